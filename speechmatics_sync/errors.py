@@ -1,0 +1,153 @@
+"""Every error that this package raises.
+
+Each says what happened, to which session, and what to do about it. An error that ends a session
+carries what the session had transcribed so far.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from .transcript import Transcript
+
+__all__ = [
+    "AudioError",
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConnectionError",
+    "EndOfTranscriptError",
+    "SessionError",
+    "SpeechmaticsError",
+    "TimeoutError",
+    "TranscriptionError",
+    "TransportError",
+]
+
+
+class SpeechmaticsError(Exception):
+    """The base of every error of this package.
+
+    Attributes:
+        message: What happened and what to do, without the session's ids.
+        request_id: This client's id of the session, or None outside a session.
+        session_id: The server's id of the session, or None before RecognitionStarted.
+        transcript: What the session had transcribed when it ended, or None outside a session.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.request_id: Optional[str] = None
+        self.session_id: Optional[str] = None
+        self.transcript: Optional[Transcript] = None
+
+    def __str__(self) -> str:
+        if self.request_id is None:
+            return self.message
+        return f"{self.message} [request_id={self.request_id} session_id={self.session_id}]"
+
+
+class ConfigurationError(SpeechmaticsError, ValueError):
+    """A setting is missing or refused; nothing has been sent."""
+
+
+class AudioError(SpeechmaticsError):
+    """A source cannot be read, is empty, or does not give bytes."""
+
+
+class SessionError(SpeechmaticsError):
+    """The call is not possible in this state of the session, or another thread closed it."""
+
+
+class EndOfTranscriptError(SessionError):
+    """The session has ended."""
+
+
+class TimeoutError(SpeechmaticsError, builtins.TimeoutError):
+    """A time limit passed; the message says which."""
+
+
+class TransportError(SpeechmaticsError):
+    """The peer broke the protocol.
+
+    Attributes:
+        close_code: The code of the WebSocket close frame, if there was one.
+    """
+
+    def __init__(self, message: str = "", *, close_code: Optional[int] = None) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
+    """No connection could be made, or it was lost and could not be recovered.
+
+    Attributes:
+        status: The HTTP status that answered the handshake, if it was not 101.
+        close_code: The code of the WebSocket close frame, if there was one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: Optional[int] = None,
+        close_code: Optional[int] = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.close_code = close_code
+
+
+class AuthenticationError(SpeechmaticsError):
+    """The server refused the key, or a temporary key could not be had.
+
+    Attributes:
+        status: The HTTP status that said so (401, 403 …), if one did.
+        type: The type of the server's Error, ``"not_authorised"``, if it sent one.
+        reason: The server's own words, if there are any.
+        close_code: The code of the WebSocket close frame, if there was one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: Optional[int] = None,
+        type: Optional[str] = None,
+        reason: Optional[str] = None,
+        close_code: Optional[int] = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.reason = reason
+        self.close_code = close_code
+
+
+class TranscriptionError(SpeechmaticsError):
+    """The server ended the session with an Error, or before all audio was transcribed.
+
+    Attributes:
+        type: The Error's type, such as ``"quota_exceeded"``.
+        reason: The server's own words.
+        code: The Error's numeric code, if it has one.
+        close_code: The code of the WebSocket close frame, if there was one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        type: str = "unknown_error",
+        reason: str = "",
+        code: Optional[int] = None,
+        close_code: Optional[int] = None,
+    ) -> None:
+        super().__init__(message)
+        self.type = type
+        self.reason = reason
+        self.code = code
+        self.close_code = close_code
