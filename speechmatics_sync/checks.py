@@ -1,0 +1,183 @@
+"""What a field may hold, said once beside the field.
+
+A check takes a value and returns it in its plain form (what JSON can carry, or the part of a
+result it stands for), or raises `Unfit`. A field's type bears its check; `declared` finds it
+there. Settings turn `Unfit` into ConfigurationError, received messages into
+TransportError: the same words, the other side's mistake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, Callable, NamedTuple, Optional, get_type_hints
+
+Check = Callable[[Any], Any]
+
+_SHOWN = 80
+
+
+class Unfit(Exception):
+    """A value that its field cannot hold.
+
+    The path grows from the inside out, as the error passes lists and objects.
+    """
+
+    def __init__(self, value: object, allowed: str, *, path: str = "", shown: str = "") -> None:
+        super().__init__(value, allowed)
+        self.allowed = allowed
+        self.path = path
+        self.shown = shown or _shown(value)
+
+    def within(self, step: str) -> Unfit:
+        """The same error, seen from one level further out."""
+        self.path = f"{step}{self.path}" if self.path.startswith("[") else f"{step}.{self.path}"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.path.rstrip('.')} is {self.shown}; allowed: {self.allowed}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Unfit(value, "True or False")
+    return value
+
+
+def number(
+    low: Optional[float] = None,
+    high: Optional[float] = None,
+    *,
+    above: Optional[float] = None,
+    whole: bool = False,
+    unit: str = "",
+) -> Check:
+    """An int (or, unless `whole`, a float) from `low` to `high`, or above `above`."""
+    allowed = "an integer" if whole else "a finite number"
+    if above is not None:
+        allowed += f" above {above:g}"
+    if low is not None:
+        allowed += f" from {low:g}" if high is not None else f" of at least {low:g}"
+    if high is not None:
+        allowed += f" to {high:g}" if low is not None else f" and at most {high:g}"
+    allowed += unit and f" {unit}"
+    kinds = (int,) if whole else (int, float)
+
+    def check(value: Any) -> Any:
+        if (
+            not isinstance(value, kinds)
+            or isinstance(value, bool)
+            or (isinstance(value, float) and not math.isfinite(value))
+            or (above is not None and value <= above)
+            or (low is not None and value < low)
+            or (high is not None and value > high)
+        ):
+            raise Unfit(value, allowed)
+        return value
+
+    return check
+
+
+def text(
+    min_length: int = 0, *, pattern: Optional[str] = None, allowed: Optional[str] = None
+) -> Check:
+    """A string; the pattern, if given, must match all of it."""
+    if allowed is None:
+        allowed = "a non-empty string" if min_length else "a string"
+    matches = re.compile(pattern).fullmatch if pattern else None
+
+    def check(value: Any) -> str:
+        if (
+            not isinstance(value, str)
+            or len(value) < min_length
+            or (matches is not None and matches(value) is None)
+        ):
+            raise Unfit(value, allowed)
+        return str.__str__(value)  # an Enum's member becomes its value
+
+    return check
+
+
+def one_of(words: type[Enum]) -> Check:
+    """A member of the Enum, or its value."""
+    values = [member.value for member in words]
+    allowed = ", ".join(repr(value) for value in values)
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise Unfit(value, allowed)
+        return str.__str__(value)
+
+    return check
+
+
+def listed(item: Check, *, min_items: int = 0, unique: bool = False) -> Check:
+    """A list or tuple whose every item passes `item`; a string is no list."""
+    allowed = "a list" + (f" of at least {min_items}" if min_items else "")
+
+    def check(value: Any) -> list[Any]:
+        if not isinstance(value, (list, tuple)) or len(value) < min_items:
+            raise Unfit(value, allowed)
+        plain = []
+        for index, element in enumerate(value):
+            try:
+                plain.append(item(element))
+            except Unfit as unfit:
+                raise unfit.within(f"[{index}]") from None
+            if unique and plain[-1] in plain[:-1]:
+                raise Unfit(element, "values that differ from one another", path=f"[{index}]")
+        return plain
+
+    return check
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """An object of any content, with strings for keys."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise Unfit(value, "a dict with strings for keys")
+    return dict(value)
+
+
+def or_none(check: Check) -> Check:
+    """None, where that means "no limit", or what passes `check`."""
+    return lambda value: None if value is None else check(value)
+
+
+class Declared(NamedTuple):
+    """A dataclass field that has a check."""
+
+    name: str
+    key: str
+    check: Check
+    default: object
+
+
+def declared(cls: type) -> tuple[Declared, ...]:
+    """The fields of a dataclass that have a check, in their order.
+
+    A field says so in its type: ``Annotated[float, number(0, 1)]``, and adds its name on the wire
+    where that differs: ``Annotated[str, text(), "from"]``.
+    """
+    return _declared(cls)
+
+
+@cache
+def _declared(cls: Any) -> tuple[Declared, ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    found = []
+    for field in dataclasses.fields(cls):
+        notes = getattr(hints[field.name], "__metadata__", ())
+        if notes:
+            key = notes[1] if len(notes) > 1 else field.name
+            default = field.default if field.default_factory is dataclasses.MISSING else ()
+            found.append(Declared(field.name, key, notes[0], default))
+    return tuple(found)

@@ -1,0 +1,141 @@
+"""The names of the protocol: messages, the types of errors, warnings and infos, close codes.
+
+Source: the API's description (``realtime.yaml``); LanguageInfo and the close codes from the
+documentation beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Optional
+
+from .results import LanguagePackInfo
+
+__all__ = [
+    "CLOSE_CODES",
+    "ClientMessageType",
+    "ErrorType",
+    "InfoType",
+    "ServerMessageType",
+    "SessionInfo",
+    "WarningType",
+]
+
+
+class ClientMessageType(str, Enum):
+    """What a client sends. AddAudio is a binary frame and has no JSON."""
+
+    START_RECOGNITION = "StartRecognition"
+    ADD_AUDIO = "AddAudio"
+    END_OF_STREAM = "EndOfStream"
+    SET_RECOGNITION_CONFIG = "SetRecognitionConfig"
+    GET_SPEAKERS = "GetSpeakers"
+    ADD_CHANNEL_AUDIO = "AddChannelAudio"
+    END_OF_CHANNEL = "EndOfChannel"
+    FORCE_END_OF_UTTERANCE = "ForceEndOfUtterance"
+
+    __str__ = str.__str__
+
+
+class ServerMessageType(str, Enum):
+    """What a server sends, and what handlers are registered for."""
+
+    RECOGNITION_STARTED = "RecognitionStarted"
+    AUDIO_ADDED = "AudioAdded"
+    ADD_PARTIAL_TRANSCRIPT = "AddPartialTranscript"
+    ADD_TRANSCRIPT = "AddTranscript"
+    END_OF_TRANSCRIPT = "EndOfTranscript"
+    END_OF_UTTERANCE = "EndOfUtterance"
+    AUDIO_EVENT_STARTED = "AudioEventStarted"
+    AUDIO_EVENT_ENDED = "AudioEventEnded"
+    ADD_TRANSLATION = "AddTranslation"
+    ADD_PARTIAL_TRANSLATION = "AddPartialTranslation"
+    SPEAKERS_RESULT = "SpeakersResult"
+    LANGUAGE_INFO = "LanguageInfo"
+    INFO = "Info"
+    WARNING = "Warning"
+    ERROR = "Error"
+    CHANNEL_AUDIO_ADDED = "ChannelAudioAdded"
+
+    __str__ = str.__str__
+
+
+class ErrorType(str, Enum):
+    """Why a server ended a session."""
+
+    INVALID_MESSAGE = "invalid_message"
+    INVALID_MODEL = "invalid_model"
+    INVALID_LANGUAGE = "invalid_language"
+    INVALID_CONFIG = "invalid_config"
+    INVALID_AUDIO_TYPE = "invalid_audio_type"
+    INVALID_OUTPUT_FORMAT = "invalid_output_format"
+    NOT_AUTHORISED = "not_authorised"
+    NOT_ALLOWED = "not_allowed"
+    JOB_ERROR = "job_error"
+    PROTOCOL_ERROR = "protocol_error"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    TIMELIMIT_EXCEEDED = "timelimit_exceeded"
+    IDLE_TIMEOUT = "idle_timeout"
+    SESSION_TIMEOUT = "session_timeout"
+    UNKNOWN_ERROR = "unknown_error"
+
+    __str__ = str.__str__
+
+
+class WarningType(str, Enum):
+    """What a server warns of while the session goes on."""
+
+    DURATION_LIMIT_EXCEEDED = "duration_limit_exceeded"
+    UNSUPPORTED_TRANSLATION_PAIR = "unsupported_translation_pair"
+    IDLE_TIMEOUT = "idle_timeout"
+    SESSION_TIMEOUT = "session_timeout"
+    EMPTY_TRANSLATION_TARGET_LIST = "empty_translation_target_list"
+    ADD_AUDIO_AFTER_EOS = "add_audio_after_eos"
+    SPEAKER_ID = "speaker_id"
+
+    __str__ = str.__str__
+
+
+class InfoType(str, Enum):
+    """What a server tells right after the handshake."""
+
+    RECOGNITION_QUALITY = "recognition_quality"
+    CONCURRENT_SESSION_USAGE = "concurrent_session_usage"
+
+    __str__ = str.__str__
+
+
+CLOSE_CODES: dict[int, str] = {
+    1003: "protocol_error",
+    1008: "policy_violation",
+    1011: "internal_error",
+    4001: "not_authorised",
+    4003: "not_allowed",
+    4004: "invalid_model",
+    4005: "quota_exceeded",
+    4006: "timelimit_exceeded",
+    4013: "job_error",
+}
+"""The error that a documented close code stands for, when no Error came before it."""
+
+
+@dataclass
+class SessionInfo:
+    """What is known of a session.
+
+    Args:
+        request_id: This client's id of the session, sent with the handshake.
+        session_id: The server's id; None before RecognitionStarted.
+        sequence_number: Chunks of audio sent.
+        is_running: Whether the session takes audio.
+        language_pack_info: How the language is written; None before RecognitionStarted.
+        channels: The labels of the channels, in order; empty for a single stream.
+    """
+
+    request_id: str
+    session_id: Optional[str] = None
+    sequence_number: int = 0
+    is_running: bool = False
+    language_pack_info: Optional[LanguagePackInfo] = None
+    channels: list[str] = field(default_factory=list)
