@@ -87,6 +87,7 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
     Attributes:
         status: The HTTP status that answered the handshake, if it was not 101.
         close_code: The code of the WebSocket close frame, if there was one.
+        retry_after: The ``Retry-After`` that came with the status, as it was sent.
     """
 
     def __init__(
@@ -95,10 +96,12 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
         *,
         status: Optional[int] = None,
         close_code: Optional[int] = None,
+        retry_after: Optional[str] = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.close_code = close_code
+        self.retry_after = retry_after
 
 
 class AuthenticationError(SpeechmaticsError):
