@@ -1,0 +1,36 @@
+"""A moment by which something must have happened."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional
+
+__all__ = ["Deadline"]
+
+
+class Deadline:
+    """The end of a time limit that starts when the object is made.
+
+    Args:
+        seconds: The limit; None for one that never ends.
+    """
+
+    __slots__ = ("_at", "seconds")
+
+    def __init__(self, seconds: Optional[float]) -> None:
+        self.seconds = seconds
+        self._at = None if seconds is None else time.monotonic() + seconds
+
+    def remaining(self, at_most: Optional[float] = None) -> Optional[float]:
+        """Return the seconds left, never negative, or ``at_most`` if that is sooner.
+
+        None means that nothing limits the wait.
+        """
+        if self._at is None:
+            return at_most
+        left = max(0.0, self._at - time.monotonic())
+        return left if at_most is None else min(left, at_most)
+
+    def passed(self) -> bool:
+        """Return whether the limit is over."""
+        return self._at is not None and time.monotonic() >= self._at

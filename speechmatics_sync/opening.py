@@ -1,0 +1,126 @@
+"""One attempt to get a key and a connection, which whoever waits for it can give up.
+
+What blocks in there (a name look-up, a proxy, an `AuthBase` of the user's) cannot be interrupted.
+So it runs in a thread of its own, the opener, which frees what it got if nobody wants it any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Optional
+
+from .config import ConnectionConfig
+from .deadlines import Deadline
+from .endpoint import Endpoint
+from .errors import AuthenticationError, TimeoutError
+from .logs import SessionLogger
+from .transport import Connection
+
+__all__ = ["Opening"]
+
+_KEY_LIMIT = 60.0
+"""Seconds that getting a key may take: `JWTAuth` gives up sooner, another `AuthBase` may not."""
+
+
+class Opening:
+    """An attempt to connect.
+
+    Args:
+        endpoint: Where to connect.
+        ws_headers: The user's own headers.
+        config: Limits of the connection.
+        log: The session's, whose id goes along.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        ws_headers: Optional[Mapping[str, str]],
+        config: ConnectionConfig,
+        log: SessionLogger,
+    ) -> None:
+        self._endpoint = endpoint
+        self._ws_headers = ws_headers
+        self._config = config
+        self._log = log
+        self._changed = threading.Condition()
+        self._connection: Optional[Connection] = None
+        self._error: Optional[BaseException] = None
+        self._done = False
+        self._cancelled = False
+
+    def run(self) -> None:
+        """Connect; the opener's whole life."""
+        connection = None
+        try:
+            connection = self._open()
+        except BaseException as error:
+            self._error = error
+        with self._changed:
+            self._done = True
+            self._changed.notify_all()
+            if not self._cancelled:
+                return
+        if connection is not None:
+            connection.close()
+
+    def result(self) -> Optional[Connection]:
+        """Wait for the open connection; None if `cancel` came first.
+
+        Raises:
+            TimeoutError: A limit passed; what is still going on is given up.
+            BaseException: What `Connection.open` or the `AuthBase` raised.
+        """
+        with self._changed:
+            limit = Deadline(_KEY_LIMIT)
+            connecting = False
+            while not self._done and not self._cancelled and not limit.passed():
+                if self._connection is not None and not connecting:
+                    connecting, limit = True, Deadline(self._config.open_timeout)
+                self._changed.wait(limit.remaining())
+            if self._done and not self._cancelled:
+                if self._error is not None:
+                    raise self._error
+                return self._connection
+            cancelled = self._cancelled
+        self.cancel()
+        if cancelled:
+            return None
+        raise TimeoutError(
+            f"Connecting took longer than open_timeout ({self._config.open_timeout} s). "
+            "Is the address right and the network up?"
+            if connecting
+            else f"Getting the key took longer than {_KEY_LIMIT} s."
+        )
+
+    def cancel(self) -> None:
+        """Give the attempt up, from any thread, unless its result was fetched."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+            connection = self._connection
+        if connection is not None:
+            connection.abort()
+            if self._done:
+                connection.close()
+
+    def _open(self) -> Connection:
+        """Return an open connection, with a fresh key if the first one was refused."""
+        fresh_key = False
+        while True:
+            headers = self._endpoint.headers(self._log.request_id, self._ws_headers)
+            connection = Connection(self._endpoint.url, headers, self._config)
+            with self._changed:
+                self._connection = connection
+                self._changed.notify_all()
+                if self._cancelled:
+                    return connection
+            try:
+                connection.open()
+                return connection
+            except AuthenticationError as error:
+                if fresh_key or error.status != 401 or not self._endpoint.forget_key():
+                    raise
+                fresh_key = True
+                self._log.info("The key was refused; trying once more with a fresh one")
