@@ -1,0 +1,137 @@
+"""A blocking, threaded client for the Speechmatics Realtime API.
+
+Example:
+    >>> from speechmatics_sync import Client
+    >>> with Client() as client:
+    ...     transcript = client.transcribe("audio.wav")
+    >>> print(transcript.text)
+"""
+
+from __future__ import annotations
+
+from ._version import __version__
+from .auth import AuthBase, JWTAuth, StaticKeyAuth
+from .client import Client, transcribe
+from .config import (
+    AdditionalVocab,
+    AudioEncoding,
+    AudioEventsConfig,
+    AudioFilteringConfig,
+    AudioFormat,
+    ConnectionConfig,
+    ConversationConfig,
+    Diarization,
+    MaxDelayMode,
+    MidSessionConfig,
+    Model,
+    OperatingPoint,
+    PunctuationOverrides,
+    ReconnectPolicy,
+    SpeakerDiarizationConfig,
+    SpeakerIdentifier,
+    TranscriptFilteringConfig,
+    TranscriptionConfig,
+    TranslationConfig,
+    WordReplacement,
+)
+from .errors import (
+    AudioError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionError,
+    EndOfTranscriptError,
+    SessionError,
+    SpeechmaticsError,
+    TimeoutError,
+    TranscriptionError,
+    TransportError,
+)
+from .events import EventEmitter
+from .messages import (
+    ClientMessageType,
+    ErrorType,
+    InfoType,
+    ServerMessageType,
+    SessionInfo,
+    WarningType,
+)
+from .results import (
+    AudioEvent,
+    EndOfUtterance,
+    LanguageInfo,
+    LanguagePackInfo,
+    RecognitionAlternative,
+    RecognitionDisplay,
+    RecognitionMetadata,
+    RecognitionResult,
+    SpeakersResult,
+    TranscriptResult,
+    TranslatedSentence,
+    TranslationResult,
+)
+from .stats import SessionStats
+from .stream import Stream
+from .transcript import Transcript, Turn, Word
+
+__all__ = [
+    "AdditionalVocab",
+    "AudioEncoding",
+    "AudioError",
+    "AudioEvent",
+    "AudioEventsConfig",
+    "AudioFilteringConfig",
+    "AudioFormat",
+    "AuthBase",
+    "AuthenticationError",
+    "Client",
+    "ClientMessageType",
+    "ConfigurationError",
+    "ConnectionConfig",
+    "ConnectionError",
+    "ConversationConfig",
+    "Diarization",
+    "EndOfTranscriptError",
+    "EndOfUtterance",
+    "ErrorType",
+    "EventEmitter",
+    "InfoType",
+    "JWTAuth",
+    "LanguageInfo",
+    "LanguagePackInfo",
+    "MaxDelayMode",
+    "MidSessionConfig",
+    "Model",
+    "OperatingPoint",
+    "PunctuationOverrides",
+    "RecognitionAlternative",
+    "RecognitionDisplay",
+    "RecognitionMetadata",
+    "RecognitionResult",
+    "ReconnectPolicy",
+    "ServerMessageType",
+    "SessionError",
+    "SessionInfo",
+    "SessionStats",
+    "SpeakerDiarizationConfig",
+    "SpeakerIdentifier",
+    "SpeakersResult",
+    "SpeechmaticsError",
+    "StaticKeyAuth",
+    "Stream",
+    "TimeoutError",
+    "Transcript",
+    "TranscriptFilteringConfig",
+    "TranscriptResult",
+    "TranscriptionConfig",
+    "TranscriptionError",
+    "TranslatedSentence",
+    "TranslationConfig",
+    "TranslationResult",
+    "TransportError",
+    "Turn",
+    "WarningType",
+    "Word",
+    "WordReplacement",
+    "__version__",
+    "transcribe",
+]
