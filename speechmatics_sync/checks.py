@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import reprlib
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
@@ -18,7 +19,8 @@ from typing import Any, Callable, NamedTuple, Optional, get_type_hints
 
 Check = Callable[[Any], Any]
 
-_SHOWN = 80
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class Unfit(Exception):
@@ -43,8 +45,17 @@ class Unfit(Exception):
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    try:
+        return _SHORT.repr(value)
+    except (ValueError, RecursionError):  # an int of thousands of digits has no repr
+        return f"of type {type(value).__name__}"
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int that no float can hold
+        return False
 
 
 def flag(value: Any) -> bool:
@@ -76,7 +87,7 @@ def number(
         if (
             not isinstance(value, kinds)
             or isinstance(value, bool)
-            or (isinstance(value, float) and not math.isfinite(value))
+            or not (whole or _finite(value))
             or (above is not None and value <= above)
             or (low is not None and value < low)
             or (high is not None and value > high)

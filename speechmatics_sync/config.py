@@ -29,7 +29,7 @@ from .checks import (
     or_none,
     text,
 )
-from .errors import ConfigurationError
+from .errors import ConfigurationError, TransportError
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -254,12 +254,27 @@ class SpeakerIdentifier(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def _received(
-        cls, label: str, identifiers: list[str], extra: dict[str, Any]
-    ) -> SpeakerIdentifier:
-        """What a server sent, taken as it is: only what we send must suit the API."""
+    def from_dict(cls, data: Mapping[str, Any]) -> SpeakerIdentifier:
+        """A voice as a server sent it, taken as it is: only what we send must suit the API.
+
+        Raises:
+            TransportError: A field is missing or has the wrong type; the message names it.
+        """
+        try:
+            return cls._received(data)
+        except Unfit as unfit:
+            unfit.within(cls.__name__)
+            raise TransportError(f"the server broke the protocol: {unfit}") from None
+
+    @classmethod
+    def _received(cls, data: Any) -> SpeakerIdentifier:
         speaker = cls.__new__(cls)
-        speaker.label, speaker.speaker_identifiers, speaker.extra = label, identifiers, extra
+        speaker.extra = mapping(data)
+        for key, check in (("label", text()), ("speaker_identifiers", listed(text()))):
+            try:
+                setattr(speaker, key, check(speaker.extra.pop(key, None)))
+            except Unfit as unfit:
+                raise unfit.within(key) from None
         return speaker
 
 
@@ -412,6 +427,10 @@ class ConversationConfig(_Settings):
 _max_delay = number(0.7, 4, unit="seconds")
 
 
+def _copied(value: Any) -> dict[str, Any]:
+    return copy.deepcopy(mapping(value))
+
+
 @dataclass
 class TranscriptionConfig(_Settings):
     """What to transcribe, and how. Only ``language`` and ``model`` are sent unless set.
@@ -479,7 +498,7 @@ class TranscriptionConfig(_Settings):
     conversation_config: Annotated[
         Optional[Union[ConversationConfig, dict[str, Any]]], _part(ConversationConfig)
     ] = None
-    ctrl: Annotated[Optional[dict[str, Any]], lambda value: copy.deepcopy(mapping(value))] = None
+    ctrl: Annotated[Optional[dict[str, Any]], _copied] = None
     channel_diarization_labels: Annotated[Optional[list[str]], listed(_word, unique=True)] = None
     operating_point: Annotated[Optional[Union[OperatingPoint, str]], one_of(OperatingPoint)] = None
     language_hints: Annotated[Optional[list[str]], listed(_word)] = None

@@ -8,7 +8,8 @@ no error); only a missing or mistyped field is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field
 from typing import Annotated, Any, ClassVar, Optional, TypeVar
 
@@ -52,10 +53,8 @@ class _Received:
         Raises:
             TransportError: A field is missing or has the wrong type; the message names it.
         """
-        try:
+        with _reading(cls.__name__):
             return _read(cls, data)
-        except Unfit as unfit:
-            raise _broken(unfit.within(cls.__name__)) from None
 
     def to_dict(self) -> dict[str, Any]:
         """The plain dict again; fields that are None are left out."""
@@ -82,17 +81,13 @@ class _Message(_Received):
         Raises:
             TransportError: It is another message, or a field is missing or has the wrong type.
         """
-        try:
+        with _reading(cls.__name__):
             content = mapping(message)
             name = content.pop("message", None)
             if name not in cls.MESSAGES:
                 raise Unfit(name, " or ".join(cls.MESSAGES), path="message")
-        except Unfit as unfit:
-            raise _broken(unfit.within(cls.__name__)) from None
-        try:
+        with _reading(name):
             return cls._from_content(name, content)
-        except Unfit as unfit:
-            raise _broken(unfit.within(name)) from None
 
     @classmethod
     def _from_content(cls: type[_M], name: str, content: dict[str, Any]) -> _M:
@@ -106,8 +101,14 @@ class _Message(_Received):
         return {"message": self._name(), **super().to_dict()}
 
 
-def _broken(unfit: Unfit) -> TransportError:
-    return TransportError(f"the server broke the protocol: {unfit}")
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Unfit as unfit:
+        raise TransportError(f"the server broke the protocol: {unfit.within(name)}") from None
+    except RecursionError:
+        raise TransportError(f"the server broke the protocol: {name} is nested too deep") from None
 
 
 def _read(cls: type[_R], data: Any) -> _R:
@@ -127,8 +128,11 @@ def _read(cls: type[_R], data: Any) -> _R:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (_Received, SpeakerIdentifier)):
+    if isinstance(value, _Received):
         return value.to_dict()
+    if isinstance(value, SpeakerIdentifier):  # its own to_dict is for what we send
+        identifiers = list(value.speaker_identifiers)
+        return {"label": value.label, "speaker_identifiers": identifiers, **value.extra}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
@@ -421,14 +425,12 @@ class AudioEvent(_Received):
         """
         notice = _AudioEventMessage.from_message(message)
         event = notice.event
-        if message["message"] == "AudioEventStarted":
-            given = {"start_time": event.start_time, "confidence": event.confidence}
-        else:
-            given = {"end_time": event.end_time}
-        for key, value in given.items():
-            if value is None:
-                unfit = Unfit(value, "a finite number", path=f"{message['message']}.event.{key}")
-                raise _broken(unfit)
+        name = message["message"]
+        started = name == "AudioEventStarted"
+        with _reading(f"{name}.event"):
+            for key in ("start_time", "confidence") if started else ("end_time",):
+                if getattr(event, key) is None:
+                    raise Unfit(None, "a finite number", path=key)
         event.channel = notice.channel if event.channel is None else event.channel
         return event
 
@@ -442,27 +444,13 @@ class _AudioEventMessage(_Message):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def _speaker(value: Any) -> SpeakerIdentifier:
-    rest = dict(value) if isinstance(value, Mapping) else {}
-    if not rest:
-        raise Unfit(value, "an object with label and speaker_identifiers")
-    checks: dict[str, Check] = {"label": _text, "speaker_identifiers": listed(_text)}
-    known = {}
-    for key, check in checks.items():
-        try:
-            known[key] = check(rest.pop(key, None))
-        except Unfit as unfit:
-            raise unfit.within(key) from None
-    return SpeakerIdentifier._received(known["label"], known["speaker_identifiers"], rest)
-
-
 @dataclass
 class SpeakersResult(_Message):
     """The voices heard so far: what `get_speakers` answers."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("SpeakersResult",)
 
-    speakers: Annotated[list[SpeakerIdentifier], listed(_speaker)]
+    speakers: Annotated[list[SpeakerIdentifier], listed(SpeakerIdentifier._received)]
     extra: dict[str, Any] = field(default_factory=dict)
 
 

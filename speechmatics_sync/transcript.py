@@ -265,16 +265,13 @@ class Transcript:
         speakers = {(turn.channel, turn.speaker) for turn in turns}
         if len(speakers) < 2:
             return " ".join(turn.text for turn in turns)
-        named = [
-            (turn.channel if len(channels) > 1 else None)
-            if len(speakers) == len(channels)
-            else _label(turn.channel if len(channels) > 1 else None, turn.speaker)
-            for turn in turns
-        ]
-        return "\n".join(
-            turn.text if label is None else f"{label}: {turn.text}"
-            for label, turn in zip(named, turns)
-        )
+        one_each = len(speakers) == len(channels)
+        lines = []
+        for turn in turns:
+            channel = turn.channel if len(channels) > 1 else None
+            label = channel if one_each else _label(channel, turn.speaker)
+            lines.append(turn.text if label is None else f"{label}: {turn.text}")
+        return "\n".join(lines)
 
     @property
     def results(self) -> list[RecognitionResult]:
@@ -376,7 +373,7 @@ class Transcript:
             metadata = {
                 "created_at": self._created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
                 "type": "transcription",
-                "transcription_config": self._config,
+                "transcription_config": _copied(self._config),
                 "orchestrator_version": self._version,
                 "language_pack_info": None if self._pack is None else self._pack.to_dict(),
             }
@@ -389,7 +386,7 @@ class Transcript:
         further = {
             "translations": translations,
             "audio_events": [event.to_dict() for event in events],
-            "speakers": [_speaker(speaker) for speaker in speakers],
+            "speakers": SpeakersResult(speakers).to_dict()["speakers"],
             "gaps": [{"start_time": start, "end_time": end} for start, end in gaps],
         }
         written.update((key, value) for key, value in further.items() if value)
@@ -443,15 +440,13 @@ def _compact(value: Any) -> str:
     try:
         return json.dumps(value, separators=(",", ":"))
     except (RecursionError, TypeError, ValueError) as error:
-        raise TransportError(f"the server broke the protocol: results too deep: {error}") from None
+        raise TransportError(
+            f"the server broke the protocol: a result cannot be kept: {error}"
+        ) from None
 
 
 def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, (dict, list)) else value
-
-
-def _speaker(speaker: SpeakerIdentifier) -> dict[str, Any]:
-    return {"label": speaker.label, "speaker_identifiers": speaker.speaker_identifiers}
 
 
 def _label(channel: Optional[str], speaker: Optional[str]) -> Optional[str]:
