@@ -460,11 +460,12 @@ def _spoken(parts: Iterable[dict[str, Any]]) -> list[_Spoken]:
     first_mark: Optional[dict[str, Any]] = None
     for part in parts:
         best = next(iter(part.get("alternatives") or ()), None)
-        if best is None or not best["content"]:
+        content = "" if best is None else best["content"].strip()
+        if best is None or not content:
             continue
         is_mark = part["type"] == "punctuation"
         attaches_to = part.get("attaches_to") or ("previous" if is_mark else "none")
-        token = _Token(best["content"], attaches_to, best.get("language"))
+        token = _Token(content, attaches_to, best.get("language"))
         if is_mark:
             if spoken and attaches_to != "next":
                 spoken[-1].tokens.append(token)
@@ -558,11 +559,8 @@ def _joined(tokens: Iterable[_Token], delimiters: Mapping[str, str], usual: str)
             last.attaches_to in ("next", "both") or token.attaches_to in ("previous", "both")
         ):
             # Where two languages meet, the longer delimiter keeps their words apart.
-            delimiter = max(
-                (delimiters.get(side.language or "", usual) for side in (last, token)), key=len
-            )
-            if not (text[-1:].isspace() or token.content[:1].isspace()):
-                text += delimiter
+            sides = (delimiters.get(side.language or "", usual) for side in (last, token))
+            text += max(sides, key=len)
         text += token.content
         last = token
-    return text.strip()
+    return text
