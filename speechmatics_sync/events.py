@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Iterable
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from .errors import ConfigurationError
@@ -224,13 +223,8 @@ class EventEmitter:
 
 
 def _event_name(event: object) -> str:
-    # An Enum hashes by the name of its member, not by the string it stands for.
-    if type(event) is str:
-        return event
     if isinstance(event, str):
-        value = event.value if isinstance(event, Enum) else str.__str__(event)
-        if isinstance(value, str):
-            return value
+        return str.__str__(event)  # of a member of an enum, the string it stands for
     raise TypeError(
         f"an event is a ServerMessageType or the name of a message, not {type(event).__name__}"
     )

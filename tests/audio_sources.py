@@ -115,5 +115,5 @@ sources_of: dict[str, Callable[[bytes, list[int]], object]] = {
     "reads too long": lambda content, sizes: InTurn(*filter(None, split(content, sizes))),
     "generator": lambda content, sizes: split(content, sizes),
     "mutable chunks": lambda content, sizes: map(bytearray, split(content, sizes)),
-    "views": lambda content, sizes: map(memoryview, split(content, sizes)),
+    "views": lambda content, sizes: (memoryview(piece) for piece in split(content, sizes)),
 }

@@ -195,6 +195,13 @@ def test_live_chunks_of_a_wav_stream_are_passed_on_as_they_come() -> None:
     assert [len(chunk) for chunk in chunks_of(iter(pieces))] == [256, 10, 689]
 
 
+@pytest.mark.parametrize("audio_format", [S16, None])
+def test_nothing_is_read_after_the_end(audio_format: Optional[AudioFormat]) -> None:
+    file = InTurn(b"ab", b"", b"of another stream")
+    assert read_all(file, audio_format) == b"ab"
+    assert next(file.answers) == b"of another stream"
+
+
 def test_a_chunk_is_handed_on_before_the_next_one_is_asked_for() -> None:
     asked = []
 
@@ -450,8 +457,9 @@ def test_what_was_opened_to_look_at_it_is_closed_when_that_fails() -> None:
         finally:
             ended.append(True)
 
+    chunks = broken()  # kept, so that nobody else closes it
     with pytest.raises(AudioError, match="str"):
-        open_source(broken())
+        open_source(chunks)
     assert ended == [True]
 
 
@@ -608,7 +616,7 @@ def test_the_chunks_before_an_error_have_been_handed_on() -> None:
         yield b"ab"
         raise LookupError("unplugged")
 
-    chunks = []
+    chunks: list[bytes] = []
     said = r"generator 'microphone'.*LookupError: unplugged"
     with closing(open_source(microphone(), S16)) as source, pytest.raises(AudioError, match=said):
         chunks.extend(source)
@@ -677,6 +685,10 @@ def test_the_length_is_known_where_it_costs_nothing(sound_path: Path) -> None:
         assert open_source(file, S16).total_seconds == (len(SOUND) - 3200) / 32000
         assert file.tell() == 3200
         assert open_source(file, F32).total_seconds == (len(SOUND) - 3200) / 64000
+        in_memory = io.BytesIO(SOUND)
+        in_memory.seek(3200)
+        assert open_source(in_memory, S16).total_seconds == (len(SOUND) - 3200) / 32000
+        assert in_memory.tell() == 3200
         file.seek(10 * len(SOUND))
         assert open_source(file, S16).total_seconds == 0
     for content in (wav(), wav(data_size=0), wav(data_size=0xFFFFFFFF)):

@@ -11,6 +11,7 @@ import struct
 import wave
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -81,7 +82,7 @@ def test_a_mono_wav_whose_samples_the_api_takes_goes_raw_without_its_header(
         b"RIFF",
         wav()[:43],
         wav()[:30],
-        riff_chunk(b"RIFF", b"AVI " + SOUND),
+        wav().replace(b"WAVE", b"AVI "),
         wav(before=struct.pack("<4sI", b"bomb", 0xFFFFFFF0)),
         wav(before=riff_chunk(b"LIST", bytes(HEADER_LIMIT))),
         wav(fmt=riff_chunk(b"fmt ", b"", 0xFFFFFFF0)),
@@ -101,8 +102,9 @@ def test_a_wav_with_an_explicit_file_format_keeps_its_header() -> None:
     assert read_all(wav(), AudioFormat()) == wav()
 
 
-def test_a_header_with_absurd_sizes_makes_nobody_read_without_end() -> None:
-    beginning = b"RIFF\xff\xff\xff\xffWAVELIST\xf0\xff\xff\xff"
+@pytest.mark.parametrize("name", [b"LIST", b"fmt "])
+def test_a_header_with_absurd_sizes_makes_nobody_read_without_end(name: bytes) -> None:
+    beginning = b"RIFF\xff\xff\xff\xffWAVE" + name + b"\xf0\xff\xff\xff"
     read = 0
 
     def endless() -> Iterator[bytes]:
@@ -116,6 +118,32 @@ def test_a_header_with_absurd_sizes_makes_nobody_read_without_end() -> None:
         assert source.audio_format == AudioFormat()
         assert read <= HEADER_LIMIT + 1000
         assert next(iter(source))[:20] == beginning
+
+
+def test_what_follows_the_samples_of_a_wav_is_not_waited_for() -> None:
+    def endless() -> Iterator[bytes]:
+        yield wav(b"abcd")
+        pytest.fail("asked for what is not audio any more")
+
+    assert read_all(endless()) == b"abcd"
+
+
+def test_a_header_without_a_rate_names_no_encoding() -> None:
+    header = WavHeader(1, 1, 16000, 16, 2, 44, 100)
+    assert header.encoding is AudioEncoding.PCM_S16LE
+    assert replace(header, sample_rate=0).encoding is None
+
+
+def test_no_more_of_a_format_is_read_than_is_needed() -> None:
+    asked: list[int] = []
+    content = wav(fmt=fmt_chunk(extra=bytes(1000)))
+
+    def peek(offset: int, size: int) -> bytes:
+        asked.append(size)
+        return content[offset : offset + size]
+
+    assert read_wav_header(peek) is not None
+    assert max(asked) <= 40
 
 
 def test_a_header_of_a_hundred_thousand_chunks_is_read_in_one_pass() -> None:
