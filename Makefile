@@ -1,0 +1,71 @@
+# make demo   transcribe the sample with the embedded server: no key, no network
+# make test   every test
+# make lint   what .ci/run checks besides
+# make build  wheel and sdist, in dist/
+# PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest.
+
+VENV ?= .venv
+# Two processes, a whole file each: what a file's tests share is made once.
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# The first interpreter that runs, is new enough and can make environments. 3.9 comes last, for
+# there the recognizer of the embedded server has to be compiled.
+usable = $(1) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.10 python3 python3.9 python; do \
+	if $(call usable,$$python); then echo $$python; break; fi; done)
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
+# An environment is made anew when what it is made from has changed.
+DECLARED = setup.cfg setup.py pyproject.toml
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint format build clean
+
+demo: $(VENV)/demo.installed
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/test.installed
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+lint: $(VENV)/lint.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict speechmatics_sync
+
+format: $(VENV)/lint.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(VENV)/lint.installed
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.9 or newer with venv and ensurepip was found; say PYTHON=…" >&2; exit 1; }
+	@echo "Making an environment in $(VENV) with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing the client and the embedded server …"
+	@$(PIP) -e '.[local,jwt,progress]'
+	@touch $@
+
+# On 3.9 pocketsphinx may be impossible to have; the tests that need it are skipped then.
+$(VENV)/test.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing what the tests need …"
+	@$(PIP) -e '.[test,local]' || { \
+		$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 10))' \
+		&& echo "Without pocketsphinx, which could not be compiled …" && $(PIP) -e '.[test]'; }
+	@touch $@
+
+$(VENV)/lint.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing ruff, mypy and what builds …"
+	@$(PIP) -e '.[lint]'
+	@touch $@
