@@ -495,9 +495,7 @@ def _spoken(parts: Iterable[dict[str, Any]]) -> list[_Spoken]:
             )
         )
         waiting = []
-    if waiting and spoken:
-        spoken[-1].tokens.extend(waiting)
-    elif waiting and first_mark is not None:
+    if waiting and first_mark is not None:
         best = first_mark["alternatives"][0]
         times = first_mark["start_time"], first_mark["end_time"]
         spoken.append(_Spoken(first_mark.get("channel"), best.get("speaker"), *times, waiting))

@@ -8,6 +8,7 @@ import math
 import ssl
 import subprocess
 import sys
+from enum import Enum
 from typing import Any, Callable
 
 import pytest
@@ -193,6 +194,21 @@ def test_enums_and_their_values_are_the_same() -> None:
     assert by_member.to_dict() == by_value.to_dict()
     assert all(type(value) is str for value in by_member.to_dict().values())
     assert f"{Model.ENHANCED}" == str(Model.ENHANCED) == "enhanced"
+
+
+def test_enums_of_the_user_become_their_values() -> None:
+    class Language(str, Enum):
+        FRENCH = "fr"
+
+    assert type(TranslationConfig([Language.FRENCH]).to_dict()["target_languages"][0]) is str
+
+
+def test_a_value_too_long_to_be_shown_is_refused_all_the_same() -> None:
+    with pytest.raises(ConfigurationError, match="max_delay"):
+        TranscriptionConfig(max_delay=10**5000)
+    with pytest.raises(ConfigurationError) as caught:
+        AudioFormat("x" * 10_000)
+    assert len(str(caught.value)) < 300
 
 
 def test_dicts_are_checked_and_sent_like_their_classes() -> None:

@@ -107,6 +107,7 @@ def test_marks_before_the_first_word_and_alone_are_kept() -> None:
     assert transcript(final(mark("¿", 0, attaches_to="next"), result("Qué", 0, 1))).text == "¿Qué"
     assert transcript(final(mark(".", 0))).text == "."
     assert transcript(final(mark(".", 0))).words == []
+    assert transcript(final(result("a", 0, 1), mark("¿", 1, attaches_to="next"))).text == "a ¿"
 
 
 def test_words_are_joined_by_the_delimiter_of_their_language() -> None:
@@ -224,6 +225,22 @@ def test_channels_that_speak_at_once_are_not_shredded() -> None:
     assert made.text == "agent: one two three\ncaller: yes yes"
 
 
+def test_a_word_that_outlasts_a_pause_does_not_cut_what_goes_on() -> None:
+    made = transcript(
+        final(result("one", 0, 1), result("two", 1.2, 2), channel="a"),
+        final(result("yes", 1.1, 1.6), channel="b"),
+    )
+    assert made.text == "a: one two\nb: yes"
+
+
+def test_channels_of_one_speaker_each_are_labelled_by_channel_alone() -> None:
+    made = transcript(
+        final(result("a", 0, 1, speaker="S1"), channel="x"),
+        final(result("b", 1, 2, speaker="S1"), channel="y"),
+    )
+    assert made.text == "x: a\ny: b"
+
+
 def test_a_sentence_ends_a_piece_of_an_overlapping_channel() -> None:
     made = transcript(
         final(result("Done", 0, 1), mark(".", 1, is_eos=True), result("Next", 1.1, 2), channel="a"),
@@ -297,12 +314,17 @@ def test_audio_events_have_a_beginning_and_an_end() -> None:
         begin("laughter", 3),
         end("music", 4, channel="x"),
         end("music", 5),
+        begin("music", 6),
+        end("music", 7),
     )
     assert made.audio_events == [
         AudioEvent("music", 1, 5, 0.5),
         AudioEvent("music", 2, 4, 0.5, "x"),
         AudioEvent("laughter", 3, None, 0.5),
+        AudioEvent("music", 6, 7, 0.5),
     ]
+    made.audio_events[0].end_time = None
+    assert made.audio_events[0].end_time == 5
 
 
 def test_the_last_word_on_speakers_counts() -> None:
