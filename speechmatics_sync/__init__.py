@@ -71,7 +71,7 @@ from .results import (
 )
 from .stats import SessionStats
 from .stream import Stream
-from .transcript import Transcript, Turn, Word
+from .transcript import Transcript, Translation, Turn, Word
 
 __all__ = [
     "AdditionalVocab",
@@ -125,6 +125,7 @@ __all__ = [
     "TranscriptionConfig",
     "TranscriptionError",
     "TranslatedSentence",
+    "Translation",
     "TranslationConfig",
     "TranslationResult",
     "TransportError",

@@ -6,28 +6,37 @@ from typing import Any, Optional, Union
 
 from typing_extensions import assert_type
 
-from speechmatics_sync.config import (
+from speechmatics_sync import (
     AudioEncoding,
-    AudioFormat,
-    ConnectionConfig,
-    Model,
-    ReconnectPolicy,
-    SpeakerDiarizationConfig,
-    SpeakerIdentifier,
-    TranscriptionConfig,
-    TranslationConfig,
-)
-from speechmatics_sync.messages import CLOSE_CODES, ServerMessageType, SessionInfo
-from speechmatics_sync.results import (
     AudioEvent,
+    AudioFormat,
+    Client,
+    ConnectionConfig,
+    ConversationConfig,
     LanguagePackInfo,
+    Model,
     RecognitionAlternative,
     RecognitionResult,
+    ReconnectPolicy,
+    ServerMessageType,
+    SessionInfo,
+    SessionStats,
+    SpeakerDiarizationConfig,
+    SpeakerIdentifier,
     SpeakersResult,
+    Stream,
+    Transcript,
+    TranscriptionConfig,
+    TranscriptionError,
     TranscriptResult,
     TranslatedSentence,
+    Translation,
+    TranslationConfig,
+    Turn,
+    Word,
+    transcribe,
 )
-from speechmatics_sync.transcript import Transcript, Translation, Turn, Word
+from speechmatics_sync.messages import CLOSE_CODES
 
 # -- configuration --------------------------------------------------------------------------------
 
@@ -103,4 +112,50 @@ def read(transcript: Transcript) -> None:
 
 
 # -- clients --------------------------------------------------------------------------------------
-# The types of Client, Stream and transcribe belong here.
+
+
+def use(client: Client) -> None:
+    assert_type(
+        client.transcribe("call.wav", timeout=60, progress=lambda done, total: None), Transcript
+    )
+    with client.stream(b"", realtime=True) as stream:
+        assert_type(stream, Stream)
+        for message in stream:
+            assert_type(message, dict[str, Any])
+        assert_type(stream.transcript, Transcript)
+    assert_type(client.start_session(), SessionInfo)
+    client.send_audio(memoryview(b""), timeout=1.5)
+    client.send_message({"message": "GetSpeakers"})
+    client.update_transcription_config(max_delay=1, conversation_config=ConversationConfig())
+    client.force_end_of_utterance(timestamp=None)
+    assert_type(client.get_speakers(), list[SpeakerIdentifier])
+    assert_type(client.stop_session(timeout=10), Transcript)
+    assert_type(client.audio_seconds_sent, Optional[float])
+    assert_type(client.audio_bytes_sent, int)
+    assert_type(client.request_id, Optional[str])
+    assert_type(client.session_id, Optional[str])
+    assert_type(client.language_pack_info, Optional[LanguagePackInfo])
+    assert_type(client.stats, SessionStats)
+    assert_type(client.transcript, Transcript)
+    with Client(reconnect=None, handler_errors="log") as opened:
+        assert_type(opened, Client)
+    assert_type(transcribe("call.wav", api_key="key"), Transcript)
+
+
+def listen(client: Client) -> None:
+    @client.on(ServerMessageType.ADD_TRANSCRIPT)
+    def handle_final(message: dict[str, Any]) -> int:
+        return len(message)
+
+    assert_type(handle_final({}), int)
+    client.once("Info", print)
+    client.off("Info", print)
+
+
+def fail(client: Client) -> None:
+    try:
+        client.transcribe("call.wav")
+    except TranscriptionError as error:
+        assert_type(error.type, str)
+        assert_type(error.close_code, Optional[int])
+        assert_type(error.transcript, Optional[Transcript])
