@@ -79,6 +79,8 @@ def main() -> None:
     parser.add_argument("--microphone", action="store_true", help="record instead of FILE")
     parser.add_argument("--fast", action="store_true", help="play FILE faster than it was spoken")
     args = parser.parse_args()
+    if not args.microphone and not Path(args.file).exists():
+        sys.exit(f"No such file: {args.file}")
     command = recorder_command(None if args.microphone else args.file)
 
     with server_url() as url, running(command) as recorder, Client(url=url) as client:
@@ -93,9 +95,10 @@ def main() -> None:
                 collect=False,  # a live source may never end
             )
         except AudioError:
-            if recorder.wait() != 0:
-                sys.exit(1)  # the recorder has said why
-            raise
+            if recorder.wait() == 0:
+                raise
+        if recorder.wait() != 0:
+            sys.exit(f"{command[0]} failed, and so there is no more audio.")
 
 
 if __name__ == "__main__":
