@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -254,6 +255,7 @@ class TestRequest:
 
 
 def _answer_once(server: socket.socket, heard: list[bytes]) -> None:
+    server.settimeout(30)  # nobody may call, when a test fails
     connection, _ = server.accept()
     with connection:
         request = b""
@@ -290,6 +292,18 @@ class TestKeeping:
         expired.wait()
         assert bearer(auth) == long
 
+    def test_the_age_of_a_key_is_counted_from_before_the_request(self) -> None:
+        keys = [token(1, lifetime=1), token(2)]
+
+        def slowly(request: Any) -> tuple[int, dict[str, str], str]:
+            threading.Event().wait(1)
+            return 201, {}, json.dumps({"key_value": keys.pop(0)})
+
+        with responses.RequestsMock() as mock:
+            mock.add_callback("POST", URL, callback=slowly)
+            auth = JWTAuth(KEY)
+            assert bearer(auth) != bearer(auth)
+
     def test_a_key_without_exp_is_kept_for_its_ttl(self, platform: responses.RequestsMock) -> None:
         offer(platform, signed(n=1))
         auth = JWTAuth(KEY, ttl=600)
@@ -306,7 +320,7 @@ class TestKeeping:
         assert bearer(auth) == bearer(auth) == words
         assert len(platform.calls) == 1
 
-    @pytest.mark.parametrize("exp", ["soon", True, None, [], 10**400])
+    @pytest.mark.parametrize("exp", ["soon", True, None, [], 10**400, float("inf"), float("nan")])
     def test_an_exp_that_is_no_time_counts_as_none(
         self, platform: responses.RequestsMock, exp: Any
     ) -> None:
@@ -674,6 +688,7 @@ class TestThreads:
             asked.wait()
             child = os.fork()
             if child == 0:
+                signal.alarm(30)
                 status = 1
                 try:
                     # Not the mock's lock: the other thread may hold it.
