@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import selectors
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Callable, Optional, Union
 
+import websockets.sync.server
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
+
+# `Server.serve_forever` leaves closing its selector to the garbage collector, and an epoll is a
+# descriptor that counts as left open until then. A poll is none.
+websockets.sync.server.selectors = SimpleNamespace(  # type: ignore[attr-defined]
+    DefaultSelector=selectors.PollSelector, EVENT_READ=selectors.EVENT_READ
+)
 
 STARTED = {
     "message": "RecognitionStarted",
