@@ -76,16 +76,17 @@ class Limits:
         """Return for how many seconds no limit can pass and no ping is due."""
         config = self._config
         moments = []
-        if state is State.STARTING and config.start_timeout is not None:
-            moments.append(self._started + config.start_timeout)
+        if state is State.STARTING:
+            if config.start_timeout is not None:
+                moments.append(self._started + config.start_timeout)
+        elif config.ack_timeout is not None:
+            # Something may come to be owed while the receiver sleeps: it looks often enough.
+            since = now if self._owing_since is None else self._owing_since
+            moments.append(min(since + config.ack_timeout, now + config.ack_timeout / 4))
         if config.ping_interval is not None:
             moments.append(self._pinged + config.ping_interval)
         if config.ping_timeout is not None and self._unanswered_ping is not None:
             moments.append(self._unanswered_ping + config.ping_timeout)
-        if config.ack_timeout is not None:
-            # Something may come to be owed while the receiver sleeps: it looks often enough.
-            since = now if self._owing_since is None else self._owing_since
-            moments.append(min(since + config.ack_timeout, now + config.ack_timeout / 4))
         return max(0.0, min(moments) - now) if moments else None
 
 
