@@ -16,31 +16,22 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
-import json
-import re
 import selectors
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, Optional, Union
-from urllib.parse import unquote, urlsplit
 
 import websocket
 
 from .config import ConnectionConfig
-from .endpoint import is_loopback
-from .errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ConnectionError,
-    SpeechmaticsError,
-    TimeoutError,
-    TransportError,
-)
+from .deadlines import Deadline
+from .dialing import dial
+from .errors import ConnectionError, SpeechmaticsError, TimeoutError, TransportError
+from .handshake import HandshakeSocket, line, without_query
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
 
@@ -50,6 +41,12 @@ HIGH_WATER = 64 * 1024
 _READ_SIZE = 64 * 1024
 _READS_IN_A_ROW = 16
 _ABNORMAL = 1006
+_LONGEST_WAIT = 3600.0
+"""Seconds; what the system takes has an end, which a user's limits may pass."""
+
+_DATA = (websocket.ABNF.OPCODE_CONT, websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY)
+
+_CONTROL_LIMIT = 125
 
 _Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
@@ -81,15 +78,13 @@ class Connection:
         self._url = url
         self._headers = headers
         self._config = config
-        self._websocket = websocket.WebSocket(
-            sslopt=_tls_options(url, config),
-            enable_multithread=False,
-            skip_utf8_validation=True,  # it validates in pure Python; decoding does it in C
-        )
+        # Guards every call on the sockets, for a number that was closed is soon used again, and
+        # what waits to be sent. Reentrant: the garbage collector may end a session at any line.
+        self._io = threading.RLock()
+        self._opening: Optional[socket.socket] = None
         self._socket: Optional[socket.socket] = None
-        # Guards every call on the socket once it is open, and `_outgoing`.
-        self._io = threading.Lock()
         self._outgoing: collections.deque[bytes] = collections.deque()
+        self._sending = memoryview(b"")
         self._backlog = 0
         self._pong: Optional[bytes] = None
         self._aborted = False
@@ -97,15 +92,16 @@ class Connection:
         self._closing = False
         self._more_to_read = False
         self._reading_wants_write = False
-        self._frames = websocket.frame_buffer(self._take, True)
-        self._fragments = websocket.continuous_frame(False, True)
+        self._writing_wants_read = False
+        self._violation: Optional[TransportError] = None
+        # It would validate UTF-8 in pure Python; decoding does it in C.
+        self._frames = websocket.frame_buffer(self._take, skip_utf8_validation=True)
+        self._message: Optional[bytearray] = None
         self._incoming = b""
         self._taken = 0
         self._selector: selectors.BaseSelector = _Selector()
-        self._waiting_to_write = False
-        self._wake_receive, self._wake_send = socket.socketpair()
-        self._wake_receive.setblocking(False)
-        self._wake_send.setblocking(False)
+        self._heedless = False  # waits, and not for the network to take more
+        self._waking: Optional[tuple[socket.socket, socket.socket]] = None
         self._woken = False
         self.last_heard = time.monotonic()
         """When the peer was last heard: any byte counts."""
@@ -117,40 +113,93 @@ class Connection:
 
         Raises:
             AuthenticationError: The server answered 401 or 403.
+            ConfigurationError: The proxy cannot be used.
             ConnectionError: There is no way to the server, or no WebSocket there.
-            TimeoutError: A step of it took longer than ``open_timeout``.
+            TimeoutError: It took longer than ``open_timeout``.
         """
         try:
-            with _map_opening_errors(self._url, self._headers, self._config):
-                try:
-                    self._websocket.connect(  # type: ignore[no-untyped-call]
-                        self._url,
-                        header=[f"{name}: {value}" for name, value in self._headers.items()],
-                        suppress_origin=True,  # the service's own clients send none
-                        redirect_limit=0,  # or the key would follow to any host that is named
-                        timeout=self._config.open_timeout,
-                        **_proxy_options(self._url, self._config.proxy),
-                    )
-                finally:
-                    answer = self._websocket.handshake_response
-                    if answer is not None and answer.status != 101:
-                        # Up to 1.9.0 websocket-client takes a redirect for a connection.
-                        raise _refused(answer.status, answer.headers, b"", self._url)
-        except BaseException:
+            self._open()
+            return
+        except BaseException as error:
             self.close()
-            raise
-        opened = self._websocket.sock
-        if opened is None:
-            raise ConnectionError("The connection was given up while it was being made.")
+            failure = self._opening_error(error)
+            if failure is None:
+                raise
+        # Out here no error of a library, whose frames hold the key, hangs on to it.
+        raise failure
+
+    def _open(self) -> None:
+        deadline = Deadline(self._config.open_timeout)
+        opened = dial(self._url, self._config, deadline, self._adopt)
+        self._opening = opened
+        websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
+            self._url,
+            socket=HandshakeSocket(opened, deadline, self._url, self._headers),
+            header=[f"{name}: {value}" for name, value in self._headers.items()],
+            suppress_origin=True,  # the service's own clients send none
+            redirect_limit=0,
+        )
         opened.setblocking(False)
+        waking = socket.socketpair()
+        for end in waking:
+            end.setblocking(False)
         with self._io:
-            self._socket = opened
+            self._waking = waking
+            self._socket, self._opening = opened, None
         self.last_heard = time.monotonic()
-        self._selector.register(self._wake_receive, selectors.EVENT_READ)
+        self._selector.register(waking[0], selectors.EVENT_READ)
         self._selector.register(opened, selectors.EVENT_READ)
+        self._refuse_aborted()
+
+    def _adopt(self, opened: socket.socket) -> None:
+        """Take note of a socket on which something will block."""
+        with self._io:
+            self._opening = opened
+        self._refuse_aborted()
+
+    def _refuse_aborted(self) -> None:
         if self._aborted:
-            self.close()
             raise ConnectionError("The connection was given up while it was being made.")
+
+    def _opening_error(self, error: BaseException) -> Optional[SpeechmaticsError]:
+        """Return what is raised for what went wrong; None for what is not ours to map."""
+        where = without_query(self._url)
+        if isinstance(error, SpeechmaticsError):
+            return error.with_traceback(None)
+        failure: SpeechmaticsError
+        ours = isinstance(error, socket.timeout) and error.errno is None  # not the system's
+        if ours or isinstance(error, websocket.WebSocketTimeoutException):
+            return TimeoutError(
+                f"No WebSocket connection to {where} within open_timeout "
+                f"({self._config.open_timeout} s). Is the address right and the network up?"
+            )
+        if isinstance(error, websocket.WebSocketConnectionClosedException):
+            return ConnectionError(f"{where} closed the connection in the middle of the handshake.")
+        if isinstance(error, (websocket.WebSocketException, LookupError)):
+            return ConnectionError(
+                f"{where} did not answer as a WebSocket server does: {line(str(error))}"
+            )
+        if isinstance(error, ssl.SSLCertVerificationError):
+            failure = ConnectionError(
+                f"The certificate of {where} cannot be verified: {error.verify_message}. "
+                "A private authority is made known with ConnectionConfig(ssl_context=…)."
+            )
+        elif isinstance(error, ssl.SSLError):
+            failure = ConnectionError(
+                f"No TLS with {where}: {error.reason or error}. Does that port speak TLS (wss)?"
+            )
+        elif isinstance(error, OSError):
+            failure = ConnectionError(
+                f"Cannot connect to {where}: {error.strerror or error}. "
+                "Is a server running there, and is the address right?"
+            )
+        elif isinstance(error, ValueError):
+            # A name that cannot be one in TLS, or an answer that is not UTF-8.
+            failure = ConnectionError(f"Cannot connect to {where}: {line(str(error))}.")
+        else:
+            return None
+        failure.__cause__ = error.with_traceback(None)
+        return failure
 
     # -- any thread -----------------------------------------------------------------------------
 
@@ -189,26 +238,24 @@ class Connection:
     def flush(self) -> None:
         """Move what the network takes at once; the receiver moves the rest."""
         with self._io:
-            left = self._write()
-        if left and not self._waiting_to_write:
-            self.wake()
+            if self._write() and self._heedless:
+                self.wake()
 
     def wake(self) -> None:
         """Make `wait` return."""
-        if not self._woken:
+        with self._io:
+            if self._woken or self._waking is None:
+                return
             self._woken = True
-            with contextlib.suppress(OSError):  # full is as good as woken; closed needs no waking
-                self._wake_send.send(b"\0")
+            with contextlib.suppress(OSError):  # closed needs no waking
+                self._waking[1].send(b"\0")
 
     def abort(self) -> None:
         """End the connection at once, whatever waits for it. Idempotent."""
-        self._aborted = True
-        opened = self._socket or self._websocket.sock
-        if opened is not None:
-            with contextlib.suppress(OSError):
-                # Not the method of SSLSocket, which forgets that there was TLS.
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
-        self.wake()
+        with self._io:
+            self._aborted = True
+            self._shut_down()
+            self.wake()
 
     # -- the receiver ---------------------------------------------------------------------------
 
@@ -223,18 +270,20 @@ class Connection:
         if read and self._more_to_read:
             return
         events = selectors.EVENT_READ if read else 0
-        if self._backlog or self._reading_wants_write:
-            self._waiting_to_write = True
-            events |= selectors.EVENT_WRITE
+        with self._io:
+            left = self._backlog and not self._writing_wants_read
+            if left or (read and self._reading_wants_write):
+                events |= selectors.EVENT_WRITE
+            self._heedless = not events & selectors.EVENT_WRITE
         try:
             self._register(events)
-            self._selector.select(timeout)
+            self._selector.select(_LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT))
         finally:
-            self._waiting_to_write = False
-        if self._woken:
-            self._woken = False
-            with contextlib.suppress(OSError):
-                self._wake_receive.recv(64)
+            self._heedless = False
+        with self._io:
+            if self._woken and self._waking is not None:
+                self._woken = False
+                self._waking[0].recv(1)
 
     def receive(self) -> list[Union[bytes, Closed]]:
         """Move what is left to send and return the messages that have come, without waiting.
@@ -242,8 +291,11 @@ class Connection:
         A `Closed` is always the last.
 
         Raises:
-            TransportError: The peer broke the WebSocket protocol, or sent more than ``max_size``.
+            TransportError: The peer broke the WebSocket protocol, or sent more than ``max_size``;
+                what came before that has been returned.
         """
+        if self._violation is not None:
+            raise self._violation
         received: list[Union[bytes, Closed]] = []
         self._more_to_read = False
         for _ in range(_READS_IN_A_ROW):
@@ -254,7 +306,14 @@ class Connection:
                 received.append(fresh)
                 break
             self.last_heard = time.monotonic()
-            if self._parse(fresh, received):
+            try:
+                if self._parse(fresh, received):
+                    break
+            except TransportError as error:
+                if not received:
+                    raise
+                self._violation = error
+                self._more_to_read = True
                 break
         else:
             self._more_to_read = True
@@ -263,26 +322,33 @@ class Connection:
 
     def close(self) -> None:
         """Free the socket, without a word to the peer. Idempotent."""
-        opened = self._socket
-        if opened is not None:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
-        self.forget()
+        with self._io:
+            self._shut_down()
+            self.forget()
 
     def forget(self) -> None:
-        """Free this process's hold on the socket, which another process goes on using."""
-        with self._io:
-            opened, self._socket = self._socket, None
-            self._outgoing.clear()
-            self._backlog = 0
+        """Free this process's hold on the socket, which another process goes on using.
+
+        Takes no lock: in a forked process nobody is left to give it back.
+        """
+        sockets = [self._socket, self._opening, *(self._waking or ())]
+        self._socket = self._opening = self._waking = None
+        self._outgoing.clear()
+        self._sending = memoryview(b"")
+        self._backlog = 0
         self._selector.close()
-        self._wake_receive.close()
-        self._wake_send.close()
-        if opened is not None:
-            opened.close()
-        self._websocket.shutdown()  # type: ignore[no-untyped-call]
+        for held in sockets:
+            if held is not None:
+                held.close()
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _shut_down(self) -> None:
+        opened = self._socket or self._opening
+        if opened is not None:
+            with contextlib.suppress(OSError):
+                # Not the method of SSLSocket, which forgets that there was TLS.
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     def _put(self, payload: Union[str, bytes], opcode: int) -> None:
         frame = websocket.ABNF.create_frame(payload, opcode).format()
@@ -291,32 +357,36 @@ class Connection:
             self._backlog += len(frame)
 
     def _write(self) -> bool:
-        """Send what can be sent now; return whether anything is left. Needs `_io`."""
-        if self._pong is not None and not self._backlog:
-            self._outgoing.append(self._pong)
-            self._backlog += len(self._pong)
-            self._pong = None
-        outgoing = self._outgoing
+        """Send what can be sent now; return whether the receiver has to see to it. Needs `_io`."""
         if self._socket is None or self._send_failed:
             return False
-        while outgoing:
-            waiting = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
+        self._writing_wants_read = False
+        while self._backlog:
+            if not self._sending:
+                # TLS wants the same bytes again after it took none: they stay as they are.
+                self._sending = memoryview(b"".join(self._outgoing))
+                self._outgoing.clear()
             try:
-                sent = self._socket.send(waiting)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                sent = 0
+                sent = self._socket.send(self._sending)
+            except ssl.SSLWantReadError:
+                self._writing_wants_read = True
+                return True
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                return True
             except OSError:
                 # What the peer had to say before it went is still to be read: the receiver
                 # reports the end when it has come to it.
                 self._send_failed = True
-                outgoing.clear()
+                self._outgoing.clear()
+                self._sending = memoryview(b"")
                 self._backlog = 0
                 return True
-            outgoing.clear()
-            self._backlog = len(waiting) - sent
-            if self._backlog:
-                outgoing.append(waiting[sent:])
-                return True
+            self._sending = self._sending[sent:]
+            self._backlog -= sent
+            if self._pong is not None and not self._sending:
+                self._outgoing.appendleft(self._pong)
+                self._backlog += len(self._pong)
+                self._pong = None
         return False
 
     def _read(self) -> Union[bytes, Closed, None]:
@@ -343,55 +413,75 @@ class Connection:
         try:
             while True:
                 frame = self._frames.recv_frame()
-                if frame.opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
-                    if len(frame.data) > 125 or not frame.fin:
-                        raise TransportError("The server sent a control frame that is too long.")
-                    if frame.opcode == websocket.ABNF.OPCODE_PING:
-                        self._answer(_as_bytes(frame.data))
+                if frame.mask_value:
+                    raise TransportError("The server sent a frame that is masked.")
+                if frame.opcode in _DATA:
+                    self._assemble(frame, received)
+                    continue
+                if not frame.fin:
+                    raise TransportError("The server sent a control frame in fragments.")
+                if frame.opcode == websocket.ABNF.OPCODE_PING:
+                    self._answer(_as_bytes(frame.data))
                 elif frame.opcode == websocket.ABNF.OPCODE_CLOSE:
                     closed = _closed(_as_bytes(frame.data))
-                    self.start_closing()
+                    self.start_closing(closed.code or 1000)
                     received.append(closed)
                     return True
-                else:
-                    self._fragments.validate(frame)
-                    self._fragments.add(frame)
-                    if frame.fin:
-                        _, whole = self._fragments.extract(frame)
-                        received.append(whole.data)
         except _Exhausted:
             return False
         except websocket.WebSocketException as error:
             raise TransportError(f"The server broke the WebSocket protocol: {error}") from None
 
+    def _assemble(self, frame: websocket.ABNF, received: list[Union[bytes, Closed]]) -> None:
+        """Append the message that a frame is, or ends."""
+        continues = frame.opcode == websocket.ABNF.OPCODE_CONT
+        if continues is (self._message is None):
+            raise TransportError("The server mixed up the fragments of its messages.")
+        payload = _as_bytes(frame.data)
+        if self._message is not None:
+            self._message += payload
+            if frame.fin:
+                received.append(bytes(self._message))
+                self._message = None
+        elif frame.fin:
+            received.append(payload)
+        else:
+            self._message = bytearray(payload)
+
     def _take(self, size: int) -> bytes:
         """Give ``websocket.frame_buffer`` its next bytes; it resumes where it was cut off."""
-        length = self._frames.length
-        limit = self._config.max_size
-        if length is not None and limit is not None:
-            # It would believe any length, up to 2**63.
-            fragments = self._fragments.cont_data
-            length += len(fragments[1]) if fragments else 0
-            if length > limit:
-                raise TransportError(
-                    f"The server sent a message of {length} bytes or more; "
-                    f"max_size allows {limit}. Raise ConnectionConfig.max_size if that is right."
-                )
-        taken = self._incoming[self._taken : self._taken + size]
-        if not taken:
+        if self._frames.length is not None:
+            self._refuse_oversized(self._frames.length)
+        end = self._taken + size
+        if end > len(self._incoming):
+            # All or nothing: it would keep a list of what it got, byte by byte if need be.
             raise _Exhausted
-        self._taken += len(taken)
+        taken, self._taken = self._incoming[self._taken : end], end
         return taken
 
+    def _refuse_oversized(self, length: int) -> None:
+        """Refuse a frame by what its header says, for that may be up to 2**63."""
+        header, limit = self._frames.header, self._config.max_size
+        if header is not None and header[4] not in _DATA:
+            if length > _CONTROL_LIMIT:
+                raise TransportError("The server sent a control frame that is too long.")
+            return
+        length += len(self._message or b"")
+        if limit is not None and length > limit:
+            raise TransportError(
+                f"The server sent a message of {length} bytes or more; max_size allows {limit}. "
+                "Raise ConnectionConfig.max_size if that is right."
+            )
+
     def _answer(self, ping: bytes) -> None:
-        # Only the latest ping needs an answer, so that pings cannot fill memory.
         pong = websocket.ABNF.create_frame(ping, websocket.ABNF.OPCODE_PONG).format()
         with self._io:
-            self._pong = pong
             if self._backlog < HIGH_WATER:
                 self._outgoing.append(pong)
                 self._backlog += len(pong)
-                self._pong = None
+            else:
+                # The latest stands for all (RFC 6455, 5.5.3): pings cannot fill memory.
+                self._pong = pong
 
     def _register(self, events: int) -> None:
         if self._socket is None:
@@ -405,177 +495,6 @@ class Connection:
             self._selector.unregister(self._socket)
         elif watched.events != events:
             self._selector.modify(self._socket, events)
-
-
-# -- settings of websocket-client ---------------------------------------------------------------
-
-
-@functools.cache
-def _default_tls() -> ssl.SSLContext:
-    """Return the context that all connections of the process share: one costs 20 ms and 0.8 MB."""
-    return ssl.create_default_context()
-
-
-def _tls_options(url: str, config: ConnectionConfig) -> dict[str, object]:
-    if not url.startswith("wss:"):
-        return {}
-    return {
-        "context": config.ssl_context or _default_tls(),
-        # The handshake then happens with the first bytes sent, when `abort` can reach the socket.
-        "do_handshake_on_connect": False,
-    }
-
-
-def _proxy_options(url: str, proxy: Optional[str]) -> dict[str, object]:
-    """Return the proxy for a URL in the words of websocket-client.
-
-    A proxy that is configured is used as it is; one from the environment never for this machine
-    and never for a host that ``no_proxy`` names.
-    """
-    direct: dict[str, object] = {"http_no_proxy": ["*"]}
-    if proxy is None:
-        from urllib.request import (  # type: ignore[attr-defined]
-            getproxies_environment,
-            proxy_bypass_environment,
-        )
-
-        target = urlsplit(url)
-        host = target.hostname or ""
-        proxies = getproxies_environment()
-        found = proxies.get("https" if target.scheme == "wss" else "http") or proxies.get("all")
-        if not found or is_loopback(host) or proxy_bypass_environment(host, proxies):
-            return direct
-        proxy = found if "://" in found else f"http://{found}"
-    parts = urlsplit(proxy)
-    scheme = "http" if parts.scheme == "https" else parts.scheme
-    if scheme != "http" and not _have_socks():
-        raise ConfigurationError(
-            f'A {parts.scheme} proxy needs python-socks: pip install "speechmatics-sync[socks]".'
-        )
-    options: dict[str, object] = {
-        "proxy_type": scheme,
-        "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port or (80 if scheme == "http" else 1080),
-        "http_no_proxy": [" "],  # or websocket-client would read no_proxy once more
-    }
-    if parts.username:
-        options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))
-    return options
-
-
-def _have_socks() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("python_socks") is not None
-
-
-# -- the errors of others become ours -----------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _map_opening_errors(
-    url: str, headers: Mapping[str, str], config: ConnectionConfig
-) -> Iterator[None]:
-    where = _without_query(url)
-    try:
-        yield
-    except SpeechmaticsError:
-        raise
-    except websocket.WebSocketBadStatusException as error:
-        raise _refused(
-            error.status_code, error.resp_headers or {}, error.resp_body or b"", url, headers
-        ) from None
-    except (websocket.WebSocketTimeoutException, socket.timeout):
-        raise TimeoutError(
-            f"No WebSocket connection to {where} within open_timeout "
-            f"({config.open_timeout} s). Is the address right and the network up?"
-        ) from None
-    except websocket.WebSocketAddressException as error:
-        raise ConnectionError(
-            f"The host of {where} is not known: {error}. Check the URL and the network."
-        ) from None
-    except websocket.WebSocketProxyException as error:
-        raise ConnectionError(f"The proxy on the way to {where} refused: {error}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise ConnectionError(
-            f"The certificate of {where} cannot be verified: {error.verify_message}. "
-            "A private authority is made known with ConnectionConfig(ssl_context=…)."
-        ) from error
-    except ssl.SSLError as error:
-        raise ConnectionError(
-            f"No TLS with {where}: {error.reason or error}. Does that port speak TLS (wss)?"
-        ) from error
-    except websocket.WebSocketException as error:
-        raise ConnectionError(
-            f"{where} did not answer as a WebSocket server does: {_line(str(error))}"
-        ) from None
-    except OSError as error:
-        raise ConnectionError(
-            f"Cannot connect to {where}: {error.strerror or error}. "
-            "Is a server running there, and is the address right?"
-        ) from error
-    except ValueError as error:
-        # An answer that websocket-client cannot take apart.
-        raise ConnectionError(f"{where} answered in a way that is not HTTP: {error}") from None
-
-
-def _refused(
-    status: int,
-    answered: Mapping[str, str],
-    body: bytes,
-    url: str,
-    headers: Optional[Mapping[str, str]] = None,
-) -> SpeechmaticsError:
-    """Return the error for a handshake that was answered with something else than 101."""
-    where = _without_query(url)
-    said = _said(body, headers or {})
-    if status in (401, 403):
-        advice = (
-            "Check the API key (SPEECHMATICS_API_KEY), and that it is meant for this region."
-            if status == 401
-            else "This key may not use this service."
-        )
-        return AuthenticationError(
-            f"{where} refused the key with HTTP {status}{said}. {advice}", status=status
-        )
-    if 300 <= status < 400:
-        location = _without_query(_line(answered.get("location", "nowhere")))
-        return ConnectionError(
-            f"{where} redirects (HTTP {status}) to {location}. "
-            "Redirects are not followed, for the key would go along: set the new URL instead.",
-            status=status,
-        )
-    advice = {
-        404: " Is the path of the URL right (…/v2)?",
-        405: " Is the path of the URL right (…/v2)?",
-        429: " Too many requests: try again later.",
-    }.get(status, "")
-    return ConnectionError(
-        f"{where} answered HTTP {status} in place of a WebSocket handshake{said}.{advice}",
-        status=status,
-        retry_after=answered.get("retry-after"),
-    )
-
-
-def _said(body: bytes, headers: Mapping[str, str]) -> str:
-    """Return what a refusing server said, made safe to print: short, one line, no key in it."""
-    text = _line(body[:2000].decode("utf-8", "replace"))
-    for value in headers.values():
-        for secret in {value, value.rpartition(" ")[2]}:
-            if len(secret) > 7:
-                text = text.replace(secret, "***")
-    if text.startswith("{"):
-        with contextlib.suppress(ValueError):
-            text = str(json.loads(text).get("error", text))
-    return f" ({text[:200]})" if text and not text.startswith("<") else ""
-
-
-def _line(text: str) -> str:
-    return " ".join(re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", text).split())[:500]
-
-
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def _as_bytes(payload: Union[str, bytes]) -> bytes:
