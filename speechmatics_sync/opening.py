@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .config import ConnectionConfig
 from .deadlines import Deadline
@@ -21,6 +21,25 @@ __all__ = ["Opening"]
 
 _KEY_LIMIT = 60.0
 """Seconds that getting a key may take: `JWTAuth` gives up sooner, another `AuthBase` may not."""
+
+
+class _Step(NamedTuple):
+    """What is going on, how long it may take, and what is said if it takes longer."""
+
+    limit: Deadline
+    late: str
+
+
+def _getting_the_key() -> _Step:
+    return _Step(Deadline(_KEY_LIMIT), f"Getting the key took longer than {_KEY_LIMIT} s.")
+
+
+def _connecting(config: ConnectionConfig) -> _Step:
+    return _Step(
+        Deadline(config.open_timeout),
+        f"Connecting took longer than open_timeout ({config.open_timeout} s). "
+        "Is the address right and the network up?",
+    )
 
 
 class Opening:
@@ -47,6 +66,7 @@ class Opening:
         self._changed = threading.Condition()
         self._connection: Optional[Connection] = None
         self._error: Optional[BaseException] = None
+        self._step = _getting_the_key()
         self._done = False
         self._cancelled = False
 
@@ -73,26 +93,17 @@ class Opening:
             BaseException: What `Connection.open` or the `AuthBase` raised.
         """
         with self._changed:
-            limit = Deadline(_KEY_LIMIT)
-            connecting = False
-            while not self._done and not self._cancelled and not limit.passed():
-                if self._connection is not None and not connecting:
-                    connecting, limit = True, Deadline(self._config.open_timeout)
-                self._changed.wait(limit.remaining())
-            if self._done and not self._cancelled:
+            while not (self._done or self._cancelled or self._step.limit.passed()):
+                self._changed.wait(self._step.limit.remaining())
+            if self._cancelled:
+                return None
+            if self._done:
                 if self._error is not None:
                     raise self._error
                 return self._connection
-            cancelled = self._cancelled
+            step = self._step
         self.cancel()
-        if cancelled:
-            return None
-        raise TimeoutError(
-            f"Connecting took longer than open_timeout ({self._config.open_timeout} s). "
-            "Is the address right and the network up?"
-            if connecting
-            else f"Getting the key took longer than {_KEY_LIMIT} s."
-        )
+        raise TimeoutError(step.late)
 
     def cancel(self) -> None:
         """Give the attempt up, from any thread, unless its result was fetched."""
@@ -109,13 +120,15 @@ class Opening:
         """Return an open connection, with a fresh key if the first one was refused."""
         fresh_key = False
         while True:
-            headers = self._endpoint.headers(self._log.request_id, self._ws_headers)
+            headers = self._endpoint.headers(
+                self._log.request_id, self._ws_headers, proxy=self._config.proxy
+            )
             connection = Connection(self._endpoint.url, headers, self._config)
             with self._changed:
-                self._connection = connection
-                self._changed.notify_all()
                 if self._cancelled:
                     return connection
+                self._connection = connection
+                self._begin(_connecting(self._config))
             try:
                 connection.open()
                 return connection
@@ -123,4 +136,11 @@ class Opening:
                 if fresh_key or error.status != 401 or not self._endpoint.forget_key():
                     raise
                 fresh_key = True
-                self._log.info("The key was refused; trying once more with a fresh one")
+            self._log.info("The key was refused; trying once more with a fresh one")
+            with self._changed:
+                self._begin(_getting_the_key())
+
+    def _begin(self, step: _Step) -> None:
+        """Count the time from now. Needs `_changed`."""
+        self._step = step
+        self._changed.notify_all()
