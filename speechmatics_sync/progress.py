@@ -33,21 +33,26 @@ class _Bar(ProgressReport):
     """A progress bar, in a terminal or a notebook."""
 
     def __init__(self, tqdm: Any) -> None:
-        self._bar = tqdm(
-            unit="s",
-            desc="transcribing",
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}]",
-        )
+        # The thread that tqdm keeps for bars that stand still would outlive the session.
+        self._tqdm = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
+        self._bar: Any = None
         super().__init__(self._draw)
 
     def _draw(self, done: float, total: Optional[float]) -> None:
+        if self._bar is None:
+            self._bar = self._tqdm(
+                unit="s",
+                desc="transcribing",
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}]",
+            )
         if total is not None and self._bar.total is None:
             self._bar.total = round(total, 1)
         self._bar.n = round(done, 1)
         self._bar.refresh()
 
     def close(self) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[ProgressReport]:
