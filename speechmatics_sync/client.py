@@ -174,6 +174,7 @@ class _BaseClient(EventEmitter):
             SessionError: No session takes messages now.
             TimeoutError: No answer came in time.
         """
+        _check_timeout(timeout, at_once=True)
         session = self._running()
         if final:
             session.send_message({"message": "GetSpeakers", "final": True})
@@ -287,7 +288,8 @@ class _BaseClient(EventEmitter):
             self._process, self._session_lock = os.getpid(), threading.Lock()
         with self._session_lock:
             current = self._session
-            if current is not None and not current.over:
+            if current is not None and current.unfinished:
+                current.check_process()
                 raise current.identified(
                     SessionError(
                         "This client runs a session already, and runs one at a time: "
@@ -468,8 +470,8 @@ class Client(_BaseClient):
             audio_events_config, ws_headers, collect,
         )  # fmt: skip
         session = self._begin("start_session", options)
-        session.start(dispatch=lambda message: self._dispatch(session, message))
         try:
+            session.start(dispatch=lambda message: self._dispatch(session, message))
             return session.wait_until_started(Deadline(None))
         except SpeechmaticsError:
             session.let_handlers_finish()
@@ -493,6 +495,7 @@ class Client(_BaseClient):
             SpeechmaticsError: Whatever ended the session.
             TimeoutError: There was no room in time; nothing of the payload was taken.
         """
+        _check_timeout(timeout, at_once=True)
         self._pushed().send_audio(payload, timeout)
 
     def force_end_of_utterance(
@@ -532,7 +535,11 @@ class Client(_BaseClient):
         report = progress_report(progress)
         session = self._begin(call, options)
         stream = Stream(session, self._dispatch, Deadline(timeout), report)
-        session.start(source=source, realtime=realtime)
+        try:
+            session.start(source=source, realtime=realtime)
+        except BaseException:
+            stream.close()
+            raise
         return stream
 
 
@@ -592,6 +599,9 @@ def _options(
             f"diarization={config.diarization!r} is for several channels: use MultiChannelClient."
         )
     _check_kind("ws_headers", ws_headers, Mapping)
+    for name, value in (ws_headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ConfigurationError(f"ws_headers maps str to str, unlike the header {name!r}.")
     return SessionOptions(
         config,
         _checked("audio_format", audio_format, AudioFormat),
@@ -615,8 +625,10 @@ def _check_kind(name: str, value: object, kind: type) -> None:
         raise ConfigurationError(f"{name} is a {kind.__name__}, not a {type(value).__name__}.")
 
 
-def _check_timeout(timeout: object) -> None:
+def _check_timeout(timeout: object, *, at_once: bool = False) -> None:
     if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise ConfigurationError(f"timeout is a number of seconds above 0, or None: {timeout!r}.")
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    least = "from 0 on" if at_once else "above 0"
+    if not number or not 0 <= timeout <= threading.TIMEOUT_MAX or not (timeout or at_once):  # type: ignore[operator]
+        raise ConfigurationError(f"timeout is a number of seconds {least}, or None: {timeout!r}.")

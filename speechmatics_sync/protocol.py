@@ -39,7 +39,6 @@ from .config import (
     TranslationConfig,
 )
 from .errors import (
-    AudioError,
     AuthenticationError,
     ConfigurationError,
     ConnectionError,
@@ -66,7 +65,6 @@ __all__ = [
     "SpeakersQuestion",
     "Started",
     "State",
-    "as_audio",
     "decode",
 ]
 
@@ -137,7 +135,7 @@ class Ended(NamedTuple):
 class Failed(NamedTuple):
     """The session is over without having succeeded."""
 
-    error: SpeechmaticsError
+    error: BaseException
 
 
 Event = Union[Deliver, Started, Acknowledged, SpeakersAnswered, Ended, Failed]
@@ -258,7 +256,7 @@ class Protocol:
         self._audio_queued = 0
         self._questions: collections.deque[SpeakersQuestion] = collections.deque()
         self._duration_limit: Optional[Message] = None
-        self._error: Optional[SpeechmaticsError] = None
+        self._error: Optional[BaseException] = None
         self._receivers: dict[str, Callable[[Message], list[Event]]] = {
             ServerMessageType.RECOGNITION_STARTED.value: self._recognition_started,
             ServerMessageType.AUDIO_ADDED.value: self._audio_added,
@@ -294,15 +292,14 @@ class Protocol:
         self._move(Cause.CONNECTED)
         return _encode(self.recognition.message())
 
-    def add_audio(self, payload: Union[bytes, bytearray, memoryview]) -> None:
+    def add_audio(self, payload: bytes) -> None:
         """Queue audio: one chunk, its samples made whole with what the last one left over.
 
         Raises:
-            AudioError: ``payload`` is not bytes-like.
             SessionError: The audio or the session has ended.
         """
         self.check_open()
-        chunk = self.channel.take(as_audio(payload))
+        chunk = self.channel.take(payload)
         if chunk:
             self._queue.append(chunk)
             self._audio_queued += 1
@@ -419,7 +416,7 @@ class Protocol:
             return [Deliver(message)]
         return receiver(message)
 
-    def closed(self, code: Optional[int], reason: str) -> Optional[SpeechmaticsError]:
+    def closed(self, code: Optional[int], reason: str) -> Optional[BaseException]:
         """Return the error that the end of the connection means; None after EndOfTranscript."""
         if self.state is State.ENDED:
             return None
@@ -430,7 +427,7 @@ class Protocol:
             return self._error
         return self.fail(self._closing_error(code, reason))
 
-    def fail(self, error: SpeechmaticsError) -> SpeechmaticsError:
+    def fail(self, error: BaseException) -> BaseException:
         """End the session with an error of the caller's; return the one that counts."""
         if self._error is None:
             self._error = error
@@ -585,21 +582,6 @@ def _error(
     if type == "not_authorised":
         return AuthenticationError(text, type=type, reason=reason, close_code=close_code)
     return TranscriptionError(text, type=type, reason=reason, code=code, close_code=close_code)
-
-
-def as_audio(payload: object) -> bytes:
-    """Return bytes-like audio as bytes.
-
-    Raises:
-        AudioError: It is something else.
-    """
-    if type(payload) is bytes:
-        return payload
-    try:
-        return bytes(memoryview(payload).cast("B"))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        advice = " Open the file in binary mode." if isinstance(payload, str) else ""
-        raise AudioError(f"Audio is bytes, not {type(payload).__name__}.{advice}") from None
 
 
 # -- JSON ---------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ Nothing here decides about the protocol: values move between `protocol` and `tra
 - Messages for handlers go through a queue to the thread that runs them: the caller of
   ``transcribe``, whoever pulls the stream, or in a pushed session the *dispatcher* thread.
 
-`Session._lock` guards all state here and the protocol's. It is reentrant, for the garbage
-collector may end an abandoned stream in any thread at any line.
+`Session._lock` guards all state here and the protocol's. It is reentrant, for the handler of a
+signal may call `close` in a thread that holds it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import os
 import threading
 import time
 import uuid
+from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from .config import (
@@ -38,9 +39,11 @@ from .endpoint import Endpoint, request_id_in
 from .errors import (
     AudioError,
     ConfigurationError,
+    ConnectionError,
     SessionError,
     SpeechmaticsError,
     TimeoutError,
+    TransportError,
 )
 from .limits import Limits
 from .logs import SessionLogger
@@ -56,11 +59,10 @@ from .protocol import (
     Recognition,
     Started,
     State,
-    as_audio,
     decode,
 )
 from .results import LanguagePackInfo
-from .sources import AudioSource, open_source
+from .sources import AudioSource, audio_view, open_source
 from .stats import SessionStats
 from .transcript import Transcript
 from .transport import HIGH_WATER, Closed, Connection
@@ -75,6 +77,9 @@ _END_GRACE = 1.0
 
 _LEAVING_GRACE = 0.25
 """Seconds for a thread to come out of a read or a handler of the user's before it is left alone."""
+
+_UNDECIDED = (State.CONNECTING, State.STARTING, State.FAILED)
+"""Neither started nor over: after an Error the close frame may still add its code."""
 
 
 class SessionOptions(NamedTuple):
@@ -119,7 +124,7 @@ class Session:
         self.request_id = request_id_in(options.ws_headers) or str(uuid.uuid4())
         self.session_id: Optional[str] = None
         self.language_pack_info: Optional[LanguagePackInfo] = None
-        self.transcript = Transcript()
+        self.transcript = Transcript(transcription_config=options.transcription_config.to_dict())
         self.log = SessionLogger(self.request_id)
         self.total_seconds: Optional[float] = None
         """How long the source is, where that can be known."""
@@ -138,12 +143,17 @@ class Session:
         self._inbox: collections.deque[Message] = collections.deque()
         self._paused = False
         self._over = False
+        self._handled = False
+        self._abandoned = False
         self._failure: Optional[BaseException] = None
+        self._failed_at: Optional[TracebackType] = None
         self._closing = Deadline(None)
+        self._leaving: Optional[Deadline] = None
         self._error_grace: Optional[Deadline] = None
         self._answers_awaited = 0
         self._dispatching: Optional[int] = None
-        self._in_users_hands: dict[threading.Thread, bool] = {}
+        self._in_users_hands: set[threading.Thread] = set()
+        self._opener: Optional[threading.Thread] = None
         self._receiver: Optional[threading.Thread] = None
         self._sender: Optional[threading.Thread] = None
         self._dispatcher: Optional[threading.Thread] = None
@@ -161,7 +171,7 @@ class Session:
         realtime: bool = False,
         dispatch: Optional[Callable[[Message], None]] = None,
     ) -> None:
-        """Start the session's threads.
+        """Start the session's threads, unless it was closed already.
 
         Args:
             source: Read and sent whole by the sender; None for a pushed session.
@@ -171,14 +181,17 @@ class Session:
         """
         if self._options.audio_format is not None:
             self._prepare(self._options.audio_format)
-        self._receiver = self._thread("receiver", self._run_receiver)
-        if source is not None:
-            self._sender = self._thread("sender", self._run_sender, source, realtime)
-        if dispatch is not None:
-            self._dispatcher = self._thread("dispatcher", self._run_dispatcher, dispatch)
-        for thread in (self._receiver, self._sender, self._dispatcher):
-            if thread is not None:
-                thread.start()
+        with self._lock:
+            if self._over:
+                return
+            self._receiver = self._thread("receiver", self._run_receiver)
+            if source is not None:
+                self._sender = self._thread("sender", self._run_sender, source, realtime)
+            if dispatch is not None:
+                self._dispatcher = self._thread("dispatcher", self._run_dispatcher, dispatch)
+            for thread in (self._receiver, self._sender, self._dispatcher):
+                if thread is not None:
+                    thread.start()
 
     def wait_until_started(self, deadline: Deadline) -> SessionInfo:
         """Block until RecognitionStarted has come.
@@ -188,10 +201,9 @@ class Session:
             TimeoutError: ``deadline`` passed.
         """
         with self._lock:
-            while not self._over and self._state in (State.CONNECTING, State.STARTING):
+            while not self._over and self._state in _UNDECIDED:
                 self._wait(self._progressed, deadline)
-            if self._failure is not None:
-                raise self._failure
+            self._raise_failure()
             return self.info
 
     @property
@@ -216,8 +228,11 @@ class Session:
             AudioError: It is not bytes.
             TimeoutError: There was no room within ``timeout``; nothing was taken.
         """
-        self._check_process()
-        audio = as_audio(payload)
+        self.check_process()
+        try:
+            audio = bytes(audio_view(payload, self._options.audio_format))
+        except AudioError as error:
+            raise self.identified(error) from None
         deadline = Deadline(timeout)
         with self._lock, self._awaiting_answers(self.in_handler):
             protocol = self._sending()
@@ -236,21 +251,21 @@ class Session:
 
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a message of the user's, in order with the audio."""
-        self._check_process()
+        self.check_process()
         with self._lock:
             self._sending().add_message(message)
         self._flush()
 
     def configure(self, changes: MidSessionConfig) -> None:
         """Change the configuration of the running session."""
-        self._check_process()
+        self.check_process()
         with self._lock:
             self._sending().configure(changes)
         self._flush()
 
     def force_end_of_utterance(self, timestamp: Union[float, End, None]) -> None:
         """Ask for finals now: at ``timestamp``, without one, or (END) at the audio sent so far."""
-        self._check_process()
+        self.check_process()
         with self._lock:
             protocol = self._sending()
             at = protocol.seconds_taken
@@ -265,7 +280,7 @@ class Session:
         Raises:
             TimeoutError: None came within ``timeout``.
         """
-        self._check_process()
+        self.check_process()
         deadline = Deadline(timeout)
         with self._lock, self._awaiting_answers(True):
             question = self._sending().ask_speakers()
@@ -282,14 +297,13 @@ class Session:
 
     def end_of_stream(self) -> None:
         """Say that there is no more audio."""
-        self._check_process()
+        self.check_process()
         with self._lock:
+            self._settle()
             if self._protocol is None or self._state in (State.CONNECTING, State.STARTING):
-                raise self._failure or self.identified(
+                raise self.identified(
                     SessionError("The session has not started: there is no audio to end.")
                 )
-            if self._failure is not None:
-                raise self._failure
             dropped = self._protocol.end_audio()
             self._room.notify_all()
         if dropped:
@@ -304,7 +318,7 @@ class Session:
         Raises:
             BaseException: Whatever ended the session, once all that came before it was given out.
         """
-        self._check_process()
+        self.check_process()
         with self._lock:
             if not self._inbox and not self._over:
                 self._arrived.wait(timeout)
@@ -313,9 +327,12 @@ class Session:
                 if self._paused and not self._too_many_wait():
                     self._wake()
                 return message
-            if self._failure is not None:
-                raise self._failure
-            return END if self._over else None
+            self._raise_failure()
+            if not self._over:
+                return None
+            self._handled = True
+            self._progressed.notify_all()
+            return END
 
     def wait_until_handled(self, deadline: Deadline) -> None:
         """Block until the session has ended and the dispatcher has handled every message.
@@ -325,17 +342,11 @@ class Session:
             TimeoutError: ``deadline`` passed.
         """
         with self._lock:
-            while not self._over:
+            while not (self._over and (self._handled or self._failure is not None)):
                 self._wait(self._progressed, deadline)
-            failed = self._failure is not None
-        if failed:
-            self.let_handlers_finish()
-        elif self._dispatcher is not None:
-            self._dispatcher.join(deadline.remaining())
-            if self._dispatcher.is_alive():
-                raise self._late(deadline)
         if self._failure is not None:
-            raise self._failure
+            self.let_handlers_finish()
+        self._raise_failure()
 
     def let_handlers_finish(self) -> None:
         """Give the dispatcher of a session that has failed a moment to hand out what came."""
@@ -365,9 +376,17 @@ class Session:
         return self._over
 
     @property
-    def failure(self) -> Optional[BaseException]:
-        """What ended the session, if it did not end well."""
-        return self._failure
+    def unfinished(self) -> bool:
+        """Whether the session, or a handler of its messages, still has something to do."""
+        if self._abandoned:
+            return False
+        if not self._over:
+            return True
+        return (
+            self._failure is None
+            and not self._handled
+            and (self.pushed or bool(self._inbox) or self._dispatching is not None)
+        )
 
     @property
     def seconds_untranscribed(self) -> float:
@@ -380,14 +399,18 @@ class Session:
 
         Args:
             error: What every call raises from now on.
-            discard: Whether messages that nobody has handled yet are given up.
+            discard: Whether messages that nobody has handled yet are given up. A session of which
+                everything is transcribed, but not yet handled, ends with an error only then.
         """
+        if self.forked:
+            return
         with self._lock:
-            if self._over:
-                return
-            if self._protocol is not None and isinstance(error, SpeechmaticsError):
-                error = self._protocol.fail(error)
-            self._finish(error)
+            if not self._over:
+                if self._protocol is not None:
+                    error = self._protocol.fail(error)
+                self._finish(error)
+            elif discard and not self._handled and self._failure is None:
+                self._fail_with(error)
             if discard:
                 self._inbox.clear()
             opening = self._opening
@@ -395,10 +418,16 @@ class Session:
             opening.cancel()
         self._wake()
 
-    def request_close(self) -> None:
-        """Begin to end everything, without waiting for it."""
-        if self.forked:
-            return
+    def abandon(self) -> None:
+        """Have the receiver end everything.
+
+        Takes no lock: the garbage collector may call this in any thread, at any line.
+        """
+        if not self.forked:
+            self._abandoned = True
+            self._wake()
+
+    def _request_close(self) -> None:
         self.fail(SessionError("close() was called: the session was ended."), discard=True)
 
     def close(self, *, within: Optional[float] = None) -> None:
@@ -408,17 +437,21 @@ class Session:
             within: Another limit, in seconds.
         """
         if self.forked:
-            if self._connection is not None:
-                self._connection.forget()
+            # No lock: who held one when the process was forked is not here to release it.
+            self._over = self._handled = True
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.forget()
             return
         limit = self._config.close_timeout if within is None else within
         with self._lock:
             if self._closing.seconds is None or within is not None:
-                self._closing = Deadline(limit)
-        self.request_close()
-        self._wake()
+                # The rest of the limit is for freeing what is left.
+                self._closing = Deadline(None if limit is None else 0.9 * limit)
+            self._leaving = self._leaving or Deadline(_LEAVING_GRACE)
+        self._request_close()
         deadline = Deadline(limit)
-        for thread in (self._sender, self._dispatcher, self._receiver):
+        for thread in (self._sender, self._dispatcher, self._opener, self._receiver):
             self._join(thread, deadline)
         if self._receiver is not None and self._receiver.is_alive():
             # It hangs in a closing handshake: now without one.
@@ -430,6 +463,7 @@ class Session:
     @property
     def stats(self) -> SessionStats:
         """A snapshot of what the session knows of itself."""
+        self.check_process()
         with self._lock:
             if self._protocol is None:
                 return SessionStats()
@@ -470,12 +504,12 @@ class Session:
         """Mark the calling thread as the one that runs handlers."""
         thread = threading.current_thread()
         before, self._dispatching = self._dispatching, thread.ident
-        self._in_users_hands[thread] = True
+        self._in_users_hands.add(thread)
         try:
             yield
         finally:
             self._dispatching = before
-            self._in_users_hands.pop(thread, None)
+            self._in_users_hands.discard(thread)
 
     # -- the receiver ---------------------------------------------------------------------------
 
@@ -491,6 +525,8 @@ class Session:
                 self._say_goodbye(connection)
         except SpeechmaticsError as error:
             self.fail(error)
+        except RecursionError:
+            self.fail(TransportError("The server sent a message that is nested too deeply."))
         except BaseException as error:
             self.log.exception("The session's receiver failed")
             self.fail(error)
@@ -507,7 +543,10 @@ class Session:
             if self._over:
                 return None
             self._opening = opening
-        self._thread("opener", opening.run).start()
+            self._opener = self._thread("opener", opening.run)
+            # An `AuthBase` of the user's, and a name look-up that nothing can interrupt.
+            self._in_users_hands.add(self._opener)
+            self._opener.start()
         connection = opening.result()
         if connection is None:
             return None
@@ -528,6 +567,9 @@ class Session:
         now = time.monotonic()
         limits = Limits(self._config, now)
         while not self._over:
+            if self._abandoned:
+                self._request_close()
+                return
             paused = self._reading_pauses() and not connection.broken
             connection.wait(self._patience(limits, now), read=not paused)
             spoke = False
@@ -570,6 +612,8 @@ class Session:
     def _take_in(self, payload: bytes) -> None:
         message = decode(payload)
         with self._lock:
+            if self._over:
+                return
             self._messages_received += 1
             for event in self._running_protocol.receive(message):
                 if isinstance(event, Acknowledged):
@@ -603,7 +647,8 @@ class Session:
             self.transcript.add(message)
         name = message.get("message")
         if name == ServerMessageType.ADD_TRANSCRIPT.value:
-            end = (message.get("metadata") or {}).get("end_time")
+            metadata = message.get("metadata")
+            end = metadata.get("end_time") if isinstance(metadata, dict) else None
             if isinstance(end, (int, float)):
                 self._final_end = max(end, self._final_end or 0.0)
         elif name == ServerMessageType.WARNING.value:
@@ -635,6 +680,8 @@ class Session:
         """Shake hands at the end, for as long as it is worth."""
         if self._failure is None:
             deadline = Deadline(_END_GRACE)
+        elif isinstance(self._failure, (ConnectionError, TransportError)):
+            deadline = Deadline(0)  # there is nobody to shake hands with
         elif self._closing.seconds is not None:
             deadline = self._closing
         else:
@@ -656,6 +703,8 @@ class Session:
     def _run_sender(self, source: object, realtime: bool) -> None:
         opened: Optional[AudioSource] = None
         try:
+            if self._over:
+                return
             with self._users_hands():
                 opened = open_source(source, self._options.audio_format, logger=self.log)
             if self._options.audio_format is None:
@@ -677,8 +726,10 @@ class Session:
 
     def _send_all(self, source: AudioSource, realtime: bool) -> None:
         with self._lock:
-            while not self._over and self._state in (State.CONNECTING, State.STARTING):
+            while not self._over and self._state in _UNDECIDED:
                 self._progressed.wait()
+            if self._over:
+                return
         protocol = self._running_protocol
         chunks = iter(source)
         begun = time.monotonic()
@@ -692,7 +743,9 @@ class Session:
                 if realtime:
                     spoken = protocol.channel.seconds(protocol.channel.bytes_taken + len(chunk))
                     self._sleep_until(begun + (spoken or 0.0))
-                while not protocol.has_room and not self._over and not protocol.audio_ended:
+                while not (self._over or protocol.audio_ended) and (
+                    self._state is State.FAILED or not protocol.has_room
+                ):
                     self._room.wait()
                 if self._over or protocol.audio_ended:
                     return
@@ -771,10 +824,9 @@ class Session:
         """End the session, once. Needs the lock."""
         if self._over:
             return
-        if isinstance(failure, SpeechmaticsError):
-            self.identified(failure)
-        self._failure = failure
         self._over = True
+        if failure is not None:
+            self._fail_with(failure)
         for condition in (self._room, self._arrived, self._progressed):
             condition.notify_all()
         if failure is None:
@@ -782,11 +834,31 @@ class Session:
         else:
             self.log.info("Session ended: %s", type(failure).__name__)
 
+    def _fail_with(self, failure: BaseException) -> None:
+        if isinstance(failure, SpeechmaticsError):
+            self.identified(failure)
+        self._failure, self._failed_at = failure, failure.__traceback__
+        self._arrived.notify_all()
+        self._progressed.notify_all()
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the session, if it did not end well."""
+        if self._failure is not None:
+            # From where it came, or its traceback would grow each time it is raised.
+            raise self._failure.with_traceback(self._failed_at)
+
     def identified(self, error: SpeechmaticsError) -> Any:
-        """Return an error that says which session it is about."""
-        error.request_id, error.session_id = self.request_id, self.session_id
-        error.transcript = self.transcript
+        """Return an error that says which session it is about, unless that is another one."""
+        if error.request_id is None:
+            error.request_id, error.session_id = self.request_id, self.session_id
+            error.transcript = self.transcript
         return error
+
+    def _settle(self) -> None:
+        """Raise what ended the session, once that is known. Needs the lock."""
+        while self._state is State.FAILED and not self._over:
+            self._progressed.wait()  # for the code that the close frame adds
+        self._raise_failure()
 
     def _sending(self) -> Protocol:
         """Return the protocol if something can be sent. Needs the lock.
@@ -795,10 +867,7 @@ class Session:
             BaseException: What ended the session.
             SessionError: The audio has ended.
         """
-        while self._state is State.FAILED and not self._over:
-            self._progressed.wait()  # for the code that the close frame adds
-        if self._failure is not None:
-            raise self._failure
+        self._settle()
         if self._protocol is None:
             raise self.identified(SessionError("The session has not started."))
         try:
@@ -838,19 +907,18 @@ class Session:
     def _users_hands(self) -> Any:
         """Mark the calling thread as inside code of the user's, which may never return."""
         thread = threading.current_thread()
-        self._in_users_hands[thread] = True
+        self._in_users_hands.add(thread)
         try:
             yield
         finally:
-            self._in_users_hands.pop(thread, None)
+            self._in_users_hands.discard(thread)
 
     def _join(self, thread: Optional[threading.Thread], deadline: Deadline) -> None:
         """Wait for a thread, unless it is in the user's hands or is the caller itself."""
         if thread is None or thread is threading.current_thread() or thread.ident is None:
             return
-        grace = Deadline(_LEAVING_GRACE)
         while thread.is_alive() and not deadline.passed():
-            if grace.passed() and thread in self._in_users_hands:
+            if thread in self._in_users_hands and self._leaving and self._leaving.passed():
                 return
             thread.join(deadline.remaining(at_most=0.05))
 
@@ -869,7 +937,8 @@ class Session:
         name = f"speechmatics-{self.request_id[:8]}-{role}"
         return threading.Thread(target=run, args=args, name=name, daemon=True)
 
-    def _check_process(self) -> None:
+    def check_process(self) -> None:
+        """Raise SessionError in a child process."""
         if self.forked:
             raise self.identified(
                 SessionError(

@@ -52,7 +52,7 @@ class Stream(Iterator[dict[str, Any]]):
         self._dispatch = dispatch
         self._deadline = deadline
         self._progress = progress
-        self._dropped = weakref.finalize(self, session.request_close)
+        self._dropped = weakref.finalize(self, session.abandon)
         self._dropped.atexit = False
 
     def __iter__(self) -> Stream:
@@ -77,23 +77,22 @@ class Stream(Iterator[dict[str, Any]]):
                 )
             try:
                 message = session.next_message(self._deadline.remaining(at_most=tick))
-            except SpeechmaticsError:
-                self.close()
+            except BaseException as error:
+                self._leave(error)
                 raise
-            if self._progress is not None:
-                self._report(self._progress)
-            if message is None:
-                continue
-            if isinstance(message, End):
-                self.close()
-                raise StopIteration
             try:
-                self._dispatch(session, message)
+                if self._progress is not None:
+                    self._report(self._progress)
+                if message is not None and not isinstance(message, End):
+                    self._dispatch(session, message)
             except BaseException as error:
                 session.fail(error, discard=True)
                 self._leave(error)
                 raise
-            if message.get("message") not in _ACKNOWLEDGEMENTS:
+            if isinstance(message, End):
+                self.close()
+                raise StopIteration
+            if message is not None and message.get("message") not in _ACKNOWLEDGEMENTS:
                 return message
 
     def __enter__(self) -> Stream:
@@ -125,23 +124,11 @@ class Stream(Iterator[dict[str, Any]]):
             self._session.wait_until_started(self._deadline)
         except SpeechmaticsError as error:
             self._session.fail(error)
-            self._handle_what_came()
-            self.close()
-            raise
+            for _ in self:  # handlers get what came; then this raises
+                pass
         except BaseException as error:
             self._leave(error)
             raise
-
-    def _handle_what_came(self) -> None:
-        """Run the handlers for all that has come, without waiting for more."""
-        while True:
-            try:
-                message = self._session.next_message(0)
-            except BaseException:
-                return  # the caller is about to raise it
-            if message is None or isinstance(message, End):
-                return
-            self._dispatch(self._session, message)
 
     def _leave(self, error: Optional[BaseException]) -> None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):

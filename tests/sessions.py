@@ -9,8 +9,10 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
+import pytest
 from serving import PATIENCE, STARTED, read_request
 
 from speechmatics_sync import AudioEncoding, AudioFormat, Client, ConnectionConfig
@@ -58,12 +60,13 @@ class InThread:
 
 
 class Blocking:
-    """A source that gives some audio and then nothing, until the test lets it go."""
+    """A source that gives some audio and then nothing, until the test lets it go, or ends."""
 
     def __init__(self, audio: bytes = b"") -> None:
         self._audio = audio
         self.blocked = threading.Event()
         self.released = threading.Event()
+        _blocking.append(self)
 
     def read(self, size: int) -> bytes:
         if self._audio:
@@ -72,6 +75,17 @@ class Blocking:
         self.blocked.set()
         self.released.wait(PATIENCE)
         return b""
+
+
+_blocking: list[Blocking] = []
+
+
+@pytest.fixture(autouse=True)
+def let_sources_go() -> Iterator[None]:
+    """No source blocks longer than its test."""
+    yield
+    while _blocking:
+        _blocking.pop().released.set()
 
 
 def wait_for(event: threading.Event) -> None:

@@ -129,7 +129,8 @@ def test_no_limit_passes_and_no_ping_is_due_during_patience() -> None:
 
 
 def test_a_server_that_does_not_start_the_session_is_given_start_timeout() -> None:
-    with serving(Peer.wait_closed) as url, client_of(url, start_timeout=0.2) as client:
+    with serving(Peer.wait_closed) as url:
+        client = client_of(url, start_timeout=0.2)
         with pytest.raises(TimeoutError, match="start_timeout") as caught:
             client.start_session(audio_format=RAW)
     assert caught.value.request_id == client.request_id
