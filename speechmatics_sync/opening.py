@@ -120,10 +120,14 @@ class Opening:
         """Return an open connection, with a fresh key if the first one was refused."""
         fresh_key = False
         while True:
-            headers = self._endpoint.headers(
-                self._log.request_id, self._ws_headers, proxy=self._config.proxy
+            # No variable holds the headers, for tools that show those of a traceback.
+            connection = Connection(
+                self._endpoint.url,
+                self._endpoint.headers(
+                    self._log.request_id, self._ws_headers, proxy=self._config.proxy
+                ),
+                self._config,
             )
-            connection = Connection(self._endpoint.url, headers, self._config)
             with self._changed:
                 if self._cancelled:
                     return connection
