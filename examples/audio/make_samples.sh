@@ -18,7 +18,7 @@ voices=(slt rms)
 lines=()
 while IFS= read -r text; do
     file=$parts/demo${#lines[@]}.wav
-    say "${voices[${#lines[@]} % 2]}" "$text" 0.15 "$file"
+    say "${voices[${#lines[@]} % 2]}" "$text" 0.3 "$file"
     lines+=("$file")
 done < demo.txt
 sox -D "${lines[@]}" demo.wav
@@ -32,7 +32,7 @@ while IFS=: read -r speaker text; do
         customer) voice=rms sides=(0 1) ;;
         *) echo "call.txt: neither agent nor customer: $speaker" >&2; exit 1 ;;
     esac
-    say "$voice" "${text# }" 0.05 "$parts/mono.wav"
+    say "$voice" "${text# }" 0.1 "$parts/mono.wav"
     sox -D "$parts/mono.wav" "$file" remix "${sides[@]}"
     lines+=("$file")
 done < call.txt
