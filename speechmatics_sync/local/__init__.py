@@ -1,0 +1,71 @@
+"""A Realtime server on this machine: the protocol of the API, with recognition of its own.
+
+It needs no key and no network. Install it with ``pip install "speechmatics-sync[local]"``.
+
+Example:
+    >>> from speechmatics_sync import Client
+    >>> from speechmatics_sync.local import LocalServer
+    >>> with LocalServer() as server, Client(url=server.url) as client:
+    ...     print(client.transcribe("audio.wav").text)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from speechmatics_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .recognizer import Hypothesis, Recognition, Recognizer, Word
+    from .record import SessionRecord
+    from .scripted import CountedRecognizer, ScriptedRecognizer, counted_audio, counted_word
+    from .server import LocalServer
+    from .sphinx import PocketsphinxRecognizer
+
+__all__ = [
+    "CountedRecognizer",
+    "Hypothesis",
+    "LocalServer",
+    "PocketsphinxRecognizer",
+    "Recognition",
+    "Recognizer",
+    "ScriptedRecognizer",
+    "SessionRecord",
+    "Word",
+    "counted_audio",
+    "counted_word",
+]
+
+_MODULES = {
+    "CountedRecognizer": "scripted",
+    "Hypothesis": "recognizer",
+    "LocalServer": "server",
+    "PocketsphinxRecognizer": "sphinx",
+    "Recognition": "recognizer",
+    "Recognizer": "recognizer",
+    "ScriptedRecognizer": "scripted",
+    "SessionRecord": "record",
+    "Word": "recognizer",
+    "counted_audio": "scripted",
+    "counted_word": "scripted",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("speechmatics_sync"):
+            raise
+        raise ConfigurationError(
+            f"{name} needs the package {error.name!r}, which is not installed: "
+            'pip install "speechmatics-sync[local]"'
+        ) from error
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

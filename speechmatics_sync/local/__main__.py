@@ -1,0 +1,93 @@
+"""Run the embedded server by itself: ``python -m speechmatics_sync.local --port 9000``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Optional
+
+from speechmatics_sync.errors import ConfigurationError
+
+KEY_VARIABLE = "SPEECHMATICS_LOCAL_API_KEY"
+
+
+def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m speechmatics_sync.local",
+        description="A Speechmatics Realtime server on this machine, with no key and no network.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="where to listen; not loopback needs a key")
+    add("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
+    add(
+        "--api-key",
+        action="append",
+        metavar="KEY",
+        help=f"let in only this key (may be repeated); others can see it in the list of "
+        f"processes, the variable {KEY_VARIABLE} they cannot",
+    )
+    add("--strict", action="store_true", help="answer a wrong last_seq_no with protocol_error")
+    add("--tls-cert", metavar="FILE", help="certificate chain, PEM; serves wss://")
+    add("--tls-key", metavar="FILE", help="private key, PEM, unless it is in --tls-cert")
+    add("--max-sessions", type=int, default=50, metavar="N")
+    add("--max-message-size", type=int, default=16 * 1024 * 1024, metavar="BYTES")
+    add("--max-session-seconds", type=float, default=48 * 3600.0, metavar="SECONDS")
+    add("--idle-timeout", type=float, default=3600.0, metavar="SECONDS")
+    add(
+        "--recognizer",
+        choices=("pocketsphinx", "counted"),
+        default="pocketsphinx",
+        help="counted needs no model: it hears the words of counted_audio (default: %(default)s)",
+    )
+    add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit status."""
+    arguments = _arguments(argv)
+    logging.basicConfig(
+        level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    from . import CountedRecognizer, LocalServer, PocketsphinxRecognizer
+
+    keys = [*(arguments.api_key or []), *filter(None, [os.environ.get(KEY_VARIABLE)])]
+    context = None
+    ended = threading.Event()
+    try:
+        if arguments.tls_cert:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+        counted = arguments.recognizer == "counted"
+        server = LocalServer(
+            arguments.host,
+            arguments.port,
+            recognizer=CountedRecognizer() if counted else PocketsphinxRecognizer(),
+            api_keys=keys or None,
+            ssl_context=context,
+            strict=arguments.strict,
+            max_sessions=arguments.max_sessions,
+            max_message_size=arguments.max_message_size,
+            max_session_seconds=arguments.max_session_seconds,
+            idle_timeout=arguments.idle_timeout,
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        server.start()
+    except (ConfigurationError, OSError) as error:
+        print(f"cannot serve: {error}", file=sys.stderr)
+        return 2
+    print(f"Listening at {server.url}", flush=True)
+    ended.wait()
+    server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""One channel of audio on its way to messages.
+
+Bytes become frames, frames become words, words become AddTranscript, AddPartialTranscript and
+EndOfUtterance. Everything is timed by the audio, never by a clock, so what a client gets depends
+on what it sends and not on when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+
+from .recognizer import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Recognition, Word
+from .speakers import Speakers
+
+if TYPE_CHECKING:
+    from .audio import AudioDecoder
+
+__all__ = ["Channel"]
+
+Message = dict[str, Any]
+
+_PIECE_BYTES = 1 << 15
+_FORMAT = "2.1"
+_DISFLUENCIES = frozenset({"ah", "er", "hmm", "mm", "uh", "um"})
+_TOLERANCE_SECONDS = 0.05
+"""A timestamp so little ahead of the audio means the audio so far, rounded."""
+
+
+class Channel:
+    """Recognises one channel; every method gives the messages that follow from it.
+
+    Args:
+        decoder: Reads the client's bytes.
+        recognition: Hears the samples.
+        config: The checked ``transcription_config``.
+        speakers: Labels for voices, or None without speaker diarization.
+
+    Attributes:
+        received: Chunks of audio received: the sequence number of the last one.
+        abandoned: Set from another thread when nobody wants the results any more.
+    """
+
+    def __init__(
+        self,
+        decoder: AudioDecoder,
+        recognition: Recognition,
+        config: Mapping[str, Any],
+        speakers: Optional[Speakers],
+    ) -> None:
+        self.received = 0
+        self.abandoned = False
+        self._decoder = decoder
+        self._recognition = recognition
+        self._speakers = speakers
+        self._language = config["language"]
+        marks = config.get("punctuation_overrides", {}).get("permitted_marks", ["all"])
+        self._full_stop = "all" in marks or "." in marks
+        filtering = config.get("transcript_filtering_config", {})
+        self._remove_disfluencies = filtering.get("remove_disfluencies", False)
+        self._replacements = {
+            rule["from"].lower(): rule["to"] for rule in filtering.get("replacements", [])
+        }
+        self._silence_trigger = 0.0
+        self._samples = np.zeros(0, dtype=np.int16)
+        self._heard = 0
+        self._last_end = 0.0
+        self._silence_ended = -1.0
+        self._utterance_open = False
+        self._force_at: Optional[float] = None
+        self.configure(config)
+
+    @property
+    def sample_rate(self) -> Optional[int]:
+        """The rate of the client's audio in Hz, once it is known."""
+        return self._decoder.sample_rate
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Take what may change in mid-session; what is not named stays."""
+        self._recognition.max_delay = config.get("max_delay", self._recognition.max_delay)
+        self._recognition.partials = config.get("enable_partials", self._recognition.partials)
+        conversation = config.get("conversation_config", {})
+        self._silence_trigger = conversation.get(
+            "end_of_utterance_silence_trigger", self._silence_trigger
+        )
+
+    def add_audio(self, payload: bytes) -> Iterator[Message]:
+        """Recognise one more chunk."""
+        for at in range(0, len(payload), _PIECE_BYTES):
+            yield from self._hear(self._decoder.feed(payload[at : at + _PIECE_BYTES]))
+        if self._force_at is not None and self._force_at <= self._received_seconds:
+            yield from self._force()
+
+    def force_end_of_utterance(self, timestamp: Optional[float]) -> Iterator[Message]:
+        """End the utterance at `timestamp` seconds, or here if it is None."""
+        self._force_at = timestamp
+        if timestamp is None or timestamp <= self._received_seconds:
+            yield from self._force()
+
+    def finish(self) -> Iterator[Message]:
+        """No more audio comes: give the last finals."""
+        yield from self._hear(self._decoder.finish())
+        if len(self._samples) and not self.abandoned:
+            yield from self._hear_frame(self._samples)
+        if self._force_at is not None:
+            yield from self._force()
+        hypothesis = self._recognition.finish()
+        yield from self._finals(hypothesis.finals, ends_utterance=True)
+
+    def close(self) -> None:
+        """Give the recognition back."""
+        self._recognition.close()
+
+    @property
+    def _received_seconds(self) -> float:
+        return self._decoder.seconds + _TOLERANCE_SECONDS
+
+    def _hear(self, samples: Any) -> Iterator[Message]:
+        samples = np.concatenate((self._samples, samples))
+        whole = len(samples) - len(samples) % FRAME_SAMPLES
+        self._samples = samples[whole:]
+        for at in range(0, whole, FRAME_SAMPLES):
+            if self.abandoned:
+                return
+            yield from self._hear_frame(samples[at : at + FRAME_SAMPLES])
+
+    def _hear_frame(self, frame: Any) -> Iterator[Message]:
+        hypothesis = self._recognition.feed(frame)
+        self._heard += len(frame)
+        if hypothesis != _NOTHING:
+            yield from self._finals(hypothesis.finals, ends_utterance=hypothesis.ends_utterance)
+            partials = self._results(hypothesis.partials or ())
+            if partials and self._recognition.partials:
+                yield self._transcript("AddPartialTranscript", partials)
+        if self._silence_trigger:
+            yield from self._end_of_silence()
+
+    def _end_of_silence(self) -> Iterator[Message]:
+        quiet_since = self._recognition.quiet_since
+        if quiet_since is None:
+            return
+        end = max(quiet_since, self._last_end) + self._silence_trigger
+        if self._heard / SAMPLE_RATE < end or end == self._silence_ended:
+            return
+        self._silence_ended = end
+        yield from self._finals(self._recognition.settle().finals, ends_utterance=True)
+        if self._utterance_open:
+            self._utterance_open = False
+            yield _end_of_utterance(max(end, self._last_end))
+
+    def _force(self) -> Iterator[Message]:
+        timestamp, self._force_at = self._force_at, None
+        now = self._heard / SAMPLE_RATE
+        until = timestamp if timestamp is not None and timestamp < now else None
+        finals = self._recognition.settle(until).finals
+        yield from self._finals(finals, ends_utterance=True, forced=True)
+        self._utterance_open = False
+        yield _end_of_utterance(now if timestamp is None else min(timestamp, now), forced=True)
+
+    def _finals(
+        self, words: tuple[Word, ...], *, ends_utterance: bool, forced: bool = False
+    ) -> Iterator[Message]:
+        if not words:
+            # A full stop alone would stand apart from its word in the clients' text.
+            return
+        self._last_end = words[-1].end
+        self._utterance_open = True
+        results = self._results(words)
+        if results:
+            if ends_utterance and self._full_stop:
+                results.append(self._full_stop_after(results[-1]))
+            yield self._transcript("AddTranscript", results, forced=forced)
+
+    def _results(self, words: tuple[Word, ...]) -> list[Message]:
+        return [
+            self._result(word)
+            for word in words
+            if not (self._remove_disfluencies and word.text in _DISFLUENCIES)
+        ]
+
+    def _result(self, word: Word) -> Message:
+        alternative: Message = {
+            "content": self._replacements.get(word.text.lower(), word.text),
+            "confidence": round(word.confidence, 3),
+            "language": self._language,
+            "display": {"direction": "ltr"},
+        }
+        if word.text in _DISFLUENCIES:
+            alternative["tags"] = ["disfluency"]
+        if self._speakers is not None:
+            alternative["speaker"] = self._speakers.label(word.voice)
+        return {
+            "type": "word",
+            "start_time": round(word.start, 3),
+            "end_time": round(word.end, 3),
+            "alternatives": [alternative],
+        }
+
+    @staticmethod
+    def _full_stop_after(result: Message) -> Message:
+        alternative = {**result["alternatives"][0], "content": ".", "confidence": 1.0}
+        alternative.pop("tags", None)
+        return {
+            "type": "punctuation",
+            "start_time": result["end_time"],
+            "end_time": result["end_time"],
+            "attaches_to": "previous",
+            "is_eos": True,
+            "alternatives": [alternative],
+        }
+
+    def _transcript(self, name: str, results: list[Message], *, forced: bool = False) -> Message:
+        text = ""
+        for result in results:
+            if result.get("attaches_to") == "previous":
+                text = text.rstrip()
+            text += f"{result['alternatives'][0]['content']} "
+        message: Message = {
+            "message": name,
+            "format": _FORMAT,
+            "metadata": {
+                "start_time": results[0]["start_time"],
+                "end_time": results[-1]["end_time"],
+                "transcript": text,
+            },
+            "results": results,
+        }
+        if forced:
+            message["forced"] = True
+        return message
+
+
+_NOTHING = Hypothesis()
+
+
+def _end_of_utterance(time: float, *, forced: bool = False) -> Message:
+    time = round(time, 3)
+    message: Message = {
+        "message": "EndOfUtterance",
+        "metadata": {"start_time": time, "end_time": time},
+    }
+    if forced:
+        message["forced"] = True
+    return message

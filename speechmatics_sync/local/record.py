@@ -1,0 +1,63 @@
+"""What the server saw of a session, for those who test or watch clients."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Optional
+from urllib.parse import parse_qsl, urlsplit
+
+__all__ = ["SessionRecord"]
+
+_KEPT_MESSAGES = 1000
+_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
+_HIDDEN = "***"
+
+
+class SessionRecord:
+    """One connection, as the server saw it. Read it; the server writes it.
+
+    Keys are not in it: of a header or parameter that carries one, only the scheme remains.
+
+    Attributes:
+        id: The server's id of the session.
+        headers: The handshake's headers, their names in lower case.
+        path: The handshake's path, without the query.
+        query: The handshake's query parameters.
+        start: The StartRecognition message, or None.
+        messages: The JSON messages received, in order (the last 1,000), StartRecognition first.
+        audio_chunks: How many chunks of audio came.
+        audio_bytes: How many bytes of audio came.
+        last_seq_no: What EndOfStream said, or None.
+        error: The Error that was sent, or None.
+        close_code: The code of the close frame, or None while the session lasts or if there was
+            none.
+        ended: Whether the session is over.
+    """
+
+    def __init__(self, id: str, target: str, headers: Mapping[str, str]) -> None:
+        self.id = id
+        parts = urlsplit(target)
+        self.path = parts.path
+        self.query = {
+            name: _HIDDEN if name == "jwt" else value
+            for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        }
+        self.headers = {
+            name: f"{value.partition(' ')[0]} {_HIDDEN}" if name in _SECRET_HEADERS else value
+            for name, value in ((name.lower(), value) for name, value in headers.items())
+        }
+        self.start: Optional[dict[str, Any]] = None
+        self.messages: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
+        self.audio_chunks = 0
+        self.audio_bytes = 0
+        self.last_seq_no: Optional[int] = None
+        self.error: Optional[dict[str, Any]] = None
+        self.close_code: Optional[int] = None
+        self.ended = False
+
+    def __repr__(self) -> str:
+        return (
+            f"SessionRecord(id={self.id!r}, path={self.path!r}, audio_chunks={self.audio_chunks}, "
+            f"error={self.error!r}, close_code={self.close_code!r}, ended={self.ended!r})"
+        )

@@ -1,0 +1,231 @@
+"""Recognisers that need no model and no speech: what they hear is known beforehand.
+
+`ScriptedRecognizer` says given words at given times, whatever the audio. `CountedRecognizer` hears
+numbers that the samples themselves carry, so that the same audio is the same word wherever a
+connection began.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Optional, Union
+
+import numpy as np
+
+from .recognizer import SAMPLE_RATE, Hypothesis, Recognition, Recognizer, Word
+
+if TYPE_CHECKING:
+    from .recognizer import Samples
+
+__all__ = ["CountedRecognizer", "ScriptedRecognizer", "counted_audio", "counted_word"]
+
+CLIPPED = "clipped"
+"""What `CountedRecognizer` hears when it does not hear a word from its onset."""
+
+_ONSET_SECONDS = 0.02
+_GAP_SECONDS = 0.1
+_ALWAYS = math.inf
+
+
+class _Timed(Recognition):
+    """Words whose times are known: final `delay` seconds after their end, at most `max_delay`."""
+
+    def __init__(self, delay: float, *, partials: bool) -> None:
+        self.partials = partials
+        self.delay = delay
+        self.heard = 0
+        self.settled_until = -_ALWAYS
+        self.told: tuple[Word, ...] = ()
+
+    @property
+    def now(self) -> float:
+        return self.heard / SAMPLE_RATE
+
+    def feed(self, frame: Samples) -> Hypothesis:
+        self.listen(frame)
+        self.heard += len(frame)
+        return self._hypothesis(self.now - min(self.delay, self.max_delay))
+
+    def settle(self, until: Optional[float] = None) -> Hypothesis:
+        return self._hypothesis(min(self.now, _ALWAYS if until is None else until), closing=True)
+
+    def _hypothesis(self, settled_until: float, *, closing: bool = False) -> Hypothesis:
+        finals = tuple(
+            word for word in self.words() if self.settled_until < word.end <= settled_until + 1e-9
+        )
+        if finals:
+            self.settled_until = finals[-1].end
+        partials = None
+        if self.partials:
+            guess = tuple(
+                Word(word.text, word.start, min(word.end, self.now), word.confidence, word.voice)
+                for word in self.words()
+                if word.end > self.settled_until and word.start < self.now
+            )
+            if guess != self.told:
+                self.told = partials = guess
+        return Hypothesis(finals, partials, ends_utterance=closing and bool(finals))
+
+    @property
+    def quiet_since(self) -> Optional[float]:
+        past = 0.0
+        for word in self.words():
+            if word.start < self.now < word.end:
+                return None
+            if word.end <= self.now:
+                past = word.end
+        return past
+
+    def listen(self, frame: Samples) -> None:
+        """Take words from the audio."""
+
+    def words(self) -> Sequence[Word]:
+        """Every word of which something was heard, in order, save those long settled."""
+        raise NotImplementedError
+
+
+class _Scripted(_Timed):
+    def __init__(self, script: Sequence[Word], delay: float, *, partials: bool) -> None:
+        super().__init__(delay, partials=partials)
+        self._script = script
+        self._first = 0
+
+    def listen(self, frame: Samples) -> None:
+        # Keeps a long script cheap: words are looked at from the last settled one on.
+        while (
+            self._first + 1 < len(self._script)
+            and self._script[self._first + 1].end <= self.settled_until
+        ):
+            self._first += 1
+
+    def words(self) -> Sequence[Word]:
+        last = self._first
+        while last < len(self._script) and self._script[last].start < self.now:
+            last += 1
+        return self._script[self._first : last]
+
+
+class ScriptedRecognizer(Recognizer):
+    """Hears the same words at the same times in every session, whatever the audio is.
+
+    Args:
+        words: Words, or tuples of text, start and end in seconds, in order of time.
+        delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
+
+    Example:
+        >>> recognizer = ScriptedRecognizer([("hello", 0.2, 0.6), ("world", 0.7, 1.1)])
+        >>> server = LocalServer(recognizer=recognizer)
+    """
+
+    def __init__(
+        self,
+        words: Iterable[Union[Word, tuple[str, float, float]]],
+        *,
+        delay: float = 0.0,
+    ) -> None:
+        script = [word if isinstance(word, Word) else Word(*word) for word in words]
+        self._script = tuple(sorted(script, key=lambda word: word.start))
+        self._delay = delay
+
+    def start(self, *, language: str, partials: bool) -> Recognition:
+        return _Scripted(self._script, self._delay, partials=partials)
+
+
+class _Counted(_Timed):
+    """Runs of one value are words; a run counts as whole when it begins with its onset."""
+
+    def __init__(self, delay: float, voices: Sequence[str], turn: int, *, partials: bool) -> None:
+        super().__init__(delay, partials=partials)
+        self._voices = voices
+        self._turn = turn
+        self._ended: list[Word] = []
+        self._value = 0
+        self._whole = False
+        self._begun = 0
+
+    def listen(self, frame: Samples) -> None:
+        self._ended = [word for word in self._ended if word.end >= self.settled_until]
+        edges = np.flatnonzero(np.diff(frame)) + 1
+        for at in [0, *edges.tolist()]:
+            self._turn_to(int(frame[at]), self.heard + at)
+
+    def _turn_to(self, value: int, at: int) -> None:
+        if value == self._value or (value > 0 and self._value == -value):
+            self._value = value
+            return
+        if self._value:
+            self._ended.append(self._word(self._value, at))
+        self._value = value
+        self._whole = value < 0
+        self._begun = at
+
+    def _word(self, value: int, end: int) -> Word:
+        number = abs(value)
+        voice = None
+        if self._voices:
+            voice = self._voices[((number - 1) // self._turn) % len(self._voices)]
+        text = counted_word(number) if self._whole else CLIPPED
+        return Word(text, self._begun / SAMPLE_RATE, end / SAMPLE_RATE, 1.0, voice)
+
+    def finish(self) -> Hypothesis:
+        self._turn_to(0, self.heard)
+        return self.settle()
+
+    def words(self) -> Sequence[Word]:
+        if not self._value:
+            return self._ended
+        return [*self._ended, self._word(self._value, self.heard + 1)]
+
+
+class CountedRecognizer(Recognizer):
+    """Hears the numbers that `counted_audio` wrote into the samples.
+
+    A word is a function of the audio alone: sent again over another connection, from another
+    place, the same audio is the same word, and a word that is not heard from its onset is heard
+    as ``"clipped"``. Audio must come as ``pcm_s16le`` or ``pcm_f32le`` at 16 kHz; resampling
+    would blur it.
+
+    Args:
+        delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
+        voices: Names of voices that take turns; none are told apart by default.
+        turn: Words per turn.
+    """
+
+    def __init__(self, *, delay: float = 0.0, voices: Sequence[str] = (), turn: int = 5) -> None:
+        self._delay = delay
+        self._voices = tuple(voices)
+        self._turn = turn
+
+    def start(self, *, language: str, partials: bool) -> Recognition:
+        return _Counted(self._delay, self._voices, self._turn, partials=partials)
+
+
+def counted_word(number: int) -> str:
+    """Return the word that `CountedRecognizer` hears for a number."""
+    return f"w{number}"
+
+
+def counted_audio(count: int, *, first: int = 1, period: float = 0.5) -> bytes:
+    """Return audio in which `CountedRecognizer` hears ``w1``, ``w2``, ``w3`` and so on.
+
+    Args:
+        count: How many words.
+        first: The number of the first one, from 1; 32767 is the last there is.
+        period: Seconds from word to word, of which the last tenth of a second is silent.
+
+    Returns:
+        ``pcm_s16le`` at 16 kHz, `count` times `period` seconds long.
+    """
+    if first < 1 or first + count - 1 > 32767:
+        raise ValueError(f"numbers go from 1 to 32767; asked for {first} to {first + count - 1}")
+    length = round(period * SAMPLE_RATE)
+    onset = round(_ONSET_SECONDS * SAMPLE_RATE)
+    gap = round(_GAP_SECONDS * SAMPLE_RATE)
+    if length <= onset + gap:
+        raise ValueError(f"period is {period}; a word and its pause need more than 0.12 seconds")
+    shape = np.ones(length, dtype=np.int32)
+    shape[:onset] = -1
+    shape[-gap:] = 0
+    numbers = np.arange(first, first + count, dtype=np.int32)
+    return (numbers[:, np.newaxis] * shape).astype("<i2").tobytes()
