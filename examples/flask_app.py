@@ -80,8 +80,11 @@ def main() -> None:
     args = parser.parse_args()
     with server_url() as url:
         create_app(url).run(port=args.port, threaded=True)  # returns on Ctrl-C
-    sys.exit(130)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

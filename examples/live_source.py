@@ -64,13 +64,13 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 def show_partial(message: dict[str, Any]) -> None:
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 10
-        print(f"\r\033[K     … {message['metadata']['transcript'][-width:]}", end="", flush=True)
+        print(f"\r\033[K      … {message['metadata']['transcript'][-width:]}", end="", flush=True)
 
 
 def show_final(message: dict[str, Any]) -> None:
     new_line = "\r\033[K" if sys.stdout.isatty() else ""
     final = message["metadata"]
-    print(f"{new_line}{final['start_time']:6.2f} {final['transcript']}", flush=True)
+    print(f"{new_line}{final['start_time']:6.2f}  {final['transcript']}", flush=True)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ python examples/pull.py [FILE] [--until WORD]
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ SAMPLE = Path(__file__).parent / "audio" / "demo.wav"
 def main() -> None:
     parser = argparse.ArgumentParser(description="Transcribe a file, message by message.")
     parser.add_argument("file", nargs="?", default=SAMPLE, help="default: a sample of speech")
-    parser.add_argument("--until", metavar="WORD", help="stop when this word is heard")
+    parser.add_argument("--until", metavar="WORD", type=str.lower, help="stop when this word is heard")
     args = parser.parse_args()
 
     with server_url() as url, Client(url=url) as client, client.stream(args.file) as stream:
@@ -27,7 +28,7 @@ def main() -> None:
             if message["message"] == ServerMessageType.ADD_TRANSCRIPT:
                 final = TranscriptResult.from_message(message).metadata
                 print(f"{final.start_time:6.2f} – {final.end_time:6.2f}  {final.transcript}")
-                if args.until and args.until.lower() in final.transcript.lower().split():
+                if args.until and args.until in re.findall(r"[\w']+", final.transcript.lower()):
                     break  # leaving the stream ends the session
             elif message["message"] == ServerMessageType.WARNING:
                 print(f"Warning: {message['reason']}", file=sys.stderr)
