@@ -20,7 +20,9 @@ SAMPLE = Path(__file__).parent / "audio" / "demo.wav"
 def main() -> None:
     parser = argparse.ArgumentParser(description="Transcribe a file, message by message.")
     parser.add_argument("file", nargs="?", default=SAMPLE, help="default: a sample of speech")
-    parser.add_argument("--until", metavar="WORD", type=str.lower, help="stop when this word is heard")
+    parser.add_argument(
+        "--until", metavar="WORD", type=str.lower, help="stop when this word is heard"
+    )
     args = parser.parse_args()
 
     with server_url() as url, Client(url=url) as client, client.stream(args.file) as stream:
