@@ -230,10 +230,10 @@ class Connection:
 
     def start_closing(self, code: int = 1000) -> None:
         """Send a close frame, once; what the peer answers comes out of `receive`."""
-        if not self._closing:
-            self._closing = True
+        with self._io:
             self._put(struct.pack("!H", code), websocket.ABNF.OPCODE_CLOSE)
-            self.flush()
+            self._closing = True
+        self.flush()
 
     def flush(self) -> None:
         """Move what the network takes at once; the receiver moves the rest."""
@@ -353,6 +353,8 @@ class Connection:
     def _put(self, payload: Union[str, bytes], opcode: int) -> None:
         frame = websocket.ABNF.create_frame(payload, opcode).format()
         with self._io:
+            if self._closing:
+                return  # nothing may follow a close frame (RFC 6455, 5.5.1)
             self._outgoing.append(frame)
             self._backlog += len(frame)
 
@@ -384,8 +386,8 @@ class Connection:
             self._sending = self._sending[sent:]
             self._backlog -= sent
             if self._pong is not None and not self._sending:
-                self._outgoing.appendleft(self._pong)
-                self._backlog += len(self._pong)
+                # Behind what waits, which is little: above HIGH_WATER nothing more is handed in.
+                self._put(self._pong, websocket.ABNF.OPCODE_PONG)
                 self._pong = None
         return False
 
@@ -474,14 +476,12 @@ class Connection:
             )
 
     def _answer(self, ping: bytes) -> None:
-        pong = websocket.ABNF.create_frame(ping, websocket.ABNF.OPCODE_PONG).format()
         with self._io:
             if self._backlog < HIGH_WATER:
-                self._outgoing.append(pong)
-                self._backlog += len(pong)
+                self._put(ping, websocket.ABNF.OPCODE_PONG)
             else:
                 # The latest stands for all (RFC 6455, 5.5.3): pings cannot fill memory.
-                self._pong = pong
+                self._pong = ping
 
     def _register(self, events: int) -> None:
         if self._socket is None:
