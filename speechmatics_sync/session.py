@@ -341,6 +341,7 @@ class Session:
             BaseException: Whatever ended the session; handlers that are busy delay it only briefly.
             TimeoutError: ``deadline`` passed.
         """
+        self.check_process()
         with self._lock:
             while not (self._over and (self._handled or self._failure is not None)):
                 self._wait(self._progressed, deadline)
