@@ -236,9 +236,15 @@ class Connection:
         self.flush()
 
     def flush(self) -> None:
-        """Move what the network takes at once; the receiver moves the rest."""
+        """Move what the network takes at once; the receiver moves the rest.
+
+        It is woken for that, and also when the backlog falls below `HIGH_WATER`: what was not
+        handed to `send` because of it may wait for nothing else.
+        """
         with self._io:
-            if self._write() and self._heedless:
+            full = self._backlog >= HIGH_WATER
+            left = self._write()
+            if (left and self._heedless) or (full and self._backlog < HIGH_WATER):
                 self.wake()
 
     def wake(self) -> None:
@@ -317,7 +323,8 @@ class Connection:
                 break
         else:
             self._more_to_read = True
-        self.flush()
+        with self._io:
+            self._write()
         return received
 
     def close(self) -> None:

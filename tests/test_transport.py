@@ -448,11 +448,13 @@ def test_sending_never_blocks_and_what_waits_is_known() -> None:
 def test_full_network_does_not_keep_the_receiver_awake() -> None:
     with connected() as connection:
         fill(connection)
-        for _ in range(5):
-            begun = time.monotonic()
+        begun, rounds = time.monotonic(), 0
+        while time.monotonic() - begun < 0.5:
             connection.wait(0.1)
             assert connection.receive() == []
-            assert time.monotonic() - begun > 0.09, "woken, and there was nothing to do"
+            rounds += 1
+        # Buffers that grow make a few more than five; a receiver that never sleeps, thousands.
+        assert rounds < 100
 
 
 def test_network_that_takes_more_ends_the_wait() -> None:
@@ -478,6 +480,15 @@ def test_what_cannot_be_sent_at_once_wakes_the_receiver(read: bool) -> None:
         woken = InThread(connection.wait, None, read=read)
         fill(connection)
         woken.result()
+
+
+def test_room_that_is_made_wakes_the_receiver() -> None:
+    """Audio that was held back for want of room is handed on by whoever makes it, or is not."""
+    with connected() as connection:
+        connection.send(b"x" * HIGH_WATER)
+        connection.flush()
+        assert connection.backlog == 0
+        InThread(connection.wait, None).result()
 
 
 def test_each_wake_ends_one_wait() -> None:
