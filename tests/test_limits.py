@@ -181,9 +181,10 @@ def test_silence_after_a_ping_is_a_lost_connection() -> None:
 def test_silence_about_audio_is_a_lost_connection() -> None:
     behave, gone = _silent_after(1)
     with listening(behave) as port:
-        client = client_of(f"ws://localhost:{port}", ack_timeout=0.2)
+        # Nobody is there to shake hands with: close_timeout is not waited for.
+        client = client_of(f"ws://localhost:{port}", ack_timeout=0.2, close_timeout=60)
         with pytest.raises(ConnectionError, match="ack_timeout") as caught:
-            client.transcribe(speech(0.1), audio_format=RAW)
+            InThread(client.transcribe, speech(0.1), audio_format=RAW).result()
         assert caught.value.transcript is client.transcript
         gone.set()
 
