@@ -44,7 +44,8 @@ _MULAW = _mulaw_table()
 
 def _from_float(samples: Any) -> Samples:
     plain = np.nan_to_num(samples.astype(np.float64), nan=0.0, posinf=1.0, neginf=-1.0)
-    return np.clip(np.rint(plain * 32768), -32768, 32767).astype(np.int16)
+    clipped: Samples = np.clip(np.rint(plain * 32768), -32768, 32767).astype(np.int16)
+    return clipped
 
 
 class _Encoding:

@@ -13,6 +13,7 @@ import ipaddress
 import json
 import logging
 import os
+import selectors
 import socket
 import ssl
 import threading
@@ -52,6 +53,8 @@ _STOP_SECONDS = 2.0
 _STRAGGLERS_SECONDS = 0.02
 """How long the server listens, after the last final, for audio that came after EndOfStream."""
 _KEPT_RECORDS = 1000
+_SPARE_CONNECTIONS = 50
+"""Connections beyond `max_sessions` that get a thread, and the Error that there is no room."""
 
 
 class _NoFrames(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
@@ -145,9 +148,9 @@ class LocalServer:
         self._records: deque[SessionRecord] = deque(maxlen=_KEPT_RECORDS)
         self._server: Optional[Server] = None
         self._acceptor: Optional[threading.Thread] = None
+        self._wake: socket.socket
         self._lifecycle = threading.Lock()  # held by start and stop
         self._lock = threading.Lock()  # guards what follows, and never while waiting
-        self._stopping = False
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._live: list[_Live] = []
 
@@ -200,7 +203,6 @@ class LocalServer:
         with self._lifecycle:
             if self._server is not None:
                 raise SessionError(f"the server runs already, at {self.url}")
-            self._stopping = False
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             self._server = serve(
                 self._serve,
@@ -219,12 +221,15 @@ class LocalServer:
                 logger=_NoFrames(logging.getLogger("speechmatics_sync.local.websockets"), {}),
             )
             self._port = self._server.socket.getsockname()[1]
-            serve_connection = self._server.handler
-            self._server.handler = lambda sock, address: self._tracked(
-                serve_connection, sock, address
-            )
+            self._wake, woken = socket.socketpair()
+            selector = selectors.DefaultSelector()
+            selector.register(woken, selectors.EVENT_READ)
+            selector.register(self._server.socket, selectors.EVENT_READ)
             self._acceptor = threading.Thread(
-                target=self._server.serve_forever, name="speechmatics-local-accept", daemon=True
+                target=self._accept,
+                args=(self._server, woken, selector),
+                name="speechmatics-local-accept",
+                daemon=True,
             )
             self._acceptor.start()
             _logger.info("listening at %s", self.url)
@@ -239,15 +244,16 @@ class LocalServer:
             server, acceptor = self._server, self._acceptor
             if server is None or acceptor is None:
                 return
-            with self._lock:
-                self._stopping = True
-            self._end_connections(code=1001, reason="the server is stopping")
-            server.shutdown()
+            self._wake.close()
             acceptor.join()
-            # websockets before 16 leaves the pipe open that woke its poller.
-            for end in ("shutdown_watcher", "shutdown_notifier"):
-                if isinstance(getattr(server, end, None), int):
-                    os.close(getattr(server, end))
+            self._end_connections(code=1001, reason="the server is stopping")
+            server.socket.close()
+            for name in ("shutdown_watcher", "shutdown_notifier"):
+                end = getattr(server, name, None)
+                if isinstance(end, int):  # a pipe, in websockets 15
+                    os.close(end)
+                elif end is not None:
+                    end.close()
             self._recognizer.close()
             self._server = self._acceptor = None
             _logger.info("stopped")
@@ -291,19 +297,46 @@ class LocalServer:
         for thread in [*closers, *served]:
             thread.join()
 
-    def _tracked(self, serve_connection: Any, sock: socket.socket, address: Any) -> None:
-        """Run a connection's thread, known to `stop` from its first moment on."""
-        thread = threading.current_thread()
-        with self._lock:
-            if self._stopping:
-                sock.close()  # which `websockets` then finds out by itself
-            else:
-                self._threads[thread] = sock
+    def _accept(
+        self, server: Server, woken: socket.socket, selector: selectors.BaseSelector
+    ) -> None:
+        """Give every connection a thread, until `stop`.
+
+        The loop of `websockets` would leave its poller to the garbage collector, and its threads
+        unknown to `stop` until their handshake is done.
+        """
+        with woken, selector:
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if woken in ready:
+                    return
+                try:
+                    sock, address = server.socket.accept()
+                except OSError:  # the client is gone already, or we are out of descriptors
+                    _logger.warning("a connection could not be accepted", exc_info=True)
+                    continue
+                thread = threading.Thread(
+                    target=self._run,
+                    args=(server, sock, address),
+                    name="speechmatics-local-session",
+                    daemon=True,
+                )
+                with self._lock:
+                    crowded = len(self._threads) >= self._max_sessions + _SPARE_CONNECTIONS
+                    if not crowded:
+                        self._threads[thread] = sock
+                if crowded:
+                    sock.close()
+                else:
+                    thread.start()
+
+    def _run(self, server: Server, sock: socket.socket, address: Any) -> None:
+        """Serve one connection, handshake and all, in its thread."""
         try:
-            serve_connection(sock, address)
+            server.handler(sock, address)
         finally:
             with self._lock:
-                self._threads.pop(thread, None)
+                self._threads.pop(threading.current_thread(), None)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Optional[Response]:
         """Check the handshake; a response refuses it."""
@@ -326,8 +359,6 @@ class LocalServer:
             self._records.append(record)
             self._live.append(live)
             usage = len(self._live)
-            if self._stopping:
-                session.abandon()
         _logger.info("session begins [session_id=%s]", record.id)
         try:
             self._talk(connection, session, usage)

@@ -10,6 +10,8 @@ How a session is heard:
 - Speech that goes on for longer than `max_delay` is settled in pieces. The last moment is left
   out, for its word may not be complete, and every piece starts two words early, which gives the
   language model its context; words that were settled before are recognised by their middle.
+  A word can still be late, by some tenths of a second, when `max_delay` is below one second
+  and a later look finds it in what seemed to be one longer word.
 - Partials, when they are wanted, come from a live decoder that only makes the first, fast pass.
 
 The decoder for finals is stateless between calls, so all sessions share one. A live decoder

@@ -1,0 +1,124 @@
+"""A plain WebSocket client for tests of the embedded server: it sends what a test tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Optional, Union
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+PATIENCE = 30.0
+RAW = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
+Message = dict[str, Any]
+
+
+def start_message(**config: Any) -> Message:
+    """A StartRecognition for raw audio; keywords go to its transcription_config."""
+    return {
+        "message": "StartRecognition",
+        "audio_format": RAW,
+        "transcription_config": {"language": "en", **config},
+    }
+
+
+class Wire:
+    """One connection.
+
+    Attributes:
+        received: Every JSON message that came, in order.
+        close_code: The code of the server's close frame, once it has come.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        # websockets 17 wants its `connect` to be entered, before that it only could be.
+        self._connecting = connect(
+            url, max_size=None, proxy=None, close_timeout=PATIENCE, **options
+        )
+        self.connection: ClientConnection
+        self.received: list[Message] = []
+        self.close_code: Optional[int] = None
+
+    def __enter__(self) -> Wire:
+        self.connection = self._connecting.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connecting.__exit__(None, None, None)
+
+    def send(self, *messages: Union[Message, str, bytes]) -> None:
+        for message in messages:
+            self.connection.send(json.dumps(message) if isinstance(message, dict) else message)
+
+    def next(self) -> Optional[Message]:
+        """The next message, or None once the connection is closed."""
+        try:
+            self.received.append(json.loads(self.connection.recv(timeout=PATIENCE)))
+        except ConnectionClosed as closed:
+            self.close_code = closed.rcvd.code if closed.rcvd else None
+            return None
+        return self.received[-1]
+
+    def until(self, name: str) -> Message:
+        """The next message of that name; fails the test if the connection closes first."""
+        while True:
+            message = self.next()
+            assert message is not None, f"closed before {name}; received {self.received}"
+            if message["message"] == name:
+                return message
+
+    def rest(self) -> list[Message]:
+        """Read until the connection is closed; return everything that ever came."""
+        while self.next() is not None:
+            pass
+        return self.received
+
+    def start(self, **config: Any) -> Message:
+        self.send(start_message(**config))
+        return self.until("RecognitionStarted")
+
+    def end(self, last_seq_no: int) -> list[Message]:
+        self.send({"message": "EndOfStream", "last_seq_no": last_seq_no})
+        return self.rest()
+
+
+def chunks(audio: bytes, size: int = 3200) -> Iterator[bytes]:
+    for at in range(0, len(audio), size):
+        yield audio[at : at + size]
+
+
+def run(
+    url: str, audio: bytes, *, size: int = 3200, start: Optional[Message] = None, **config: Any
+) -> Wire:
+    """One session from start to end; returns its wire, closed by the server."""
+    with Wire(url) as wire:
+        wire.send(start_message(**config) if start is None else start)
+        wire.until("RecognitionStarted")
+        wire.send(*chunks(audio, size))
+        wire.end(-(-len(audio) // size))
+        return wire
+
+
+def named(messages: list[Message], name: str) -> list[Message]:
+    return [message for message in messages if message["message"] == name]
+
+
+def words(messages: list[Message]) -> list[str]:
+    """The words of the finals, without punctuation."""
+    return [
+        result["alternatives"][0]["content"]
+        for message in named(messages, "AddTranscript")
+        for result in message["results"]
+        if result["type"] == "word"
+    ]
+
+
+def word_errors(spoken: list[str], heard: list[str]) -> int:
+    """The least number of words to insert, delete or replace."""
+    row = list(range(len(heard) + 1))
+    for count, word in enumerate(spoken, 1):
+        previous, row = row, [count]
+        for at, other in enumerate(heard, 1):
+            row.append(min(previous[at] + 1, row[-1] + 1, previous[at - 1] + (word != other)))
+    return row[-1]
