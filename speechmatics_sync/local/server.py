@@ -410,7 +410,9 @@ def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
         scheme, _, key = value.partition(" ")
         if scheme.lower() == "bearer":
             given.append(key.strip())
-    return any(hmac.compare_digest(one.encode(), key.encode()) for one in given for key in keys)
+    # What is not ASCII in a header comes as surrogates.
+    encoded = [one.encode("utf-8", "surrogateescape") for one in given]
+    return any(hmac.compare_digest(one, key.encode()) for one in encoded for key in keys)
 
 
 def _send(connection: ServerConnection, messages: Iterator[Message]) -> None:

@@ -80,6 +80,15 @@ def _words(decoder: Any, offset: float, voice: str) -> list[Word]:
     return words
 
 
+def _begin_utterance(decoder: Any, mean: Optional[str] = None) -> None:
+    # Anew, for the front end carries its last sample and its noise over into the next utterance,
+    # and what one session hears must not depend on what another one said.
+    decoder.reinit_feat()
+    if mean is not None:
+        decoder.set_cmn(mean)
+    decoder.start_utt()
+
+
 def _process(decoder: Any, audio: bytes) -> None:
     # The decoder holds the interpreter's lock: in small pieces, others get their turn.
     for at in range(0, len(audio), _PIECE_BYTES):
@@ -100,7 +109,7 @@ class _Settler:
         """The cepstral mean of `audio`, as the decoder writes it."""
         with self._lock:
             self._decoder.activate_search(_MEAN_SEARCH)
-            self._decoder.start_utt()
+            _begin_utterance(self._decoder)
             self._decoder.process_raw(audio, full_utt=True)
             self._decoder.end_utt()
             return str(self._decoder.get_cmn(False))
@@ -109,8 +118,7 @@ class _Settler:
         """The words in `audio`, which begins at `offset` seconds."""
         with self._lock:
             self._decoder.activate_search(self._search)
-            self._decoder.set_cmn(mean)
-            self._decoder.start_utt()
+            _begin_utterance(self._decoder, mean)
             _process(self._decoder, audio)
             self._decoder.end_utt()
             return _words(self._decoder, offset, voice)
@@ -129,8 +137,7 @@ class _Live:
     def begin(self, offset: float, mean: str) -> None:
         self.end()
         self.offset = offset
-        self._decoder.set_cmn(mean)
-        self._decoder.start_utt()
+        _begin_utterance(self._decoder, mean)
         self._running = True
 
     def hear(self, audio: bytes) -> None:
