@@ -29,10 +29,12 @@ from .endpoint import DEFAULT_URL, Endpoint
 from .errors import ConfigurationError, EndOfTranscriptError, SessionError, SpeechmaticsError
 from .events import EventEmitter
 from .messages import SessionInfo
+from .outbox import NOW
 from .progress import ProgressCallback, progress_report
 from .results import LanguagePackInfo
-from .session import END, Session, SessionOptions
+from .session import Session
 from .sources import check_source
+from .state import SessionOptions
 from .stats import SessionStats
 from .stream import INTERRUPTED, Stream
 from .transcript import Transcript
@@ -125,7 +127,7 @@ class _BaseClient(EventEmitter):
             ConfigurationError: It is not such a message.
             SessionError: No session takes messages now.
         """
-        self._running().send_message(message)
+        self._running().outbox.send_message(message)
 
     def update_transcription_config(
         self,
@@ -158,7 +160,7 @@ class _BaseClient(EventEmitter):
         )
         if not changes.to_dict():
             raise ConfigurationError("update_transcription_config was given nothing to change.")
-        self._running().configure(changes)
+        self._running().outbox.configure(changes)
 
     def get_speakers(
         self, *, final: bool = False, timeout: Optional[float] = _SPEAKERS_TIMEOUT
@@ -177,9 +179,9 @@ class _BaseClient(EventEmitter):
         _check_timeout(timeout, at_once=True)
         session = self._running()
         if final:
-            session.send_message({"message": "GetSpeakers", "final": True})
+            session.outbox.send_message({"message": "GetSpeakers", "final": True})
             return []
-        return session.get_speakers(timeout)
+        return session.outbox.get_speakers(timeout)
 
     def end_of_stream(self) -> None:
         """Say that there is no more audio, and return at once.
@@ -189,7 +191,7 @@ class _BaseClient(EventEmitter):
         Raises:
             SessionError: No session is running.
         """
-        self._running().end_of_stream()
+        self._running().outbox.end_of_stream()
 
     def stop_session(self, *, timeout: Optional[float] = None) -> Transcript:
         """Say that there is no more audio, wait until all of it is transcribed, and close.
@@ -213,7 +215,7 @@ class _BaseClient(EventEmitter):
         deadline = Deadline(timeout)
         try:
             if not session.over:
-                session.end_of_stream()
+                session.outbox.end_of_stream()
             session.wait_until_handled(deadline)
         except SpeechmaticsError as error:
             session.fail(error, discard=True)
@@ -496,10 +498,11 @@ class Client(_BaseClient):
             TimeoutError: There was no room in time; nothing of the payload was taken.
         """
         _check_timeout(timeout, at_once=True)
-        self._pushed().send_audio(payload, timeout)
+        session = self._pushed()
+        session.outbox.send_audio(payload, timeout, in_handler=session.in_handler)
 
     def force_end_of_utterance(
-        self, *, timestamp: Any = END, channel: Optional[str] = None
+        self, *, timestamp: Any = NOW, channel: Optional[str] = None
     ) -> None:
         """Ask for the final of what was spoken, now.
 
@@ -514,7 +517,7 @@ class Client(_BaseClient):
         """
         if channel is not None:
             raise ConfigurationError("channel is for MultiChannelClient: this has one stream.")
-        self._running().force_end_of_utterance(timestamp)
+        self._running().outbox.force_end_of_utterance(timestamp)
 
     def _stream(
         self,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
-__all__ = ["SessionStats"]
+from .messages import ServerMessageType
+from .protocol import Protocol
+
+__all__ = ["Meter", "SessionStats"]
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,55 @@ class SessionStats:
     bytes_waiting: int = 0
     round_trip: Optional[float] = None
     final_delay: Optional[float] = None
+
+
+class Meter:
+    """Takes a session's figures while it runs."""
+
+    def __init__(self) -> None:
+        self.final_end: Optional[float] = None
+        self._received = 0
+        self._timed_chunk: Optional[tuple[int, float]] = None
+        self._round_trip: Optional[float] = None
+
+    def sent(self, chunks: int) -> None:
+        """Note that chunk number ``chunks`` was sent; one at a time is timed."""
+        if self._timed_chunk is None:
+            self._timed_chunk = (chunks, time.monotonic())
+
+    def acknowledged(self, chunks: int) -> None:
+        """Note that every chunk up to number ``chunks`` was read."""
+        if self._timed_chunk is not None and chunks >= self._timed_chunk[0]:
+            self._round_trip = time.monotonic() - self._timed_chunk[1]
+            self._timed_chunk = None
+
+    def received(self) -> None:
+        """Note a message."""
+        self._received += 1
+
+    def delivered(self, message: dict[str, Any]) -> None:
+        """Note where a final ends; a malformed one says nothing."""
+        if message.get("message") != ServerMessageType.ADD_TRANSCRIPT.value:
+            return
+        metadata = message.get("metadata")
+        end = metadata.get("end_time") if isinstance(metadata, dict) else None
+        if isinstance(end, (int, float)):
+            self.final_end = max(end, self.final_end or 0.0)
+
+    def snapshot(self, protocol: Protocol, *, waiting: int, backlog: int) -> SessionStats:
+        """Return the figures as they are now."""
+        channel, taken = protocol.channel, protocol.seconds_taken
+        final_delay = None
+        if taken is not None and self.final_end is not None:
+            final_delay = max(0.0, taken - self.final_end)
+        return SessionStats(
+            chunks_sent=channel.sent,
+            chunks_acknowledged=channel.acknowledged,
+            seconds_sent=taken,
+            seconds_acknowledged=channel.seconds(channel.bytes_acknowledged),
+            messages_received=self._received,
+            messages_waiting=waiting,
+            bytes_waiting=backlog,
+            round_trip=self._round_trip,
+            final_delay=final_delay,
+        )

@@ -140,7 +140,7 @@ class Stream(Iterator[dict[str, Any]]):
         total = session.total_seconds
         done = session.stats.seconds_acknowledged
         if done is None:
-            done = session.final_end or 0.0
+            done = session.meter.final_end or 0.0
         if total is not None:
             done = min(done, total)
         progress.update(done, total)

@@ -1,0 +1,188 @@
+"""What leaves: audio and messages in their order, through the window, to the connection."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional, Union
+
+from .config import MidSessionConfig, SpeakerIdentifier
+from .deadlines import Deadline
+from .errors import AudioError, SessionError, TimeoutError
+from .protocol import Protocol, State
+from .sources import audio_view
+from .state import SessionState
+from .transport import HIGH_WATER
+
+__all__ = ["NOW", "Now", "Outbox"]
+
+
+class Now:
+    """The end of the audio sent so far, as a point in time."""
+
+
+NOW = Now()
+
+
+class Outbox:
+    """What callers and the sender send in one session.
+
+    Args:
+        state: The session's.
+    """
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+
+    def send_audio(self, payload: object, timeout: Optional[float], *, in_handler: bool) -> None:
+        """Take audio as soon as there is room.
+
+        Raises:
+            AudioError: It is not bytes.
+            TimeoutError: There was no room within ``timeout``; nothing was taken.
+        """
+        state = self._state
+        state.check_process()
+        try:
+            audio = bytes(audio_view(payload, state.options.audio_format))
+        except AudioError as error:
+            raise state.identified(error) from None
+        deadline = Deadline(timeout)
+        with state.lock, state.inbox.awaiting_answers(in_handler):
+            protocol = self._open()
+            while not protocol.has_room:
+                if deadline.passed():
+                    raise state.identified(
+                        TimeoutError(
+                            f"The window of unacknowledged audio stayed full for {timeout} s; "
+                            "nothing of the payload was taken."
+                        )
+                    )
+                state.room.wait(deadline.remaining())
+                self._open()
+            protocol.add_audio(audio)
+        self.flush()
+
+    def take_from_source(self, chunk: bytes, due: Optional[float]) -> bool:
+        """Take audio of the source when there is room; return False if no more is wanted.
+
+        Args:
+            chunk: The audio.
+            due: The moment before which it does not leave: on an absolute schedule, which does not
+                drift as a sleep for each chunk would.
+        """
+        state = self._state
+        with state.lock:
+            protocol = state.protocol
+            while not (state.over or protocol.audio_ended):
+                early = 0.0 if due is None else due - time.monotonic()
+                if early > 0:
+                    state.room.wait(early)
+                elif protocol.state is State.FAILED or not protocol.has_room:
+                    state.room.wait()
+                else:
+                    protocol.add_audio(chunk)
+                    break
+            else:
+                return False
+        self.flush()
+        return True
+
+    def send_message(self, message: dict[str, Any]) -> None:
+        """Send a message of the user's, in order with the audio."""
+        self._state.check_process()
+        with self._state.lock:
+            self._open().add_message(message)
+        self.flush()
+
+    def configure(self, changes: MidSessionConfig) -> None:
+        """Change the configuration of the running session."""
+        self._state.check_process()
+        with self._state.lock:
+            self._open().configure(changes)
+        self.flush()
+
+    def force_end_of_utterance(self, timestamp: Union[float, Now, None]) -> None:
+        """Ask for finals now: at ``timestamp`` in seconds, NOW, or without saying when."""
+        self._state.check_process()
+        with self._state.lock:
+            protocol = self._open()
+            at = protocol.seconds_taken
+            if at is not None and not isinstance(timestamp, Now):
+                at = timestamp
+            protocol.force_end_of_utterance(at)
+        self.flush()
+
+    def get_speakers(self, timeout: Optional[float]) -> list[SpeakerIdentifier]:
+        """Ask for the speakers heard so far, and wait for the answer.
+
+        Raises:
+            TimeoutError: None came within ``timeout``.
+        """
+        state = self._state
+        state.check_process()
+        deadline = Deadline(timeout)
+        with state.lock, state.inbox.awaiting_answers():
+            question = self._open().ask_speakers()
+            self.flush()
+            while question.answer is None:
+                if state.over:
+                    self._open()
+                if deadline.passed():
+                    raise state.identified(
+                        TimeoutError(f"GetSpeakers was not answered within timeout ({timeout} s).")
+                    )
+                state.progressed.wait(deadline.remaining())
+            return question.answer
+
+    def end_of_stream(self) -> None:
+        """Say that there is no more audio."""
+        state = self._state
+        state.check_process()
+        with state.lock:
+            state.settle()
+            if state.stage in (State.CONNECTING, State.STARTING):
+                raise state.identified(
+                    SessionError("The session has not started: there is no audio to end.")
+                )
+            dropped = state.protocol.end_audio()
+            state.room.notify_all()
+        if dropped:
+            state.log.warning("%d bytes of half a sample at the very end were dropped", dropped)
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand on what may be sent now, and move what the network takes at once."""
+        state = self._state
+        with state.lock:
+            connection = state.connection
+            if connection is None:
+                return
+            protocol = state.protocol
+            while connection.backlog < HIGH_WATER:
+                outgoing = protocol.next_to_send()
+                if outgoing is None:
+                    break
+                connection.send(outgoing)
+                if isinstance(outgoing, bytes):
+                    state.meter.sent(protocol.channel.sent)
+            if protocol.has_room:
+                state.room.notify()
+        connection.flush()
+
+    def _open(self) -> Protocol:
+        """Return the protocol if something can be sent. Needs the lock.
+
+        Raises:
+            BaseException: What ended the session.
+            SessionError: The audio has ended.
+        """
+        state = self._state
+        state.settle()
+        if not state.prepared:
+            raise state.identified(SessionError("The session has not started."))
+        try:
+            state.protocol.check_open()
+        except SessionError as error:
+            state.raise_failure()  # the handler of a signal may have closed the session just now
+            raise state.identified(error) from None
+        return state.protocol

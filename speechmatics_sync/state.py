@@ -1,0 +1,253 @@
+"""What the threads of one session share: its protocol, its connection, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from types import TracebackType
+from typing import Any, Callable, NamedTuple, Optional
+
+from .config import (
+    AudioEventsConfig,
+    AudioFormat,
+    ConnectionConfig,
+    TranscriptionConfig,
+    TranslationConfig,
+)
+from .deadlines import Deadline
+from .endpoint import request_id_in
+from .errors import SessionError, SpeechmaticsError, TimeoutError
+from .inbox import Inbox
+from .logs import SessionLogger
+from .opening import Opening
+from .protocol import Protocol, Recognition, State
+from .results import LanguagePackInfo
+from .stats import Meter
+from .threads import Threads
+from .transcript import Transcript
+from .transport import Connection
+
+__all__ = ["SessionOptions", "SessionState"]
+
+
+class SessionOptions(NamedTuple):
+    """What a caller wants of one session.
+
+    ``audio_format`` is None where the source is to be looked at.
+    """
+
+    transcription_config: TranscriptionConfig
+    audio_format: Optional[AudioFormat] = None
+    translation_config: Optional[TranslationConfig] = None
+    audio_events_config: Optional[AudioEventsConfig] = None
+    ws_headers: Optional[dict[str, str]] = None
+    collect: bool = True
+
+
+class SessionState:
+    """The state of one session. `lock` guards all of it, the protocol's and the inbox's too.
+
+    The lock is reentrant, for the handler of a signal may close the session in a thread that
+    holds it.
+
+    Args:
+        options: What the caller wants.
+        config: Limits of the connection.
+        listens: Whether anybody wants a message of this name.
+    """
+
+    def __init__(
+        self, options: SessionOptions, config: ConnectionConfig, listens: Callable[[str], bool]
+    ) -> None:
+        self.request_id = request_id_in(options.ws_headers) or str(uuid.uuid4())
+        self.session_id: Optional[str] = None
+        self.language_pack_info: Optional[LanguagePackInfo] = None
+        self.transcript = Transcript(transcription_config=options.transcription_config.to_dict())
+        self.total_seconds: Optional[float] = None
+        """How long the source is, where that can be known."""
+        self.options = options
+        self.config = config
+        self.listens = listens
+        self.log = SessionLogger(self.request_id)
+        self.threads = Threads(self.request_id[:8])
+        self.meter = Meter()
+        self.lock = threading.RLock()
+        self.room = threading.Condition(self.lock)
+        """Is notified when there may be room for audio."""
+        self.progressed = threading.Condition(self.lock)
+        """Is notified when the session has started or ended, or a question was answered."""
+        self.inbox = Inbox(self.lock, config.max_queue, self.wake)
+        self.opening: Optional[Opening] = None
+        self.connection: Optional[Connection] = None
+        self.abandoned = False
+        self.started = False
+        self.over = False
+        self.handled = False
+        """Whether handlers have been given everything that a session that ended well said."""
+        self.failure: Optional[BaseException] = None
+        self._failed_at: Optional[TracebackType] = None
+        self._protocol: Optional[Protocol] = None
+        self._process = os.getpid()
+
+    # -- starting -------------------------------------------------------------------------------
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol's state, once the audio format is known."""
+        if self._protocol is None:
+            raise RuntimeError("the session has no protocol before its audio format is known")
+        return self._protocol
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the audio format is known."""
+        return self._protocol is not None
+
+    @property
+    def stage(self) -> State:
+        """Where the session stands."""
+        return State.CONNECTING if self._protocol is None else self._protocol.state
+
+    def prepare(self, audio_format: AudioFormat) -> None:
+        """Say what the audio is: the session can be started."""
+        recognition = Recognition(
+            self.options.transcription_config,
+            audio_format,
+            self.options.translation_config,
+            self.options.audio_events_config,
+        )
+        with self.lock:
+            self._protocol = Protocol(
+                recognition, max_unacked_chunks=self.config.max_unacked_chunks
+            )
+            self.progressed.notify_all()
+
+    def wait_until_prepared(self) -> bool:
+        """Block until the audio format is known; False if the session ended before."""
+        with self.lock:
+            while not self.prepared and not self.over:
+                self.progressed.wait()
+            return not self.over
+
+    def wait_until_running(self) -> bool:
+        """Block until recognition has started; False if the session ended in its place."""
+        with self.lock:
+            while not (self.started or self.over):
+                self.progressed.wait()
+            return not self.over
+
+    def wait_for_progress(self, deadline: Deadline) -> None:
+        """Wait until the session has come further. Needs the lock.
+
+        Raises:
+            TimeoutError: ``deadline`` had passed.
+        """
+        if deadline.passed():
+            raise self.identified(
+                TimeoutError(
+                    f"The session did not get there within timeout ({deadline.seconds} s)."
+                )
+            )
+        self.progressed.wait(deadline.remaining())
+
+    def wake(self) -> None:
+        """Have the receiver look what there is to do. Takes no lock."""
+        connection = self.connection
+        if connection is not None:
+            connection.wake()
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def fail(self, error: BaseException, *, discard: bool = False) -> None:
+        """End the session with an error, unless it has ended.
+
+        Args:
+            error: What every call raises from now on.
+            discard: Whether messages that nobody has handled yet are given up. A session of which
+                everything is transcribed, but not yet handled, ends with an error only then.
+        """
+        if self.forked:
+            return
+        with self.lock:
+            if not self.over:
+                if self._protocol is not None:
+                    error = self._protocol.fail(error)
+                self.finish(error)
+            elif discard and not self.handled and self.failure is None:
+                self._fail_with(error)
+            if discard:
+                self.inbox.clear()
+            opening = self.opening
+        if opening is not None:
+            opening.cancel()
+        self.wake()
+
+    def request_close(self) -> None:
+        """End everything, without waiting until it is gone."""
+        self.fail(SessionError("close() was called: the session was ended."), discard=True)
+
+    def finish(self, failure: Optional[BaseException]) -> None:
+        """End the session, once. Needs the lock."""
+        if self.over:
+            return
+        self.over = True
+        if failure is not None:
+            self._fail_with(failure)
+        self.inbox.close()
+        self.room.notify_all()
+        self.progressed.notify_all()
+        if failure is None:
+            self.log.info("Session ended, everything transcribed")
+        else:
+            self.log.info("Session ended: %s", type(failure).__name__)
+
+    def _fail_with(self, failure: BaseException) -> None:
+        if isinstance(failure, SpeechmaticsError):
+            self.identified(failure)
+        self.failure, self._failed_at = failure, failure.__traceback__
+        self.progressed.notify_all()
+
+    def raise_failure(self) -> None:
+        """Raise what ended the session, if it did not end well."""
+        if self.failure is not None:
+            # From where it came, or its traceback would grow each time it is raised.
+            raise self.failure.with_traceback(self._failed_at)
+
+    def settle(self) -> None:
+        """Raise what ended the session, once that is known. Needs the lock."""
+        while self.stage is State.FAILED and not self.over:
+            self.progressed.wait()  # for the code that the close frame adds
+        self.raise_failure()
+
+    def identified(self, error: SpeechmaticsError) -> Any:
+        """Return an error that says which session it is about, unless that is another one."""
+        if error.request_id is None:
+            error.request_id, error.session_id = self.request_id, self.session_id
+            error.transcript = self.transcript
+        return error
+
+    # -- a fork ---------------------------------------------------------------------------------
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a copy in a child process, which has no threads."""
+        return self._process != os.getpid()
+
+    def check_process(self) -> None:
+        """Raise SessionError in a child process."""
+        if self.forked:
+            raise self.identified(
+                SessionError(
+                    "This session was started before fork(), and its threads stayed in the parent "
+                    "process: start one in each process."
+                )
+            )
+
+    def leave_to_parent(self) -> None:
+        """Free the child's hold on what the parent process goes on using."""
+        # No lock: who held one when the process was forked is not here to release it.
+        self.over = self.handled = True
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.forget()

@@ -1,0 +1,65 @@
+"""The threads of one session, and how it parts from those that are in the user's hands."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Callable, Optional
+
+from .deadlines import Deadline
+
+__all__ = ["Threads"]
+
+_LEAVING_GRACE = 0.25
+"""Seconds for a thread to come out of a read or a handler of the user's before it is left alone."""
+
+
+class Threads:
+    """The threads of one session.
+
+    A thread inside code of the user's (a ``read``, a handler, an `AuthBase`) may never come back:
+    it is waited for only briefly, and touches nothing when it does.
+
+    Args:
+        name: Stands in the name of each.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started: list[threading.Thread] = []
+        self._in_users_hands: set[threading.Thread] = set()
+        self._leaving: Optional[Deadline] = None
+
+    def start(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
+        """Start a thread and return it."""
+        name = f"speechmatics-{self._name}-{role}"
+        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+        self._started.append(thread)
+        thread.start()
+        return thread
+
+    @contextlib.contextmanager
+    def in_users_hands(self) -> Iterator[None]:
+        """Mark the calling thread as inside code of the user's."""
+        thread = threading.current_thread()
+        self._in_users_hands.add(thread)
+        try:
+            yield
+        finally:
+            self._in_users_hands.discard(thread)
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for all but the calling thread; return whether none is left but the user's."""
+        self._leaving = self._leaving or Deadline(_LEAVING_GRACE)
+        left = [thread for thread in self._started if not self._joined(thread, deadline)]
+        return not left
+
+    def _joined(self, thread: threading.Thread, deadline: Deadline) -> bool:
+        if thread is threading.current_thread():
+            return True
+        while thread.is_alive() and not deadline.passed():
+            if thread in self._in_users_hands and self._leaving and self._leaving.passed():
+                return True
+            thread.join(deadline.remaining(at_most=0.05))
+        return not thread.is_alive() or thread in self._in_users_hands
