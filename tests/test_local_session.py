@@ -148,6 +148,14 @@ def test_a_forced_end_of_utterance_brings_the_finals_at_once() -> None:
         assert "forced" not in named(wire.received, "AddTranscript")[-1]
 
 
+def test_an_utterance_that_was_forced_to_end_does_not_end_again(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start(conversation_config={"end_of_utterance_silence_trigger": 0.5})
+        wire.send(counted_audio(2), {"message": "ForceEndOfUtterance"}, silence(2))
+        ends = named(wire.end(2), "EndOfUtterance")
+    assert [end.get("forced") for end in ends] == [True]
+
+
 def test_a_forced_end_of_utterance_goes_to_its_timestamp() -> None:
     recognizer = CountedRecognizer(delay=3.0)
     with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:

@@ -58,10 +58,11 @@ def __getattr__(name: str) -> Any:
     try:
         module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("speechmatics_sync"):
+        package = (error.name or "").partition(".")[0]
+        if package == "speechmatics_sync":
             raise
         raise ConfigurationError(
-            f"{name} needs the package {error.name!r}, which is not installed: "
+            f"{name} needs the package {package!r}, which is not installed: "
             'pip install "speechmatics-sync[local]"'
         ) from error
     return getattr(module, name)
