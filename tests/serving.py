@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import selectors
 import socket
 import ssl
@@ -136,6 +137,9 @@ def serving(
         server.shutdown()
         thread.join()
         _join_handlers()
+        for end in (server.shutdown_watcher, server.shutdown_notifier):
+            if isinstance(end, int):  # websockets 15, the last for Python 3.9, leaves its pipe open
+                os.close(end)
     if errors:
         raise errors[0]
 

@@ -45,10 +45,12 @@ class Watched:
         self.gone = threading.Event()
 
     def __call__(self, peer: Peer) -> None:
-        peer.start()
-        peer.send(final("one"))
-        peer.wait_closed()
-        self.gone.set()
+        try:
+            peer.start()
+            peer.send(final("one"))
+            peer.wait_closed()
+        finally:
+            self.gone.set()
 
 
 def test_messages_come_in_the_order_of_the_server_without_acknowledgements() -> None:
