@@ -47,6 +47,7 @@ _LONGEST_WAIT = 3600.0
 _DATA = (websocket.ABNF.OPCODE_CONT, websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY)
 
 _CONTROL_LIMIT = 125
+_GIVEN_UP = "The connection was given up while it was being made."
 
 _Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
@@ -90,7 +91,6 @@ class Connection:
         self._aborted = False
         self._send_failed = False
         self._closing = False
-        self._more_to_read = False
         self._reading_wants_write = False
         self._writing_wants_read = False
         self._violation: Optional[TransportError] = None
@@ -159,11 +159,13 @@ class Connection:
 
     def _refuse_aborted(self) -> None:
         if self._aborted:
-            raise ConnectionError("The connection was given up while it was being made.")
+            raise ConnectionError(_GIVEN_UP)
 
     def _opening_error(self, error: BaseException) -> Optional[SpeechmaticsError]:
         """Return what is raised for what went wrong; None for what is not ours to map."""
         where = without_query(self._url)
+        if self._aborted:
+            return ConnectionError(_GIVEN_UP)
         if isinstance(error, SpeechmaticsError):
             return error.with_traceback(None)
         failure: SpeechmaticsError
@@ -175,7 +177,7 @@ class Connection:
             )
         if isinstance(error, websocket.WebSocketConnectionClosedException):
             return ConnectionError(f"{where} closed the connection in the middle of the handshake.")
-        if isinstance(error, (websocket.WebSocketException, LookupError)):
+        if isinstance(error, websocket.WebSocketException):
             return ConnectionError(
                 f"{where} did not answer as a WebSocket server does: {line(str(error))}"
             )
@@ -273,7 +275,7 @@ class Connection:
             read: Whether bytes that arrive end the wait. Without it, only `wake` and the network
                 taking what is left to send do.
         """
-        if read and self._more_to_read:
+        if read and self._violation is not None:
             return
         events = selectors.EVENT_READ if read else 0
         with self._io:
@@ -303,7 +305,6 @@ class Connection:
         if self._violation is not None:
             raise self._violation
         received: list[Union[bytes, Closed]] = []
-        self._more_to_read = False
         for _ in range(_READS_IN_A_ROW):
             fresh = self._read()
             if fresh is None:
@@ -319,10 +320,7 @@ class Connection:
                 if not received:
                     raise
                 self._violation = error
-                self._more_to_read = True
                 break
-        else:
-            self._more_to_read = True
         with self._io:
             self._write()
         return received
