@@ -1,4 +1,4 @@
-"""Proxies for the tests: CONNECT and SOCKS 5, which lead every name to one server."""
+"""Ways for the tests: proxies that lead every name to one server, and a port that leads nowhere."""
 
 from __future__ import annotations
 
@@ -126,3 +126,18 @@ def proxying(leads_to: str = "", answer: Optional[bytes] = None) -> Iterator[Pro
         listener.close()
         thread.join()
         proxy.stop()
+
+
+@contextlib.contextmanager
+def full_port() -> Iterator[int]:
+    """A port whose queue is full: connecting to it hangs."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        while True:
+            waiting = held.enter_context(socket.socket())
+            waiting.settimeout(0.3)
+            try:
+                waiting.connect(listener.getsockname())
+            except socket.timeout:
+                break
+        yield listener.getsockname()[1]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
+from proxying import full_port
 from secrecy import KEY, all_said_by, everything_logged
 from serving import PATIENCE, answering, listening, read_request, serving
 from sessions import (
@@ -27,7 +28,6 @@ from sessions import (
 )
 
 from speechmatics_sync import (
-    AuthBase,
     AuthenticationError,
     Client,
     ConnectionConfig,
@@ -186,6 +186,21 @@ def test_length_of_a_body_is_not_believed(length: str) -> None:
     assert error.status == 500
 
 
+def test_body_without_end_is_not_read() -> None:
+    sent = [0]
+
+    def behave(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 500 Oops\r\nContent-Length: 999999999\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 1_000_000)
+            sent[0] += 1_000_000
+
+    with at(behave) as url:
+        assert isinstance(attempt(url), ConnectionError)
+    assert sent[0] < 32_000_000, "more than the network's own buffers hold"
+
+
 def test_body_that_does_not_come_is_not_waited_for() -> None:
     def behave(connection: socket.socket) -> None:
         read_request(connection)
@@ -305,21 +320,6 @@ def test_address_that_takes_nobody_is_given_up_within_open_timeout() -> None:
     assert "open_timeout" in str(error)
 
 
-@contextlib.contextmanager
-def full_port() -> Iterator[int]:
-    """A port whose queue is full: connecting to it hangs."""
-    with contextlib.ExitStack() as held:
-        listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        while True:
-            waiting = held.enter_context(socket.socket())
-            waiting.settimeout(0.3)
-            try:
-                waiting.connect(listener.getsockname())
-            except socket.timeout:
-                break
-        yield listener.getsockname()[1]
-
-
 def test_close_ends_the_handshake() -> None:
     asked = threading.Event()
 
@@ -334,25 +334,6 @@ def test_close_ends_the_handshake() -> None:
         client.close()
         with pytest.raises(SessionError):
             call.result()
-
-
-def test_close_ends_connecting() -> None:
-    with full_port() as port:
-        config = ConnectionConfig(open_timeout=NEVER)
-        began = threading.Event()
-
-        class Announcing(AuthBase):
-            def get_auth_headers(self) -> dict[str, str]:
-                began.set()
-                return {}
-
-        url = f"ws://127.0.0.1:{port}/v2"
-        with Client(Announcing(), url=url, conn_config=config) as client:
-            call = InThread(client.transcribe, speech(0.1), audio_format=RAW)
-            wait_for(began)
-            client.close()
-            with pytest.raises(SessionError):
-                call.result()
 
 
 def test_client_that_met_a_refusal_can_go_on() -> None:

@@ -355,6 +355,10 @@ def test_socks_proxy_that_hangs_is_given_up_within_open_timeout() -> None:
     pytest.importorskip("python_socks")
     with listening(lambda connection: [*iter(lambda: connection.recv(4096), b"")] and None) as port:
         error = fail(f"wss://{HOST}/v2", proxy=f"socks5h://127.0.0.1:{port}", open_timeout=0.4)
+        for thread in threading.enumerate():
+            if thread.name.endswith("opener"):
+                thread.join(PATIENCE)
+                assert not thread.is_alive(), "it has a limit of its own"
     assert isinstance(error, TimeoutError)
     assert "open_timeout" in str(error)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional, Union
 
 import pytest
+from proxying import full_port
 from serving import PATIENCE, final, listening
 from sessions import (
     END_OF_TRANSCRIPT,
@@ -111,7 +112,7 @@ def ending(behave: Callable[[socket.socket], None], **limits: Any) -> Speechmati
 @pytest.mark.parametrize(
     "broken",
     [
-        frame(INFO, mask=b"\1\2\3\4"),
+        frame(INFO, mask=b"\0\0\0\0"),
         frame(INFO, rsv=4),
         frame(INFO, rsv=2),
         frame(INFO, rsv=1),
@@ -478,7 +479,10 @@ def test_what_cannot_be_sent_at_once_wakes_the_receiver(read: bool) -> None:
     """It waits, knows of nothing to send, and must begin to watch for the network."""
     with connected() as connection:
         woken = InThread(connection.wait, None, read=read)
-        fill(connection)
+        while not connection._heedless:
+            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
+        connection.send(b"x" * (32 * MEGABYTE))
+        connection.flush()
         woken.result()
 
 
@@ -502,21 +506,31 @@ def test_each_wake_ends_one_wait() -> None:
             assert time.monotonic() - begun > 0.04, "a wake was left over"
 
 
-def test_wakes_from_many_threads_leave_nothing_behind() -> None:
+def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
     with connected() as connection:
-        stop = threading.Event()
+        assert connection._waking is not None
+        near, far = connection._waking
+        sending = threading.Event()
 
-        def keep_waking() -> None:
-            while not stop.is_set():
-                connection.wake()
+        class Late:
+            """Sends what was said to be sent a little later."""
 
-        wakers = [InThread(keep_waking) for _ in range(4)]
-        for _ in range(2000):
-            connection.wait(PATIENCE)
-        stop.set()
-        for waker in wakers:
-            waker.result()
-        connection.wait(0)
+            def send(self, byte: bytes) -> None:
+                sending.set()
+                time.sleep(0.3)  # not a wait: it gives the receiver its chance to go wrong
+                far.send(byte)
+
+            def close(self) -> None:
+                far.close()
+
+        connection._waking = (near, Late())  # type: ignore[assignment]
+        waiting = InThread(connection.wait, 0.1)
+        while not connection._heedless:
+            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
+        waking = InThread(connection.wake)
+        wait_for(sending)
+        waiting.result()
+        waking.result()
         begun = time.monotonic()
         connection.wait(0.05)
         assert time.monotonic() - begun > 0.04, "a wake was left over"
@@ -585,8 +599,11 @@ def test_flood_of_pings_does_not_grow_memory() -> None:
 
     with connected(behave) as connection:
         fill(connection)
-        until_closed(connection)
-        assert connection.backlog < 4 * HIGH_WATER
+        received: list[Union[bytes, Closed]] = []
+        while not received:
+            connection.wait(PATIENCE)
+            received = connection.receive()
+            assert connection.backlog < 4 * HIGH_WATER
 
 
 def test_latest_ping_is_answered_once_there_is_room() -> None:
@@ -608,6 +625,45 @@ def test_latest_ping_is_answered_once_there_is_room() -> None:
         pinged.set()
         until_closed(connection)
     assert answered == [b"b"]
+
+
+def test_latest_ping_is_answered_though_more_is_always_waiting() -> None:
+    count, size = 12, 4 * MEGABYTE
+    opcodes: list[int] = []
+    pinged = threading.Event()
+
+    def behave(peer: socket.socket) -> None:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        small.set()
+        wait_for(pinged)
+        peer.sendall(frame(b"a", PING) + frame(INFO))
+        wait_for(answering)
+        while opcodes.count(BINARY) < count:
+            opcodes.append(fast_frame(peer)[0])
+        peer.sendall(closing(1000))
+
+    answering, small = threading.Event(), threading.Event()
+    with connected(behave) as connection:
+        wait_for(small)
+        assert connection._socket is not None
+        # The network takes little at a time, so that the backlog is never seen empty.
+        connection._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        connection.send(b"x" * size)
+        connection.flush()
+        pinged.set()
+        while connection.receive() != [INFO]:
+            connection.wait(PATIENCE)
+        assert connection.backlog > HIGH_WATER
+        answering.set()
+        sent = 1
+        while connection.backlog or sent < count:
+            if connection.backlog < 2 * size and sent < count:
+                connection.send(b"x" * size)
+                sent += 1
+            connection.flush()
+            connection.wait(PATIENCE)
+            connection.receive()
+    assert opcodes.index(PONG) <= 4
 
 
 def test_any_byte_counts_as_a_sign_of_life() -> None:
@@ -657,8 +713,19 @@ def test_abort_ends_a_wait_and_is_told_as_a_lost_connection() -> None:
         assert connection.receive()[-1] == Closed(1006, "")
 
 
-@pytest.mark.parametrize("step", ["connecting", "shaking hands"])
-def test_abort_ends_opening(step: str) -> None:
+def test_abort_ends_connecting() -> None:
+    with full_port() as port:
+        url = f"ws://127.0.0.1:{port}/v2"
+        connection = Connection(url, {}, ConnectionConfig(open_timeout=10 * PATIENCE))
+        opening = InThread(connection.open)
+        while connection._opening is None and opening.running:
+            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
+        connection.abort()
+        with pytest.raises(ConnectionError, match="given up"):
+            opening.result()
+
+
+def test_abort_ends_shaking_hands() -> None:
     asked = threading.Event()
 
     def behave(peer: socket.socket) -> None:
@@ -669,14 +736,19 @@ def test_abort_ends_opening(step: str) -> None:
     with listening(behave) as port:
         url = f"ws://localhost:{port}/v2"
         connection = Connection(url, {}, ConnectionConfig(open_timeout=10 * PATIENCE))
-        if step == "connecting":
-            connection.abort()
         opening = InThread(connection.open)
-        if step == "shaking hands":
-            wait_for(asked)
-            connection.abort()
-        with pytest.raises(ConnectionError):
+        wait_for(asked)
+        connection.abort()
+        with pytest.raises(ConnectionError, match="given up"):
             opening.result()
+
+
+def test_abort_before_opening_leaves_nothing_to_open() -> None:
+    with listening(shake_hands) as port:
+        connection = Connection(f"ws://localhost:{port}/v2", {}, ConnectionConfig())
+        connection.abort()
+        with pytest.raises(ConnectionError, match="given up"):
+            connection.open()
 
 
 def test_connection_that_was_never_opened_holds_nothing() -> None:
