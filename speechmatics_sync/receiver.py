@@ -59,8 +59,6 @@ class Receiver:
                 self._say_goodbye(connection)
         except SpeechmaticsError as error:
             state.fail(error)
-        except RecursionError:
-            state.fail(TransportError("The server sent a message that is nested too deeply."))
         except BaseException as error:
             state.log.exception("The session's receiver failed")
             state.fail(error)

@@ -35,8 +35,6 @@ class Sender:
         state = self._state
         opened: Optional[AudioSource] = None
         try:
-            if state.over:
-                return
             with state.threads.in_users_hands():
                 opened = open_source(self._source, state.options.audio_format, logger=state.log)
             if state.options.audio_format is None:

@@ -152,10 +152,11 @@ def test_a_call_between_an_error_and_its_close_frame_raises_the_error() -> None:
             session = InThread(client.start_session, audio_format=RAW)
             wait_for(told)
             calling = InThread(call, client)
-            called.set()
+            while calling.thread.is_alive() and not called.wait(0.05):
+                called.set()  # by now the call waits
             with pytest.raises(TranscriptionError) as caught:
                 calling.result()
-            assert caught.value.type == "quota_exceeded"
+            assert (caught.value.type, caught.value.close_code) == ("quota_exceeded", 4005)
             with contextlib.suppress(TranscriptionError):
                 session.result()
 

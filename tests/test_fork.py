@@ -115,6 +115,7 @@ def test_a_fork_while_locks_are_held_does_not_hang_the_child() -> None:
         def child() -> None:
             _all_refused(client)
             client.close()
+            assert client.transcribe(speech(0.1), audio_format=RAW).text == "word"
 
         in_child(child)
         release.set()

@@ -776,6 +776,22 @@ def test_the_error_of_a_handler_comes_out_of_start_session() -> None:
 # -- slow handlers ------------------------------------------------------------------------------
 
 
+def test_handlers_get_what_came_before_start_session_raises() -> None:
+    seen: list[str] = []
+
+    def behave(peer: Peer) -> None:
+        peer.receive()
+        peer.send({"message": "Info"}, {"message": "Error", "type": "job_error", "reason": ""})
+        peer.connection.close(4013)
+
+    with serving(behave) as url, client_of(url) as client:
+        client.on("Info", lambda message: threading.Event().wait(0.1) and None)
+        client.on("Error", lambda message: seen.append(message["type"]))
+        with pytest.raises(TranscriptionError):
+            client.start_session(audio_format=RAW)
+        assert seen == ["job_error"]
+
+
 def test_a_slow_handler_makes_the_server_wait_and_gets_everything() -> None:
     count = 20000
     go_on, all_sent, blocked = threading.Event(), threading.Event(), threading.Event()

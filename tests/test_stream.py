@@ -234,6 +234,22 @@ def test_nothing_is_kept_without_collect() -> None:
         assert stream.transcript.text == ""
 
 
+def test_acknowledgements_that_nobody_wants_do_not_fill_the_queue() -> None:
+    """All the audio is sent although nobody pulls."""
+    all_sent = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.take_audio()
+        all_sent.set()
+        peer.send(END_OF_TRANSCRIPT)
+
+    with serving(behave) as url, client_of(url, max_queue=2, max_unacked_chunks=2) as client:
+        stream = client.stream(speech(5), audio_format=RAW)
+        wait_for(all_sent)
+        assert len(list(stream)) == 2
+
+
 def test_a_stream_of_a_thousand_messages_loses_none() -> None:
     def behave(peer: Peer) -> None:
         peer.start()
