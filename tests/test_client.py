@@ -545,7 +545,7 @@ def test_the_error_of_a_handler_ends_the_session_and_comes_out(kind: type[BaseEx
 
     def behave(peer: Peer) -> None:
         peer.start()
-        peer.send(final("one"), final("two"))
+        peer.send(final("one"))
         peer.wait_closed()
 
     with serving(behave) as url, client_of(url) as client:

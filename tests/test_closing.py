@@ -463,8 +463,15 @@ def test_an_interrupt_ends_start_session_at_once() -> None:
             receive_frame(connection)
 
     with listening(behave) as port:
-        script = "Client(url=url, conn_config=config).start_session()"
+        script = """
+            client = Client(url=url, conn_config=config)
+            try:
+                client.start_session()
+            finally:
+                print([t.name for t in threading.enumerate() if t.name.startswith("speechmatics")])
+        """
         ended = run_script(script, f"ws://localhost:{port}", ready, interrupt=True)
+    assert ended.stdout == "[]\n"
     assert ended.stderr.rstrip().endswith("KeyboardInterrupt")
     assert ended.stderr.count("Traceback") == 1, ended.stderr
 
