@@ -434,7 +434,7 @@ def test_the_network_is_not_waited_for_with_the_lock_held() -> None:
         wait_for(reading)
         peer.wait_closed()
 
-    with serving(behave, max_size=None) as url, client_of(url) as client:
+    with serving(behave, max_size=None, max_queue=1) as url, client_of(url) as client:
         client.start_session(audio_format=RAW)
 
         def send() -> None:
