@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
 import pytest
 from secrecy import KEY, all_said_by, everything_logged
 from serving import Peer, serving
-from sessions import RAW, speech
+from sessions import RAW, InThread, speech, wait_for
 
 from speechmatics_sync import (
     AuthBase,
@@ -16,6 +17,7 @@ from speechmatics_sync import (
     Client,
     ConfigurationError,
     ConnectionConfig,
+    SessionError,
     StaticKeyAuth,
     __version__,
 )
@@ -351,3 +353,39 @@ def test_key_that_cannot_be_replaced_is_tried_once() -> None:
     with serve as url, pytest.raises(AuthenticationError):
         transcribe(Client(api_key=KEY, url=url))
     assert len(offered) == 1
+
+
+def test_error_of_the_users_own_auth_comes_out_as_it_is() -> None:
+    class Broken(AuthBase):
+        def get_auth_headers(self) -> dict[str, str]:
+            raise LookupError("the vault is closed")
+
+    asked = Handshakes()
+    with serving(asked) as url, pytest.raises(LookupError, match="vault"):
+        transcribe(Client(Broken(), url=url))
+    assert not asked.peers
+
+
+def test_close_does_not_wait_for_a_key() -> None:
+    asking, given = threading.Event(), threading.Event()
+
+    class Slow(AuthBase):
+        def get_auth_headers(self) -> dict[str, str]:
+            asking.set()
+            wait_for(given)
+            return {"Authorization": f"Bearer {KEY}"}
+
+    asked = Handshakes()
+    with serving(asked) as url:
+        client = Client(Slow(), url=url)
+        call = InThread(transcribe, client)
+        wait_for(asking)
+        client.close()
+        with pytest.raises(SessionError):
+            call.result()
+        assert not given.is_set()
+        given.set()
+        for thread in threading.enumerate():
+            if thread.name.endswith("opener"):
+                thread.join()
+    assert not asked.peers, "the key came too late, and nothing was connected"

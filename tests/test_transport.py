@@ -561,6 +561,39 @@ def test_more_than_is_read_in_a_row_is_not_forgotten() -> None:
     assert received[-1] == Closed(1000, "")
 
 
+def test_many_frames_cost_few_reads() -> None:
+    """Each read gives up the interpreter's lock."""
+    count = 1000
+
+    class Counting:
+        def __init__(self, counted: socket.socket) -> None:
+            self.counted = counted
+            self.reads = 0
+
+        def recv(self, size: int) -> bytes:
+            self.reads += 1
+            return self.counted.recv(size)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.counted, name)
+
+    go = threading.Event()
+
+    def behave(peer: socket.socket) -> None:
+        wait_for(go)
+        peer.sendall(frame(INFO) * count + closing(1000))
+
+    with connected(behave) as connection:
+        plain = connection._socket
+        assert plain is not None
+        counting = Counting(plain)
+        connection._socket = counting  # type: ignore[assignment]
+        go.set()
+        assert len(until_closed(connection)) == count + 1
+        connection._socket = plain
+    assert counting.reads < count / 10
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_frames_that_come_in_pieces_are_put_together(size: int) -> None:
     plain = frame(b"a" * 200) + frame(b"b", fin=False) + frame(b"", PING) + frame(b"c", CONTINUES)
