@@ -178,9 +178,8 @@ class Connection:
         if isinstance(error, websocket.WebSocketConnectionClosedException):
             return ConnectionError(f"{where} closed the connection in the middle of the handshake.")
         if isinstance(error, websocket.WebSocketException):
-            return ConnectionError(
-                f"{where} did not answer as a WebSocket server does: {line(str(error))}"
-            )
+            # Its own words may repeat what the server said, and that the key.
+            return ConnectionError(f"{where} did not answer as a WebSocket server does.")
         if isinstance(error, ssl.SSLCertVerificationError):
             failure = ConnectionError(
                 f"The certificate of {where} cannot be verified: {error.verify_message}. "

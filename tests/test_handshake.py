@@ -167,6 +167,12 @@ def test_redirect_that_repeats_the_key_does_not_show_it() -> None:
         assert isinstance(attempt(url), ConnectionError)
 
 
+def test_broken_head_that_repeats_the_key_does_not_show_it() -> None:
+    for head in (f"HTTP/1.1 101 Ok\r\nX: {KEY}\xff", f"{KEY}", f"HTTP/1.1 101 Ok\r\n{KEY}"):
+        with at(answering(head.encode("latin-1") + b"\r\n\r\n")) as url:
+            assert isinstance(attempt(url), ConnectionError)
+
+
 def test_key_in_the_query_is_not_shown_either() -> None:
     with at(answering(answer("404 Not Found", body=f"no /v2?jwt={KEY}".encode()))) as url:
         assert isinstance(attempt(f"{url}?jwt={KEY}"), ConnectionError)
