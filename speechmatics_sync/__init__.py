@@ -52,9 +52,11 @@ from .messages import (
     ErrorType,
     InfoType,
     ServerMessageType,
+    SessionEvent,
     SessionInfo,
     WarningType,
 )
+from .multichannel import MultiChannelClient
 from .results import (
     AudioEvent,
     EndOfUtterance,
@@ -69,6 +71,7 @@ from .results import (
     TranslatedSentence,
     TranslationResult,
 )
+from .split import split_channels
 from .stats import SessionStats
 from .stream import Stream
 from .transcript import Transcript, Translation, Turn, Word
@@ -101,6 +104,7 @@ __all__ = [
     "MaxDelayMode",
     "MidSessionConfig",
     "Model",
+    "MultiChannelClient",
     "OperatingPoint",
     "PunctuationOverrides",
     "RecognitionAlternative",
@@ -110,6 +114,7 @@ __all__ = [
     "ReconnectPolicy",
     "ServerMessageType",
     "SessionError",
+    "SessionEvent",
     "SessionInfo",
     "SessionStats",
     "SpeakerDiarizationConfig",
@@ -134,5 +139,6 @@ __all__ = [
     "Word",
     "WordReplacement",
     "__version__",
+    "split_channels",
     "transcribe",
 ]

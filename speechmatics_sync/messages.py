@@ -18,6 +18,7 @@ __all__ = [
     "ErrorType",
     "InfoType",
     "ServerMessageType",
+    "SessionEvent",
     "SessionInfo",
     "WarningType",
 ]
@@ -57,6 +58,16 @@ class ServerMessageType(str, Enum):
     WARNING = "Warning"
     ERROR = "Error"
     CHANNEL_AUDIO_ADDED = "ChannelAudioAdded"
+
+    __str__ = str.__str__
+
+
+class SessionEvent(str, Enum):
+    """What a session itself tells handlers; no server sends these."""
+
+    SOURCE_ERROR = "SourceError"
+    """The source of a channel failed, and the channel ended there (``channel``, ``reason``,
+    ``error``)."""
 
     __str__ = str.__str__
 

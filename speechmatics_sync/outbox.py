@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, Optional, Union
 
 from .config import MidSessionConfig, SpeakerIdentifier
 from .deadlines import Deadline
 from .errors import AudioError, SessionError, TimeoutError
+from .multiplexer import Label
 from .protocol import Protocol, State
 from .sources import audio_view
 from .state import SessionState
 from .transport import HIGH_WATER
 
 __all__ = ["NOW", "Now", "Outbox"]
+
+
+_LOOK_AGAIN = 0.02
+"""Seconds after which a source looks whether others that it waits for still have audio."""
 
 
 class Now:
@@ -33,8 +39,15 @@ class Outbox:
     def __init__(self, state: SessionState) -> None:
         self._state = state
 
-    def send_audio(self, payload: object, timeout: Optional[float], *, in_handler: bool) -> None:
-        """Take audio as soon as there is room.
+    def send_audio(
+        self,
+        payload: object,
+        timeout: Optional[float],
+        *,
+        in_handler: bool,
+        label: Label = None,
+    ) -> None:
+        """Take audio of a channel as soon as there is room.
 
         Raises:
             AudioError: It is not bytes.
@@ -48,8 +61,8 @@ class Outbox:
             raise state.identified(error) from None
         deadline = Deadline(timeout)
         with state.lock, state.inbox.awaiting_answers(in_handler):
-            protocol = self._open()
-            while not protocol.has_room:
+            protocol = self._open(label)
+            while not protocol.has_room(label):
                 if deadline.passed():
                     raise state.identified(
                         TimeoutError(
@@ -58,29 +71,32 @@ class Outbox:
                         )
                     )
                 state.room.wait(deadline.remaining())
-                self._open()
-            protocol.add_audio(audio)
+                self._open(label)
+            protocol.add_audio(audio, label)
         self.flush()
 
-    def take_from_source(self, chunk: bytes, due: Optional[float]) -> bool:
-        """Take audio of the source when there is room; return False if no more is wanted.
+    def take_from_source(self, chunk: bytes, due: Optional[float], label: Label = None) -> bool:
+        """Take audio of a source when there is room; return False if no more is wanted.
 
         Args:
             chunk: The audio.
             due: The moment before which it does not leave: on an absolute schedule, which does not
                 drift as a sleep for each chunk would.
+            label: Its channel.
         """
         state = self._state
         with state.lock:
             protocol = state.protocol
-            while not (state.over or protocol.audio_ended):
-                early = 0.0 if due is None else due - time.monotonic()
-                if early > 0:
-                    state.room.wait(early)
-                elif protocol.state is State.FAILED or not protocol.has_room:
-                    state.room.wait()
+            channel = protocol.channels[label]
+            while not (state.over or channel.ended):
+                now = time.monotonic()
+                if due is not None and now < due:
+                    state.room.wait(due - now)
+                elif protocol.state is State.FAILED or not protocol.has_room(label, now):
+                    # A source that is waited for becomes one that gives nothing without a sign.
+                    state.room.wait(_LOOK_AGAIN if label is not None else None)
                 else:
-                    protocol.add_audio(chunk)
+                    protocol.add_audio(chunk, label)
                     break
             else:
                 return False
@@ -101,15 +117,20 @@ class Outbox:
             self._open().configure(changes)
         self.flush()
 
-    def force_end_of_utterance(self, timestamp: Union[float, Now, None]) -> None:
+    def force_end_of_utterance(
+        self, timestamp: Union[float, Now, None], label: Label = None
+    ) -> None:
         """Ask for finals now: at ``timestamp`` in seconds, NOW, or without saying when."""
         self._state.check_process()
         with self._state.lock:
             protocol = self._open()
             at = protocol.seconds_taken
+            if label is not None:
+                channel = protocol.channels[label]
+                at = channel.seconds(channel.bytes_taken)
             if at is not None and not isinstance(timestamp, Now):
                 at = timestamp
-            protocol.force_end_of_utterance(at)
+            protocol.force_end_of_utterance(at, label)
         self.flush()
 
     def get_speakers(self, timeout: Optional[float]) -> list[SpeakerIdentifier]:
@@ -135,20 +156,12 @@ class Outbox:
             return question.answer
 
     def end_of_stream(self) -> None:
-        """Say that there is no more audio."""
-        state = self._state
-        state.check_process()
-        with state.lock:
-            state.settle()
-            if state.stage in (State.CONNECTING, State.STARTING):
-                raise state.identified(
-                    SessionError("The session has not started: there is no audio to end.")
-                )
-            dropped = state.protocol.end_audio()
-            state.room.notify_all()
-        if dropped:
-            state.log.warning("%d bytes of half a sample at the very end were dropped", dropped)
-        self.flush()
+        """Say that there is no more audio, in any channel."""
+        self._end(self._state.options.labels or (None,))
+
+    def end_of_channel(self, label: Label) -> None:
+        """Say that there is no more audio in one channel."""
+        self._end((label,))
 
     def flush(self) -> None:
         """Hand on what may be sent now, and move what the network takes at once."""
@@ -162,15 +175,36 @@ class Outbox:
                 outgoing = protocol.next_to_send()
                 if outgoing is None:
                     break
-                connection.send(outgoing)
-                if isinstance(outgoing, bytes):
-                    state.meter.sent(protocol.channel.sent)
-            if protocol.has_room:
+                connection.send(outgoing.payload)
+                if outgoing.number:
+                    state.meter.sent(outgoing.label, outgoing.number)
+            if state.options.labels:
+                state.room.notify_all()
+            elif protocol.has_room():
                 state.room.notify()
         connection.flush()
 
-    def _open(self) -> Protocol:
-        """Return the protocol if something can be sent. Needs the lock.
+    def _end(self, labels: Iterable[Label]) -> None:
+        state = self._state
+        state.check_process()
+        with state.lock:
+            state.settle()
+            if state.stage in (State.CONNECTING, State.STARTING):
+                raise state.identified(
+                    SessionError("The session has not started: there is no audio to end.")
+                )
+            dropped = {label: state.protocol.end_audio(label) for label in labels}
+            state.room.notify_all()
+        for label, size in dropped.items():
+            if size:
+                where = "" if label is None else f" of the channel {label!r}"
+                state.log.warning(
+                    "%d bytes of half a sample at the very end%s were dropped", size, where
+                )
+        self.flush()
+
+    def _open(self, label: Label = None) -> Protocol:
+        """Return the protocol if something, or a channel's audio, can be sent. Needs the lock.
 
         Raises:
             BaseException: What ended the session.
@@ -181,7 +215,7 @@ class Outbox:
         if not state.prepared:
             raise state.identified(SessionError("The session has not started."))
         try:
-            state.protocol.check_open()
+            state.protocol.check_open(label)
         except SessionError as error:
             state.raise_failure()  # the handler of a signal may have closed the session just now
             raise state.identified(error) from None

@@ -7,13 +7,18 @@ said (`Protocol.receive`, `Protocol.closed`). It answers with the messages that 
 The rules:
 
 - Nothing but these calls affects the state, and `TRANSITIONS` is all that can happen to it.
-- What the user wants to send waits in one queue, in order. Audio leaves it while fewer than
-  ``max_unacked_chunks`` chunks are unacknowledged; what stands behind audio waits with it.
-- A chunk has its number from the moment it leaves the queue: ``last_seq_no`` is the number of
-  chunks that left it, and has nothing to do with the acknowledgements that have come.
-- Acknowledgements count up, and never past what was sent.
-- The session has succeeded when EndOfTranscript came after our end of audio and every chunk was
-  acknowledged. All else is an error, raised to the user: nothing is lost in silence.
+- What the user wants to send waits in the `multiplexer`, in order. Audio leaves it while fewer
+  chunks are unacknowledged than the channel's share of ``max_unacked_chunks``; what was added
+  after audio waits with it.
+- A chunk has its number, counted for each channel, from the moment it leaves: ``last_seq_no`` is
+  the number of chunks that left, and has nothing to do with the acknowledgements that have come.
+- Acknowledgements count up, channel by channel, and never past what was sent.
+- While several sources have audio, none is taken from when it is ahead of another by more than
+  `LEAD_SECONDS`. A source that gives nothing holds up no other.
+- The session has succeeded when EndOfTranscript came after the end of every channel and every
+  chunk was acknowledged. All else is an error, raised to the user: nothing is lost in silence.
+- A session of one stream ends its audio with EndOfStream; one of several channels ends each with
+  EndOfChannel, and EndOfStream on top would be one end too many.
 - Answers to GetSpeakers come in the order of the questions; one that no question waits for is the
   one that comes at the end of the session.
 - What a server says that this version does not know is handed on.
@@ -23,11 +28,12 @@ The peer's mistakes become a `Failed` event; mistakes of the caller are raised.
 
 from __future__ import annotations
 
+import base64
 import collections
 import collections.abc
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple, NoReturn, Optional, Union
 
 from .config import (
@@ -49,6 +55,7 @@ from .errors import (
     TransportError,
 )
 from .messages import CLOSE_CODES, ClientMessageType, ServerMessageType
+from .multiplexer import EndOfChannel, Label, Multiplexer
 from .results import LanguagePackInfo, RecognitionStarted, SpeakersResult
 
 __all__ = [
@@ -59,6 +66,7 @@ __all__ = [
     "Ended",
     "Event",
     "Failed",
+    "Outgoing",
     "Protocol",
     "Recognition",
     "SpeakersAnswered",
@@ -116,9 +124,10 @@ class Started(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """The server has read audio up to a chunk."""
+    """The server has read a channel's audio up to a chunk."""
 
-    chunks: int
+    label: Label
+    number: int
     message: Message
 
 
@@ -170,8 +179,30 @@ class Recognition(NamedTuple):
         return message
 
 
-class _EndOfAudio:
-    """Stands in the queue where the audio ends."""
+class Outgoing(NamedTuple):
+    """What may be sent now: ``bytes`` in a binary message, ``str`` as JSON.
+
+    If it is audio, ``label`` and ``number`` say which chunk; else ``number`` is 0.
+    """
+
+    payload: Union[bytes, str]
+    label: Label = None
+    number: int = 0
+
+
+class _Queued(NamedTuple):
+    encoded: str
+    question: Optional[SpeakersQuestion] = None
+
+
+LEAD_SECONDS = 1.0
+"""How far the audio taken from one source may be ahead of another that has audio as well."""
+
+_LEAD_BYTES = 64 * 1024
+"""The same for ``file`` audio."""
+
+_PROMPT_SECONDS = 0.02
+"""A source that takes longer to read gives nothing for now, and nobody waits for it."""
 
 
 class Channel:
@@ -183,6 +214,13 @@ class Channel:
     """
 
     def __init__(self, sample_size: Optional[int], bytes_per_second: Optional[int]) -> None:
+        self.ended = False
+        """Whether the user has said that there is no more audio."""
+        self.end_sent = False
+        self.read_since: Optional[float] = None
+        """The moment since which its source is being read; None while it has audio at hand."""
+        self.pushed = True
+        """Whether the user sends the audio, rather than a source giving it."""
         self._sample_size = sample_size or 1
         self._bytes_per_second = bytes_per_second
         self._half_sample = b""
@@ -220,6 +258,21 @@ class Channel:
             self.acknowledged += 1
             self.bytes_acknowledged += self._unacknowledged.popleft()
 
+    def lead(self, other: Channel, now: float) -> int:
+        """Return the bytes by which this is ahead of a channel that has audio too, if it is."""
+        read_since = other.read_since
+        if other.ended or other.pushed:
+            return 0
+        if read_since is not None and now - read_since > _PROMPT_SECONDS:
+            return 0
+        return self.bytes_taken - other.bytes_taken
+
+    @property
+    def most_lead(self) -> int:
+        """Bytes that it may be ahead of another."""
+        rate = self._bytes_per_second
+        return _LEAD_BYTES if rate is None else int(rate * LEAD_SECONDS)
+
     @property
     def unacknowledged(self) -> int:
         """Chunks that were sent and not yet acknowledged."""
@@ -235,31 +288,35 @@ class Protocol:
 
     Args:
         recognition: What the session is asked to do.
-        max_unacked_chunks: How many chunks may be unacknowledged before audio waits.
+        max_unacked_chunks: How many chunks may be unacknowledged before audio waits; channels
+            share them out.
+        labels: The channels of a session that has several.
     """
 
-    def __init__(self, recognition: Recognition, *, max_unacked_chunks: int) -> None:
+    def __init__(
+        self,
+        recognition: Recognition,
+        *,
+        max_unacked_chunks: int,
+        labels: Sequence[str] = (),
+    ) -> None:
         audio_format = recognition.audio_format
-        raw = audio_format.encoding is not None
-        sample_size = audio_format.bytes_per_sample if raw else None
+        size = audio_format.bytes_per_sample if audio_format.encoding is not None else None
+        rate = size * audio_format.sample_rate if size else None
+        names: Sequence[Label] = labels or (None,)
         self.recognition = recognition
-        self.channel = Channel(
-            sample_size, sample_size * audio_format.sample_rate if sample_size else None
-        )
+        self.channels: dict[Label, Channel] = {name: Channel(size, rate) for name in names}
         self.state = State.CONNECTING
-        self.audio_ended = False
-        """Whether the user has said that there is no more audio."""
-        self._max_unacked_chunks = max_unacked_chunks
-        self._queue: collections.deque[Union[bytes, str, SpeakersQuestion, _EndOfAudio]] = (
-            collections.deque()
-        )
-        self._audio_queued = 0
+        self._labels = tuple(labels)
+        self._window = max(1, max_unacked_chunks // len(names))
+        self._waiting: Multiplexer[_Queued] = Multiplexer(names)
         self._questions: collections.deque[SpeakersQuestion] = collections.deque()
         self._duration_limit: Optional[Message] = None
         self._error: Optional[BaseException] = None
         self._receivers: dict[str, Callable[[Message], list[Event]]] = {
             ServerMessageType.RECOGNITION_STARTED.value: self._recognition_started,
             ServerMessageType.AUDIO_ADDED.value: self._audio_added,
+            ServerMessageType.CHANNEL_AUDIO_ADDED.value: self._audio_added,
             ServerMessageType.SPEAKERS_RESULT.value: self._speakers_result,
             ServerMessageType.END_OF_TRANSCRIPT.value: self._end_of_transcript,
             ServerMessageType.WARNING.value: self._warning,
@@ -268,41 +325,79 @@ class Protocol:
 
     # -- what the user wants --------------------------------------------------------------------
 
-    @property
-    def has_room(self) -> bool:
-        """Whether more audio may be added: none waits, and the window is open."""
-        return not self._audio_queued and self._window_open
+    def has_room(self, label: Label = None, now: float = 0.0) -> bool:
+        """Return whether more audio may be added to a channel.
+
+        Args:
+            label: Which channel.
+            now: What time it is, as for `Channel.read_since`.
+        """
+        channel = self.channels[label]
+        if self._waiting.audio_waits(label) or not self._window_open(label):
+            return False
+        return not self._labels or all(
+            channel.lead(other, now) <= channel.most_lead for other in self.channels.values()
+        )
 
     @property
     def owes_answer(self) -> bool:
         """Whether the server has something to answer."""
         return (
             self.state in (State.STARTING, State.ENDING)
-            or self.channel.unacknowledged > 0
+            or self.unacknowledged > 0
             or bool(self._questions)
         )
 
     @property
+    def audio_ended(self) -> bool:
+        """Whether the user has said of every channel that there is no more audio."""
+        return all(channel.ended for channel in self.channels.values())
+
+    @property
+    def sent(self) -> int:
+        """Chunks sent, of all channels."""
+        return sum(channel.sent for channel in self.channels.values())
+
+    @property
+    def acknowledged(self) -> int:
+        """Chunks acknowledged, of all channels."""
+        return sum(channel.acknowledged for channel in self.channels.values())
+
+    @property
+    def unacknowledged(self) -> int:
+        """Chunks that were sent and not yet acknowledged, of all channels."""
+        return self.sent - self.acknowledged
+
+    @property
+    def bytes_taken(self) -> int:
+        """Bytes of audio added so far, of all channels."""
+        return sum(channel.bytes_taken for channel in self.channels.values())
+
+    @property
     def seconds_taken(self) -> Optional[float]:
-        """Seconds of audio added so far; None for ``file`` audio."""
-        return self.channel.seconds(self.channel.bytes_taken)
+        """Seconds of audio added so far, of the longest channel; None for ``file`` audio."""
+        return self._longest([channel.bytes_taken for channel in self.channels.values()])
+
+    @property
+    def seconds_acknowledged(self) -> Optional[float]:
+        """Seconds of audio acknowledged, of the longest channel; None for ``file`` audio."""
+        return self._longest([channel.bytes_acknowledged for channel in self.channels.values()])
 
     def connected(self) -> str:
         """Return StartRecognition: the connection is there."""
         self._move(Cause.CONNECTED)
         return _encode(self.recognition.message())
 
-    def add_audio(self, payload: bytes) -> None:
+    def add_audio(self, payload: bytes, label: Label = None) -> None:
         """Queue audio: one chunk, its samples made whole with what the last one left over.
 
         Raises:
-            SessionError: The audio or the session has ended.
+            SessionError: The channel's audio or the session has ended.
         """
-        self.check_open()
-        chunk = self.channel.take(payload)
+        self.check_open(label)
+        chunk = self.channels[label].take(payload)
         if chunk:
-            self._queue.append(chunk)
-            self._audio_queued += 1
+            self._waiting.add_audio(label, chunk)
 
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Queue a message of the user's, in order with the audio.
@@ -320,12 +415,11 @@ class Protocol:
         if name in _SENT_BY_METHODS:
             raise ConfigurationError(f"{name} is not sent as a message: {_SENT_BY_METHODS[name]}")
         self.check_open()
+        asks = name == ClientMessageType.GET_SPEAKERS.value and not message.get("final")
         encoded = _encode({**message, "message": name})
-        if name == ClientMessageType.GET_SPEAKERS.value and not message.get("final"):
-            self._queue.append(SpeakersQuestion())
-        self._queue.append(encoded)
+        self._waiting.add_message(_Queued(encoded, SpeakersQuestion() if asks else None))
 
-    def force_end_of_utterance(self, timestamp: Optional[float]) -> None:
+    def force_end_of_utterance(self, timestamp: Optional[float], label: Label = None) -> None:
         """Queue ForceEndOfUtterance, at ``timestamp`` seconds or without saying when.
 
         Raises:
@@ -339,6 +433,8 @@ class Protocol:
             if not 0 <= timestamp < float("inf"):
                 raise ConfigurationError(f"timestamp is 0 or more seconds, not {timestamp!r}.")
             message["timestamp"] = timestamp
+        if label is not None:
+            message["channel"] = label
         self.add_message(message)
 
     def configure(self, changes: MidSessionConfig) -> None:
@@ -363,46 +459,38 @@ class Protocol:
         """
         self.check_open()
         question = SpeakersQuestion()
-        self._queue.append(question)
-        self._queue.append(_encode({"message": ClientMessageType.GET_SPEAKERS.value}))
+        encoded = _encode({"message": ClientMessageType.GET_SPEAKERS.value})
+        self._waiting.add_message(_Queued(encoded, question))
         return question
 
-    def end_audio(self) -> int:
-        """Queue the end of the audio; return how many bytes of a half sample were dropped.
+    def end_audio(self, label: Label = None) -> int:
+        """Queue the end of a channel; return how many bytes of a half sample were dropped.
 
         Raises:
             EndOfTranscriptError: The session has ended.
         """
-        if self.audio_ended:
+        channel = self.channels[label]
+        if channel.ended:
             return 0
         self.check_open()
-        self.audio_ended = True
-        self._queue.append(_EndOfAudio())
-        return self.channel.drop_half_sample()
+        channel.ended = True
+        self._waiting.end_channel(label)
+        return channel.drop_half_sample()
 
-    def next_to_send(self) -> Union[bytes, str, None]:
-        """Return the next message that may be sent: ``bytes`` for audio, ``str`` for JSON."""
-        while self.state is State.RUNNING and self._queue:
-            head = self._queue[0]
-            if isinstance(head, bytes):
-                if not self._window_open:
-                    return None
-                self._audio_queued -= 1
-                self.channel.send(head)
-            self._queue.popleft()
-            if isinstance(head, SpeakersQuestion):
-                self._questions.append(head)
-                continue
-            if isinstance(head, _EndOfAudio):
-                self._move(Cause.AUDIO_ENDED)
-                return _encode(
-                    {
-                        "message": ClientMessageType.END_OF_STREAM.value,
-                        "last_seq_no": self.channel.sent,
-                    }
-                )
-            return head
-        return None
+    def next_to_send(self) -> Optional[Outgoing]:
+        """Return the next message that may be sent."""
+        if self.state is not State.RUNNING:
+            return None
+        label, item = self._waiting.next(self._window_open) or (None, None)
+        if isinstance(item, bytes):
+            return self._audio(label, item)
+        if isinstance(item, EndOfChannel):
+            return self._end(label)
+        if item is None:
+            return None
+        if item.question is not None:
+            self._questions.append(item.question)
+        return Outgoing(item.encoded)
 
     # -- what the server says -------------------------------------------------------------------
 
@@ -436,15 +524,38 @@ class Protocol:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    @property
-    def _window_open(self) -> bool:
-        return self.channel.unacknowledged < self._max_unacked_chunks
+    def _window_open(self, label: Label) -> bool:
+        return self.channels[label].unacknowledged < self._window
+
+    def _longest(self, sizes: Iterable[int]) -> Optional[float]:
+        return next(iter(self.channels.values())).seconds(max(sizes))
+
+    def _audio(self, label: Label, chunk: bytes) -> Outgoing:
+        channel = self.channels[label]
+        channel.send(chunk)
+        if label is None:
+            return Outgoing(chunk, label, channel.sent)
+        data = base64.b64encode(chunk).decode("ascii")
+        name = ClientMessageType.ADD_CHANNEL_AUDIO.value
+        encoded = _encode({"message": name, "channel": label, "data": data})
+        return Outgoing(encoded, label, channel.sent)
+
+    def _end(self, label: Label) -> Outgoing:
+        channel = self.channels[label]
+        channel.end_sent = True
+        if all(channel.end_sent for channel in self.channels.values()):
+            self._move(Cause.AUDIO_ENDED)
+        message: Message = {"last_seq_no": channel.sent}
+        if label is None:
+            return Outgoing(_encode({"message": ClientMessageType.END_OF_STREAM.value, **message}))
+        name = ClientMessageType.END_OF_CHANNEL.value
+        return Outgoing(_encode({"message": name, "channel": label, **message}))
 
     def _move(self, cause: Cause) -> None:
         self.state = TRANSITIONS[self.state][cause]
 
-    def check_open(self) -> None:
-        """Raise what sending would raise in this state.
+    def check_open(self, label: Label = None) -> None:
+        """Raise what sending would raise in this state, of audio if a channel is named.
 
         Raises:
             EndOfTranscriptError: The session has ended.
@@ -454,6 +565,8 @@ class Protocol:
             raise EndOfTranscriptError("The session has ended; start another one.")
         if self.audio_ended:
             raise SessionError("The audio of this session has ended: nothing more can be sent.")
+        if label is not None and self.channels[label].ended:
+            raise SessionError(f"The channel {label!r} has ended: no more audio can be sent in it.")
 
     def _failed(self, error: SpeechmaticsError) -> Failed:
         return Failed(self.fail(error))
@@ -462,23 +575,40 @@ class Protocol:
         if self.state is not State.STARTING:
             return [self._failed(TransportError("The server sent RecognitionStarted twice."))]
         started = RecognitionStarted.from_message(message)
+        if self._labels and started.channels and set(started.channels) != set(self._labels):
+            return [
+                self._failed(
+                    TransportError(
+                        f"The server started the channels {started.channels}, "
+                        f"and was asked for {list(self._labels)}."
+                    )
+                )
+            ]
         self._move(Cause.STARTED)
         return [Started(started.id, started.language_pack_info), Deliver(message)]
 
     def _audio_added(self, message: Message) -> list[Event]:
-        channel = self.channel
+        label: Any = None
+        if message["message"] == ServerMessageType.CHANNEL_AUDIO_ADDED.value:
+            label = message.get("channel", "")
+        channel = self.channels.get(label) if isinstance(label, (str, type(None))) else None
         number = message.get("seq_no")
+        if channel is None:
+            where = "one stream" if label is None else f"the channel {label!r}"
+            return [self._never_due(f"audio of {where}, which this session does not have.")]
         if type(number) is not int or not channel.acknowledged < number <= channel.sent:
+            of_channel = "" if label is None else f" of the channel {label!r}"
             return [
-                self._failed(
-                    TransportError(
-                        f"The server acknowledged chunk {number!r}, which was never due: "
-                        f"{channel.sent} chunks were sent, {channel.acknowledged} acknowledged."
-                    )
+                self._never_due(
+                    f"chunk {number!r}{of_channel}, which was never due: "
+                    f"{channel.sent} chunks were sent, {channel.acknowledged} acknowledged."
                 )
             ]
         channel.acknowledge(number)
-        return [Acknowledged(number, message)]
+        return [Acknowledged(label, number, message)]
+
+    def _never_due(self, what: str) -> Failed:
+        return self._failed(TransportError(f"The server acknowledged {what}"))
 
     def _speakers_result(self, message: Message) -> list[Event]:
         events: list[Event] = [Deliver(message)]
@@ -505,10 +635,10 @@ class Protocol:
                 type="unknown_error",
                 reason="EndOfTranscript before the end of audio",
             )
-        elif self.channel.unacknowledged:
+        elif self.unacknowledged:
             error = TransportError(
-                f"The server ended the transcript with {self.channel.unacknowledged} of "
-                f"{self.channel.sent} chunks of audio unacknowledged."
+                f"The server ended the transcript with {self.unacknowledged} of "
+                f"{self.sent} chunks of audio unacknowledged."
             )
         else:
             self._move(Cause.TRANSCRIBED)

@@ -201,15 +201,15 @@ class Line:
             state.meter.received()
             for event in state.protocol.receive(message):
                 if isinstance(event, Acknowledged):
-                    state.meter.acknowledged(event.chunks)
-                    if state.listens(ServerMessageType.AUDIO_ADDED.value):
+                    state.meter.acknowledged(event.label, event.number)
+                    if state.listens(event.message["message"]):
                         state.inbox.put(event.message)
                 elif isinstance(event, Deliver):
                     self._deliver(event.message)
                 elif isinstance(event, Started):
                     state.session_id = state.log.session_id = event.session_id
                     state.language_pack_info = event.language_pack_info
-                    state.started = True
+                    state.started_at = time.monotonic()
                     state.log.info("Recognition started")
                     state.progressed.notify_all()
                 elif isinstance(event, Ended):

@@ -7,6 +7,8 @@ from typing import Optional
 
 from .config import AudioFormat
 from .errors import AudioError, ConfigurationError, SpeechmaticsError
+from .messages import SessionEvent
+from .multiplexer import Label
 from .outbox import Outbox
 from .sources import AudioSource, open_source
 from .state import SessionState
@@ -21,17 +23,52 @@ class Sender:
         state: The session's.
         outbox: Takes the audio.
         source: Anything that `open_source` takes.
+        label: The channel that it is the audio of.
         realtime: Whether raw audio leaves at the speed it is spoken.
     """
 
-    def __init__(self, state: SessionState, outbox: Outbox, source: object, realtime: bool) -> None:
+    def __init__(
+        self, state: SessionState, outbox: Outbox, source: object, *, label: Label, realtime: bool
+    ) -> None:
         self._state = state
         self._outbox = outbox
         self._source = source
+        self._label = label
         self._realtime = realtime
 
     def run(self) -> None:
         """Send all of it; the sender thread's whole life."""
+        state = self._state
+        try:
+            if not state.over:
+                self._send()
+        except BaseException as error:
+            if not isinstance(error, SpeechmaticsError):
+                state.log.exception("The session's sender failed")
+            state.fail(error)
+
+    def _send(self) -> None:
+        """Send all of it, or end its channel with what could be read, if that is wanted.
+
+        Raises:
+            AudioError: The source cannot be read, and that ends the session; or all are empty.
+            ConfigurationError: Its format does not fit.
+        """
+        state = self._state
+        try:
+            self._send_source()
+        except AudioError as error:
+            if state.options.on_source_error != "end_channel":
+                raise self._named(error) from error.__cause__
+            self._report(self._named(error))
+            if not state.prepared:
+                state.propose(None, self._label)
+                if not state.prepared and state.all_proposed:
+                    raise
+        if state.wait_until_running():
+            self._end_channel()
+
+    def _send_source(self) -> None:
         state = self._state
         opened: Optional[AudioSource] = None
         try:
@@ -39,13 +76,9 @@ class Sender:
                 opened = open_source(self._source, state.options.audio_format, logger=state.log)
             if state.options.audio_format is None:
                 self._check_pace(opened.audio_format)
-                state.prepare(opened.audio_format)
+                state.propose(opened.audio_format, self._label)
             if state.wait_until_running():
-                self._send_all(opened)
-        except BaseException as error:
-            if not isinstance(error, SpeechmaticsError):
-                state.log.exception("The session's sender failed")
-            state.fail(error)
+                self._send_chunks(opened)
         finally:
             if opened is not None:
                 with state.threads.in_users_hands():
@@ -58,22 +91,52 @@ class Sender:
                 "pass an audio_format with an encoding, or leave realtime out."
             )
 
-    def _send_all(self, opened: AudioSource) -> None:
+    def _send_chunks(self, opened: AudioSource) -> None:
         state = self._state
-        channel = state.protocol.channel
-        begun = time.monotonic()
+        channel = state.protocol.channels[self._label]
+        channel.pushed = False
+        begun = state.started_at or time.monotonic()
         chunks = iter(opened)
         while not state.over:
+            channel.read_since = time.monotonic()
             with state.threads.in_users_hands():
                 chunk = next(chunks, b"")
-            state.total_seconds = opened.total_seconds
+            channel.read_since = None
+            state.source_seconds[self._label] = opened.total_seconds
             if not chunk:
-                break
-            spoken = channel.seconds(channel.bytes_taken + len(chunk)) or 0.0
-            if not self._outbox.take_from_source(chunk, begun + spoken if self._realtime else None):
                 return
-        if state.over:
-            return
-        if not channel.bytes_taken:
-            raise AudioError("The source is empty: there is no audio to transcribe.")
-        self._outbox.end_of_stream()
+            spoken = channel.seconds(channel.bytes_taken + len(chunk)) or 0.0
+            due = begun + spoken if self._realtime else None
+            if not self._outbox.take_from_source(chunk, due, self._label):
+                return
+
+    def _end_channel(self) -> None:
+        protocol = self._state.protocol
+        with self._state.lock:
+            if self._state.over or protocol.channels[self._label].ended:
+                return
+            others = [protocol.channels[name] for name in protocol.channels if name != self._label]
+            if not protocol.bytes_taken and all(other.ended for other in others):
+                what = "Every source is empty" if others else "The source is empty"
+                raise AudioError(f"{what}: there is no audio to transcribe.")
+            self._outbox.end_of_channel(self._label)
+
+    def _named(self, error: AudioError) -> AudioError:
+        """Return an error that says of which channel it is."""
+        if self._label is None:
+            return error
+        return AudioError(f"The source of the channel {self._label!r} failed: {error.message}")
+
+    def _report(self, error: AudioError) -> None:
+        """Tell handlers that a channel ends here, for its source failed."""
+        state = self._state
+        state.log.warning("%s The channel ends there.", error.message)
+        with state.lock:
+            state.inbox.put(
+                {
+                    "message": SessionEvent.SOURCE_ERROR.value,
+                    "channel": self._label,
+                    "reason": error.message,
+                    "error": error,
+                }
+            )

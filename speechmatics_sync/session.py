@@ -5,8 +5,8 @@ Nothing here decides about the protocol: values move between `protocol` and the 
 - The *receiver* thread (`receiver`) connects, through a short-lived *opener* so that it can give up
   whatever that hangs in, waits for the socket, and settles what comes: acknowledgements, answers
   and the end take effect there, whatever handlers are doing.
-- The *sender* thread (`sender`) reads the source and waits for room. In a pushed session the
-  threads that call `Outbox.send_audio` are the senders.
+- The *sender* thread (`sender`), one for each source, reads it and waits for room. In a pushed
+  session the threads that call `Outbox.send_audio` are the senders.
 - Messages for handlers go through the `inbox` to the thread that runs them: the caller of
   ``transcribe``, whoever pulls the stream, or in a pushed session the *dispatcher* thread.
 """
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Callable, Optional, Union
 
 from .config import ConnectionConfig
 from .deadlines import Deadline
 from .endpoint import Endpoint
 from .messages import SessionInfo
+from .multiplexer import Label
 from .outbox import Outbox
 from .protocol import Message, State
 from .receiver import Receiver
@@ -75,14 +76,14 @@ class Session(SessionState):
     def start(
         self,
         *,
-        source: Optional[object] = None,
+        sources: Optional[Mapping[Label, object]] = None,
         realtime: bool = False,
         dispatch: Optional[Callable[[Message], None]] = None,
     ) -> None:
         """Start the session's threads, unless it was closed already.
 
         Args:
-            source: Read and sent whole by the sender; None for a pushed session.
+            sources: Each read and sent whole by a sender; None for a pushed session.
             realtime: Whether raw audio leaves at the speed it is spoken.
             dispatch: Is given every message, in a thread of its own; without it `next_message`
                 gives them.
@@ -93,8 +94,10 @@ class Session(SessionState):
             if self.over:
                 return
             self.threads.start("receiver", self._receiver.run)
-            if source is not None:
-                self.threads.start("sender", Sender(self, self.outbox, source, realtime).run)
+            for label, source in (sources or {}).items():
+                role = "sender" if label is None else f"sender-{label}"
+                sender = Sender(self, self.outbox, source, label=label, realtime=realtime)
+                self.threads.start(role, sender.run)
             if dispatch is not None:
                 self._dispatcher = self.threads.start("dispatcher", self._dispatch_all, dispatch)
 
@@ -106,16 +109,17 @@ class Session(SessionState):
             TimeoutError: ``deadline`` passed.
         """
         with self.lock:
-            while not (self.started or self.over):
+            while self.started_at is None and not self.over:
                 self.wait_for_progress(deadline)
-            if not self.started:
+            if self.started_at is None:
                 self.raise_failure()
             return SessionInfo(
                 request_id=self.request_id,
                 session_id=self.session_id,
-                sequence_number=self.protocol.channel.sent,
+                sequence_number=self.protocol.sent,
                 is_running=not self.over and self.stage is State.RUNNING,
                 language_pack_info=self.language_pack_info,
+                channels=list(self.options.labels),
             )
 
     # -- handling messages ----------------------------------------------------------------------
@@ -255,11 +259,11 @@ class Session(SessionState):
     @property
     def audio_bytes(self) -> int:
         """Bytes of audio taken from the user."""
-        return self.protocol.channel.bytes_taken if self.prepared else 0
+        return self.protocol.bytes_taken if self.prepared else 0
 
     @property
     def audio_seconds(self) -> Optional[float]:
-        """Seconds of audio taken from the user; None for ``file`` audio."""
+        """Seconds of audio taken from the user, of the longest channel; None for ``file`` audio."""
         return self.protocol.seconds_taken if self.prepared else 0.0
 
     @property

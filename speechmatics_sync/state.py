@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -17,9 +18,10 @@ from .config import (
 )
 from .deadlines import Deadline
 from .endpoint import request_id_in
-from .errors import SessionError, SpeechmaticsError, TimeoutError
+from .errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError
 from .inbox import Inbox
 from .logs import SessionLogger
+from .multiplexer import Label
 from .opening import Opening
 from .protocol import Protocol, Recognition, State
 from .results import LanguagePackInfo
@@ -43,6 +45,9 @@ class SessionOptions(NamedTuple):
     audio_events_config: Optional[AudioEventsConfig] = None
     ws_headers: Optional[dict[str, str]] = None
     collect: bool = True
+    labels: Sequence[str] = ()
+    """The channels of a session that has several."""
+    on_source_error: str = "raise"
 
 
 class SessionState:
@@ -64,8 +69,8 @@ class SessionState:
         self.session_id: Optional[str] = None
         self.language_pack_info: Optional[LanguagePackInfo] = None
         self.transcript = Transcript(transcription_config=options.transcription_config.to_dict())
-        self.total_seconds: Optional[float] = None
-        """How long the source is, where that can be known."""
+        self.source_seconds: dict[Label, Optional[float]] = {}
+        """How long the sources are, where that can be known."""
         self.options = options
         self.config = config
         self.listens = listens
@@ -81,13 +86,15 @@ class SessionState:
         self.opening: Optional[Opening] = None
         self.connection: Optional[Connection] = None
         self.abandoned = False
-        self.started = False
+        self.started_at: Optional[float] = None
+        """When RecognitionStarted came: the beginning of the audio, for sources that are paced."""
         self.over = False
         self.handled = False
         """Whether handlers have been given everything that a session that ended well said."""
         self.failure: Optional[BaseException] = None
         self._failed_at: Optional[TracebackType] = None
         self._protocol: Optional[Protocol] = None
+        self._formats: dict[Label, Optional[AudioFormat]] = {}
         self._process = os.getpid()
 
     # -- starting -------------------------------------------------------------------------------
@@ -119,9 +126,38 @@ class SessionState:
         )
         with self.lock:
             self._protocol = Protocol(
-                recognition, max_unacked_chunks=self.config.max_unacked_chunks
+                recognition,
+                max_unacked_chunks=self.config.max_unacked_chunks,
+                labels=self.options.labels,
             )
             self.progressed.notify_all()
+
+    def propose(self, audio_format: Optional[AudioFormat], label: Label) -> None:
+        """Say what the audio of a source is, None if it has none; once all have, prepare.
+
+        Raises:
+            ConfigurationError: They differ.
+        """
+        with self.lock:
+            self._formats[label] = audio_format
+            if not self.all_proposed:
+                return
+            found_by_label = {name: self._formats[name] for name in self.options.labels or (None,)}
+            known = {name: found for name, found in found_by_label.items() if found is not None}
+            if not known:
+                return
+            first = next(iter(known.values()))
+        if any(found != first for found in known.values()):
+            each = ", ".join(f"{name!r} is {_described(found)}" for name, found in known.items())
+            raise ConfigurationError(
+                f"All channels share one audio format, and the sources differ: {each}."
+            )
+        self.prepare(first)
+
+    @property
+    def all_proposed(self) -> bool:
+        """Whether every source has been looked at."""
+        return len(self._formats) == len(self.options.labels or (None,))
 
     def wait_until_prepared(self) -> bool:
         """Block until the audio format is known; False if the session ended before."""
@@ -133,7 +169,7 @@ class SessionState:
     def wait_until_running(self) -> bool:
         """Block until recognition has started; False if the session ended in its place."""
         with self.lock:
-            while not (self.started or self.over):
+            while self.started_at is None and not self.over:
                 self.progressed.wait()
             return not self.over
 
@@ -156,6 +192,14 @@ class SessionState:
         connection = self.connection
         if connection is not None:
             connection.wake()
+
+    @property
+    def total_seconds(self) -> Optional[float]:
+        """How long the audio is: the longest source, if that of each is known."""
+        lengths = [seconds for seconds in self.source_seconds.values() if seconds is not None]
+        if len(lengths) < len(self.options.labels or (None,)):
+            return None
+        return max(lengths)
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -251,3 +295,10 @@ class SessionState:
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.forget()
+
+
+def _described(audio_format: AudioFormat) -> str:
+    plain = audio_format.to_dict()
+    if "encoding" not in plain:
+        return "a file"
+    return f"{plain['encoding']} at {plain['sample_rate']} Hz"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .messages import ServerMessageType
+from .multiplexer import Label
 from .protocol import Protocol
 
 __all__ = ["Meter", "SessionStats"]
@@ -17,10 +18,11 @@ class SessionStats:
     """What a session knows of itself at one moment.
 
     Attributes:
-        chunks_sent: AddAudio messages handed to the network.
+        chunks_sent: Chunks of audio handed to the network, of all channels.
         chunks_acknowledged: Those the server has read.
-        seconds_sent: Audio taken from the user, in seconds; None for ``file`` audio.
-        seconds_acknowledged: Audio the server has read, in seconds; None for ``file`` audio.
+        seconds_sent: Audio taken from the user, in seconds; None for ``file`` audio. Of several
+            channels, that of the longest.
+        seconds_acknowledged: Audio the server has read, likewise.
         messages_received: Messages of the server's, acknowledgements included.
         messages_waiting: Messages that wait for a handler or a pull.
         bytes_waiting: Bytes that wait for the network.
@@ -45,19 +47,21 @@ class Meter:
     def __init__(self) -> None:
         self.final_end: Optional[float] = None
         self._received = 0
-        self._timed_chunk: Optional[tuple[int, float]] = None
+        self._timed_chunk: Optional[tuple[Label, int, float]] = None
         self._round_trip: Optional[float] = None
 
-    def sent(self, chunks: int) -> None:
-        """Note that chunk number ``chunks`` was sent; one at a time is timed."""
+    def sent(self, label: Label, number: int) -> None:
+        """Note that a chunk of a channel was sent; one at a time is timed."""
         if self._timed_chunk is None:
-            self._timed_chunk = (chunks, time.monotonic())
+            self._timed_chunk = (label, number, time.monotonic())
 
-    def acknowledged(self, chunks: int) -> None:
-        """Note that every chunk up to number ``chunks`` was read."""
-        if self._timed_chunk is not None and chunks >= self._timed_chunk[0]:
-            self._round_trip = time.monotonic() - self._timed_chunk[1]
-            self._timed_chunk = None
+    def acknowledged(self, label: Label, number: int) -> None:
+        """Note that every chunk of a channel up to this number was read."""
+        if self._timed_chunk is not None:
+            timed, due, since = self._timed_chunk
+            if timed == label and number >= due:
+                self._round_trip = time.monotonic() - since
+                self._timed_chunk = None
 
     def received(self) -> None:
         """Note a message."""
@@ -74,15 +78,15 @@ class Meter:
 
     def snapshot(self, protocol: Protocol, *, waiting: int, backlog: int) -> SessionStats:
         """Return the figures as they are now."""
-        channel, taken = protocol.channel, protocol.seconds_taken
+        taken = protocol.seconds_taken
         final_delay = None
         if taken is not None and self.final_end is not None:
             final_delay = max(0.0, taken - self.final_end)
         return SessionStats(
-            chunks_sent=channel.sent,
-            chunks_acknowledged=channel.acknowledged,
+            chunks_sent=protocol.sent,
+            chunks_acknowledged=protocol.acknowledged,
             seconds_sent=taken,
-            seconds_acknowledged=channel.seconds(channel.bytes_acknowledged),
+            seconds_acknowledged=protocol.seconds_acknowledged,
             messages_received=self._received,
             messages_waiting=waiting,
             bytes_waiting=backlog,

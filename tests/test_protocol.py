@@ -89,7 +89,8 @@ def sent(protocol: Protocol) -> list[Any]:
         outgoing = protocol.next_to_send()
         if outgoing is None:
             return messages
-        messages.append(outgoing if isinstance(outgoing, bytes) else json.loads(outgoing))
+        payload = outgoing.payload
+        messages.append(payload if isinstance(payload, bytes) else json.loads(payload))
 
 
 def failure_of(protocol: Protocol, message: dict[str, Any]) -> Any:
@@ -172,17 +173,17 @@ def test_recognition_started_tells_the_session_and_goes_to_handlers() -> None:
 def test_audio_waits_while_the_window_is_full() -> None:
     protocol = running(window=2)
     for chunk in (b"aa", b"bb"):
-        assert protocol.has_room
+        assert protocol.has_room()
         protocol.add_audio(chunk)
         assert sent(protocol) == [chunk]
-    assert not protocol.has_room
+    assert not protocol.has_room()
     protocol.add_audio(b"cc")
     assert sent(protocol) == []
     protocol.receive(added(1))
-    assert not protocol.has_room  # what waits goes first
+    assert not protocol.has_room()  # what waits goes first
     assert sent(protocol) == [b"cc"]
     protocol.receive(added(3))
-    assert protocol.has_room
+    assert protocol.has_room()
 
 
 def test_messages_stay_in_order_with_audio_that_waits() -> None:
@@ -297,9 +298,9 @@ def test_an_acknowledgement_covers_all_before_it() -> None:
     for chunk in (b"aa", b"bbbb"):
         protocol.add_audio(chunk)
     sent(protocol)
-    assert protocol.receive(added(2)) == [Acknowledged(2, added(2))]
-    assert protocol.channel.unacknowledged == 0
-    assert protocol.channel.bytes_acknowledged == 6
+    assert protocol.receive(added(2)) == [Acknowledged(None, 2, added(2))]
+    assert protocol.unacknowledged == 0
+    assert protocol.channels[None].bytes_acknowledged == 6
 
 
 # -- the end ------------------------------------------------------------------------------------
@@ -658,18 +659,18 @@ def test_in_every_order_nothing_is_lost_and_the_window_holds(
     def collect() -> None:
         for outgoing in sent(protocol):
             wire.append(outgoing)
-        assert protocol.channel.unacknowledged <= window
-        assert protocol.channel.sent == sum(isinstance(each, bytes) for each in wire)
+        assert protocol.unacknowledged <= window
+        assert protocol.sent == sum(isinstance(each, bytes) for each in wire)
 
     for action, argument in actions:
         if action == "send":
             collect()
         elif action == "acknowledge":
-            due = protocol.channel.unacknowledged
+            due = protocol.unacknowledged
             if due:
-                number = protocol.channel.acknowledged + 1 + argument[0] % due
+                number = protocol.acknowledged + 1 + argument[0] % due
                 protocol.receive(added(number))
-                assert protocol.channel.acknowledged == number
+                assert protocol.acknowledged == number
         elif action == "end":
             protocol.end_audio()
         elif protocol.audio_ended:
@@ -687,12 +688,12 @@ def test_in_every_order_nothing_is_lost_and_the_window_holds(
     protocol.end_audio()
     while protocol.state is State.RUNNING:
         collect()
-        if protocol.channel.unacknowledged:
-            protocol.receive(added(protocol.channel.sent))
-    if protocol.channel.unacknowledged:
-        protocol.receive(added(protocol.channel.sent))
+        if protocol.unacknowledged:
+            protocol.receive(added(protocol.sent))
+    if protocol.unacknowledged:
+        protocol.receive(added(protocol.sent))
 
-    assert wire[-1] == {"message": "EndOfStream", "last_seq_no": protocol.channel.sent}
+    assert wire[-1] == {"message": "EndOfStream", "last_seq_no": protocol.sent}
     heard, order = b"", []
     for outgoing in wire[:-1]:
         if isinstance(outgoing, bytes):
@@ -701,5 +702,5 @@ def test_in_every_order_nothing_is_lost_and_the_window_holds(
             order.append((outgoing["message"], len(heard)))
     assert heard == given_audio[: len(given_audio) // 2 * 2]
     assert order == given_order  # each message behind exactly the audio it was given after
-    assert protocol.channel.bytes_acknowledged == len(heard)
+    assert protocol.channels[None].bytes_acknowledged == len(heard)
     assert protocol.receive(END_OF_TRANSCRIPT)[-1] == Ended()
