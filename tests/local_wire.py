@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any, Optional, Union
@@ -78,6 +79,11 @@ class Wire:
         self.send(start_message(**config))
         return self.until("RecognitionStarted")
 
+    def start_channels(self, *labels: str, **config: Any) -> Message:
+        return self.start(
+            **{"diarization": "channel", "channel_diarization_labels": list(labels), **config}
+        )
+
     def end(self, last_seq_no: int) -> list[Message]:
         self.send({"message": "EndOfStream", "last_seq_no": last_seq_no})
         return self.rest()
@@ -98,6 +104,36 @@ def run(
         wire.send(*chunks(audio, size))
         wire.end(-(-len(audio) // size))
         return wire
+
+
+def channel_audio(channel: str, payload: bytes) -> Message:
+    data = base64.b64encode(payload).decode("ascii")
+    return {"message": "AddChannelAudio", "channel": channel, "data": data}
+
+
+def end_of_channel(channel: str, last_seq_no: int) -> Message:
+    return {"message": "EndOfChannel", "channel": channel, "last_seq_no": last_seq_no}
+
+
+def run_channels(url: str, audio: dict[str, bytes], *, size: int = 3200, **config: Any) -> Wire:
+    """One session by channel, chunks in turns, each channel ended after its last chunk."""
+    with Wire(url) as wire:
+        wire.start_channels(*audio, **config)
+        left = {channel: list(chunks(payload, size)) for channel, payload in audio.items()}
+        turn = 0
+        while left:
+            for channel in list(left):
+                if turn < len(left[channel]):
+                    wire.send(channel_audio(channel, left[channel][turn]))
+                else:
+                    wire.send(end_of_channel(channel, len(left.pop(channel))))
+            turn += 1
+        wire.rest()
+        return wire
+
+
+def of_channel(messages: list[Message], channel: str) -> list[Message]:
+    return [message for message in messages if message.get("channel") == channel]
 
 
 def named(messages: list[Message], name: str) -> list[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import jsonschema
 import pytest
@@ -538,7 +538,7 @@ def test_a_recogniser_that_fails_ends_the_session_with_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken(CountedRecognizer):
-        def start(self, *, language: str, partials: bool) -> Any:
+        def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Any:
             raise RuntimeError("no model")
 
     with LocalServer(recognizer=Broken()) as server, Wire(server.url) as wire:

@@ -18,12 +18,13 @@ from speechmatics_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .recognizer import Hypothesis, Recognition, Recognizer, Word
-    from .record import SessionRecord
+    from .record import ChannelRecord, SessionRecord
     from .scripted import CountedRecognizer, ScriptedRecognizer, counted_audio, counted_word
     from .server import LocalServer
     from .sphinx import PocketsphinxRecognizer
 
 __all__ = [
+    "ChannelRecord",
     "CountedRecognizer",
     "Hypothesis",
     "LocalServer",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ChannelRecord": "record",
     "CountedRecognizer": "scripted",
     "Hypothesis": "recognizer",
     "LocalServer": "server",

@@ -36,6 +36,7 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--tls-cert", metavar="FILE", help="certificate chain, PEM; serves wss://")
     add("--tls-key", metavar="FILE", help="private key, PEM, unless it is in --tls-cert")
     add("--max-sessions", type=int, default=50, metavar="N")
+    add("--max-channels", type=int, default=16, metavar="N", help="of one session")
     add("--max-message-size", type=int, default=16 * 1024 * 1024, metavar="BYTES")
     add("--max-session-seconds", type=float, default=48 * 3600.0, metavar="SECONDS")
     add("--idle-timeout", type=float, default=3600.0, metavar="SECONDS")
@@ -73,6 +74,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             ssl_context=context,
             strict=arguments.strict,
             max_sessions=arguments.max_sessions,
+            max_channels=arguments.max_channels,
             max_message_size=arguments.max_message_size,
             max_session_seconds=arguments.max_session_seconds,
             idle_timeout=arguments.idle_timeout,

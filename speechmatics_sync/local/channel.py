@@ -37,9 +37,13 @@ class Channel:
         recognition: Hears the samples.
         config: The checked ``transcription_config``.
         speakers: Labels for voices, or None without speaker diarization.
+        label: The channel's name, which its messages then bear, or None in a session that has
+            only this one.
 
     Attributes:
+        label: As given.
         received: Chunks of audio received: the sequence number of the last one.
+        ended: Whether the client has ended it.
         abandoned: Set from another thread when nobody wants the results any more.
     """
 
@@ -49,8 +53,11 @@ class Channel:
         recognition: Recognition,
         config: Mapping[str, Any],
         speakers: Optional[Speakers],
+        label: Optional[str] = None,
     ) -> None:
+        self.label = label
         self.received = 0
+        self.ended = False
         self.abandoned = False
         self._decoder = decoder
         self._recognition = recognition
@@ -70,21 +77,34 @@ class Channel:
         self._silence_ended = -1.0
         self._utterance_open = False
         self._force_at: Optional[float] = None
-        self.configure(config)
+        self._configure(config)
 
     @property
     def sample_rate(self) -> Optional[int]:
         """The rate of the client's audio in Hz, once it is known."""
         return self._decoder.sample_rate
 
-    def configure(self, config: Mapping[str, Any]) -> None:
+    def configure(self, config: Mapping[str, Any]) -> Iterator[Message]:
         """Take what may change in mid-session; what is not named stays."""
+        self._configure(config)
+        yield from ()
+
+    def _configure(self, config: Mapping[str, Any]) -> None:
         self._recognition.max_delay = config.get("max_delay", self._recognition.max_delay)
         self._recognition.partials = config.get("enable_partials", self._recognition.partials)
         conversation = config.get("conversation_config", {})
         self._silence_trigger = conversation.get(
             "end_of_utterance_silence_trigger", self._silence_trigger
         )
+
+    @property
+    def speakers(self) -> list[Message]:
+        """Who was heard so far, as in a SpeakersResult."""
+        found = [] if self._speakers is None else self._speakers.result()
+        if self.label is not None:
+            # Not in the API's description: every channel has an S1 of its own.
+            return [{**speaker, "channel": self.label} for speaker in found]
+        return found
 
     def add_audio(self, payload: bytes) -> Iterator[Message]:
         """Recognise one more chunk."""
@@ -148,7 +168,7 @@ class Channel:
         yield from self._finals(self._recognition.settle().finals, ends_utterance=True)
         if self._utterance_open:
             self._utterance_open = False
-            yield _end_of_utterance(max(end, self._last_end))
+            yield self._end_of_utterance(max(end, self._last_end))
 
     def _force(self) -> Iterator[Message]:
         timestamp, self._force_at = self._force_at, None
@@ -157,7 +177,8 @@ class Channel:
         finals = self._recognition.settle(until).finals
         yield from self._finals(finals, ends_utterance=True, forced=True)
         self._utterance_open = False
-        yield _end_of_utterance(now if timestamp is None else min(timestamp, now), forced=True)
+        end = now if timestamp is None else min(timestamp, now)
+        yield self._end_of_utterance(end, forced=True)
 
     def _finals(
         self, words: tuple[Word, ...], *, ends_utterance: bool, forced: bool = False
@@ -229,18 +250,24 @@ class Channel:
         }
         if forced:
             message["forced"] = True
+        if self.label is not None:
+            # The description has it at the top; the official client's examples read it below.
+            message["channel"] = self.label
+            for result in results:
+                result["channel"] = self.label
+        return message
+
+    def _end_of_utterance(self, time: float, *, forced: bool = False) -> Message:
+        time = round(time, 3)
+        message: Message = {
+            "message": "EndOfUtterance",
+            "metadata": {"start_time": time, "end_time": time},
+        }
+        if forced:
+            message["forced"] = True
+        if self.label is not None:
+            message["channel"] = self.label
         return message
 
 
 _NOTHING = Hypothesis()
-
-
-def _end_of_utterance(time: float, *, forced: bool = False) -> Message:
-    time = round(time, 3)
-    message: Message = {
-        "message": "EndOfUtterance",
-        "metadata": {"start_time": time, "end_time": time},
-    }
-    if forced:
-        message["forced"] = True
-    return message

@@ -106,12 +106,15 @@ class Recognizer(ABC):
     description: str = "English"
 
     @abstractmethod
-    def start(self, *, language: str, partials: bool) -> Recognition:
+    def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
         """Begin one channel. May take a while the first time, to load a model.
+
+        The channels of a session are heard in threads of their own, each by its own recognition.
 
         Args:
             language: The session's language code.
             partials: Whether partial hypotheses are wanted.
+            channel: The channel's label in a session by channel; not given in any other session.
         """
 
     def close(self) -> None:  # noqa: B027

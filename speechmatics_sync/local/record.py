@@ -7,11 +7,32 @@ from collections.abc import Mapping
 from typing import Any, Optional
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["SessionRecord"]
+__all__ = ["ChannelRecord", "SessionRecord"]
 
 _KEPT_MESSAGES = 1000
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 _HIDDEN = "***"
+
+
+class ChannelRecord:
+    """One channel of a session, as the server saw it. Read it; the server writes it.
+
+    Attributes:
+        audio_chunks: How many chunks of audio came.
+        audio_bytes: How many bytes of audio came, decoded from base64.
+        last_seq_no: What EndOfChannel said, or None.
+    """
+
+    def __init__(self) -> None:
+        self.audio_chunks = 0
+        self.audio_bytes = 0
+        self.last_seq_no: Optional[int] = None
+
+    def __repr__(self) -> str:
+        return (
+            f"ChannelRecord(audio_chunks={self.audio_chunks}, audio_bytes={self.audio_bytes}, "
+            f"last_seq_no={self.last_seq_no})"
+        )
 
 
 class SessionRecord:
@@ -25,9 +46,11 @@ class SessionRecord:
         path: The handshake's path, without the query.
         query: The handshake's query parameters.
         start: The StartRecognition message, or None.
-        messages: The JSON messages received, in order (the last 1,000), StartRecognition first.
-        audio_chunks: How many chunks of audio came.
-        audio_bytes: How many bytes of audio came.
+        messages: The JSON messages received, in order (the last 1,000), StartRecognition first;
+            without AddChannelAudio, which is audio.
+        channels: What came for each channel, by its label; empty in a session without channels.
+        audio_chunks: How many chunks of audio came, for all channels.
+        audio_bytes: How many bytes of audio came, for all channels.
         last_seq_no: What EndOfStream said, or None.
         error: The Error that was sent, or None.
         close_code: The code of the close frame, or None while the session lasts or if there was
@@ -49,6 +72,7 @@ class SessionRecord:
         }
         self.start: Optional[dict[str, Any]] = None
         self.messages: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
+        self.channels: dict[str, ChannelRecord] = {}
         self.audio_chunks = 0
         self.audio_bytes = 0
         self.last_seq_no: Optional[int] = None

@@ -8,7 +8,7 @@ connection began.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional, Union
 
 import numpy as np
@@ -106,30 +106,45 @@ class _Scripted(_Timed):
         return self._script[self._first : last]
 
 
+_Script = Iterable[Union[Word, tuple[str, float, float]]]
+
+
+def _in_order(script: _Script) -> tuple[Word, ...]:
+    words = [word if isinstance(word, Word) else Word(*word) for word in script]
+    return tuple(sorted(words, key=lambda word: word.start))
+
+
 class ScriptedRecognizer(Recognizer):
     """Hears the same words at the same times in every session, whatever the audio is.
 
     Args:
-        words: Words, or tuples of text, start and end in seconds, in order of time.
+        words: Words, or tuples of text, start and end in seconds; or a mapping from the labels of
+            channels to such words. A channel that is not in it, and a session without channels,
+            then hears none.
         delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
 
     Example:
         >>> recognizer = ScriptedRecognizer([("hello", 0.2, 0.6), ("world", 0.7, 1.1)])
         >>> server = LocalServer(recognizer=recognizer)
+        >>> by_channel = ScriptedRecognizer(
+        ...     {"agent": [("hello", 0.2, 0.6)], "customer": [("hi", 0.8, 1.0)]}
+        ... )
     """
 
-    def __init__(
-        self,
-        words: Iterable[Union[Word, tuple[str, float, float]]],
-        *,
-        delay: float = 0.0,
-    ) -> None:
-        script = [word if isinstance(word, Word) else Word(*word) for word in words]
-        self._script = tuple(sorted(script, key=lambda word: word.start))
+    def __init__(self, words: Union[_Script, Mapping[str, _Script]], *, delay: float = 0.0) -> None:
+        self._script: tuple[Word, ...] = ()
+        self._scripts: Optional[dict[str, tuple[Word, ...]]] = None
+        if isinstance(words, Mapping):
+            self._scripts = {channel: _in_order(script) for channel, script in words.items()}
+        else:
+            self._script = _in_order(words)
         self._delay = delay
 
-    def start(self, *, language: str, partials: bool) -> Recognition:
-        return _Scripted(self._script, self._delay, partials=partials)
+    def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
+        script = self._script
+        if self._scripts is not None and channel is not None:
+            script = self._scripts.get(channel, ())
+        return _Scripted(script, self._delay, partials=partials)
 
 
 class _Counted(_Timed):
@@ -197,7 +212,7 @@ class CountedRecognizer(Recognizer):
         self._voices = tuple(voices)
         self._turn = turn
 
-    def start(self, *, language: str, partials: bool) -> Recognition:
+    def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
         return _Counted(self._delay, self._voices, self._turn, partials=partials)
 
 

@@ -1,8 +1,9 @@
 """The server around the sessions: sockets, threads, keys and limits.
 
 One thread per connection (of `websockets`, which adds one that reads the socket) receives,
-recognises and sends. While it recognises, `websockets` reads on until its small queue is full;
-then TCP holds the client back.
+recognises and sends; the channels of a session by channel have threads of their own for that
+(`lanes`). While it recognises, `websockets` reads on until its small queue is full; then TCP holds
+the client back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import ipaddress
-import json
 import logging
 import os
 import selectors
@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -32,12 +32,11 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from speechmatics_sync.errors import ConfigurationError, SessionError
 
-from .channel import Message
 from .deadlines import Deadlines
+from .lanes import Lanes, Outlet, SessionOver
 from .recognizer import Recognizer
 from .record import SessionRecord
-from .session import CLOSED, ENDING, Session
-from .validation import Refused
+from .session import CLOSED, ENDING, Session, Work
 
 __all__ = ["LocalServer"]
 
@@ -65,11 +64,14 @@ class _NoFrames(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic
 
 
 class _Live:
-    """A connection that is being served."""
+    """A connection that is being served, by the thread that makes this."""
 
     def __init__(self, connection: ServerConnection, session: Session) -> None:
         self.connection = connection
         self.session = session
+        self.thread = threading.current_thread()
+        self.outlet = Outlet(connection, session)
+        self.lanes = Lanes(self.outlet)
 
 
 class LocalServer:
@@ -87,6 +89,7 @@ class LocalServer:
         ssl_context: A server-side TLS context; `url` is then ``wss://``.
         strict: Answer a wrong ``last_seq_no`` with ``protocol_error`` instead of logging it.
         max_sessions: Sessions at a time; one more gets ``quota_exceeded``.
+        max_channels: Channels of one session; more get ``invalid_config``.
         max_message_size: Bytes of one message; a larger one closes the connection with 1009.
         max_session_seconds: The longest a session may last; then ``session_timeout``.
         idle_timeout: Seconds a session may go without audio; then ``idle_timeout``.
@@ -110,6 +113,7 @@ class LocalServer:
         ssl_context: Optional[ssl.SSLContext] = None,
         strict: bool = False,
         max_sessions: int = 50,
+        max_channels: int = 16,
         max_message_size: int = 16 * 1024 * 1024,
         max_session_seconds: float = 48 * 3600.0,
         idle_timeout: float = 3600.0,
@@ -130,6 +134,7 @@ class LocalServer:
             raise ConfigurationError(f"port is {port}; allowed: 0 to 65535")
         for name, value in (
             ("max_sessions", max_sessions),
+            ("max_channels", max_channels),
             ("max_message_size", max_message_size),
             ("max_session_seconds", max_session_seconds),
             ("idle_timeout", idle_timeout),
@@ -142,6 +147,7 @@ class LocalServer:
         self._ssl_context = ssl_context
         self._strict = strict
         self._max_sessions = max_sessions
+        self._max_channels = max_channels
         self._max_message_size = max_message_size
         self._max_session_seconds = max_session_seconds
         self._idle_timeout = idle_timeout
@@ -286,7 +292,10 @@ class LocalServer:
                     )
                 )
                 closers[-1].start()
-        served = {thread for thread in sockets if thread is not threading.current_thread()}
+        # Whoever calls from within a session's recognition cannot wait for that session.
+        caller = threading.current_thread()
+        own = {one.thread for one in live if one.lanes.runs_in(caller)} | {caller}
+        served = [thread for thread in sockets if thread not in own]
         if code is not None:
             for thread in closers:
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -353,7 +362,9 @@ class LocalServer:
         if request is None:  # cannot be: the handshake is done
             return
         record = SessionRecord(str(uuid.uuid4()), request.path, dict(request.headers.raw_items()))
-        session = Session(self._recognizer, record, strict=self._strict)
+        session = Session(
+            self._recognizer, record, strict=self._strict, max_channels=self._max_channels
+        )
         live = _Live(connection, session)
         with self._lock:
             self._records.append(record)
@@ -361,11 +372,13 @@ class LocalServer:
             usage = len(self._live)
         _logger.info("session begins [session_id=%s]", record.id)
         try:
-            self._talk(connection, session, usage)
+            self._talk(live, record, usage)
             _close(connection, session.close_code or 1000)
         except ConnectionClosed:
             pass
         finally:
+            session.abandon()
+            live.lanes.close()
             session.close()
             record.close_code = connection.protocol.close_code
             record.ended = True
@@ -373,34 +386,40 @@ class LocalServer:
                 self._live.remove(live)
             _logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
 
-    def _talk(self, connection: ServerConnection, session: Session, usage: int) -> None:
+    def _talk(self, live: _Live, record: SessionRecord, usage: int) -> None:
         """Receive and answer until the session is closed."""
+        session, outlet = live.session, live.outlet
         deadlines = Deadlines(time.monotonic(), self._max_session_seconds, self._idle_timeout)
         try:
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            _send(connection, session.greet(usage, self._max_sessions, now))
+            outlet.send(session.greet(usage, self._max_sessions, now))
             while session.state != CLOSED:
                 wait = deadlines.wait(time.monotonic())
                 if session.state == ENDING:
                     wait = _STRAGGLERS_SECONDS
                 try:
-                    message = connection.recv(timeout=wait)
+                    message = live.connection.recv(timeout=wait)
                 except TimeoutError:
                     if session.state == ENDING:
-                        _send(connection, session.complete())
+                        live.lanes.wait()
+                        outlet.send(session.complete())
                         continue
                 else:
-                    _send(connection, session.receive(message))
-                    if not isinstance(message, str):
+                    heard = record.audio_chunks
+                    for answer in session.receive(message):
+                        if isinstance(answer, Work):
+                            live.lanes.add(answer)
+                        else:
+                            outlet.send([answer])
+                    if record.audio_chunks != heard:
                         deadlines.audio_came(time.monotonic())
-                _send(connection, iter(deadlines.due(time.monotonic())))
-        except Refused as refused:
-            _send(connection, iter([session.fail(refused.type, refused.reason)]))
+                outlet.send(deadlines.due(time.monotonic()))
+        except SessionOver:
+            pass
         except ConnectionClosed:
             raise
-        except Exception:
-            _logger.exception("a session failed")
-            _send(connection, iter([session.fail("unknown_error", "the server failed")]))
+        except Exception as error:
+            outlet.fail(error)
 
 
 def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
@@ -413,11 +432,6 @@ def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
     # What is not ASCII in a header comes as surrogates.
     encoded = [one.encode("utf-8", "surrogateescape") for one in given]
     return any(hmac.compare_digest(one, key.encode()) for one in encoded for key in keys)
-
-
-def _send(connection: ServerConnection, messages: Iterator[Message]) -> None:
-    for message in messages:
-        connection.send(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
 def _close(connection: ServerConnection, code: int) -> None:

@@ -1,4 +1,4 @@
-"""One Realtime session, the server's side, without sockets, threads or clock.
+"""One Realtime session, the server's side, without sockets and clock; it starts no thread.
 
 Messages go in, messages come out; nothing outside changes the state. The states, and what a
 client may send in each:
@@ -13,29 +13,38 @@ client may send in each:
 says how the connection is to be closed. Acknowledgements are given before the audio they
 acknowledge is recognised, so that they do not wait for it; recognition happens between two
 messages of the iterator, so whoever reads slowly is served slowly and nothing piles up.
+
+A session by channel (``diarization`` is ``channel`` or ``channel_and_speaker``) takes
+AddChannelAudio in place of binary audio, and EndOfChannel. A channel is open until its
+EndOfChannel or EndOfStream, which ends all; when none is open, the session is ENDING. What a
+channel has to do comes out as `Work`: in order for each channel, and for each in a thread of its
+own if whoever runs the session likes.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Callable, Optional, Union
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, ClassVar, NamedTuple, Optional, Union
 
 from .audio import decoder_for
 from .channel import Channel, Message
 from .recognizer import Recognizer
-from .record import SessionRecord
+from .record import ChannelRecord, SessionRecord
 from .speakers import Speakers
 from .validation import (
+    BY_CHANNEL,
     CLOSE_CODE,
     Refused,
     check_message,
     check_mid_session,
     check_start,
+    decode_audio,
     parse,
 )
 
-__all__ = ["Session"]
+__all__ = ["Session", "Work"]
 
 _logger = logging.getLogger("speechmatics_sync.local")
 
@@ -45,6 +54,23 @@ _BROADCAST_RATE = 12000
 WAITING, STARTED, ENDING, CLOSED = "WAITING", "STARTED", "ENDING", "CLOSED"
 
 
+class Work(NamedTuple):
+    """What one channel has to do next.
+
+    Args:
+        channel: The channel's label.
+        messages: Does it, as it is iterated, and gives the messages that follow.
+        size: The bytes of audio it holds.
+    """
+
+    channel: str
+    messages: Iterator[Message]
+    size: int = 0
+
+
+Step = Union[Message, Work]
+
+
 class Session:
     """The protocol of one session.
 
@@ -52,23 +78,31 @@ class Session:
         recognizer: Hears the audio.
         record: What is seen of the session is written here.
         strict: Whether a wrong ``last_seq_no`` is an Error; it is logged otherwise.
+        max_channels: How many channels it may have.
 
     Attributes:
         state: ``"WAITING"``, ``"STARTED"``, ``"ENDING"`` or ``"CLOSED"``.
         close_code: How to close the connection, once the session is closed.
     """
 
-    def __init__(self, recognizer: Recognizer, record: SessionRecord, *, strict: bool) -> None:
+    def __init__(
+        self, recognizer: Recognizer, record: SessionRecord, *, strict: bool, max_channels: int
+    ) -> None:
         self.state = WAITING
         self.close_code: Optional[int] = None
         self._recognizer = recognizer
         self._record = record
         self._strict = strict
+        self._max_channels = max_channels
         self._abandoned = False
-        self._channel: Optional[Channel] = None
-        self._speakers: Optional[Speakers] = None
+        # One without a label, or one for each label. Replaced, never changed: `abandon` reads it.
+        self._channels: dict[Optional[str], Channel] = {}
+        self._stream_ended = False
+        self._tells_speakers = False
         self._language = ""
         self._speakers_at_end = False
+        # Work is done in other threads: held to change the state or what follows, and to gather.
+        self._lock = threading.Lock()
         self._quality_told = False
 
     def greet(self, usage: int, quota: int, now: str) -> Iterator[Message]:
@@ -93,8 +127,11 @@ class Session:
         if usage > quota:
             raise Refused("quota_exceeded", f"no more than {quota} sessions may run at a time")
 
-    def receive(self, message: Union[str, bytes]) -> Iterator[Message]:
+    def receive(self, message: Union[str, bytes]) -> Iterator[Step]:
         """Take a client's message, text or audio; nothing happens until it is iterated.
+
+        Returns:
+            Messages to send, and the work that channels have to do, each after what it had before.
 
         Raises:
             Refused: If the message is not allowed. Say so with `fail`.
@@ -105,16 +142,17 @@ class Session:
             yield from self._add_audio(bytes(message))
             return
         parsed = parse(message)
-        self._record.messages.append(parsed)
+        if parsed["message"] != "AddChannelAudio":
+            self._record.messages.append(parsed)
         handler = self._HANDLERS.get(parsed["message"])
         if handler is None:
             raise Refused("invalid_message", "not a message that a client can send")
         yield from handler(self, parsed)
 
     def complete(self) -> Iterator[Message]:
-        """Give the last messages of a session whose stream has ended."""
+        """Give the last messages of a session whose channels have ended and done their work."""
         if self._speakers_at_end:
-            yield self._speakers_result()
+            yield _speakers_result(channel.speakers for channel in self._channels.values())
         yield {"message": "EndOfTranscript"}
         self._close(1000)
 
@@ -124,51 +162,78 @@ class Session:
         self._record.error = error
         _logger.info("Error %s: %s [session_id=%s]", type, reason, self._record.id)
         self._close(CLOSE_CODE[type])
+        self.abandon()
         return error
 
     def abandon(self) -> None:
         """Have recognition stop at the next frame; from any thread."""
         self._abandoned = True
-        channel = self._channel
-        if channel is not None:
+        for channel in self._channels.values():
             channel.abandoned = True
 
     def close(self) -> None:
-        """Give back what the session holds, however it ended."""
+        """Give back what the session holds, however it ended, when no channel works any more."""
         self.state = CLOSED
-        channel, self._channel = self._channel, None
-        if channel is not None:
+        channels, self._channels = self._channels, {}
+        for channel in channels.values():
             channel.close()
 
     def _close(self, code: int) -> None:
-        self.state = CLOSED
-        self.close_code = code
+        with self._lock:
+            self.state = CLOSED
+            self.close_code = code
 
-    def _started(self, name: str) -> Channel:
-        if self.state == WAITING or self._channel is None:
+    @property
+    def _by_channel(self) -> bool:
+        return None not in self._channels
+
+    def _all(self, name: str) -> list[Channel]:
+        """Every channel, for a message of that name."""
+        if self.state == WAITING:
             raise Refused("protocol_error", f"{name} before StartRecognition")
-        return self._channel
+        return list(self._channels.values())
+
+    def _named(self, message: Message) -> Channel:
+        """The channel that a message names."""
+        self._all(message["message"])
+        if not self._by_channel:
+            raise Refused(
+                "protocol_error",
+                f"{message['message']} with a channel, which is for diarization by channel only",
+            )
+        channel = self._channels.get(message["channel"])
+        if channel is None:
+            raise Refused(
+                "protocol_error",
+                f"{message['message']} for channel {message['channel']!r}, which is not in "
+                "channel_diarization_labels",
+            )
+        return channel
 
     def _start(self, message: Message) -> Iterator[Message]:
         if self.state != WAITING:
             raise Refused("protocol_error", "StartRecognition may be sent once")
-        check_start(message, self._recognizer.languages)
+        check_start(message, self._recognizer.languages, self._max_channels)
         self._record.start = message
         config = message["transcription_config"]
         self._language = config["language"]
-        if config.get("diarization") == "speaker":
+        diarization = config.get("diarization", "none")
+        self._tells_speakers = diarization in ("speaker", "channel_and_speaker")
+        if self._tells_speakers:
             settings = config.get("speaker_diarization_config", {})
-            self._speakers = Speakers(settings.get("speakers", ()), settings.get("max_speakers"))
             self._speakers_at_end = settings.get("get_speakers", False)
-        decoder = decoder_for(message["audio_format"])
-        recognition = self._recognizer.start(
-            language=self._language, partials=config.get("enable_partials", False)
-        )
-        self._channel = Channel(decoder, recognition, config, self._speakers)
-        self._channel.abandoned = self._abandoned
+        by_channel = diarization in BY_CHANNEL
+        labels: list[Any] = config["channel_diarization_labels"] if by_channel else [None]
+        for label in labels:
+            # One by one: those begun are closed if the next one cannot begin.
+            channel = self._begin(label, message)
+            self._channels = {**self._channels, label: channel}
+            channel.abandoned = self._abandoned
+        if by_channel:
+            self._record.channels = {label: ChannelRecord() for label in labels}
         self.state = STARTED
-        yield from self._quality()
-        yield {
+        yield from self._quality(next(iter(self._channels.values())))
+        started: Message = {
             "message": "RecognitionStarted",
             "id": self._record.id,
             "orchestrator_version": VERSION,
@@ -180,8 +245,26 @@ class Session:
                 "writing_direction": "left-to-right",
             },
         }
+        if by_channel:
+            # The one is the description's name for them, the other that of the documentation.
+            started["channel_ids"] = started["channels"] = labels
+        yield started
         if "translation_config" in message:
             yield from self._no_translation(message["translation_config"]["target_languages"])
+
+    def _begin(self, label: Optional[str], message: Message) -> Channel:
+        config = message["transcription_config"]
+        speakers = None
+        if self._tells_speakers:
+            settings = config.get("speaker_diarization_config", {})
+            speakers = Speakers(settings.get("speakers", ()), settings.get("max_speakers"))
+        decoder = decoder_for(message["audio_format"])
+        # Recognisers that never hear channels may do without the keyword.
+        named: dict[str, Any] = {} if label is None else {"channel": label}
+        recognition = self._recognizer.start(
+            language=self._language, partials=config.get("enable_partials", False), **named
+        )
+        return Channel(decoder, recognition, config, speakers, label)
 
     def _no_translation(self, targets: list[str]) -> Iterator[Message]:
         for target in targets:
@@ -196,11 +279,12 @@ class Session:
             "reason": "no supported target language is left; translation will not run",
         }
 
-    def _quality(self) -> Iterator[Message]:
-        rate = self._channel.sample_rate if self._channel is not None else None
-        if rate is None or self._quality_told:
-            return
-        self._quality_told = True
+    def _quality(self, channel: Channel) -> Iterator[Message]:
+        rate = channel.sample_rate
+        with self._lock:
+            if rate is None or self._quality_told:
+                return
+            self._quality_told = True
         quality = "broadcast" if rate >= _BROADCAST_RATE else "telephony"
         yield {
             "message": "Info",
@@ -209,79 +293,154 @@ class Session:
             "quality": quality,
         }
 
-    def _add_audio(self, payload: bytes) -> Iterator[Message]:
-        channel = self._started("audio")
-        if self.state == ENDING:
+    def _do(self, channel: Channel, messages: Iterator[Message], size: int = 0) -> Iterator[Step]:
+        if channel.label is None:
+            yield from messages
+        else:
+            yield Work(channel.label, messages, size)
+
+    def _add_audio(self, payload: bytes) -> Iterator[Step]:
+        channels = self._all("audio")
+        if self._by_channel:
+            raise Refused(
+                "protocol_error", "binary audio; in a session by channel it is AddChannelAudio"
+            )
+        yield from self._take(channels[0], payload, {"message": "AudioAdded"})
+
+    def _add_channel_audio(self, message: Message) -> Iterator[Step]:
+        check_message(message)
+        channel = self._named(message)
+        payload = decode_audio(message["data"])
+        acknowledgement = {"message": "ChannelAudioAdded", "channel": channel.label}
+        yield from self._take(channel, payload, acknowledgement)
+
+    def _take(self, channel: Channel, payload: bytes, acknowledgement: Message) -> Iterator[Step]:
+        if self._stream_ended:
             yield {
                 "message": "Warning",
                 "type": "add_audio_after_eos",
                 "reason": "audio after EndOfStream is ignored",
             }
             return
+        if channel.ended:
+            raise Refused(
+                "protocol_error", f"audio for channel {channel.label!r} after its EndOfChannel"
+            )
         channel.received += 1
         self._record.audio_chunks += 1
         self._record.audio_bytes += len(payload)
-        yield {"message": "AudioAdded", "seq_no": channel.received}
-        yield from channel.add_audio(payload)
-        yield from self._quality()
+        if channel.label is not None:
+            record = self._record.channels[channel.label]
+            record.audio_chunks += 1
+            record.audio_bytes += len(payload)
+        acknowledgement["seq_no"] = channel.received
+        hearing = self._hear(channel, payload, acknowledgement)
+        yield from self._do(channel, hearing, len(payload))
 
-    def _end_of_stream(self, message: Message) -> Iterator[Message]:
+    def _hear(
+        self, channel: Channel, payload: bytes, acknowledgement: Message
+    ) -> Iterator[Message]:
+        yield acknowledgement
+        yield from channel.add_audio(payload)
+        yield from self._quality(channel)
+
+    def _end_of_channel(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        channel = self._started("EndOfStream")
-        if self.state == ENDING:
+        channel = self._named(message)
+        if channel.ended:
+            raise Refused("protocol_error", f"channel {channel.label!r} may be ended once")
+        last = self._record.channels[message["channel"]].last_seq_no = int(message["last_seq_no"])
+        if last != channel.received:
+            self._miscounted(
+                f"last_seq_no of channel {channel.label!r} is {last}, but {channel.received} "
+                "chunks of its audio came"
+            )
+        yield from self._end(channel)
+
+    def _end_of_stream(self, message: Message) -> Iterator[Step]:
+        check_message(message)
+        channels = self._all("EndOfStream")
+        if self._stream_ended:
             raise Refused("protocol_error", "EndOfStream may be sent once")
         last = self._record.last_seq_no = int(message["last_seq_no"])
-        if last != channel.received:
-            reason = f"last_seq_no is {last}, but {channel.received} chunks of audio came"
-            if self._strict:
-                raise Refused("protocol_error", reason)
-            _logger.warning("%s [session_id=%s]", reason, self._record.id)
-        self.state = ENDING
-        yield from channel.finish()
+        received = self._record.audio_chunks
+        # It counts AddAudio, says the documentation: of a session by channel it does not say
+        # whether that is every chunk, or none, for there they are AddChannelAudio.
+        if last != received and not (self._by_channel and last == 0):
+            self._miscounted(f"last_seq_no is {last}, but {received} chunks of audio came")
+        self._stream_ended = True
+        for channel in channels:
+            if not channel.ended:
+                yield from self._end(channel)
 
-    def _force(self, message: Message) -> Iterator[Message]:
+    def _end(self, channel: Channel) -> Iterator[Step]:
+        channel.ended = True
+        with self._lock:
+            # The work of another channel may have failed meanwhile, and closed the session.
+            if self.state == STARTED and all(one.ended for one in self._channels.values()):
+                self.state = ENDING
+        yield from self._do(channel, channel.finish())
+
+    def _miscounted(self, reason: str) -> None:
+        if self._strict:
+            raise Refused("protocol_error", reason)
+        _logger.warning("%s [session_id=%s]", reason, self._record.id)
+
+    def _force(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        channel = self._started("ForceEndOfUtterance")
+        forced = self._all("ForceEndOfUtterance")
         if "channel" in message:
-            raise Refused("protocol_error", "channel is for diarization by channel only")
-        if self.state == STARTED:
-            yield from channel.force_end_of_utterance(message.get("timestamp"))
+            forced = [self._named(message)]
+        for channel in forced:
+            if not channel.ended:
+                yield from self._do(
+                    channel, channel.force_end_of_utterance(message.get("timestamp"))
+                )
 
-    def _configure(self, message: Message) -> Iterator[Message]:
-        channel = self._started("SetRecognitionConfig")
+    def _configure(self, message: Message) -> Iterator[Step]:
+        channels = self._all("SetRecognitionConfig")
         check_mid_session(message, self._language)
-        channel.configure(message["transcription_config"])
-        yield from ()
+        for channel in channels:
+            yield from self._do(channel, channel.configure(message["transcription_config"]))
 
-    def _get_speakers(self, message: Message) -> Iterator[Message]:
+    def _get_speakers(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        self._started("GetSpeakers")
+        channels = self._all("GetSpeakers")
         if message.get("final", False):
             self._speakers_at_end = True
             return
-        if self._speakers is None:
+        if not self._tells_speakers:
             yield {
                 "message": "Warning",
                 "type": "speaker_id",
-                "reason": "there are no speakers without diarization 'speaker'",
+                "reason": "there are no speakers without diarization by speaker",
             }
-        yield self._speakers_result()
+        found: dict[Optional[str], list[Message]] = {}
+        for channel in channels:
+            yield from self._do(channel, self._ask(channel, found))
 
-    def _speakers_result(self) -> Message:
-        speakers = [] if self._speakers is None else self._speakers.result()
-        return {"message": "SpeakersResult", "speakers": speakers}
+    def _ask(
+        self, channel: Channel, found: dict[Optional[str], list[Message]]
+    ) -> Iterator[Message]:
+        """Add a channel's speakers to those `found`; the last channel to do so gives them."""
+        speakers = channel.speakers
+        with self._lock:
+            found[channel.label] = speakers
+            if len(found) < len(self._channels):
+                return
+        yield _speakers_result(found[label] for label in self._channels)
 
-    def _of_channels(self, message: Message) -> Iterator[Message]:
-        check_message(message)
-        raise Refused("protocol_error", f"{message['message']} is for diarization by channel only")
-        yield  # a generator, like the others
-
-    _HANDLERS: dict[str, Callable[[Session, Message], Iterator[Message]]] = {  # noqa: RUF012
+    _HANDLERS: ClassVar[dict[str, Callable[[Session, Message], Iterator[Step]]]] = {
         "StartRecognition": _start,
         "EndOfStream": _end_of_stream,
         "ForceEndOfUtterance": _force,
         "SetRecognitionConfig": _configure,
         "GetSpeakers": _get_speakers,
-        "AddChannelAudio": _of_channels,
-        "EndOfChannel": _of_channels,
+        "AddChannelAudio": _add_channel_audio,
+        "EndOfChannel": _end_of_channel,
     }
+
+
+def _speakers_result(found: Iterable[list[Message]]) -> Message:
+    speakers = [speaker for channel in found for speaker in channel]
+    return {"message": "SpeakersResult", "speakers": speakers}

@@ -372,7 +372,7 @@ class PocketsphinxRecognizer(Recognizer):
         self._settler: Optional[_Settler] = None
         self._idle: list[_Live] = []
 
-    def start(self, *, language: str, partials: bool) -> Recognition:
+    def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
         with self._lock:
             if self._settler is None:
                 self._settler = _Settler()
@@ -380,7 +380,9 @@ class PocketsphinxRecognizer(Recognizer):
         recognition = _Sphinx(self, settler)
         if partials:
             recognition.partials = True
-            recognition._live = self._borrow()
+            if channel is None:
+                # Before the session starts. Of many channels few may ever speak; they wait for it.
+                recognition._live = self._borrow()
         return recognition
 
     def close(self) -> None:

@@ -7,13 +7,26 @@ refused: a misspelt setting that does nothing is worse than an error.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
-__all__ = ["CLOSE_CODE", "Refused", "check_message", "check_mid_session", "check_start", "parse"]
+__all__ = [
+    "BY_CHANNEL",
+    "CLOSE_CODE",
+    "Refused",
+    "check_message",
+    "check_mid_session",
+    "check_start",
+    "decode_audio",
+    "parse",
+]
+
+BY_CHANNEL = ("channel", "channel_and_speaker")
+"""The values of ``diarization`` that give a session channels."""
 
 CLOSE_CODE = {
     "invalid_message": 1003,
@@ -217,7 +230,7 @@ _TRANSCRIPTION: dict[str, _Check] = {
     "punctuation_overrides": _fields(
         {"permitted_marks": _list(_mark), "sensitivity": _number(0, 1)}
     ),
-    "channel_diarization_labels": _list(_text()),
+    "channel_diarization_labels": _list(_text(1), min_items=1, unique=True),
     "language_hints": _list(_text(1)),
     "language_hints_strict": _flag,
 }
@@ -266,12 +279,15 @@ def parse(text: str) -> dict[str, Any]:
     return message
 
 
-def check_start(message: Mapping[str, Any], languages: Optional[frozenset[str]]) -> None:
+def check_start(
+    message: Mapping[str, Any], languages: Optional[frozenset[str]], max_channels: int
+) -> None:
     """Check a StartRecognition.
 
     Args:
         message: The whole message.
         languages: The language codes that can be recognised; None for any.
+        max_channels: How many channels a session may have.
 
     Raises:
         Refused: ``invalid_message``, ``invalid_audio_type``, ``invalid_config``,
@@ -295,15 +311,28 @@ def check_start(message: Mapping[str, Any], languages: Optional[frozenset[str]])
             "invalid_model",
             f"no model for language {_shown(language)}; there is: {', '.join(sorted(languages))}",
         )
-    if config.get("diarization", "none") not in ("none", "speaker"):
+    _check_channels(
+        config.get("diarization", "none"), config.get("channel_diarization_labels"), max_channels
+    )
+
+
+def _check_channels(diarization: str, labels: Optional[list[str]], max_channels: int) -> None:
+    if diarization not in BY_CHANNEL:
+        if labels is not None:
+            raise Refused(
+                "invalid_config", "channel_diarization_labels is for diarization by channel only"
+            )
+    elif labels is None:
         raise Refused(
             "invalid_config",
-            f"diarization {_shown(config['diarization'])} is not supported by this server, "
-            "which takes one channel; there is: none, speaker",
+            f"diarization {_shown(diarization)} needs "
+            "transcription_config.channel_diarization_labels, the names of the channels",
         )
-    if "channel_diarization_labels" in config:
+    elif len(labels) > max_channels:
         raise Refused(
-            "invalid_config", "channel_diarization_labels is for diarization by channel only"
+            "invalid_config",
+            f"transcription_config.channel_diarization_labels names {len(labels)} channels; "
+            f"a session may have {max_channels}",
         )
 
 
@@ -352,3 +381,17 @@ def check_message(message: Mapping[str, Any]) -> None:
     fields, required = _MESSAGES[name]
     check = _fields({"message": _text(), **fields}, *required)
     _refuse("invalid_message", check, dict(message), name)
+
+
+def decode_audio(data: str) -> bytes:
+    """Return the audio of an AddChannelAudio.
+
+    Raises:
+        Refused: ``invalid_message`` if it is not base64.
+    """
+    try:
+        if len(data) % 4 == 0:  # b64decode passes over padding that is one too many
+            return base64.b64decode(data, validate=True)
+    except ValueError:
+        pass
+    raise Refused("invalid_message", "AddChannelAudio.data is not base64")
