@@ -1,6 +1,7 @@
-"""Transcribe a committed sample of speech in real time, with no key and no network.
+"""Transcribe samples of speech as they are spoken, with no key and no network.
 
-Run it with ``make demo``, or ``python examples/demo.py [file.wav]``.
+The first is one speaker, the second a call with a speaker on each of two channels. Run it with
+``make demo``, or ``python examples/demo.py [file.wav]``.
 """
 
 from __future__ import annotations
@@ -8,20 +9,25 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from speechmatics_sync import (
     Client,
     ConversationConfig,
+    MultiChannelClient,
     ServerMessageType,
     SpeechmaticsError,
     Transcript,
     TranscriptionConfig,
+    split_channels,
 )
 from speechmatics_sync.local import LocalServer
 
-SAMPLE = Path(__file__).parent / "audio" / "demo.wav"
+AUDIO = Path(__file__).parent / "audio"
+SAMPLE = AUDIO / "demo.wav"
+CALL = AUDIO / "call.wav"
 CONFIG = TranscriptionConfig(
     language="en",
     enable_partials=True,
@@ -72,6 +78,29 @@ def transcribe(url: str, audio: Path) -> Transcript:
         return client.transcribe(audio, transcription_config=CONFIG, realtime=True)
 
 
+def transcribe_call(url: str, audio: Path) -> Transcript:
+    """Transcribe a call of two channels, showing who says what as it is spoken."""
+    said: dict[str, str] = {}
+
+    def final(message: dict[str, Any]) -> None:
+        label = message["channel"]
+        said[label] = said.get(label, "") + message["metadata"]["transcript"]
+
+    def end_of_utterance(message: dict[str, Any]) -> None:
+        label = message["channel"]
+        if text := said.pop(label, "").strip():
+            print(f"  {label:>8}: {text}", flush=True)
+
+    with MultiChannelClient(url=url) as client:
+        client.on(ServerMessageType.ADD_TRANSCRIPT, final)
+        client.on(ServerMessageType.END_OF_UTTERANCE, end_of_utterance)
+        sources = split_channels(audio, labels=["agent", "customer"])
+        transcript = client.transcribe(sources, transcription_config=CONFIG, realtime=True)
+    for label in list(said):
+        end_of_utterance({"channel": label})
+    return transcript
+
+
 def show(transcript: Transcript) -> None:
     """Print a transcript, and when each of its words was spoken."""
     print(f"\nTranscript:\n\n  {transcript.text}\n\nWord by word (seconds, confidence):\n")
@@ -91,6 +120,10 @@ def main() -> int:
         with LocalServer() as server:
             print(f"Transcribing {audio.name} as it is spoken, through {server.url}\n", flush=True)
             show(transcribe(server.url, audio))
+            if audio == SAMPLE:
+                print(f"\nAnd {CALL.name}, a call with a speaker on each channel\n", flush=True)
+                call = transcribe_call(server.url, CALL)
+                print(f"\nThe call:\n\n{textwrap.indent(call.text, '  ')}")
     except SpeechmaticsError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

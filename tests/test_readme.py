@@ -38,11 +38,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """A directory with the audio that the README names, and a server in the environment."""
     samples = bytes(2 * 16000 * 2)
     (tmp_path / "audio.raw").write_bytes(samples)
-    with wave.open(str(tmp_path / "audio.wav"), "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(16000)
-        wav.writeframes(samples)
+    for name, channels in (("audio", 1), ("agent", 1), ("customer", 1), ("call", 2)):
+        with wave.open(str(tmp_path / f"{name}.wav"), "wb") as wav:
+            wav.setnchannels(channels)
+            wav.setsampwidth(2)
+            wav.setframerate(16000)
+            wav.writeframes(samples)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPEECHMATICS_API_KEY", "a-key")
     with LocalServer(recognizer=ScriptedRecognizer(WORDS), strict=True) as server:

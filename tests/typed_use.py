@@ -15,6 +15,7 @@ from speechmatics_sync import (
     ConversationConfig,
     LanguagePackInfo,
     Model,
+    MultiChannelClient,
     RecognitionAlternative,
     RecognitionResult,
     ReconnectPolicy,
@@ -34,6 +35,7 @@ from speechmatics_sync import (
     TranslationConfig,
     Turn,
     Word,
+    split_channels,
     transcribe,
 )
 from speechmatics_sync.messages import CLOSE_CODES
@@ -140,6 +142,17 @@ def use(client: Client) -> None:
     with Client(reconnect=None, handler_errors="log") as opened:
         assert_type(opened, Client)
     assert_type(transcribe("call.wav", api_key="key"), Transcript)
+
+
+def use_channels(client: MultiChannelClient) -> None:
+    sources = split_channels("call.wav", labels=["agent", "customer"])
+    assert_type(client.transcribe(sources, on_source_error="end_channel"), Transcript)
+    assert_type(client.stream({"agent": "agent.wav", "customer": b""}), Stream)
+    assert_type(client.start_session(channels=["agent", "customer"]), SessionInfo)
+    client.send_audio("agent", b"", timeout=1)
+    client.end_of_channel("agent")
+    client.force_end_of_utterance(channel="customer", timestamp=1.5)
+    assert_type(client.stop_session().channels["agent"], Transcript)
 
 
 def listen(client: Client) -> None:
