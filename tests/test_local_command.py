@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from local_wire import Wire, run, words
+from local_wire import Wire, run, run_channels, start_message, words
 
 from speechmatics_sync.local import counted_audio
 
@@ -63,6 +63,17 @@ def test_it_takes_a_key_from_its_environment() -> None:
         run(f"{command.url}?jwt=the-key", counted_audio(1))
         with pytest.raises(Exception, match="401"), Wire(command.url):
             pass
+
+
+def test_it_serves_as_many_channels_as_it_is_told() -> None:
+    with Command(*COUNTED, "--max-channels", "2") as command:
+        wire = run_channels(command.url, {"a": counted_audio(1), "b": b""})
+        assert words(wire.received) == ["w1"]
+        with Wire(command.url) as wire:
+            labels = ["a", "b", "c"]
+            wire.send(start_message(diarization="channel", channel_diarization_labels=labels))
+            wire.rest()
+    assert wire.received[-1]["type"] == "invalid_config"
 
 
 def test_it_serves_tls(tmp_path: Path) -> None:

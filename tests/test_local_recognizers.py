@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,14 @@ from speechmatics_sync.local import (
 from speechmatics_sync.local.recognizer import FRAME_SAMPLES
 
 
-def hear(recognizer: Recognizer, audio: bytes, *, max_delay: float = 4.0) -> list[Word]:
-    recognition = recognizer.start(language="en", partials=False)
+def hear(
+    recognizer: Recognizer,
+    audio: bytes,
+    *,
+    max_delay: float = 4.0,
+    channel: Optional[str] = None,
+) -> list[Word]:
+    recognition = recognizer.start(language="en", partials=False, channel=channel)
     recognition.max_delay = max_delay
     samples = np.frombuffer(audio, dtype="<i2")
     finals: list[Word] = []
@@ -60,6 +68,15 @@ def test_a_word_that_the_audio_cuts_off_is_heard_at_the_end() -> None:
 def test_scripted_words_come_when_the_audio_has_passed_them() -> None:
     recognizer = ScriptedRecognizer([("one", 0.1, 0.5), ("two", 0.6, 1.0), ("never", 1.9, 2.1)])
     assert [word.text for word in hear(recognizer, bytes(2 * 32000))] == ["one", "two"]
+
+
+def test_a_script_by_channel_is_heard_in_the_channels_it_names() -> None:
+    recognizer = ScriptedRecognizer({"a": [("one", 0.1, 0.5)], "b": [Word("two", 0.2, 0.4)]})
+    heard = {
+        channel: [word.text for word in hear(recognizer, bytes(32000), channel=channel)]
+        for channel in ("a", "b", "c", None)
+    }
+    assert heard == {"a": ["one"], "b": ["two"], "c": [], None: []}
 
 
 @pytest.mark.parametrize(("delay", "max_delay"), [(0.0, 4.0), (1.0, 4.0), (3.0, 1.0)])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 if __import__("sys").version_info >= (3, 10):
@@ -20,9 +21,13 @@ from local_wire import (
     PATIENCE,
     Message,
     Wire,
+    channel_audio,
     chunks,
+    end_of_channel,
     named,
+    of_channel,
     run,
+    run_channels,
     start_message,
     word_errors,
     words,
@@ -233,3 +238,68 @@ def test_sessions_at_the_same_time_hear_what_they_hear_alone(
         thread.join(4 * PATIENCE)
     assert len(together) == 2
     assert all(results(received) == results(alone[0]) for received in together)
+
+
+@pytest.fixture(scope="module")
+def call() -> dict[str, bytes]:
+    """The channels of the sample call, taken apart."""
+    with wave.open(str(SAMPLES / "call.wav")) as audio:
+        assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 2, 2)
+        frames = np.frombuffer(audio.readframes(audio.getnframes()), dtype="<i2").reshape(-1, 2)
+    return {"agent": frames[:, 0].tobytes(), "customer": frames[:, 1].tobytes()}
+
+
+def said() -> dict[str, list[str]]:
+    """What each side of the sample call says."""
+    words: dict[str, list[str]] = {}
+    for line in (SAMPLES / "call.txt").read_text(encoding="utf-8").splitlines():
+        label, _, text = line.partition(":")
+        words.setdefault(label, []).extend(re.findall(r"[a-z']+", text.lower()))
+    return words
+
+
+@pytest.mark.parametrize("partials", [False, True])
+def test_each_side_of_a_call_is_heard_in_its_channel(
+    server: LocalServer, call: dict[str, bytes], partials: bool
+) -> None:
+    received = run_channels(server.url, call, enable_partials=partials).received
+    for label, spoken in said().items():
+        heard = words(of_channel(received, label))
+        assert word_errors(spoken, heard) <= 0.05 * len(spoken), heard
+        guesses = named(of_channel(received, label), "AddPartialTranscript")
+        assert bool(guesses) == partials
+
+
+def test_a_side_of_a_call_is_heard_as_it_is_alone(
+    server: LocalServer, call: dict[str, bytes]
+) -> None:
+    together = run_channels(server.url, call).received
+    for label, audio in call.items():
+        alone = results(run(server.url, audio).received)
+        assert [
+            {name: value for name, value in result.items() if name != "channel"}
+            for result in results(of_channel(together, label))
+        ] == alone
+
+
+def test_speech_in_one_channel_does_not_wait_for_a_flood_in_another(
+    server: LocalServer, call: dict[str, bytes]
+) -> None:
+    flood = call["agent"] * 3
+    with Wire(server.url) as wire:
+        wire.start_channels("flood", "talk")
+        wire.send(channel_audio("flood", flood))
+        wire.send(channel_audio("talk", call["customer"]), end_of_channel("talk", 1))
+        wire.send(end_of_channel("flood", 1))
+        wire.rest()
+    last = {
+        label: max(
+            at
+            for at, message in enumerate(wire.received)
+            if message["message"] == "AddTranscript" and message["channel"] == label
+        )
+        for label in ("flood", "talk")
+    }
+    assert last["talk"] < last["flood"]
+    assert words(of_channel(wire.received, "talk")) == said()["customer"]
+    assert words(of_channel(wire.received, "flood"))[: len(said()["agent"])] == said()["agent"]

@@ -162,7 +162,6 @@ class Session:
         self._record.error = error
         _logger.info("Error %s: %s [session_id=%s]", type, reason, self._record.id)
         self._close(CLOSE_CODE[type])
-        self.abandon()
         return error
 
     def abandon(self) -> None:
