@@ -25,19 +25,26 @@ from .config import (
 )
 from .deadlines import Deadline
 from .endpoint import DEFAULT_URL, Endpoint
-from .errors import ConfigurationError, EndOfTranscriptError, SessionError, SpeechmaticsError
+from .errors import (
+    AudioError,
+    ConfigurationError,
+    EndOfTranscriptError,
+    SessionError,
+    SpeechmaticsError,
+)
 from .events import EventEmitter
 from .messages import SessionInfo
 from .multiplexer import Label
 from .progress import ProgressCallback, progress_report
 from .results import LanguagePackInfo
 from .session import Session
+from .sources import check_source
 from .state import SessionOptions
 from .stats import SessionStats
 from .stream import INTERRUPTED, Stream
 from .transcript import Transcript
 
-__all__ = ["BaseClient", "check_timeout", "session_options"]
+__all__ = ["BaseClient", "check_timeout", "checked_source", "session_options"]
 
 _SPEAKERS_TIMEOUT = 30.0
 _Self = TypeVar("_Self", bound="BaseClient")
@@ -236,8 +243,8 @@ class BaseClient(EventEmitter):
             return
         if not session.over and not session.forked:
             session.log.warning(
-                "close() ends a session that still runs: %.1f s of audio stay untranscribed",
-                session.seconds_untranscribed,
+                "close() ends a session that still runs: %s stay untranscribed",
+                session.untranscribed,
             )
         session.close()
 
@@ -332,16 +339,17 @@ class BaseClient(EventEmitter):
 
     def _push(self, options: SessionOptions) -> SessionInfo:
         """Start a pushed session."""
-        session = self._begin("start_session", options)
+        session: Optional[Session] = None
         try:
-            session.start(dispatch=lambda message: self._dispatch(session, message))
+            session = running = self._begin("start_session", options)
+            session.start(dispatch=lambda message: self._dispatch(running, message))
             return session.wait_until_started(Deadline(None))
-        except SpeechmaticsError:
-            session.let_handlers_finish()
-            session.close()
-            raise
-        except BaseException:
-            session.close(within=INTERRUPTED)
+        except BaseException as error:
+            if session is not None and isinstance(error, SpeechmaticsError):
+                session.let_handlers_finish()
+                session.close()
+            elif session is not None:
+                session.close(within=INTERRUPTED)
             raise
 
     def _stream(
@@ -361,14 +369,25 @@ class BaseClient(EventEmitter):
                 "give the format an encoding, or leave realtime out."
             )
         report = progress_report(progress)
-        session = self._begin(call, options)
-        stream = Stream(session, self._dispatch, Deadline(timeout), report)
+        session: Optional[Session] = None
         try:
+            session = self._begin(call, options)
+            stream = Stream(session, self._dispatch, Deadline(timeout), report)
             session.start(sources=sources, realtime=realtime)
+            return stream
         except BaseException:
-            stream.close()
+            if session is not None:
+                session.close(within=INTERRUPTED)
             raise
-        return stream
+
+
+def checked_source(source: object) -> None:
+    """Refuse what can never be a source, as `check_source` does: nothing is transcribed then."""
+    try:
+        check_source(source)
+    except AudioError as error:
+        error.transcript = Transcript()
+        raise
 
 
 def session_options(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from .auth import AuthBase
-from .base import BaseClient, check_timeout, session_options
+from .base import BaseClient, check_timeout, checked_source, session_options
 from .config import (
     AudioEventsConfig,
     AudioFormat,
@@ -19,7 +19,6 @@ from .errors import ConfigurationError
 from .messages import SessionInfo
 from .outbox import NOW
 from .progress import ProgressCallback
-from .sources import check_source
 from .state import SessionOptions
 from .stream import Stream
 from .transcript import Transcript
@@ -86,7 +85,7 @@ class Client(BaseClient):
             >>> for word in transcript.words:
             ...     print(word.start_time, word.content)
         """
-        check_source(source)
+        checked_source(source)
         options = _options(
             transcription_config, audio_format, translation_config, audio_events_config,
             ws_headers, collect,
@@ -120,7 +119,7 @@ class Client(BaseClient):
             >>> for message in client.stream("call.wav"):
             ...     print(message["message"])
         """
-        check_source(source)
+        checked_source(source)
         options = _options(
             transcription_config, audio_format, translation_config, audio_events_config,
             ws_headers, collect,
@@ -210,8 +209,17 @@ def transcribe(
     url: Optional[str] = None,
     conn_config: Optional[ConnectionConfig] = None,
     reconnect: Optional[ReconnectPolicy] = ReconnectPolicy(),  # noqa: B008  (it is immutable)
+    handler_errors: str = "raise",
     sdk_identifier: Optional[str] = None,
-    **options: Any,
+    transcription_config: Optional[TranscriptionConfig] = None,
+    audio_format: Optional[AudioFormat] = None,
+    translation_config: Optional[TranslationConfig] = None,
+    audio_events_config: Optional[AudioEventsConfig] = None,
+    ws_headers: Optional[dict[str, str]] = None,
+    timeout: Optional[float] = None,
+    realtime: bool = False,
+    progress: Union[bool, ProgressCallback, None] = None,
+    collect: bool = True,
 ) -> Transcript:
     """Transcribe a source from start to end: a `Client` made, used and closed.
 
@@ -222,8 +230,17 @@ def transcribe(
         url: The server.
         conn_config: Limits, proxy and TLS settings.
         reconnect: What to do when the connection is lost.
+        handler_errors: Without effect here, for there are no handlers.
         sdk_identifier: What the service is told this client is.
-        options: As in `Client.transcribe`.
+        transcription_config: As in `Client.transcribe`, and so the others that follow.
+        audio_format: What the audio is.
+        translation_config: Languages to translate into.
+        audio_events_config: Sounds to report.
+        ws_headers: Headers for the handshake.
+        timeout: Seconds that the whole call may take.
+        realtime: Send raw audio at the speed it is spoken.
+        progress: True draws a bar; a callable is given the seconds done and in all.
+        collect: Keep the transcript.
 
     Raises:
         SpeechmaticsError: As `Client.transcribe` does.
@@ -237,9 +254,21 @@ def transcribe(
         url=url,
         conn_config=conn_config,
         reconnect=reconnect,
+        handler_errors=handler_errors,
         sdk_identifier=sdk_identifier,
     ) as client:
-        return client.transcribe(source, **options)
+        return client.transcribe(
+            source,
+            transcription_config=transcription_config,
+            audio_format=audio_format,
+            translation_config=translation_config,
+            audio_events_config=audio_events_config,
+            ws_headers=ws_headers,
+            timeout=timeout,
+            realtime=realtime,
+            progress=progress,
+            collect=collect,
+        )
 
 
 def _options(transcription_config: Optional[TranscriptionConfig], *others: Any) -> SessionOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, Union
 
-from .base import BaseClient, check_timeout, session_options
+from .base import BaseClient, check_timeout, checked_source, session_options
 from .config import (
     AudioEventsConfig,
     AudioFormat,
@@ -19,7 +19,6 @@ from .multiplexer import Label
 from .outbox import NOW
 from .progress import ProgressCallback
 from .session import Session
-from .sources import check_source
 from .state import SessionOptions
 from .stream import Stream
 from .transcript import Transcript
@@ -271,7 +270,7 @@ def _configured(
     labelled = _labelled(sources, config.channel_diarization_labels)
     if on_source_error is not None:
         for source in labelled.values():
-            check_source(source)
+            checked_source(source)
     config.channel_diarization_labels = list(labelled)
     options = options._replace(labels=tuple(labelled), on_source_error=on_source_error or "raise")
     return {label: source for label, source in labelled.items()}, options  # noqa: C416

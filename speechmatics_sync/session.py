@@ -110,7 +110,7 @@ class Session(SessionState):
         """
         with self.lock:
             while self.started_at is None and not self.over:
-                self.wait_for_progress(deadline)
+                self.wait_for_progress(deadline, "The session has not started")
             if self.started_at is None:
                 self.raise_failure()
             return SessionInfo(
@@ -172,7 +172,7 @@ class Session(SessionState):
         self.check_process()
         with self.lock:
             while not (self.over and (self.handled or self.failure is not None)):
-                self.wait_for_progress(deadline)
+                self.wait_for_progress(deadline, "Not everything is transcribed and handled")
         if self.failure is not None:
             self.let_handlers_finish()
         self.raise_failure()
@@ -267,6 +267,11 @@ class Session(SessionState):
         return self.protocol.seconds_taken if self.prepared else 0.0
 
     @property
-    def seconds_untranscribed(self) -> float:
-        """Seconds of audio that were sent and have no final."""
-        return max(0.0, (self.audio_seconds or 0.0) - (self.meter.final_end or 0.0))
+    def untranscribed(self) -> str:
+        """How much audio was sent and has no final, in words."""
+        seconds = self.audio_seconds
+        if seconds is not None:
+            return f"{max(0.0, seconds - (self.meter.final_end or 0.0)):.1f} s of audio"
+        if self.meter.final_end is None:
+            return f"{self.audio_bytes} bytes of a file"
+        return f"of {self.audio_bytes} bytes of a file, those after {self.meter.final_end:.1f} s"

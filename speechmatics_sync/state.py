@@ -49,6 +49,9 @@ class SessionOptions(NamedTuple):
     """The channels of a session that has several."""
     on_source_error: str = "raise"
 
+    def __repr__(self) -> str:
+        return f"SessionOptions(labels={self.labels!r})"  # headers may hold a key
+
 
 class SessionState:
     """The state of one session. `lock` guards all of it, the protocol's and the inbox's too.
@@ -173,18 +176,18 @@ class SessionState:
                 self.progressed.wait()
             return not self.over
 
-    def wait_for_progress(self, deadline: Deadline) -> None:
+    def wait_for_progress(self, deadline: Deadline, missing: str) -> None:
         """Wait until the session has come further. Needs the lock.
+
+        Args:
+            deadline: Limits the wait.
+            missing: What is waited for and has not happened, in words.
 
         Raises:
             TimeoutError: ``deadline`` had passed.
         """
         if deadline.passed():
-            raise self.identified(
-                TimeoutError(
-                    f"The session did not get there within timeout ({deadline.seconds} s)."
-                )
-            )
+            raise self.identified(TimeoutError(f"{missing} within timeout ({deadline.seconds} s)."))
         self.progressed.wait(deadline.remaining())
 
     def wake(self) -> None:

@@ -137,7 +137,7 @@ class Connection:
             socket=HandshakeSocket(opened, deadline, self._url, self._headers),
             header=[f"{name}: {value}" for name, value in self._headers.items()],
             suppress_origin=True,  # the service's own clients send none
-            redirect_limit=0,
+            redirect_limit=0,  # a second line: HandshakeSocket lets no redirect through
         )
         opened.setblocking(False)
         waking = socket.socketpair()
