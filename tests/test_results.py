@@ -359,7 +359,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_no_garbled_message_raises_anything_else(data: st.DataObject) -> None:
     cls, message = data.draw(st.sampled_from(READERS))

@@ -534,7 +534,7 @@ results = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(finals=st.lists(st.lists(results, max_size=4), max_size=6))
 def test_turns_hold_every_word_once_and_each_channels_in_order(
     finals: list[list[dict[str, Any]]],
