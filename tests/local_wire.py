@@ -33,9 +33,16 @@ class Wire:
     """
 
     def __init__(self, url: str, **options: Any) -> None:
-        # websockets 17 wants its `connect` to be entered, before that it only could be.
+        # websockets 17 wants its `connect` to be entered, before that it only could be. No pings:
+        # answered only when what came before is read, they would end a session whose recognition
+        # is behind on a busy machine.
         self._connecting = connect(
-            url, max_size=None, proxy=None, close_timeout=PATIENCE, **options
+            url,
+            max_size=None,
+            proxy=None,
+            ping_interval=None,
+            close_timeout=PATIENCE,
+            **options,
         )
         self.connection: ClientConnection
         self.received: list[Message] = []
@@ -84,9 +91,16 @@ class Wire:
             **{"diarization": "channel", "channel_diarization_labels": list(labels), **config}
         )
 
+    def ending(self) -> list[Message]:
+        """The same of a session that the server must end as one that went well."""
+        self.rest()
+        assert self.close_code == 1000, f"closed with {self.close_code}; received {self.received}"
+        assert self.received[-1]["message"] == "EndOfTranscript"
+        return self.received
+
     def end(self, last_seq_no: int) -> list[Message]:
         self.send({"message": "EndOfStream", "last_seq_no": last_seq_no})
-        return self.rest()
+        return self.ending()
 
 
 def chunks(audio: bytes, size: int = 3200) -> Iterator[bytes]:
@@ -128,7 +142,7 @@ def run_channels(url: str, audio: dict[str, bytes], *, size: int = 3200, **confi
                 else:
                     wire.send(end_of_channel(channel, len(left.pop(channel))))
             turn += 1
-        wire.rest()
+        wire.ending()
         return wire
 
 
