@@ -109,7 +109,7 @@ def test_partials_come_only_when_they_are_wanted_and_before_their_final(
 
 def test_a_word_is_final_within_max_delay() -> None:
     recognizer = ScriptedRecognizer([("late", 0.2, 0.5)], delay=4.0)
-    with LocalServer(recognizer=recognizer) as server, Wire(server.url) as wire:
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
         wire.start(max_delay=1.0)
         wire.send(silence(1.5))
         wire.until("AddTranscript")
@@ -270,7 +270,7 @@ def test_translation_is_declined_and_the_session_goes_on(server: LocalServer) ->
 
 def test_disfluencies_and_replacements_follow_the_configuration() -> None:
     script = [("uh", 0.1, 0.2), ("hello", 0.3, 0.6), ("there", 0.7, 0.9)]
-    with LocalServer(recognizer=ScriptedRecognizer(script)) as server:
+    with LocalServer(recognizer=ScriptedRecognizer(script), strict=True) as server:
         plain = run(server.url, silence(1))
         filtered = run(
             server.url,
@@ -443,6 +443,8 @@ def test_a_start_with_every_field_of_the_api_is_accepted(server: LocalServer) ->
         "conversation_config": {"end_of_utterance_silence_trigger": 0.5},
         "language_hints": ["en", "de"],
         "language_hints_strict": True,
+        "streaming_mode": True,
+        "ctrl": {"any": {"thing": 1}},
     }
     start = {
         **start_message(**config),
@@ -456,7 +458,7 @@ def test_a_language_without_a_model_is_refused_as_an_invalid_model() -> None:
     class English(CountedRecognizer):
         languages = frozenset({"en"})
 
-    with LocalServer(recognizer=English()) as server:
+    with LocalServer(recognizer=English(), strict=True) as server:
         assert words(run(server.url, counted_audio(1), language="en-GB").received) == ["w1"]
         with Wire(server.url) as wire:
             wire.send(start_message(language="de"))
@@ -541,7 +543,7 @@ def test_a_recogniser_that_fails_ends_the_session_with_an_error(
         def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Any:
             raise RuntimeError("no model")
 
-    with LocalServer(recognizer=Broken()) as server, Wire(server.url) as wire:
+    with LocalServer(recognizer=Broken(), strict=True) as server, Wire(server.url) as wire:
         wire.send(start_message())
         wire.rest()
     assert (wire.received[-1]["type"], wire.close_code) == ("unknown_error", 1011)
@@ -582,7 +584,7 @@ def test_everything_the_server_sends_fits_the_description_of_the_api(
     ).received
     script = [Word("uh", 0.1, 0.3, 0.25), Word("hello", 0.4, 0.8, 1.0)]
     recognizer = ScriptedRecognizer(script, delay=1.0)
-    with LocalServer(recognizer=recognizer) as other, Wire(other.url) as wire:
+    with LocalServer(recognizer=recognizer, strict=True) as other, Wire(other.url) as wire:
         wire.start()
         wire.send(silence(1), {"message": "ForceEndOfUtterance"}, {"message": "GetSpeakers"})
         received += wire.end(1)

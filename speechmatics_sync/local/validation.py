@@ -1,7 +1,7 @@
 """What a client may say: every message checked against the API's description, by hand.
 
-Source: ``realtime.yaml`` of the API; ``language_hints`` and ``language_hints_strict`` from the
-official client. Beyond it, a message or a configuration with a field that is not described is
+Source: ``realtime.yaml`` of the API; ``language_hints``, ``language_hints_strict``,
+``streaming_mode`` and ``ctrl`` from the official client. Beyond it, a message or a configuration with a field that is not described is
 refused: a misspelt setting that does nothing is worse than an error.
 """
 
@@ -97,6 +97,11 @@ def _flag(value: Any, path: str) -> None:
         raise _Wrong(f"{path} must be true or false, not {_shown(value)}")
 
 
+def _object(value: Any, path: str) -> None:
+    if not isinstance(value, dict):
+        raise _Wrong(f"{path} must be an object, not {_shown(value)}")
+
+
 def _number(
     low: Optional[float] = None, high: Optional[float] = None, *, whole: bool = False
 ) -> _Check:
@@ -141,8 +146,7 @@ def _list(item: _Check, *, min_items: int = 0, unique: bool = False) -> _Check:
 
 def _fields(fields: Mapping[str, _Check], *required: str) -> _Check:
     def check(value: Any, path: str) -> None:
-        if not isinstance(value, dict):
-            raise _Wrong(f"{path} must be an object, not {_shown(value)}")
+        _object(value, path)
         for name in required:
             if name not in value:
                 raise _Wrong(f"{path}.{name} is missing")
@@ -233,6 +237,8 @@ _TRANSCRIPTION: dict[str, _Check] = {
     "channel_diarization_labels": _list(_text(1), min_items=1, unique=True),
     "language_hints": _list(_text(1)),
     "language_hints_strict": _flag,
+    "streaming_mode": _flag,
+    "ctrl": _object,
 }
 
 _START: dict[str, _Check] = {
