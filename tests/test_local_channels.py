@@ -715,7 +715,7 @@ def test_a_script_may_have_words_for_each_channel() -> None:
 
 
 def test_one_script_is_heard_in_every_channel() -> None:
-    with LocalServer(recognizer=ScriptedRecognizer([("hello", 0.2, 0.6)])) as server:
+    with LocalServer(recognizer=ScriptedRecognizer([("hello", 0.2, 0.6)]), strict=True) as server:
         received = run_channels(server.url, {"a": silence(1), "b": silence(1)}).received
     for label in ("a", "b"):
         assert words(of_channel(received, label)) == ["hello"]

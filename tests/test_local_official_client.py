@@ -36,6 +36,7 @@ SAMPLES = Path(__file__).resolve().parent.parent / "examples" / "audio"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
+    # Not strict: this client's last_seq_no is not the number of its chunks.
     with LocalServer(api_keys=["a-key"]) as server:
         yield server
 

@@ -89,11 +89,11 @@ def test_no_key_is_ever_in_a_log_or_a_record(caplog: pytest.LogCaptureFixture) -
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
 def test_only_loopback_is_possible_without_keys(host: str) -> None:
     with pytest.raises(ConfigurationError, match="api_keys"):
-        LocalServer(host, recognizer=CountedRecognizer())
+        local_server(host=host)
 
 
 def test_with_keys_other_machines_may_be_served() -> None:
-    with LocalServer("0.0.0.0", recognizer=CountedRecognizer(), api_keys=KEY) as server:
+    with local_server(host="0.0.0.0", api_keys=KEY) as server:
         assert server.url == f"ws://0.0.0.0:{server.port}/v2"
         assert refused_with(f"ws://127.0.0.1:{server.port}/v2") == 401
 

@@ -56,7 +56,8 @@ def test_python_blocks_run(
     code: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "LocalServer()" in code:  # what the real recogniser hears is the demo's own test
-        code = code.replace("LocalServer()", f"LocalServer(recognizer=ScriptedRecognizer({WORDS}))")
+        strict = f"LocalServer(recognizer=ScriptedRecognizer({WORDS}), strict=True)"
+        code = code.replace("LocalServer()", strict)
         code = code.replace("import LocalServer", "import LocalServer, ScriptedRecognizer")
     with responses.RequestsMock(assert_all_requests_are_fired=False) as keys:
         keys.post("https://mp.speechmatics.com/v1/api_keys", status=201, json={"key_value": "t"})
