@@ -8,11 +8,12 @@ import select
 import socket
 import ssl
 import threading
+from typing import Any
 
 import pytest
 import trustme
-from local_wire import PATIENCE, Wire, named, run, start_message, words
-from websockets.exceptions import InvalidStatus
+from local_wire import PATIENCE, Wire, channel_audio, named, run, start_message, words
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from speechmatics_sync import ConfigurationError, SessionError
 from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
@@ -139,14 +140,33 @@ def test_one_session_too_many_gets_quota_exceeded_and_room_is_made_again() -> No
         assert message["message"] == "RecognitionStarted"
 
 
-def test_a_message_that_is_too_large_closes_the_connection() -> None:
+@pytest.mark.parametrize(
+    "large", [bytes(5001), bytes(20_000_000), "x" * 5001, [bytes(3000), bytes(2001)]]
+)
+def test_a_message_that_is_too_large_is_a_protocol_error(large: Any) -> None:
+    with local_server(max_message_size=5000) as server:
+        with Wire(server.url) as wire:
+            wire.start()
+            wire.send(bytes(5000))
+            wire.until("AudioAdded")
+            with contextlib.suppress(ConnectionClosed):  # the answer comes before all is sent
+                wire.connection.send(large)
+            wire.rest()
+        errors = named(wire.received, "Error")
+        assert [error["type"] for error in errors] == ["protocol_error"]
+        assert errors == wire.received[-1:]
+        assert "5000" in errors[0]["reason"]
+        assert wire.close_code == 1003
+        assert words(run(server.url, counted_audio(1)).received) == ["w1"]
+    assert (server.sessions[0].error, server.sessions[0].close_code) == (errors[0], 1003)
+
+
+def test_a_message_that_is_too_large_ends_a_session_of_many_channels() -> None:
     with local_server(max_message_size=5000) as server, Wire(server.url) as wire:
-        wire.start()
-        wire.send(bytes(5000))
-        wire.until("AudioAdded")
-        wire.send(bytes(5001))
+        wire.start_channels("a", "b")
+        wire.send(channel_audio("a", bytes(3000)), channel_audio("b", bytes(4000)))
         wire.rest()
-        assert wire.close_code == 1009
+        assert (wire.received[-1]["type"], wire.close_code) == ("protocol_error", 1003)
 
 
 def test_a_session_that_lasts_too_long_times_out() -> None:

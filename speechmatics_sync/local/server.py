@@ -32,6 +32,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from speechmatics_sync.errors import ConfigurationError, SessionError
 
+from .connection import Connection, refused_by
 from .deadlines import Deadlines
 from .lanes import Lanes, Outlet, SessionOver
 from .recognizer import Recognizer
@@ -90,7 +91,7 @@ class LocalServer:
         strict: Answer a wrong ``last_seq_no`` with ``protocol_error`` instead of logging it.
         max_sessions: Sessions at a time; one more gets ``quota_exceeded``.
         max_channels: Channels of one session; more get ``invalid_config``.
-        max_message_size: Bytes of one message; a larger one closes the connection with 1009.
+        max_message_size: Bytes of one message; a larger one gets ``protocol_error``.
         max_session_seconds: The longest a session may last; then ``session_timeout``.
         idle_timeout: Seconds a session may go without audio; then ``idle_timeout``.
 
@@ -224,6 +225,7 @@ class LocalServer:
                 ping_timeout=_PING_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
                 max_size=self._max_message_size,
+                create_connection=Connection,
                 logger=_NoFrames(logging.getLogger("speechmatics_sync.local.websockets"), {}),
             )
             self._port = self._server.socket.getsockname()[1]
@@ -375,12 +377,16 @@ class LocalServer:
             self._talk(live, record, usage)
             _close(connection, session.close_code or 1000)
         except ConnectionClosed:
-            pass
+            refused = refused_by(connection)
+            if refused is not None and session.state != CLOSED:
+                session.fail(refused.type, refused.reason)
         finally:
             session.abandon()
             live.lanes.close()
             session.close()
             record.close_code = connection.protocol.close_code
+            if refused_by(connection) is not None:  # after that the client's answer is not read
+                record.close_code = session.close_code
             record.ended = True
             with self._lock:
                 self._live.remove(live)

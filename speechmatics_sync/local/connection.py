@@ -1,0 +1,47 @@
+"""A connection that refuses a message which is too large in the API's own words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+from websockets.frames import CloseCode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.sync.server import ServerConnection
+
+from .validation import CLOSE_CODE, Refused
+
+__all__ = ["Connection", "refused_by"]
+
+
+class _Protocol(ServerProtocol):
+    """Sends an Error and close code 1003 where `websockets` would close with 1009 alone."""
+
+    refused: Optional[Refused] = None
+
+    def fail(self, code: int, reason: str = "") -> None:
+        if code == CloseCode.MESSAGE_TOO_BIG and self.state is State.OPEN:
+            # Now, for after it nothing can be sent. What the client still sends is read and
+            # thrown away, so that the Error reaches it.
+            refused = self.refused = Refused("protocol_error", f"a message is too large: {reason}")
+            error = {"message": "Error", "type": refused.type, "reason": refused.reason}
+            self.send_text(json.dumps(error).encode())
+            code, reason = CLOSE_CODE[refused.type], ""
+        super().fail(code, reason)
+
+
+class Connection(ServerConnection):
+    """A connection whose client is told by an Error that a message was too large."""
+
+    def __init__(self, sock: Any, protocol: ServerProtocol, *args: Any, **options: Any) -> None:
+        # `serve` makes the protocol and takes no class for it. A method put on the object would
+        # do as well, but make a cycle that only the garbage collector can take apart.
+        protocol.__class__ = _Protocol
+        super().__init__(sock, protocol, *args, **options)
+
+
+def refused_by(connection: ServerConnection) -> Optional[Refused]:
+    """What the connection itself has answered with an Error, or None."""
+    protocol = connection.protocol
+    return protocol.refused if isinstance(protocol, _Protocol) else None
