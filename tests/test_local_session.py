@@ -397,6 +397,8 @@ REFUSED_STARTS: list[tuple[Message, str, int]] = [
         "invalid_config",
         1003,
     ),
+    (changed(f"{CONFIG}.streaming_mode", 1), "invalid_config", 1003),
+    (changed(f"{CONFIG}.ctrl", "all"), "invalid_config", 1003),
     (changed(f"{CONFIG}.surprise", 1), "invalid_config", 1003),
     (changed("translation_config", {}), "invalid_config", 1003),
     (changed("audio_events_config", {"types": "music"}), "invalid_config", 1003),

@@ -1,8 +1,9 @@
 """What a client may say: every message checked against the API's description, by hand.
 
 Source: ``realtime.yaml`` of the API; ``language_hints``, ``language_hints_strict``,
-``streaming_mode`` and ``ctrl`` from the official client. Beyond it, a message or a configuration with a field that is not described is
-refused: a misspelt setting that does nothing is worse than an error.
+``streaming_mode`` and ``ctrl`` from the official client. Beyond these, a message or a
+configuration with a field that is not described is refused: a misspelt setting that does nothing
+is worse than an error.
 """
 
 from __future__ import annotations
