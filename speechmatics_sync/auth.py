@@ -29,6 +29,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
+from .addressing import REQUEST_ID_HEADER, is_loopback
 from .checks import Check, Unfit, number, or_none, text
 from .deadlines import Deadline
 from .errors import AuthenticationError, ConfigurationError
@@ -37,7 +38,7 @@ from .logs import logger
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["AuthBase", "JWTAuth", "StaticKeyAuth", "is_loopback"]
+__all__ = ["AuthBase", "JWTAuth", "StaticKeyAuth"]
 
 _KEY_VARIABLE = "SPEECHMATICS_API_KEY"
 _PLATFORM_VARIABLE = "SM_MANAGEMENT_PLATFORM_URL"
@@ -245,7 +246,7 @@ class JWTAuth(AuthBase):
     def _buy(self) -> _Kept:
         deadline = Deadline(_TOTAL_SECONDS)
         request_id = self._request_id or str(uuid.uuid4())
-        asked = f"Asked {self._mp_url} for a temporary key (X-Request-Id {request_id})"
+        asked = f"Asked {self._mp_url} for a temporary key ({REQUEST_ID_HEADER} {request_id})"
         for attempt in range(1, _ATTEMPTS + 1):
             sent = time.monotonic()
             outcome = self._attempt(request_id, deadline)
@@ -294,7 +295,7 @@ class JWTAuth(AuthBase):
                     f"{self._mp_url}/v1/api_keys",
                     params={"type": "rt"},
                     json=self._order,
-                    headers={"X-Request-Id": request_id},
+                    headers={REQUEST_ID_HEADER: request_id},
                     auth=self._bearer,
                     timeout=limit,
                     allow_redirects=False,
@@ -346,11 +347,6 @@ class JWTAuth(AuthBase):
         elif status == 429:
             what += " Too many temporary keys were asked for: share one JWTAuth, or a longer ttl."
         return AuthenticationError(what, status=status, reason=reason or None)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
 class _Kept(NamedTuple):

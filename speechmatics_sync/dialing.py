@@ -17,7 +17,7 @@ import ssl
 from typing import Callable, NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
 
-from .auth import is_loopback
+from .addressing import is_loopback
 from .config import ConnectionConfig
 from .deadlines import Deadline
 from .errors import ConfigurationError, ConnectionError

@@ -8,17 +8,17 @@ from typing import Optional
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from ._version import __version__
-from .auth import AuthBase, StaticKeyAuth, is_loopback
+from .addressing import REQUEST_ID_HEADER, is_loopback
+from .auth import AuthBase, StaticKeyAuth
 from .errors import ConfigurationError
 
-__all__ = ["DEFAULT_URL", "REQUEST_ID_HEADER", "Endpoint", "request_id_in"]
+__all__ = ["DEFAULT_URL", "Endpoint", "request_id_in"]
 
 _OF_THE_HANDSHAKE = frozenset(
     {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 )
 
 DEFAULT_URL = "wss://eu.rt.speechmatics.com/v2"
-REQUEST_ID_HEADER = "X-Request-Id"
 
 
 class Endpoint:

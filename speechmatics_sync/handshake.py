@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Union
 from urllib.parse import parse_qsl, urlsplit
 
+from .addressing import REQUEST_ID_HEADER
 from .deadlines import Deadline
 from .dialing import HTTP_HEAD_LIMIT, patience
-from .endpoint import REQUEST_ID_HEADER
 from .errors import AuthenticationError, ConnectionError, SpeechmaticsError
 
 __all__ = ["HandshakeSocket", "line", "without_query"]
