@@ -90,7 +90,8 @@ def open_source(
     Args:
         source: A path, a binary file object, bytes-like data, or an iterable of bytes-like chunks.
         audio_format: What the bytes are, or None to find out.
-        logger: Where to warn of a WAV file that is shorter than its header says.
+        logger: Where to warn of a WAV file that is shorter than its header says, and of a
+            generator that cannot be closed.
 
     Raises:
         AudioError: The source is none, or cannot be opened or read.
@@ -123,7 +124,7 @@ def open_source(
             logger=logger,
         )
     except BaseException:
-        stream.close()
+        stream.close(logger)
         raise
 
 
@@ -304,7 +305,7 @@ class _Input:
         del self._looked_at[:size]
         return head if len(head) == size else head + self._fetch(size - len(head))
 
-    def close(self, logger: Logger = _logger) -> None:
+    def close(self, logger: Logger) -> None:
         """Close what the library opened."""
         if self._rest is not None:
             self._rest.release()
@@ -382,8 +383,8 @@ class _PathInput(_FileInput):
         except OSError:
             return None  # The open that follows says what is wrong.
 
-    def close(self, logger: Logger = _logger) -> None:
-        super().close()
+    def close(self, logger: Logger) -> None:
+        super().close(logger)
         if self._file is not None:
             self._file.close()
 
@@ -417,8 +418,8 @@ class _IterableInput(_Input):
         self._audio_format = audio_format
         self._iterator: Optional[Iterator[object]] = None
 
-    def close(self, logger: Logger = _logger) -> None:
-        super().close()
+    def close(self, logger: Logger) -> None:
+        super().close(logger)
         opened = self._chunks if self._iterator is None else self._iterator
         if not isinstance(opened, Generator):
             return

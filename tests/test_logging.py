@@ -3,14 +3,16 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from serving import Peer, final, serving
 from sessions import RAW, client_of, speech
 
 from speechmatics_sync import (
+    AudioError,
     AuthBase,
     AuthenticationError,
     Client,
@@ -64,6 +66,32 @@ def test_every_record_says_which_session_it_is_about(caplog: pytest.LogCaptureFi
     texts = "\n".join(record.getMessage() for record in records)
     for said in ("idle_timeout: soon", "half a sample", "untranscribed", "everything transcribed"):
         assert said in texts
+
+
+def assert_all_name(records: list[Any], request_id: Optional[str]) -> None:
+    """Fail unless there are records, and each says that it is about this session."""
+    assert records
+    for record in records:
+        assert record.request_id == request_id, record.getMessage()
+        assert f"request_id={request_id}" in record.getMessage()
+
+
+def test_records_of_a_source_that_is_looked_at_say_which_session_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def chunks() -> Iterator[Any]:
+        try:
+            yield b"R"
+            yield "no bytes"
+        finally:
+            raise ValueError("from closing the generator")
+
+    client = client_of("ws://localhost:1")
+    with pytest.raises(AudioError, match="gave str"):
+        client.transcribe(chunks())
+    records = records_of(caplog)
+    assert "failed when it was closed" in records[0].getMessage()
+    assert_all_name(records, client.request_id)
 
 
 def test_after_the_start_records_bear_the_servers_id(caplog: pytest.LogCaptureFixture) -> None:
