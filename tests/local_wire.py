@@ -10,7 +10,8 @@ from typing import Any, Optional, Union
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE = 30.0
+PATIENCE = 100.0
+"""Seconds after which a wait is given up: a guard against hanging, also on a busy machine."""
 RAW = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
 Message = dict[str, Any]
 

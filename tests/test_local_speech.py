@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import re
-import threading
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
-import numpy as np
 import pytest
 
-if __import__("sys").version_info >= (3, 10):
+if sys.version_info >= (3, 10):
     import pocketsphinx  # noqa: F401  # its absence is an error, not a reason to skip
 else:
     pytest.importorskip("pocketsphinx", reason="has no wheel for Python 3.9")
 
 from local_wire import (
-    PATIENCE,
     Message,
     Wire,
-    channel_audio,
-    chunks,
-    end_of_channel,
     named,
-    of_channel,
     run,
-    run_channels,
     start_message,
     word_errors,
     words,
@@ -35,7 +29,10 @@ from local_wire import (
 
 from speechmatics_sync.local import LocalServer
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
+
+CHUNK = 640
+Hear = Callable[..., list[Message]]
 
 SAMPLES = Path(__file__).resolve().parent.parent / "examples" / "audio"
 
@@ -62,6 +59,19 @@ def spoken() -> list[str]:
     return re.findall(r"[a-z']+", (SAMPLES / "demo.txt").read_text(encoding="utf-8").lower())
 
 
+@pytest.fixture(scope="module")
+def hear(server: LocalServer, demo: bytes) -> Hear:
+    """Transcribes the demo with a configuration, once for all tests that ask for the same one."""
+    heard: dict[str, list[Message]] = {}
+
+    def hear(**config: Any) -> list[Message]:
+        if repr(config) not in heard:
+            heard[repr(config)] = run(server.url, demo, size=CHUNK, **config).received
+        return heard[repr(config)]
+
+    return hear
+
+
 def results(messages: list[Message], name: str = "AddTranscript") -> list[Message]:
     return [
         result
@@ -71,18 +81,16 @@ def results(messages: list[Message], name: str = "AddTranscript") -> list[Messag
     ]
 
 
-def test_the_words_of_the_demo_are_heard(
-    server: LocalServer, demo: bytes, spoken: list[str]
-) -> None:
-    heard = words(run(server.url, demo).received)
+def test_the_words_of_the_demo_are_heard(hear: Hear, spoken: list[str]) -> None:
+    heard = words(hear())
     assert word_errors(spoken, heard) <= 0.05 * len(spoken), heard
 
 
 @pytest.mark.parametrize("max_delay", [0.7, 1.0, 2.0])
 def test_shorter_delays_lose_and_repeat_no_words(
-    server: LocalServer, demo: bytes, spoken: list[str], max_delay: float
+    hear: Hear, spoken: list[str], max_delay: float
 ) -> None:
-    heard = words(run(server.url, demo, max_delay=max_delay, enable_partials=True).received)
+    heard = words(hear(max_delay=max_delay, enable_partials=True))
     assert word_errors(spoken, heard) <= 0.1 * len(spoken), heard
 
 
@@ -97,9 +105,9 @@ def test_human_speech_is_heard(server: LocalServer, shared: Path) -> None:
 
 
 def test_words_are_plain_their_times_in_order_and_their_confidences_real(
-    server: LocalServer, demo: bytes
+    hear: Hear, demo: bytes
 ) -> None:
-    heard = results(run(server.url, demo, max_delay=1.0).received)
+    heard = results(hear(max_delay=1.0, enable_partials=True))
     for result in heard:
         assert re.fullmatch(r"[a-z'.-]+", result["alternatives"][0]["content"])
         assert 0 <= result["start_time"] < result["end_time"] <= len(demo) / 32000
@@ -109,8 +117,8 @@ def test_words_are_plain_their_times_in_order_and_their_confidences_real(
     assert len({result["alternatives"][0]["confidence"] for result in heard}) > 3
 
 
-def test_times_are_those_of_the_whole_session(server: LocalServer, demo: bytes) -> None:
-    plain = results(run(server.url, demo).received)
+def test_times_are_those_of_the_whole_session(server: LocalServer, hear: Hear, demo: bytes) -> None:
+    plain = results(hear())
     shifted = results(run(server.url, bytes(2 * 16000 * 5) + demo).received)
     assert [result["alternatives"][0]["content"] for result in shifted] == [
         result["alternatives"][0]["content"] for result in plain
@@ -121,28 +129,20 @@ def test_times_are_those_of_the_whole_session(server: LocalServer, demo: bytes) 
 
 @pytest.mark.parametrize("max_delay", [1.0, 2.0, 4.0])
 def test_a_word_is_final_when_max_delay_of_audio_has_followed_it(
-    server: LocalServer, demo: bytes, max_delay: float
+    hear: Hear, max_delay: float
 ) -> None:
-    chunk = 640
     sent = 0.0
-    with Wire(server.url) as wire:
-        wire.start(max_delay=max_delay)
-        count = 0
-        for piece in chunks(demo, chunk):
-            wire.send(piece)
-            count += 1
-        wire.end(count)
-    for message in wire.received:
+    for message in hear(max_delay=max_delay, enable_partials=True):
         if message["message"] == "AudioAdded":
             # Acknowledged before it is heard: the finals that follow belong to this chunk.
-            sent = message["seq_no"] * chunk / 32000
+            sent = message["seq_no"] * CHUNK / 32000
         elif message["message"] == "AddTranscript":
             for result in message["results"]:
                 assert sent - result["end_time"] <= max_delay + 0.05, message
 
 
-def test_partials_come_while_speech_goes_on(server: LocalServer, demo: bytes) -> None:
-    received = run(server.url, demo, enable_partials=True).received
+def test_partials_come_while_speech_goes_on(hear: Hear) -> None:
+    received = hear(max_delay=4.0, enable_partials=True)
     names = [message["message"] for message in received]
     assert names.index("AddPartialTranscript") < names.index("AddTranscript")
     assert len(named(received, "AddPartialTranscript")) >= 10
@@ -182,14 +182,11 @@ def test_a_forced_end_of_utterance_settles_the_speech_so_far(
     assert word_errors(spoken, heard) <= 0.1 * len(spoken), heard
 
 
-def test_a_file_is_heard_as_its_samples_are(
-    server: LocalServer, demo: bytes, spoken: list[str]
-) -> None:
+def test_a_file_is_heard_as_its_samples_are(server: LocalServer, hear: Hear) -> None:
     start = {**start_message(), "audio_format": {"type": "file"}}
     whole = (SAMPLES / "demo.wav").read_bytes()
-    assert words(run(server.url, whole, start=start, size=1000).received) == words(
-        run(server.url, demo).received
-    )
+    heard = run(server.url, whole, start=start, size=1000).received
+    assert results(heard) == results(hear())
 
 
 def test_what_is_not_a_wav_file_is_refused_with_what_is_possible(server: LocalServer) -> None:
@@ -222,84 +219,10 @@ def test_silence_and_noise_end_in_good_order(server: LocalServer) -> None:
 
 
 def test_sessions_at_the_same_time_hear_what_they_hear_alone(
-    server: LocalServer, demo: bytes
+    server: LocalServer, hear: Hear, demo: bytes
 ) -> None:
-    alone: Any = [run(server.url, demo, enable_partials=True).received]
-    together: list[list[Message]] = []
-    threads = [
-        threading.Thread(
-            target=lambda: together.append(run(server.url, demo, enable_partials=True).received)
-        )
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(4 * PATIENCE)
-    assert len(together) == 2
-    assert all(results(received) == results(alone[0]) for received in together)
-
-
-@pytest.fixture(scope="module")
-def call() -> dict[str, bytes]:
-    """The channels of the sample call, taken apart."""
-    with wave.open(str(SAMPLES / "call.wav")) as audio:
-        assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 2, 2)
-        frames = np.frombuffer(audio.readframes(audio.getnframes()), dtype="<i2").reshape(-1, 2)
-    return {"agent": frames[:, 0].tobytes(), "customer": frames[:, 1].tobytes()}
-
-
-def said() -> dict[str, list[str]]:
-    """What each side of the sample call says."""
-    words: dict[str, list[str]] = {}
-    for line in (SAMPLES / "call.txt").read_text(encoding="utf-8").splitlines():
-        label, _, text = line.partition(":")
-        words.setdefault(label, []).extend(re.findall(r"[a-z']+", text.lower()))
-    return words
-
-
-@pytest.mark.parametrize("partials", [False, True])
-def test_each_side_of_a_call_is_heard_in_its_channel(
-    server: LocalServer, call: dict[str, bytes], partials: bool
-) -> None:
-    received = run_channels(server.url, call, enable_partials=partials).received
-    for label, spoken in said().items():
-        heard = words(of_channel(received, label))
-        assert word_errors(spoken, heard) <= 0.05 * len(spoken), heard
-        guesses = named(of_channel(received, label), "AddPartialTranscript")
-        assert bool(guesses) == partials
-
-
-def test_a_side_of_a_call_is_heard_as_it_is_alone(
-    server: LocalServer, call: dict[str, bytes]
-) -> None:
-    together = run_channels(server.url, call).received
-    for label, audio in call.items():
-        alone = results(run(server.url, audio).received)
-        assert [
-            {name: value for name, value in result.items() if name != "channel"}
-            for result in results(of_channel(together, label))
-        ] == alone
-
-
-def test_speech_in_one_channel_does_not_wait_for_a_flood_in_another(
-    server: LocalServer, call: dict[str, bytes]
-) -> None:
-    flood = call["agent"] * 3
-    with Wire(server.url) as wire:
-        wire.start_channels("flood", "talk")
-        wire.send(channel_audio("flood", flood))
-        wire.send(channel_audio("talk", call["customer"]), end_of_channel("talk", 1))
-        wire.send(end_of_channel("flood", 1))
-        wire.rest()
-    last = {
-        label: max(
-            at
-            for at, message in enumerate(wire.received)
-            if message["message"] == "AddTranscript" and message["channel"] == label
-        )
-        for label in ("flood", "talk")
-    }
-    assert last["talk"] < last["flood"]
-    assert words(of_channel(wire.received, "talk")) == said()["customer"]
-    assert words(of_channel(wire.received, "flood"))[: len(said()["agent"])] == said()["agent"]
+    config = {"max_delay": 4.0, "enable_partials": True}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wires = [pool.submit(run, server.url, demo, **config) for _ in range(2)]
+    for wire in wires:
+        assert results(wire.result().received) == results(hear(**config))
