@@ -32,10 +32,10 @@ import base64
 import collections
 import collections.abc
 import enum
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable, NamedTuple, NoReturn, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
+from .channel import Channel
 from .config import (
     AudioEventsConfig,
     AudioFormat,
@@ -47,16 +47,17 @@ from .config import (
 from .errors import (
     AuthenticationError,
     ConfigurationError,
-    ConnectionError,
     EndOfTranscriptError,
     SessionError,
     SpeechmaticsError,
     TranscriptionError,
     TransportError,
 )
-from .messages import CLOSE_CODES, ClientMessageType, ServerMessageType
+from .messages import ClientMessageType, ServerMessageType
 from .multiplexer import EndOfChannel, Label, Multiplexer
+from .refusals import error_of, error_of_close
 from .results import LanguagePackInfo, RecognitionStarted, SpeakersResult
+from .wire import Message, encode
 
 __all__ = [
     "TRANSITIONS",
@@ -73,10 +74,7 @@ __all__ = [
     "SpeakersQuestion",
     "Started",
     "State",
-    "decode",
 ]
-
-Message = dict[str, Any]
 
 
 class State(enum.Enum):
@@ -195,94 +193,6 @@ class _Queued(NamedTuple):
     question: Optional[SpeakersQuestion] = None
 
 
-LEAD_SECONDS = 1.0
-"""How far the audio taken from one source may be ahead of another that has audio as well."""
-
-_LEAD_BYTES = 64 * 1024
-"""The same for ``file`` audio."""
-
-_PROMPT_SECONDS = 0.02
-"""A source that takes longer to read gives nothing for now, and nobody waits for it."""
-
-
-class Channel:
-    """One channel's audio: what was taken from the user, sent, and acknowledged.
-
-    Args:
-        sample_size: Bytes of a sample, or None for ``file`` audio, which has none.
-        bytes_per_second: Of the audio, or None for ``file`` audio.
-    """
-
-    def __init__(self, sample_size: Optional[int], bytes_per_second: Optional[int]) -> None:
-        self.ended = False
-        """Whether the user has said that there is no more audio."""
-        self.end_sent = False
-        self.read_since: Optional[float] = None
-        """The moment since which its source is being read; None while it has audio at hand."""
-        self.pushed = True
-        """Whether the user sends the audio, rather than a source giving it."""
-        self._sample_size = sample_size or 1
-        self._bytes_per_second = bytes_per_second
-        self._half_sample = b""
-        self._unacknowledged: collections.deque[int] = collections.deque()
-        self.bytes_taken = 0
-        self.bytes_acknowledged = 0
-        self.sent = 0
-        self.acknowledged = 0
-
-    def take(self, payload: bytes) -> bytes:
-        """Return the whole samples there are with ``payload``; what is left waits for the next."""
-        if self._half_sample:
-            payload = self._half_sample + payload
-            self._half_sample = b""
-        left = len(payload) % self._sample_size
-        if left:
-            self._half_sample = payload[-left:]
-            payload = payload[:-left]
-        self.bytes_taken += len(payload)
-        return payload
-
-    def drop_half_sample(self) -> int:
-        """Forget the half sample at the end of the audio; return its bytes."""
-        dropped, self._half_sample = len(self._half_sample), b""
-        return dropped
-
-    def send(self, chunk: bytes) -> None:
-        """Give the chunk its number."""
-        self.sent += 1
-        self._unacknowledged.append(len(chunk))
-
-    def acknowledge(self, chunks: int) -> None:
-        """Take every chunk up to number ``chunks`` for read."""
-        while self.acknowledged < chunks:
-            self.acknowledged += 1
-            self.bytes_acknowledged += self._unacknowledged.popleft()
-
-    def lead(self, other: Channel, now: float) -> int:
-        """Return the bytes by which this is ahead of a channel that has audio too, if it is."""
-        read_since = other.read_since
-        if other.ended or other.pushed:
-            return 0
-        if read_since is not None and now - read_since > _PROMPT_SECONDS:
-            return 0
-        return self.bytes_taken - other.bytes_taken
-
-    @property
-    def most_lead(self) -> int:
-        """Bytes that it may be ahead of another."""
-        rate = self._bytes_per_second
-        return _LEAD_BYTES if rate is None else int(rate * LEAD_SECONDS)
-
-    @property
-    def unacknowledged(self) -> int:
-        """Chunks that were sent and not yet acknowledged."""
-        return self.sent - self.acknowledged
-
-    def seconds(self, size: int) -> Optional[float]:
-        """Return how long ``size`` bytes of audio last; None for ``file`` audio."""
-        return None if self._bytes_per_second is None else size / self._bytes_per_second
-
-
 class Protocol:
     """One session over one connection.
 
@@ -386,7 +296,7 @@ class Protocol:
     def connected(self) -> str:
         """Return StartRecognition: the connection is there."""
         self._move(Cause.CONNECTED)
-        return _encode(self.recognition.message())
+        return encode(self.recognition.message())
 
     def add_audio(self, payload: bytes, label: Label = None) -> None:
         """Queue audio: one chunk, its samples made whole with what the last one left over.
@@ -416,7 +326,7 @@ class Protocol:
             raise ConfigurationError(f"{name} is not sent as a message: {_SENT_BY_METHODS[name]}")
         self.check_open()
         asks = name == ClientMessageType.GET_SPEAKERS.value and not message.get("final")
-        encoded = _encode({**message, "message": name})
+        encoded = encode({**message, "message": name})
         self._waiting.add_message(_Queued(encoded, SpeakersQuestion() if asks else None))
 
     def force_end_of_utterance(self, timestamp: Optional[float], label: Label = None) -> None:
@@ -459,7 +369,7 @@ class Protocol:
         """
         self.check_open()
         question = SpeakersQuestion()
-        encoded = _encode({"message": ClientMessageType.GET_SPEAKERS.value})
+        encoded = encode({"message": ClientMessageType.GET_SPEAKERS.value})
         self._waiting.add_message(_Queued(encoded, question))
         return question
 
@@ -513,7 +423,7 @@ class Protocol:
             if isinstance(self._error, (TranscriptionError, AuthenticationError)):
                 self._error.close_code = code
             return self._error
-        return self.fail(self._closing_error(code, reason))
+        return self.fail(error_of_close(code, reason, when=_WHEN.get(self.state, _MIDDLE)))
 
     def fail(self, error: BaseException) -> BaseException:
         """End the session with an error of the caller's; return the one that counts."""
@@ -537,7 +447,7 @@ class Protocol:
             return Outgoing(chunk, label, channel.sent)
         data = base64.b64encode(chunk).decode("ascii")
         name = ClientMessageType.ADD_CHANNEL_AUDIO.value
-        encoded = _encode({"message": name, "channel": label, "data": data})
+        encoded = encode({"message": name, "channel": label, "data": data})
         return Outgoing(encoded, label, channel.sent)
 
     def _end(self, label: Label) -> Outgoing:
@@ -547,9 +457,9 @@ class Protocol:
             self._move(Cause.AUDIO_ENDED)
         message: Message = {"last_seq_no": channel.sent}
         if label is None:
-            return Outgoing(_encode({"message": ClientMessageType.END_OF_STREAM.value, **message}))
+            return Outgoing(encode({"message": ClientMessageType.END_OF_STREAM.value, **message}))
         name = ClientMessageType.END_OF_CHANNEL.value
-        return Outgoing(_encode({"message": name, "channel": label, **message}))
+        return Outgoing(encode({"message": name, "channel": label, **message}))
 
     def _move(self, cause: Cause) -> None:
         self.state = TRANSITIONS[self.state][cause]
@@ -652,33 +562,20 @@ class Protocol:
 
     def _error_received(self, message: Message) -> list[Event]:
         code = message.get("code")
-        error = _error(
+        error = error_of(
             str(message.get("type", "unknown_error")),
             str(message.get("reason", "")),
             code if isinstance(code, int) else None,
         )
         return [Deliver(message), self._failed(error)]
 
-    def _closing_error(self, code: Optional[int], reason: str) -> SpeechmaticsError:
-        said = f" ({reason})" if reason else ""
-        if code in _LOST:
-            where = {
-                State.CONNECTING: "before the session had started",
-                State.STARTING: "before the session had started",
-                State.ENDING: "before the end of the transcript",
-            }.get(self.state, "in the middle of the session")
-            what = "was lost" if code in (None, 1006) else f"was closed with code {code}"
-            return ConnectionError(f"The connection {what} {where}{said}.", close_code=code)
-        if code in CLOSE_CODES:
-            return _error(CLOSE_CODES[code], reason, None, close_code=code)
-        if code is not None and code >= 3000:
-            return _error("unknown_error", reason, None, close_code=code)
-        return TransportError(
-            f"The server closed the connection with code {code}{said}.", close_code=code
-        )
 
-
-_LOST = frozenset({None, 1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014})
+_MIDDLE = "in the middle of the session"
+_WHEN = {
+    State.CONNECTING: "before the session had started",
+    State.STARTING: "before the session had started",
+    State.ENDING: "before the end of the transcript",
+}
 
 _SENT_BY_METHODS = {
     ClientMessageType.START_RECOGNITION.value: "start_session, transcribe and stream send it.",
@@ -687,63 +584,3 @@ _SENT_BY_METHODS = {
     ClientMessageType.END_OF_STREAM.value: "use end_of_stream or stop_session.",
     ClientMessageType.END_OF_CHANNEL.value: "use end_of_channel.",
 }
-
-_ADVICE = {
-    "not_authorised": "Check the API key, and that it is meant for this region.",
-    "not_allowed": "This account may not do that.",
-    "invalid_model": "Choose another model or language.",
-    "invalid_language": "Choose another language.",
-    "invalid_config": "Change the configuration as the reason says.",
-    "invalid_audio_type": "Send audio in a format that the service takes.",
-    "quota_exceeded": "Too many sessions at once: end one, or wait 5 to 10 seconds.",
-    "timelimit_exceeded": "The usage quota of the contract is spent.",
-    "job_error": "The service could not do the work: try again in 5 to 10 seconds.",
-    "idle_timeout": "No audio was sent for too long.",
-    "session_timeout": "The session was as long as one may be: start another.",
-}
-
-
-def _error(
-    type: str, reason: str, code: Optional[int], *, close_code: Optional[int] = None
-) -> SpeechmaticsError:
-    said = f": {reason}" if reason else ""
-    advice = f" {_ADVICE[type]}" if type in _ADVICE else ""
-    text = f"The server ended the session with {type}{said}.{advice}"
-    if type == "not_authorised":
-        return AuthenticationError(text, type=type, reason=reason, close_code=close_code)
-    return TranscriptionError(text, type=type, reason=reason, code=code, close_code=close_code)
-
-
-# -- JSON ---------------------------------------------------------------------------------------
-
-
-def decode(payload: bytes) -> Message:
-    """Return the message in a frame.
-
-    Raises:
-        TransportError: It is not UTF-8, not JSON, or not an object.
-    """
-    try:
-        message = _DECODER.decode(payload.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise TransportError(
-            f"The server sent a message that is not JSON: {type(error).__name__}: {error} "
-            f"({payload[:60]!r}…)."
-        ) from None
-    if not isinstance(message, dict):
-        raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
-    return message
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _encode(message: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(message, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The message cannot be sent as JSON: {error}.") from None

@@ -17,9 +17,10 @@ from .limits import Limits
 from .messages import ServerMessageType
 from .opening import Opening
 from .outbox import Outbox
-from .protocol import Acknowledged, Deliver, Ended, Failed, Message, Started, decode
+from .protocol import Acknowledged, Deliver, Ended, Failed, Started
 from .state import SessionState
 from .transport import Closed, Connection
+from .wire import Message, decode
 
 __all__ = ["Line", "Receiver"]
 

@@ -24,11 +24,12 @@ from .endpoint import Endpoint
 from .messages import SessionInfo
 from .multiplexer import Label
 from .outbox import Outbox
-from .protocol import Message, State
+from .protocol import State
 from .receiver import Receiver
 from .sender import Sender
 from .state import SessionOptions, SessionState
 from .stats import SessionStats
+from .wire import Message
 
 __all__ = ["END", "End", "Session"]
 

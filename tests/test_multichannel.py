@@ -31,7 +31,7 @@ from speechmatics_sync import (
     TranscriptionError,
     TransportError,
 )
-from speechmatics_sync.protocol import LEAD_SECONDS
+from speechmatics_sync.channel import LEAD_SECONDS
 
 SECOND = 32000
 

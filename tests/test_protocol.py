@@ -36,8 +36,8 @@ from speechmatics_sync.protocol import (
     SpeakersAnswered,
     Started,
     State,
-    decode,
 )
+from speechmatics_sync.wire import decode
 
 SPEAKERS = {"message": "SpeakersResult", "speakers": [{"label": "A", "speaker_identifiers": ["x"]}]}
 
