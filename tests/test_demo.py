@@ -60,7 +60,8 @@ def test_partials_come_while_speech_goes_on(printed: str) -> None:
 
 
 def test_every_word_has_its_times(printed: str) -> None:
-    lines = printed.split("(seconds, confidence):")[1].strip().splitlines()
+    table = printed.split("(seconds, confidence):")[1].partition("\nAnd call.wav")[0]
+    lines = table.strip().splitlines()
     times = [re.match(r" *([\d.]+) – *([\d.]+)  ([\d.]+)  \S+$", line) for line in lines]
     assert len(times) == len(words((AUDIO / "demo.txt").read_text(encoding="utf-8")))
     starts = []
@@ -71,6 +72,26 @@ def test_every_word_has_its_times(printed: str) -> None:
         assert 0 <= confidence <= 1
         starts.append(start)
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("shown", ["live", "at the end"])
+def test_a_call_is_shown_as_the_conversation_it_was(printed: str, shown: str) -> None:
+    live, _, end = printed.partition("And call.wav")[2].partition("The call:")
+    heard = turns(live.partition("\n")[2] if shown == "live" else end)
+    spoken = turns((AUDIO / "call.txt").read_text(encoding="utf-8"))
+    assert [label for label, _ in heard] == [label for label, _ in spoken]
+    for label in ("agent", "customer"):
+        ours, theirs = (
+            [word for name, words in said if name == label for word in words]
+            for said in (heard, spoken)
+        )
+        assert distance(ours, theirs) <= 0.05 * len(theirs), (heard, spoken)
+
+
+def turns(text: str) -> list[tuple[str, list[str]]]:
+    """Who says which words, line by line."""
+    lines = [line.partition(":") for line in text.splitlines() if line.strip()]
+    return [(label.strip(), words(said)) for label, _, said in lines]
 
 
 def test_a_file_that_is_not_there_is_one_clear_line() -> None:
