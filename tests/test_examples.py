@@ -37,7 +37,21 @@ PAUSE = re.compile(rb"(?:\0\0){4000,}")
 PATIENCE = 50.0
 """Seconds after which an example is given up: a guard against hanging, nothing more."""
 
-SCRIPTS = ["transcribe_file.py", "live_source.py", "pull.py", "pushed_session.py", "jwt_auth.py"]
+CALL = EXAMPLES / "audio" / "call.wav"
+CONVERSATION = [
+    (label, text.strip())
+    for label, _, text in (
+        line.partition(":") for line in CALL.with_suffix(".txt").read_text().splitlines()
+    )
+]
+SCRIPTS = [
+    "transcribe_file.py",
+    "live_source.py",
+    "pull.py",
+    "pushed_session.py",
+    "jwt_auth.py",
+    "two_channels.py",
+]
 OPTIONS = {"jwt_auth.py": ["--local"], "live_source.py": ["--fast"]}
 
 # The embedded server recognises with pocketsphinx, which has to be compiled on Python 3.9.
@@ -235,6 +249,29 @@ def test_two_sessions_share_a_temporary_key_of_the_local_service(
     assert_heard(second.partition(": ")[2], SENTENCES[2])
 
 
+@recognising
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], {"agent": "agent", "customer": "customer"}),
+        ([CALL, "--labels", "Ann", "Bob"], {"agent": "Ann", "customer": "Bob"}),
+    ],
+)
+def test_a_call_of_two_channels_is_printed_as_a_conversation(
+    arguments: list[Union[str, Path]], names: dict[str, str], environment: dict[str, str]
+) -> None:
+    done = run("two_channels.py", *arguments, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    turns = [re.fullmatch(r" *(\d+\.\d\d)  (\w+): (.+)", line) for line in done.stdout.splitlines()]
+    assert [turn and turn[2] for turn in turns] == [names[label] for label, _ in CONVERSATION]
+    for turn, (_, spoken) in zip(turns, CONVERSATION):
+        assert turn is not None
+        assert_heard(turn[3], spoken)
+    times = [float(turn[1]) for turn in turns if turn is not None]
+    assert times == sorted(set(times))
+
+
 EXECUTE = """
 import sys, nbclient, nbformat
 notebook = nbformat.read(sys.stdin, as_version=4)
@@ -314,6 +351,19 @@ def test_ctrl_c_ends_it_without_a_traceback(
     assert "Exception" not in said + rest
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["README.rst"], "README.rst"), (["--labels", "a", "b", "c"], "['a', 'b', 'c']")],
+)
+def test_a_call_that_cannot_be_taken_apart_is_one_clear_line(
+    arguments: list[str], named: str, environment: dict[str, str]
+) -> None:
+    done = run("two_channels.py", *arguments, environment=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert named in done.stderr
+
+
 def test_temporary_keys_without_a_key_name_both_ways_on(environment: dict[str, str]) -> None:
     done = run("jwt_auth.py", environment=environment)
     assert done.returncode == 1
@@ -331,7 +381,9 @@ def test_a_live_source_without_a_recorder_says_what_to_install(
     assert "Neither sox nor ffmpeg is installed" in done.stderr
 
 
-@pytest.mark.parametrize("script", ["transcribe_file.py", "pull.py", "pushed_session.py"])
+@pytest.mark.parametrize(
+    "script", ["transcribe_file.py", "pull.py", "pushed_session.py", "two_channels.py"]
+)
 def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
     script: str, environment: dict[str, str]
 ) -> None:
