@@ -13,7 +13,7 @@ LEAD_SECONDS = 1.0
 _LEAD_BYTES = 64 * 1024
 """The same for ``file`` audio."""
 
-_PROMPT_SECONDS = 0.02
+_PROMPT_SECONDS = 0.05
 """A source that takes longer to read gives nothing for now, and nobody waits for it."""
 
 
@@ -30,9 +30,7 @@ class Channel:
         """Whether the user has said that there is no more audio."""
         self.end_sent = False
         self.read_since: Optional[float] = None
-        """The moment since which its source is being read; None while it has audio at hand."""
-        self.pushed = True
-        """Whether the user sends the audio, rather than a source giving it."""
+        """The moment since which its source is asked for audio; None while it has some at hand."""
         self._sample_size = sample_size or 1
         self._bytes_per_second = bytes_per_second
         self._half_sample = b""
@@ -73,7 +71,7 @@ class Channel:
     def lead(self, other: Channel, now: float) -> int:
         """Return the bytes by which this is ahead of a channel that has audio too, if it is."""
         read_since = other.read_since
-        if other.ended or other.pushed:
+        if other.ended:
             return 0
         if read_since is not None and now - read_since > _PROMPT_SECONDS:
             return 0

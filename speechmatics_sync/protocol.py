@@ -201,6 +201,7 @@ class Protocol:
         max_unacked_chunks: How many chunks may be unacknowledged before audio waits; channels
             share them out.
         labels: The channels of a session that has several.
+        pushed: Whether the user sends the audio, rather than sources giving it.
     """
 
     def __init__(
@@ -209,6 +210,7 @@ class Protocol:
         *,
         max_unacked_chunks: int,
         labels: Sequence[str] = (),
+        pushed: bool = True,
     ) -> None:
         audio_format = recognition.audio_format
         size = audio_format.bytes_per_sample if audio_format.encoding is not None else None
@@ -218,6 +220,7 @@ class Protocol:
         self.channels: dict[Label, Channel] = {name: Channel(size, rate) for name in names}
         self.state = State.CONNECTING
         self._labels = tuple(labels)
+        self._pushed = pushed
         self._window = max(1, max_unacked_chunks // len(names))
         self._waiting: Multiplexer[_Queued] = Multiplexer(names)
         self._questions: collections.deque[SpeakersQuestion] = collections.deque()
@@ -245,7 +248,7 @@ class Protocol:
         channel = self.channels[label]
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
-        return not self._labels or all(
+        return self._pushed or all(
             channel.lead(other, now) <= channel.most_lead for other in self.channels.values()
         )
 

@@ -94,11 +94,10 @@ class Sender:
     def _send_chunks(self, opened: AudioSource) -> None:
         state = self._state
         channel = state.protocol.channels[self._label]
-        channel.pushed = False
         begun = state.started_at or time.monotonic()
         chunks = iter(opened)
         while not state.over:
-            channel.read_since = time.monotonic()
+            channel.read_since = None if opened.prompt else time.monotonic()
             with state.threads.in_users_hands():
                 chunk = next(chunks, b"")
             channel.read_since = None

@@ -89,6 +89,7 @@ class Session(SessionState):
             dispatch: Is given every message, in a thread of its own; without it `next_message`
                 gives them.
         """
+        self.pushed = sources is None
         if self.options.audio_format is not None:
             self.prepare(self.options.audio_format)
         with self.lock:  # or close() could come between, and join threads that are still to start
@@ -157,11 +158,6 @@ class Session(SessionState):
     def in_handler(self) -> bool:
         """Whether the calling thread is running one of this session's handlers."""
         return self._dispatching == threading.get_ident()
-
-    @property
-    def pushed(self) -> bool:
-        """Whether the user sends the audio, rather than a source giving it."""
-        return self._dispatcher is not None
 
     def wait_until_handled(self, deadline: Deadline) -> None:
         """Block until the session has ended and the dispatcher has handled every message.

@@ -137,6 +137,7 @@ class AudioSource:
         name: What the source is, for messages to the user.
         audio_format: What the chunks are: as given, or as the source's beginning says.
         total_seconds: How long the audio is, or None where that is not known before its end.
+        prompt: Whether all of it is at hand, so that no read waits for audio still to come.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class AudioSource:
         self._left = data_size
         self.name = stream.name
         self.audio_format = audio_format
+        self.prompt = stream.length() is not None
         self.total_seconds: Optional[float] = None
         if audio_format.encoding is not None and total_bytes is not None:
             samples = total_bytes / audio_format.bytes_per_sample

@@ -89,6 +89,8 @@ class SessionState:
         self.opening: Optional[Opening] = None
         self.connection: Optional[Connection] = None
         self.abandoned = False
+        self.pushed = True
+        """Whether the user sends the audio, rather than sources giving it."""
         self.started_at: Optional[float] = None
         """When RecognitionStarted came: the beginning of the audio, for sources that are paced."""
         self.over = False
@@ -132,6 +134,7 @@ class SessionState:
                 recognition,
                 max_unacked_chunks=self.config.max_unacked_chunks,
                 labels=self.options.labels,
+                pushed=self.pushed,
             )
             self.progressed.notify_all()
 
