@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections.abc import Iterator
@@ -720,3 +721,17 @@ def test_conn_config_is_the_clients_own() -> None:
     client = Client(url="ws://localhost:1", conn_config=config)
     config.max_unacked_chunks = 7
     assert client._conn_config.max_unacked_chunks == 1
+
+
+def test_a_source_that_can_never_be_one_has_an_empty_transcript() -> None:
+    with pytest.raises(speechmatics_sync.AudioError) as caught:
+        Client(url="ws://localhost:1/v2").transcribe("no such file.wav")
+    assert caught.value.transcript is not None
+    assert caught.value.transcript.text == ""
+
+
+def test_the_one_liner_takes_every_option_of_its_client_and_of_transcribe() -> None:
+    taken = set(inspect.signature(speechmatics_sync.transcribe).parameters)
+    assert taken == (set(inspect.signature(Client).parameters)) | (
+        set(inspect.signature(Client.transcribe).parameters) - {"self"}
+    )

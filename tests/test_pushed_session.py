@@ -830,3 +830,25 @@ def test_the_audio_format_is_what_it_says() -> None:
         assert client.audio_seconds_sent == 1.0
         client.stop_session()
         assert client.stats.seconds_acknowledged == 1.0
+
+
+def starts(peer: Peer) -> None:
+    peer.start()
+    peer.wait_closed()
+
+
+def test_the_limit_that_passes_says_what_was_waited_for() -> None:
+    with serving(starts) as url, client_of(url, close_timeout=1) as client:
+        client.start_session(audio_format=RAW)
+        client.send_audio(speech(0.1))
+        with pytest.raises(TimeoutError, match=r"Not everything is transcribed.*0\.1 s"):
+            client.stop_session(timeout=0.1)
+
+
+def test_close_says_how_much_of_a_file_stays_untranscribed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(starts) as url, client_of(url, close_timeout=1) as client:
+        client.start_session(audio_format=AudioFormat())
+        client.send_audio(b"RIFF, in a manner of speaking")
+    assert "29 bytes of a file stay untranscribed" in caplog.text
