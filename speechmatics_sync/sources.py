@@ -50,9 +50,10 @@ def check_source(source: object) -> None:
             in text mode, not open for reading, or closed, or an array that is not contiguous.
 
     Example:
-        >>> check_source("no such file.wav")
+        >>> check_source("audio.wav")
+        >>> check_source("/")
         Traceback (most recent call last):
-        speechmatics_sync.errors.AudioError: the file 'no such file.wav' cannot be read: …
+        speechmatics_sync.errors.AudioError: the file '/' cannot be read: it is a directory
     """
     if isinstance(source, (str, os.PathLike)):
         _check_path(source)
@@ -97,11 +98,11 @@ def open_source(
         AudioError: The source is none, or cannot be opened or read.
 
     Example:
-        >>> source = open_source("call.wav")
+        >>> source = open_source("audio.wav")
         >>> source.audio_format.sample_rate
         16000
         >>> for chunk in source:
-        ...     client.send_audio(chunk)
+        ...     print(len(chunk))
         >>> source.close()
     """
     check_source(source)
@@ -221,7 +222,8 @@ def audio_view(
         AudioError: The payload is not bytes-like, not contiguous, or holds other samples.
 
     Example:
-        >>> audio_view(array.array("h", [1, 2])).nbytes
+        >>> from array import array
+        >>> audio_view(array("h", [1, 2])).nbytes
         4
     """
     giver = f"{name} gave" if name is not None else "the audio is"

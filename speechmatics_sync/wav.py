@@ -80,7 +80,8 @@ def read_wav_header(peek: Callable[[int, int], bytes]) -> Optional[WavHeader]:
         beyond `HEADER_LIMIT`.
 
     Example:
-        >>> sound = pathlib.Path("call.wav").read_bytes()
+        >>> from pathlib import Path
+        >>> sound = Path("call.wav").read_bytes()
         >>> read_wav_header(lambda offset, size: sound[offset : offset + size]).channels
         2
     """
