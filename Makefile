@@ -5,7 +5,8 @@
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest.
 
 VENV ?= .venv
-# Two processes, a whole file each: what a file's tests share is made once.
+# Two processes, a whole file each: what a file's tests share is made once. The files come in the
+# order in which tests/conftest.py has them, the long ones first.
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
@@ -27,7 +28,7 @@ demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .

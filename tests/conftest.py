@@ -21,6 +21,21 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+LONG = (
+    "test_local_speech.py",
+    "test_demo.py",
+    "test_examples.py",
+    "test_local_call.py",
+    "test_local_official_client.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: of the processes that share the files, none is left with one at the end."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The directory of reference files beside the project: the API description and recordings."""
