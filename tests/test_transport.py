@@ -655,6 +655,7 @@ def test_latest_ping_is_answered_once_there_is_room() -> None:
 
     with connected(behave) as connection:
         fill(connection)
+        connection.send(bytes(16 * MEGABYTE))  # more than a network finds room for by itself
         pinged.set()
         until_closed(connection)
     assert answered == [b"b"]
