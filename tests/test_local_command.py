@@ -16,7 +16,7 @@ from local_wire import Wire, run, run_channels, start_message, words
 from speechmatics_sync.local import counted_audio
 
 ROOT = Path(__file__).resolve().parent.parent
-COUNTED = ("--port", "0", "--recognizer", "counted")
+COUNTED = ("--port", "0", "--recognizer", "counted", "--strict")
 
 
 class Command:
@@ -59,7 +59,7 @@ def test_it_serves_until_a_signal_and_ends_in_good_order(number: signal.Signals)
 
 
 def test_it_takes_a_key_from_its_environment() -> None:
-    with Command(*COUNTED, "--strict", SPEECHMATICS_LOCAL_API_KEY="the-key") as command:
+    with Command(*COUNTED, SPEECHMATICS_LOCAL_API_KEY="the-key") as command:
         run(f"{command.url}?jwt=the-key", counted_audio(1))
         with pytest.raises(Exception, match="401"), Wire(command.url):
             pass
