@@ -27,6 +27,9 @@ __all__ = ["Line", "Receiver"]
 _ERROR_GRACE = 0.25
 """Seconds for the close frame to follow an Error, whose code it adds."""
 
+_OPENING_GRACE = 2.0
+"""Seconds for the opener to come back once given up; only what cannot be ended takes more."""
+
 _END_GRACE = 1.0
 """Seconds for the closing handshake after EndOfTranscript, on which nothing depends any more."""
 
@@ -105,7 +108,7 @@ class Receiver:
 
     def _open(self, opening: Opening) -> None:
         # An `AuthBase` of the user's, and a name look-up that nothing can interrupt.
-        with self._state.threads.in_users_hands():
+        with self._state.threads.in_users_hands(_OPENING_GRACE):
             opening.run()
 
     def _say_goodbye(self, connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Callable, Optional
 
@@ -28,8 +29,8 @@ class Threads:
     def __init__(self, name: str) -> None:
         self._name = name
         self._started: list[threading.Thread] = []
-        self._in_users_hands: set[threading.Thread] = set()
-        self._leaving: Optional[Deadline] = None
+        self._in_users_hands: dict[threading.Thread, float] = {}
+        self._leaving: Optional[float] = None
 
     def start(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
         """Start a thread and return it."""
@@ -40,18 +41,22 @@ class Threads:
         return thread
 
     @contextlib.contextmanager
-    def in_users_hands(self) -> Iterator[None]:
-        """Mark the calling thread as inside code of the user's."""
+    def in_users_hands(self, grace: float = _LEAVING_GRACE) -> Iterator[None]:
+        """Mark the calling thread as inside code of the user's.
+
+        Args:
+            grace: Seconds that it is waited for nevertheless.
+        """
         thread = threading.current_thread()
-        self._in_users_hands.add(thread)
+        self._in_users_hands[thread] = grace
         try:
             yield
         finally:
-            self._in_users_hands.discard(thread)
+            self._in_users_hands.pop(thread, None)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for all but the calling thread; return whether none is left but the user's."""
-        self._leaving = self._leaving or Deadline(_LEAVING_GRACE)
+        self._leaving = self._leaving or time.monotonic()
         left = [thread for thread in self._started if not self._joined(thread, deadline)]
         return not left
 
@@ -59,7 +64,8 @@ class Threads:
         if thread is threading.current_thread():
             return True
         while thread.is_alive() and not deadline.passed():
-            if thread in self._in_users_hands and self._leaving and self._leaving.passed():
+            grace = self._in_users_hands.get(thread)
+            if grace is not None and time.monotonic() - (self._leaving or 0.0) > grace:
                 return True
             thread.join(deadline.remaining(at_most=0.05))
         return not thread.is_alive() or thread in self._in_users_hands
