@@ -7,7 +7,8 @@ the token lives, not when.
 
 One thread fetches; whoever asks meanwhile waits for it and shares what it gets, a failure too, so
 that a refusing service sees one request and not one for each thread. No lock is held while the
-network is waited for.
+network is waited for. A thread that works for a session ends with it: one that waits stops waiting,
+and one that fetches breaks off, for another to begin anew.
 
 Nothing here shows a key: not a ``repr``, not an error, not the chain of an error. The exceptions
 of ``requests`` hold the request and with it its headers, so they end in `_attempt`, and ours are
@@ -32,8 +33,8 @@ from urllib.parse import urlsplit
 from .addressing import REQUEST_ID_HEADER, is_loopback
 from .checks import Check, Unfit, number, or_none, text
 from .deadlines import Deadline
+from .errand import Errand, current_errand
 from .errors import AuthenticationError, ConfigurationError
-from .logs import logger
 
 if TYPE_CHECKING:
     import requests
@@ -141,7 +142,8 @@ class JWTAuth(AuthBase):
     ``Client(auth=auth)`` fetches the first temporary key when it connects.
     """
 
-    _lock: threading.Lock  # guards _kept and _fetch, and is never held while waiting
+    # Guards _kept and _fetch; is notified when a fetch is done, or a thread is to wait no longer.
+    _changed: threading.Condition
     _kept: Optional[_Kept]
     _fetch: Optional[_Fetch]
     _process: int
@@ -178,7 +180,7 @@ class JWTAuth(AuthBase):
             or_none(text(1, pattern=r"[\x21-\x7e]+", allowed="visible ASCII characters")),
         )
         self._mp_url = _platform(mp_url)
-        self._wait: Callable[[float], None] = time.sleep  # a signal's exception gets through it
+        self._wait: Callable[[Errand, float], object] = self._pause
         self._forget_other_process()
 
     def get_auth_headers(self) -> dict[str, str]:
@@ -193,7 +195,7 @@ class JWTAuth(AuthBase):
     def invalidate(self) -> bool:
         """Drop the temporary key, so that the next call fetches another; return True."""
         if self._process == os.getpid():
-            with self._lock:
+            with self._changed:
                 self._kept = None
         return True
 
@@ -203,7 +205,7 @@ class JWTAuth(AuthBase):
     def _forget_other_process(self) -> None:
         # A fork copies the lock as it was and a fetch whose thread is not there to finish it.
         # The process id is set last: whoever sees it sees the rest too.
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._kept = None
         self._fetch = None
         self._process = os.getpid()
@@ -211,8 +213,9 @@ class JWTAuth(AuthBase):
     def _token(self) -> str:
         if self._process != os.getpid():
             self._forget_other_process()
+        errand = current_errand()
         while True:
-            with self._lock:
+            with self._changed:
                 if self._kept is not None and not self._kept.until.passed():
                     return self._kept.token
                 fetch = self._fetch
@@ -220,8 +223,8 @@ class JWTAuth(AuthBase):
                 if fetch is None:
                     fetch = self._fetch = _Fetch()
             if mine:
-                return self._run(fetch)
-            fetch.done.wait()
+                return self._run(fetch, errand)
+            self._wait_for(fetch, errand)
             if fetch.error is not None:
                 # A copy, for a session writes its ids into the error it raises.
                 raise copy.copy(fetch.error)
@@ -229,30 +232,47 @@ class JWTAuth(AuthBase):
                 return fetch.kept.token
             # Whoever fetched was interrupted, and that is not this thread's failure: ask anew.
 
-    def _run(self, fetch: _Fetch) -> str:
+    def _run(self, fetch: _Fetch, errand: Errand) -> str:
         """Fetch for all who wait."""
         try:
-            fetch.kept = self._buy()
+            fetch.kept = self._buy(errand)
         except AuthenticationError as error:
-            fetch.error = copy.copy(error)
+            if not errand.given_up:
+                fetch.error = copy.copy(error)
             raise
         finally:
-            with self._lock:
+            with self._changed:
                 self._kept = fetch.kept
                 self._fetch = None
-            fetch.done.set()
+                fetch.done = True
+                self._changed.notify_all()
         return fetch.kept.token
 
-    def _buy(self) -> _Kept:
+    def _wait_for(self, fetch: _Fetch, errand: Errand) -> None:
+        with errand.ended_by(self._wake), self._changed:
+            self._changed.wait_for(lambda: fetch.done or errand.given_up)
+        _end_if_given_up(errand)
+
+    def _pause(self, errand: Errand, seconds: float) -> None:
+        with errand.ended_by(self._wake), self._changed:
+            self._changed.wait_for(lambda: errand.given_up, seconds)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _buy(self, errand: Errand) -> _Kept:
         deadline = Deadline(_TOTAL_SECONDS)
         request_id = self._request_id or str(uuid.uuid4())
         asked = f"Asked {self._mp_url} for a temporary key ({REQUEST_ID_HEADER} {request_id})"
         for attempt in range(1, _ATTEMPTS + 1):
             sent = time.monotonic()
-            outcome = self._attempt(request_id, deadline)
+            _end_if_given_up(errand)
+            outcome = self._attempt(request_id, deadline, errand)
+            _end_if_given_up(errand)  # then what came may have been cut off
             if isinstance(outcome, _Answer) and outcome.status == 201:
                 kept = self._accept(outcome, sent, asked)
-                logger.debug("%s: received one", asked)
+                errand.log.debug("%s: received one", asked)
                 return kept
             if isinstance(outcome, _Answer):
                 failure = self._refusal(outcome, asked)
@@ -275,19 +295,23 @@ class JWTAuth(AuthBase):
             if delay is None:
                 # Spread, so that many processes that were refused together come back apart.
                 delay = min(left, _FIRST_DELAY * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))
-            logger.warning("%s Trying again in %.1f s.", failure.message, delay)
-            self._wait(delay)
+            errand.log.warning("%s Trying again in %.1f s.", failure.message, delay)
+            self._wait(errand, delay)
             if deadline.passed():
                 raise _ended(failure, f"Gave up after {_TOTAL_SECONDS:.0f} s; try again later.")
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(self, request_id: str, deadline: Deadline) -> Union[_Answer, _Fault]:
+    def _attempt(
+        self, request_id: str, deadline: Deadline, errand: Errand
+    ) -> Union[_Answer, _Fault]:
         import requests
+
+        from .requesting import EndableSession
 
         limit = max(0.001, deadline.remaining(_ATTEMPT_SECONDS) or 0.0)
         whole = Deadline(limit)
         try:
-            with requests.Session() as http:
+            with EndableSession() as http, errand.ended_by(http.end):
                 # Plain http reaches this machine only; a proxy from the environment would be
                 # another one.
                 http.trust_env = not self._mp_url.startswith("http:")
@@ -365,7 +389,7 @@ class _Fetch:
     __slots__ = ("done", "error", "kept")
 
     def __init__(self) -> None:
-        self.done = threading.Event()
+        self.done = False
         self.kept: Optional[_Kept] = None
         self.error: Optional[AuthenticationError] = None
 
@@ -499,6 +523,11 @@ def _platform(mp_url: Optional[str]) -> str:
             f"{name} is {mp_url!r}, to which the key would travel in clear text; allowed: {allowed}"
         )
     return mp_url.rstrip("/")
+
+
+def _end_if_given_up(errand: Errand) -> None:
+    if errand.given_up:
+        raise AuthenticationError("Nobody waits for the temporary key any more.")
 
 
 def _ended(failure: AuthenticationError, why: str) -> AuthenticationError:

@@ -1,20 +1,23 @@
 """The way to a server: name look-up, TCP, a proxy, TLS.
 
-Each socket is shown to the caller (``adopt``) before anything blocks on it, so that another thread
-can end what goes on by shutting it down. Only the look-up of a name, and what happens inside
-``python-socks``, cannot be ended so; both have limits of their own.
+Each socket is shown to the caller (``adopt``) before anything waits for it, so that another thread
+can end what goes on by shutting it down. Only the look-up of a name cannot be ended so; it has a
+limit of its own, the system's.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import functools
 import ipaddress
+import os
 import re
+import selectors
 import socket
 import ssl
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, cast
 from urllib.parse import unquote, urlsplit
 
 from .addressing import is_loopback
@@ -22,13 +25,17 @@ from .config import ConnectionConfig
 from .deadlines import Deadline
 from .errors import ConfigurationError, ConnectionError
 
-__all__ = ["HTTP_HEAD_LIMIT", "Adopt", "dial", "patience"]
+__all__ = ["HTTP_HEAD_LIMIT", "Adopt", "connect", "dial", "patience"]
 
 HTTP_HEAD_LIMIT = 32 * 1024
 """Bytes that the head of an HTTP answer may have."""
 
 Adopt = Callable[[socket.socket], None]
-"""Told of every socket; raises if the connection is no longer wanted."""
+"""Told of every socket, some twice; raises if the connection is no longer wanted."""
+
+
+# Without a limit on the numbers of descriptors, and without one of its own.
+_Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Proxy(NamedTuple):
@@ -66,7 +73,7 @@ def dial(url: str, config: ConnectionConfig, deadline: Deadline, adopt: Adopt) -
     host, port = target.hostname or "", target.port or (443 if secure else 80)
     proxy = _proxy_for(secure, host, port, config.proxy)
     if proxy is None:
-        opened = _connect(host, port, deadline, adopt)
+        opened = connect(host, port, deadline, adopt)
     elif proxy.scheme == "http":
         opened = _connect_to_proxy(proxy, deadline, adopt)
         with _closed_on_error(opened):
@@ -107,7 +114,13 @@ def _default_tls() -> ssl.SSLContext:
 # -- TCP ----------------------------------------------------------------------------------------
 
 
-def _connect(host: str, port: int, deadline: Deadline, adopt: Adopt) -> socket.socket:
+def connect(host: str, port: int, deadline: Deadline, adopt: Adopt) -> socket.socket:
+    """Return a socket that is connected to a host; for the arguments see `dial`.
+
+    Raises:
+        ConnectionError: The host is not known.
+        OSError: As the system raises it.
+    """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
@@ -119,11 +132,10 @@ def _connect(host: str, port: int, deadline: Deadline, adopt: Adopt) -> socket.s
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         opened = socket.socket(family, kind, protocol)
         try:
-            adopt(opened)
-            left = patience(deadline)
             # A part for each: an address that swallows everything leaves time for the next.
+            left = patience(deadline)
             opened.settimeout(None if left is None else left / (len(addresses) - tried))
-            opened.connect(address)
+            _connect_to(address, opened, adopt)
             _tune(opened)
             return opened
         except OSError as error:
@@ -133,6 +145,23 @@ def _connect(host: str, port: int, deadline: Deadline, adopt: Adopt) -> socket.s
             opened.close()
             raise
     raise failure
+
+
+def _connect_to(address: Any, opened: socket.socket, adopt: Adopt) -> None:
+    limit = opened.gettimeout()
+    opened.setblocking(False)
+    adopt(opened)
+    failed = opened.connect_ex(address)
+    adopt(opened)  # again: who shut it down before it began to connect did not end anything
+    if failed in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+        with _Selector() as selector:
+            selector.register(opened, selectors.EVENT_WRITE)
+            if not selector.select(limit):
+                raise socket.timeout("timed out")
+        failed = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if failed:
+        raise OSError(failed, os.strerror(failed))
+    opened.settimeout(limit)
 
 
 def _tune(opened: socket.socket) -> None:
@@ -213,10 +242,12 @@ def _parsed(url: str, name: str) -> Proxy:
 
 def _connect_to_proxy(proxy: Proxy, deadline: Deadline, adopt: Adopt) -> socket.socket:
     try:
-        return _connect(proxy.host, proxy.port, deadline, adopt)
+        return connect(proxy.host, proxy.port, deadline, adopt)
     except ConnectionError:
         raise
     except OSError as error:
+        if _is_limit(error):
+            raise
         reason = error.strerror or error
         raise ConnectionError(f"Cannot connect to {proxy}: {reason}.") from None
 
@@ -248,6 +279,21 @@ def _tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline:
         )
 
 
+def _is_limit(error: OSError) -> bool:
+    """Return whether a time limit of ours has passed, and not one of the system's."""
+    return isinstance(error, (socket.timeout, TimeoutError)) and error.errno is None
+
+
+class _Reached:
+    """The way to a proxy as ``python-socks`` takes one for the next: it is reached already."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._opened = opened
+
+    def connect(self, **destination: object) -> socket.socket:
+        return self._opened
+
+
 def _connect_by_socks(
     proxy: Proxy, host: str, port: int, deadline: Deadline, adopt: Adopt
 ) -> socket.socket:
@@ -259,23 +305,29 @@ def _connect_by_socks(
             f'A {proxy.scheme} proxy needs python-socks: pip install "speechmatics-sync[socks]".'
         ) from None
     kinds = {"4": ProxyType.SOCKS4, "5": ProxyType.SOCKS5}
-    way = SocksProxy.create(
-        kinds[proxy.scheme[5]],
-        proxy.host,
-        proxy.port,
-        proxy.user or None,
-        proxy.password or None,
-        rdns=proxy.scheme in ("socks4a", "socks5h"),  # the proxy looks the name up
-    )
-    try:
-        opened: socket.socket = way.connect(host, port, timeout=patience(deadline))
-    except OSError as error:  # its time limit is one, and says so
-        if isinstance(error, (socket.timeout, TimeoutError)):
-            raise socket.timeout("timed out") from None
-        raise ConnectionError(f"Cannot connect to {proxy}: {error.strerror or error}.") from None
-    except Exception as error:
-        raise ConnectionError(f"T{str(proxy)[1:]} on the way to {host} refused: {error}") from None
+    opened = _connect_to_proxy(proxy, deadline, adopt)
     with _closed_on_error(opened):
-        _tune(opened)
-        adopt(opened)
+        way = SocksProxy(
+            kinds[proxy.scheme[5]],
+            proxy.host,
+            proxy.port,
+            proxy.user or None,
+            proxy.password or None,
+            rdns=proxy.scheme in ("socks4a", "socks5h"),  # the proxy looks the name up
+            forward=cast("SocksProxy", _Reached(opened)),
+        )
+        opened.settimeout(patience(deadline))
+        try:
+            way.connect(host, port)
+        except OSError as error:
+            if _is_limit(error):
+                raise socket.timeout("timed out") from None
+            reason = error.strerror or error
+            raise ConnectionError(
+                f"T{str(proxy)[1:]} on the way to {host} failed: {reason}."
+            ) from None
+        except Exception as error:
+            raise ConnectionError(
+                f"T{str(proxy)[1:]} on the way to {host} refused: {error}"
+            ) from None
     return opened

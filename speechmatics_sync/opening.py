@@ -1,7 +1,8 @@
 """One attempt to get a key and a connection, which whoever waits for it can give up.
 
-What blocks in there (a name look-up, a proxy, an `AuthBase` of the user's) cannot be interrupted.
-So it runs in a thread of its own, the opener, which frees what it got if nobody wants it any more.
+It runs in a thread of its own, the opener. Whoever gives it up ends what goes on in there, save a
+name look-up and an `AuthBase` of the user's, which nothing can interrupt: when they come back, the
+opener frees what it got and touches nothing more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple, Optional
 from .config import ConnectionConfig
 from .deadlines import Deadline
 from .endpoint import Endpoint
+from .errand import Errand
 from .errors import AuthenticationError, TimeoutError
 from .logs import SessionLogger
 from .transport import Connection
@@ -63,6 +65,7 @@ class Opening:
         self._ws_headers = ws_headers
         self._config = config
         self._log = log
+        self._errand = Errand(log)
         self._changed = threading.Condition()
         self._connection: Optional[Connection] = None
         self._error: Optional[BaseException] = None
@@ -74,7 +77,8 @@ class Opening:
         """Connect; the opener's whole life."""
         connection = None
         try:
-            connection = self._open()
+            with self._errand.underway():
+                connection = self._open()
         except BaseException as error:
             self._error = error
         with self._changed:
@@ -111,6 +115,7 @@ class Opening:
             self._cancelled = True
             self._changed.notify_all()
             connection = self._connection
+        self._errand.give_up()
         if connection is not None:
             connection.abort()
             if self._done:
@@ -137,7 +142,8 @@ class Opening:
                 connection.open()
                 return connection
             except AuthenticationError as error:
-                if fresh_key or error.status != 401 or not self._endpoint.forget_key():
+                again = error.status == 401 and not fresh_key and not self._cancelled
+                if not again or not self._endpoint.forget_key():
                     raise
                 fresh_key = True
             self._log.info("The key was refused; trying once more with a fresh one")

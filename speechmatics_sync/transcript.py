@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -165,7 +166,7 @@ class Transcript:
         Args:
             transcription_config: What the session was asked for, to be named in `to_dict`.
         """
-        self._lock = threading.Lock()  # guards everything below; held for a copy, never for work
+        self._renew_lock()
         self._config = None if transcription_config is None else dict(transcription_config)
         self._created_at = datetime.now(timezone.utc)
         self._format = _FORMAT
@@ -400,11 +401,23 @@ class Transcript:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {key: _copied(self.__dict__[key]) for key in self.__dict__ if key != "_lock"}
+            kept = [name for name in self.__dict__ if name not in ("_held", "_process")]
+            return {name: _copied(self.__dict__[name]) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._renew_lock()
+
+    @property
+    def _lock(self) -> threading.Lock:
+        """Guards everything; held for a copy, never for work."""
+        if self._process != os.getpid():
+            self._renew_lock()  # whoever held it at a fork is not in the child to give it back
+        return self._held
+
+    def _renew_lock(self) -> None:
+        self._held = threading.Lock()
+        self._process = os.getpid()
 
     def _kept(self) -> Sequence[_Final]:
         with self._lock:

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,8 +22,13 @@ import jwt
 import pytest
 import requests
 import responses
+import trustme
+from key_platform import CREATED, read_order
+from proxying import proxying
+from serving import listening
 
 from speechmatics_sync.auth import AuthBase, JWTAuth, StaticKeyAuth
+from speechmatics_sync.errand import Errand
 from speechmatics_sync.errors import AuthenticationError, ConfigurationError
 
 KEY = "sk-the-api-key-0123456789"
@@ -50,7 +56,7 @@ def bearer(auth: AuthBase) -> str:
 def waits_of(auth: JWTAuth) -> list[float]:
     """Make waits between attempts pass at once; the list fills with their seconds."""
     waits: list[float] = []
-    auth._wait = waits.append
+    auth._wait = lambda errand, seconds: waits.append(seconds)
     return waits
 
 
@@ -253,20 +259,34 @@ class TestRequest:
                 proxy.accept()
         assert heard[0].startswith(b"POST /v1/api_keys?type=rt HTTP/1.1")
 
+    def test_a_platform_behind_tls_is_asked_through_the_proxy_of_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("mp.example").configure_cert(context)
+        authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+
+        def behave(connection: socket.socket) -> None:
+            with context.wrap_socket(connection, server_side=True) as encrypted:
+                heard.append(read_order(encrypted))
+                encrypted.sendall(CREATED)
+
+        heard: list[bytes] = []
+        with listening(behave) as port, proxying(f"https://127.0.0.1:{port}/") as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+            assert bearer(JWTAuth(KEY, mp_url="https://mp.example")) == "a-token"
+        assert proxy.requests[0].startswith("CONNECT mp.example:443 HTTP/1.")
+        assert KEY not in proxy.requests[0]
+        assert heard[0].startswith(b"POST /v1/api_keys?type=rt HTTP/1.1")
+
 
 def _answer_once(server: socket.socket, heard: list[bytes]) -> None:
     server.settimeout(30)  # nobody may call, when a test fails
     connection, _ = server.accept()
     with connection:
-        request = b""
-        while b'"region"' not in request:
-            request += connection.recv(4096)
-        heard.append(request)
-        body = b'{"key_value": "a-token"}'
-        connection.sendall(
-            b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(body), body)
-        )
+        heard.append(read_order(connection))
+        connection.sendall(CREATED)
 
 
 class TestKeeping:
@@ -605,7 +625,7 @@ class TestRetries:
         offer(platform, token(1))
         auth = JWTAuth(KEY)
 
-        def interrupted(seconds: float) -> None:
+        def interrupted(errand: Errand, seconds: float) -> None:
             raise KeyboardInterrupt
 
         auth._wait = interrupted
@@ -666,6 +686,49 @@ class TestThreads:
             got, failed = run_threads(auth, asked, answer, count=5)
         assert len(got) == 4
         assert [type(error) for error in failed] == [KeyboardInterrupt]
+
+    def test_a_fetch_that_is_given_up_is_taken_over_by_another_thread(self) -> None:
+        """Of the sessions that share a key, the one whose thread fetches it is closed."""
+        asked, served = threading.Event(), threading.Event()
+
+        def behave(connection: socket.socket) -> None:
+            read_order(connection)
+            if not asked.is_set():
+                asked.set()
+                assert connection.recv(1) == b"", "the request was given up"
+                return
+            connection.sendall(CREATED)
+            served.set()
+
+        def fetch() -> None:
+            with errand.underway(), pytest.raises(AuthenticationError, match="Nobody waits"):
+                auth.get_auth_headers()
+
+        errand = Errand(logging.getLogger("test"))
+        with listening(behave) as port:
+            auth = JWTAuth(KEY, mp_url=f"http://127.0.0.1:{port}")
+            fetching = threading.Thread(target=fetch)
+            fetching.start()
+            asked.wait()
+            got: list[str] = []
+            waiting = threading.Thread(target=lambda: got.append(bearer(auth)))
+            waiting.start()
+            while not _waits(waiting):
+                time.sleep(0.001)
+            errand.give_up()
+            fetching.join()
+            waiting.join()
+        assert got == ["a-token"]
+        assert served.is_set()
+
+    def test_nothing_is_asked_for_somebody_who_has_given_up(
+        self, platform: responses.RequestsMock
+    ) -> None:
+        errand = Errand(logging.getLogger("test"))
+        errand.give_up()
+        with errand.underway(), pytest.raises(AuthenticationError):
+            JWTAuth(KEY).get_auth_headers()
+        assert len(platform.calls) == 0
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -541,12 +541,3 @@ def test_a_signal_handler_may_close() -> None:
     with serving(behave) as url:
         ended = run_script(script, url, ready, interrupt=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "closed\n", "")
-
-
-def test_after_close_nothing_of_the_session_is_left_at_once() -> None:
-    """Without the patience of the fixture that looks for leaks: when close() returns."""
-    with serving(finishes) as url:
-        client = Client(url=url, conn_config=ConnectionConfig(close_timeout=PATIENCE))
-        client.transcribe(speech(0.1), audio_format=RAW)
-        client.close()
-        assert [t for t in threading.enumerate() if t.name.startswith("speechmatics-")] == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -121,6 +122,29 @@ def test_a_fork_while_locks_are_held_does_not_hang_the_child() -> None:
         release.set()
         holding.join()
         assert client.stop_session().text == "word"
+
+
+def test_a_fork_while_the_transcript_grows_leaves_it_readable() -> None:
+    with serving(Speaking()) as url, client_of(url) as client:
+        client.transcribe(speech(0.1), audio_format=RAW)
+        held, release = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with client.transcript._lock:
+                held.set()
+                wait_for(release)
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        wait_for(held)
+
+        def child() -> None:
+            assert client.transcript.text == "word"
+            assert pickle.loads(pickle.dumps(client.transcript)).text == "word"
+
+        in_child(child)
+        release.set()
+        holding.join()
 
 
 def test_leaving_the_child_does_not_touch_the_parents_session() -> None:

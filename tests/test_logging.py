@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from serving import Peer, final, serving
+from key_platform import CREATED, busy, read_order
+from serving import Peer, final, listening, serving
 from sessions import RAW, client_of, speech
 
 from speechmatics_sync import (
@@ -17,6 +19,7 @@ from speechmatics_sync import (
     AuthenticationError,
     Client,
     ConnectionConfig,
+    JWTAuth,
     SpeechmaticsError,
     TranscriptionError,
 )
@@ -91,6 +94,26 @@ def test_records_of_a_source_that_is_looked_at_say_which_session_it_is(
         client.transcribe(chunks())
     records = records_of(caplog)
     assert "failed when it was closed" in records[0].getMessage()
+    assert_all_name(records, client.request_id)
+
+
+def test_records_of_fetching_a_key_say_for_which_session_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="speechmatics_sync")
+    answers = [busy(retry_after=0), CREATED]
+
+    def behave(connection: socket.socket) -> None:
+        read_order(connection)
+        connection.sendall(answers.pop(0))
+
+    with listening(behave) as port, serving(warns_and_finishes) as url:
+        client = Client(JWTAuth(SECRET, mp_url=f"http://127.0.0.1:{port}"), url=url)
+        client.transcribe(speech(0.1), audio_format=RAW)
+    records = records_of(caplog)
+    texts = "\n".join(record.getMessage() for record in records)
+    assert "Trying again" in texts
+    assert "received one" in texts
     assert_all_name(records, client.request_id)
 
 

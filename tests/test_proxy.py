@@ -296,9 +296,7 @@ def test_close_ends_waiting_for_a_proxy(scheme: str) -> None:
             asked.set()
 
     with listening(behave) as port:
-        # python-socks cannot be interrupted: then it is its limit that ends it.
-        limit = 10 * PATIENCE if scheme == "http" else 1.0
-        config = ConnectionConfig(proxy=f"{scheme}://127.0.0.1:{port}", open_timeout=limit)
+        config = ConnectionConfig(proxy=f"{scheme}://127.0.0.1:{port}", open_timeout=10 * PATIENCE)
         with Client(url=f"wss://{HOST}/v2", conn_config=config) as client:
             call = InThread(client.transcribe, speech(0.1), audio_format=RAW)
             wait_for(asked)
