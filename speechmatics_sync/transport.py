@@ -177,8 +177,9 @@ class Connection:
             )
         if isinstance(error, websocket.WebSocketConnectionClosedException):
             return ConnectionError(f"{where} closed the connection in the middle of the handshake.")
-        if isinstance(error, websocket.WebSocketException):
-            # Its own words may repeat what the server said, and that the key.
+        if isinstance(error, (websocket.WebSocketException, UnicodeDecodeError)):
+            # The error may hold what the server said (an answer that is not UTF-8 it always
+            # does), and that the key.
             return ConnectionError(f"{where} did not answer as a WebSocket server does.")
         if isinstance(error, ssl.SSLCertVerificationError):
             failure = ConnectionError(
@@ -195,7 +196,7 @@ class Connection:
                 "Is a server running there, and is the address right?"
             )
         elif isinstance(error, ValueError):
-            # A name that cannot be one in TLS, or an answer that is not UTF-8.
+            # A name that cannot be one in TLS.
             failure = ConnectionError(f"Cannot connect to {where}: {line(str(error))}.")
         else:
             return None
@@ -367,7 +368,7 @@ class Connection:
         if self._socket is None or self._send_failed:
             return False
         self._writing_wants_read = False
-        while self._backlog:
+        while self._sending or self._outgoing:
             if not self._sending:
                 # TLS wants the same bytes again after it took none: they stay as they are.
                 self._sending = memoryview(b"".join(self._outgoing))
