@@ -171,6 +171,8 @@ def test_the_window_is_shared_out() -> None:
         assert client.stats.chunks_sent == 4
         for chunk in in_pieces(quick, 4096):
             client.send_audio("quick", chunk)
+        client.end_of_channel("quick")
+        wait_for(server.end_of["quick"])
         server.let_go.set()
         client.close()
     assert bytes(server.audio["quick"]) == quick
