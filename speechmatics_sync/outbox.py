@@ -1,10 +1,14 @@
-"""What leaves: audio and messages in their order, through the window, to the connection."""
+"""What leaves: audio and messages in their order, through the window, to the connection.
+
+What callers ask for changes the protocol and the connection in several steps, which an interrupt
+must not cut in two: chunks would be counted and not sent, or sent twice. So each call is shielded.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from .config import MidSessionConfig, SpeakerIdentifier
 from .deadlines import Deadline
@@ -17,6 +21,8 @@ from .transport import HIGH_WATER
 
 __all__ = ["NOW", "Now", "Outbox"]
 
+
+_T = TypeVar("_T")
 
 _LOOK_AGAIN = 0.02
 """Seconds after which a source looks whether others that it waits for still have audio."""
@@ -60,20 +66,24 @@ class Outbox:
         except AudioError as error:
             raise state.identified(error) from None
         deadline = Deadline(timeout)
-        with state.lock, state.inbox.awaiting_answers(in_handler):
-            protocol = self._open(label)
-            while not protocol.has_room(label):
-                if deadline.passed():
-                    raise state.identified(
-                        TimeoutError(
-                            f"The window of unacknowledged audio stayed full for {timeout} s; "
-                            "nothing of the payload was taken."
+
+        def take() -> None:
+            with state.lock, state.inbox.awaiting_answers(in_handler):
+                protocol = self._open(label)
+                while not protocol.has_room(label):
+                    if deadline.passed():
+                        raise state.identified(
+                            TimeoutError(
+                                f"The window of unacknowledged audio stayed full for {timeout} s; "
+                                "nothing of the payload was taken."
+                            )
                         )
-                    )
-                state.room.wait(deadline.remaining())
-                self._open(label)
-            protocol.add_audio(audio, label)
-        self.flush()
+                    state.room.wait(deadline.remaining())
+                    self._open(label)
+                protocol.add_audio(audio, label)
+            self.flush()
+
+        state.threads.shielded(take)
 
     def take_from_source(self, chunk: bytes, due: Optional[float], label: Label = None) -> bool:
         """Take audio of a source when there is room; return False if no more is wanted.
@@ -106,24 +116,20 @@ class Outbox:
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a message of the user's, in order with the audio."""
         self._state.check_process()
-        with self._state.lock:
-            self._open().add_message(message)
-        self.flush()
+        self._change(lambda protocol: protocol.add_message(message))
 
     def configure(self, changes: MidSessionConfig) -> None:
         """Change the configuration of the running session."""
         self._state.check_process()
-        with self._state.lock:
-            self._open().configure(changes)
-        self.flush()
+        self._change(lambda protocol: protocol.configure(changes))
 
     def force_end_of_utterance(
         self, timestamp: Union[float, Now, None], label: Label = None
     ) -> None:
         """Ask for finals now: at ``timestamp`` in seconds, NOW, or without saying when."""
         self._state.check_process()
-        with self._state.lock:
-            protocol = self._open()
+
+        def force(protocol: Protocol) -> None:
             at = protocol.seconds_taken
             if label is not None:
                 channel = protocol.channels[label]
@@ -131,7 +137,8 @@ class Outbox:
             if at is not None and not isinstance(timestamp, Now):
                 at = timestamp
             protocol.force_end_of_utterance(at, label)
-        self.flush()
+
+        self._change(force)
 
     def get_speakers(self, timeout: Optional[float]) -> list[SpeakerIdentifier]:
         """Ask for the speakers heard so far, and wait for the answer.
@@ -142,9 +149,8 @@ class Outbox:
         state = self._state
         state.check_process()
         deadline = Deadline(timeout)
+        question = self._change(lambda protocol: protocol.ask_speakers())
         with state.lock, state.inbox.awaiting_answers():
-            question = self._open().ask_speakers()
-            self.flush()
             while question.answer is None:
                 if state.over:
                     self._open()
@@ -187,21 +193,37 @@ class Outbox:
     def _end(self, labels: Iterable[Label]) -> None:
         state = self._state
         state.check_process()
-        with state.lock:
-            state.settle()
-            if state.stage in (State.CONNECTING, State.STARTING):
-                raise state.identified(
-                    SessionError("The session has not started: there is no audio to end.")
-                )
-            dropped = {label: state.protocol.end_audio(label) for label in labels}
-            state.room.notify_all()
+
+        def end() -> dict[Label, int]:
+            with state.lock:
+                state.settle()
+                if state.stage in (State.CONNECTING, State.STARTING):
+                    raise state.identified(
+                        SessionError("The session has not started: there is no audio to end.")
+                    )
+                dropped = {label: state.protocol.end_audio(label) for label in labels}
+                state.room.notify_all()
+            self.flush()
+            return dropped
+
+        dropped = state.threads.shielded(end)
         for label, size in dropped.items():
             if size:
                 where = "" if label is None else f" of the channel {label!r}"
                 state.log.warning(
                     "%d bytes of half a sample at the very end%s were dropped", size, where
                 )
-        self.flush()
+
+    def _change(self, change: Callable[[Protocol], _T]) -> _T:
+        """Tell the protocol something, and send what may be sent then."""
+
+        def call() -> _T:
+            with self._state.lock:
+                result = change(self._open())
+            self.flush()
+            return result
+
+        return self._state.threads.shielded(call)
 
     def _open(self, label: Label = None) -> Protocol:
         """Return the protocol if something, or a channel's audio, can be sent. Needs the lock.

@@ -6,11 +6,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from typing import Callable, Optional
+from typing import Callable, Optional, TypeVar
 
 from .deadlines import Deadline
 
 __all__ = ["Threads"]
+
+_T = TypeVar("_T")
 
 _LEAVING_GRACE = 0.25
 """Seconds for a thread to come out of a read or a handler of the user's before it is left alone."""
@@ -39,6 +41,37 @@ class Threads:
         self._started.append(thread)
         thread.start()
         return thread
+
+    def shielded(self, call: Callable[[], _T]) -> _T:
+        """Make a call that no signal can cut in two, and return or raise what it does.
+
+        Signals come to the main thread only, and a KeyboardInterrupt can come at any line of it.
+        There the call is made in a thread of its own: an interrupt ends the wait for it, and the
+        call is still made whole.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return call()
+        returned: list[_T] = []
+        raised: list[BaseException] = []
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                returned.append(call())
+            except BaseException as error:
+                raised.append(error)
+            finally:
+                done.set()
+
+        name = f"speechmatics-{self._name}-call"
+        threading.Thread(target=run, name=name, daemon=True).start()
+        done.wait()
+        if raised:
+            try:
+                raise raised[0]
+            finally:
+                raised.clear()  # or the error would hold itself, through this frame
+        return returned[0]
 
     @contextlib.contextmanager
     def in_users_hands(self, grace: float = _LEAVING_GRACE) -> Iterator[None]:

@@ -1,0 +1,38 @@
+"""What a signal cuts off in the main thread leaves the session whole."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+
+import pytest
+
+from speechmatics_sync import AudioEncoding, AudioFormat, Client
+from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
+
+RAW = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
+
+
+@pytest.mark.parametrize("trial", range(30))
+def test_sending_until_ctrl_c_and_stopping_then_transcribes_what_was_sent(trial: int) -> None:
+    audio = counted_audio(2000)
+    with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:  # noqa: SIM117
+        with Client(url=server.url) as client:
+            client.start_session(audio_format=RAW)
+            timer = threading.Timer(0.001 * trial, _interrupt)
+            with contextlib.suppress(KeyboardInterrupt):
+                timer.start()
+                for start in range(0, len(audio), 640):
+                    client.send_audio(audio[start : start + 640])
+                timer.join()
+            transcript = client.stop_session(timeout=60)
+            sent = int(client.audio_seconds_sent or 0)
+    heard = [word.content for word in transcript.words]
+    whole = [word for word in heard if word != "clipped"]
+    assert whole == [f"w{number + 1}" for number in range(len(whole))]
+    assert len(whole) >= 2 * sent
+
+
+def _interrupt() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
