@@ -91,10 +91,7 @@ class Client(BaseClient):
             ws_headers, collect,
         )  # fmt: skip
         stream = self._stream("transcribe", {None: source}, timeout, realtime, progress, options)
-        with stream:
-            for _ in stream:
-                pass
-        return stream.transcript
+        return stream.run()
 
     def stream(
         self,

@@ -96,10 +96,7 @@ class MultiChannelClient(BaseClient):
             ws_headers, collect, on_source_error,
         )  # fmt: skip
         stream = self._stream("transcribe", labelled, timeout, realtime, progress, options)
-        with stream:
-            for _ in stream:
-                pass
-        return stream.transcript
+        return stream.run()
 
     def stream(
         self,

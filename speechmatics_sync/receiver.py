@@ -150,7 +150,9 @@ class Line:
     def wait(self) -> None:
         """Wait until there may be something to pump."""
         with self._state.lock:
-            pauses = self._state.inbox.reading_pauses()
+            # Before the start, nobody may have begun to handle what comes.
+            started = self._state.started_at is not None
+            pauses = self._state.inbox.reading_pauses() and started
         self._paused = pauses and not self._connection.broken
         if self._error_grace is not None:
             patience = self._error_grace.remaining()

@@ -65,6 +65,24 @@ class Stream(Iterator[dict[str, Any]]):
             SpeechmaticsError: The session ended without having transcribed everything.
             TimeoutError: The ``timeout`` of the whole call passed.
         """
+        try:
+            message = self.pull()
+        except StopIteration as error:
+            # A handler's own; let through, it would end the iteration as if all were well.
+            raise RuntimeError("a handler raised StopIteration") from error
+        if message is None:
+            raise StopIteration
+        return message
+
+    def run(self) -> Transcript:
+        """Pull all messages, for the handlers; return the transcript."""
+        with self:
+            while self.pull() is not None:
+                pass
+        return self.transcript
+
+    def pull(self) -> Optional[dict[str, Any]]:
+        """Return the next message, None after the last; raises what a handler raises as it is."""
         session = self._session
         tick = None if self._progress is None else _PROGRESS_INTERVAL
         while True:
@@ -91,8 +109,8 @@ class Stream(Iterator[dict[str, Any]]):
                 raise
             if isinstance(message, End):
                 self.close()
-                raise StopIteration
-            if message is not None and message.get("message") not in _ACKNOWLEDGEMENTS:
+                return None
+            if message is not None and not _acknowledges(message):
                 return message
 
     def __enter__(self) -> Stream:
@@ -124,7 +142,7 @@ class Stream(Iterator[dict[str, Any]]):
             self._session.wait_until_started(self._deadline)
         except SpeechmaticsError as error:
             self._session.fail(error)
-            for _ in self:  # handlers get what came; then this raises
+            while self.pull() is not None:  # handlers get what came; then this raises
                 pass
         except BaseException as error:
             self._leave(error)
@@ -144,3 +162,8 @@ class Stream(Iterator[dict[str, Any]]):
         if total is not None:
             done = min(done, total)
         progress.update(done, total)
+
+
+def _acknowledges(message: dict[str, Any]) -> bool:
+    name = message.get("message")
+    return isinstance(name, str) and name in _ACKNOWLEDGEMENTS

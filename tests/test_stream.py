@@ -261,3 +261,48 @@ def test_a_stream_of_a_thousand_messages_loses_none() -> None:
         stream = client.stream(speech(0.5), audio_format=RAW)
         numbers = [m["number"] for m in stream if m["message"] == "Novelty"]
     assert numbers == list(range(1000))
+
+
+def test_a_handler_that_raises_stop_iteration_is_not_taken_for_the_end() -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.send(final("one"))
+        peer.finish()
+        peer.wait_closed()
+
+    def handler(message: Any) -> None:
+        next(iter(()))
+
+    with serving(behave) as url, client_of(url) as client:
+        client.on("AddTranscript", handler)
+        with pytest.raises(StopIteration):
+            client.transcribe(speech(0.1), audio_format=RAW)
+    with serving(behave) as url, client_of(url) as client:
+        client.on("AddTranscript", handler)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            list(client.stream(speech(0.1), audio_format=RAW))
+
+
+def test_what_comes_before_the_start_does_not_fill_the_queue() -> None:
+    def behave(peer: Peer) -> None:
+        peer.send(*[{"message": "Info", "type": "x", "reason": str(n)} for n in range(5)])
+        peer.start()
+        peer.finish()
+        peer.wait_closed()
+
+    with serving(behave) as url, client_of(url, max_queue=1, start_timeout=5) as client:
+        names = [message["message"] for message in client.stream(speech(0.1), audio_format=RAW)]
+    assert names == ["Info"] * 5 + ["RecognitionStarted", "EndOfTranscript"]
+
+
+@pytest.mark.parametrize("name", [["a"], {"a": 1}, 5, None])
+def test_a_message_without_a_proper_name_is_handed_on(name: Any) -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.send({"message": name})
+        peer.finish()
+        peer.wait_closed()
+
+    with serving(behave) as url, client_of(url) as client:
+        names = [message["message"] for message in client.stream(speech(0.1), audio_format=RAW)]
+    assert names == ["RecognitionStarted", name, "EndOfTranscript"]
