@@ -336,10 +336,9 @@ class LocalServer:
                     crowded = len(self._threads) >= self._max_sessions + _SPARE_CONNECTIONS
                     if not crowded:
                         self._threads[thread] = sock
+                        thread.start()  # or whoever ends the connections could not join it
                 if crowded:
                     sock.close()
-                else:
-                    thread.start()
 
     def _run(self, server: Server, sock: socket.socket, address: Any) -> None:
         """Serve one connection, handshake and all, in its thread."""
