@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import select
 import stat
 from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from pickle import PickleBuffer
@@ -354,12 +355,17 @@ class _FileInput(_Input):
     def __init__(self, file: Any, name: str) -> None:
         super().__init__(name)
         self._file = file
+        self._arrival = _arrival(file)
 
     def length(self) -> Optional[int]:
         return _bytes_left(self._file)
 
     def _piece(self, size: int) -> Piece:
-        piece = self._file.read(size)
+        if self._arrival is None:
+            piece = self._file.read(size)
+        else:
+            self._arrival.poll()
+            piece = self._file.read1(size)
         if type(piece) is bytes:
             return piece
         if piece is None:
@@ -503,6 +509,27 @@ def _bytes_left(file: object) -> Optional[int]:
     except (OSError, ValueError):
         return None
     return None
+
+
+def _arrival(file: object) -> Optional[select.poll]:
+    """Return what waits for the bytes of a buffered pipe or terminal, such as ``sys.stdin.buffer``.
+
+    To wait inside its ``read`` would hold the lock of its buffer, without which the interpreter
+    aborts when it exits meanwhile.
+    """
+    if not isinstance(file, io.BufferedReader) or not hasattr(select, "poll"):
+        return None
+    try:
+        number = file.fileno()
+        if not isinstance(file.raw, io.FileIO) or not os.get_blocking(number):
+            return None
+        if _regular_size(os.fstat(number)) is not None:
+            return None
+    except (OSError, ValueError):
+        return None
+    arrival = select.poll()
+    arrival.register(number, select.POLLIN)
+    return arrival
 
 
 def _regular_size(status: os.stat_result) -> Optional[int]:

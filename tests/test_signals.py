@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -36,3 +38,26 @@ def test_sending_until_ctrl_c_and_stopping_then_transcribes_what_was_sent(trial:
 
 def _interrupt() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def test_an_exit_while_standard_input_gives_nothing_is_no_crash() -> None:
+    program = (
+        "import sys; from speechmatics_sync import *\n"
+        "raw = AudioFormat(AudioEncoding.PCM_S16LE, 16000)\n"
+        "try: Client(url=sys.argv[1]).transcribe("
+        "sys.stdin.buffer, audio_format=raw, timeout=0.5)\n"
+        "except TimeoutError: print('in time')\n"
+    )
+    with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:  # noqa: SIM117
+        with subprocess.Popen(
+            [sys.executable, "-c", program, server.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as ran:
+            assert ran.stdin is not None
+            said = ran.stdout.read() if ran.stdout else ""  # standard input stays open meanwhile
+            errors = ran.stderr.read() if ran.stderr else ""
+            assert ran.wait(20) == 0, errors
+    assert (said, errors) == ("in time\n", "")
