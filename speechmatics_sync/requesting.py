@@ -81,7 +81,9 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def _pool(kind: Any, connection: Any, adopt: Adopt) -> Any:
-    return type(kind.__name__, (kind,), {"ConnectionCls": functools.partial(connection, adopt)})
+    # A partial in a class is to become a method: Python 3.13 warns where it is looked up.
+    made = staticmethod(functools.partial(connection, adopt))
+    return type(kind.__name__, (kind,), {"ConnectionCls": made})
 
 
 class _Connection(HTTPConnection):
