@@ -245,6 +245,7 @@ class SessionState:
         if failure is not None:
             self._fail_with(failure)
         self.inbox.close()
+        self.threads.dismiss_callers()
         self.room.notify_all()
         self.progressed.notify_all()
         if failure is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
 from collections.abc import Iterator
-from typing import Callable, Optional, TypeVar
+from typing import Any, Callable, Generic, Optional, TypeVar
 
 from .deadlines import Deadline
 
@@ -16,6 +17,36 @@ _T = TypeVar("_T")
 
 _LEAVING_GRACE = 0.25
 """Seconds for a thread to come out of a read or a handler of the user's before it is left alone."""
+
+
+class _Order(Generic[_T]):
+    """A call that another thread makes."""
+
+    def __init__(self, call: Callable[[], _T]) -> None:
+        self._call = call
+        self._returned: list[_T] = []
+        self._raised: list[BaseException] = []
+        self._made = threading.Lock()
+        self._made.acquire()
+
+    def make(self) -> None:
+        try:
+            self._returned.append(self._call())
+        except BaseException as error:
+            self._raised.append(error)
+
+    def done(self) -> None:
+        self._made.release()
+
+    def result(self) -> _T:
+        """Wait until the call was made; return or raise what it did."""
+        self._made.acquire()
+        if self._raised:
+            try:
+                raise self._raised[0]
+            finally:
+                self._raised.clear()  # or the error would hold itself, through this frame
+        return self._returned[0]
 
 
 class Threads:
@@ -33,6 +64,10 @@ class Threads:
         self._started: list[threading.Thread] = []
         self._in_users_hands: dict[threading.Thread, float] = {}
         self._leaving: Optional[float] = None
+        self._orders: queue.SimpleQueue[Optional[_Order[Any]]] = queue.SimpleQueue()
+        self._callers = 0
+        self._idle: list[None] = []  # one for each caller that waits for an order
+        self._dismissed = False
 
     def start(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
         """Start a thread and return it."""
@@ -46,32 +81,47 @@ class Threads:
         """Make a call that no signal can cut in two, and return or raise what it does.
 
         Signals come to the main thread only, and a KeyboardInterrupt can come at any line of it.
-        There the call is made in a thread of its own: an interrupt ends the wait for it, and the
-        call is still made whole.
+        There the call is made in another thread: an interrupt ends the wait for it, and the call
+        is still made whole.
+
+        That thread serves the next call as well. One for each would be slower, and it would lose
+        signals: what frees a `threading.Thread` runs as a callback of a weak reference, often in
+        the main thread, and a KeyboardInterrupt that comes in there is ignored.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if self._dismissed or threading.current_thread() is not threading.main_thread():
             return call()
-        returned: list[_T] = []
-        raised: list[BaseException] = []
-        done = threading.Event()
+        order = _Order(call)
+        try:
+            self._idle.pop()
+        except IndexError:  # none so far, or an interrupt left a call that still goes on
+            self._add_caller()
+        # An interrupt between these lines leaves a caller more than needed, and none unknown.
+        self._orders.put(order)
+        if self._dismissed:
+            self._add_caller()  # the others may have ended before they saw it
+        return order.result()
 
-        def run() -> None:
-            try:
-                returned.append(call())
-            except BaseException as error:
-                raised.append(error)
-            finally:
-                done.set()
+    def dismiss_callers(self) -> None:
+        """End the threads that make calls for the main thread, when they have made them."""
+        self._dismissed = True
+        for _ in range(self._callers):
+            self._orders.put(None)
 
-        name = f"speechmatics-{self._name}-call"
-        threading.Thread(target=run, name=name, daemon=True).start()
-        done.wait()
-        if raised:
-            try:
-                raise raised[0]
-            finally:
-                raised.clear()  # or the error would hold itself, through this frame
-        return returned[0]
+    def _add_caller(self) -> None:
+        self._callers += 1
+        if self._dismissed:
+            self._orders.put(None)
+        self.start("call", self._make_calls)
+
+    def _make_calls(self) -> None:
+        while True:
+            order = self._orders.get()
+            if order is None:
+                return
+            order.make()
+            self._idle.append(None)
+            order.done()
+            del order  # and with it what the call holds
 
     @contextlib.contextmanager
     def in_users_hands(self, grace: float = _LEAVING_GRACE) -> Iterator[None]:
@@ -89,6 +139,7 @@ class Threads:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for all but the calling thread; return whether none is left but the user's."""
+        self.dismiss_callers()
         self._leaving = self._leaving or time.monotonic()
         left = [thread for thread in self._started if not self._joined(thread, deadline)]
         return not left

@@ -40,6 +40,24 @@ def _interrupt() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
+def test_calls_of_the_main_thread_are_made_by_one_other_thread() -> None:
+    # To free a thread for each of them would run a callback in which a signal is lost.
+    with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:  # noqa: SIM117
+        with Client(url=server.url) as client:
+            client.start_session(audio_format=RAW)
+            for _ in range(20):
+                client.send_audio(counted_audio(1))
+            client.force_end_of_utterance()
+            makers = {
+                thread
+                for thread in threading.enumerate()
+                if thread.name.startswith("speechmatics-") and thread.name.endswith("-call")
+            }
+            client.stop_session(timeout=60)
+    assert len(makers) == 1
+    assert not any(thread.is_alive() for thread in makers)
+
+
 def test_an_exit_while_standard_input_gives_nothing_is_no_crash() -> None:
     program = (
         "import sys; from speechmatics_sync import *\n"
