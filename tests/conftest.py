@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ LONG = (
     "test_local_call.py",
     "test_local_official_client.py",
 )
+
+# Where the tests run in the background of a shell, SIGINT is ignored, and in every program that they
+# start as well. Some send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
