@@ -30,8 +30,8 @@ LONG = (
     "test_local_official_client.py",
 )
 
-# Where the tests run in the background of a shell, SIGINT is ignored, and in every program that they
-# start as well. Some send it.
+# In the background of a shell SIGINT is ignored, and in every program that the tests start as well.
+# Some send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
