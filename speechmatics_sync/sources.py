@@ -4,9 +4,8 @@ A source is a path, a binary file object (anything with ``read(n)``), bytes-like
 iterable of bytes-like chunks. Opening and reading one may block for as long as it likes and cannot
 be interrupted, so both belong in a thread of their own; only `check_source` returns at once.
 
-Each kind of source is an input that hands over pieces of whatever size it has. What an input shares
-with the others (cutting pieces to size, giving back what was looked at, naming the source in an
-error) is in `_Input`; what a chunk is, and where the audio of a WAV file ends, is in `AudioSource`.
+What the kinds have in common is in `Input`, which hands over pieces of whatever size the source
+has; what a chunk is, and where the audio of a WAV file ends, is in `AudioSource`.
 """
 
 from __future__ import annotations
@@ -14,30 +13,28 @@ from __future__ import annotations
 import inspect
 import io
 import os
-import select
 import stat
-from collections.abc import Generator, Iterable, Iterator, Mapping, Set
-from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any, Optional, Union
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import TYPE_CHECKING, Any, Optional
 
-from .config import AudioEncoding, AudioFormat
+from .config import AudioFormat
 from .errors import AudioError, ConfigurationError
+from .inputs import (
+    KINDS,
+    Input,
+    audio_view,
+    input_of,
+    is_bytes_like,
+    name_of_path,
+    type_name,
+)
 from .logs import logger as _logger
 from .wav import WavHeader, read_wav_header
 
 if TYPE_CHECKING:
-    import logging
-
-    Logger = Union[logging.Logger, logging.LoggerAdapter[Any]]
-    Piece = Union[bytes, memoryview]
+    from .inputs import Logger
 
 __all__ = ["AudioSource", "audio_view", "check_source", "open_source"]
-
-_END = object()
-_LARGEST_PEEK = 1 << 16  # bytes asked of a source at once while looking for the samples
-_KINDS = (
-    "a source is a path, a binary file object, bytes-like data, or an iterable of bytes-like chunks"
-)
 
 
 def check_source(source: object) -> None:
@@ -59,24 +56,24 @@ def check_source(source: object) -> None:
     if isinstance(source, (str, os.PathLike)):
         _check_path(source)
     elif isinstance(source, type):
-        raise AudioError(f"{source.__name__!r} is a class, not audio: {_KINDS}")
+        raise AudioError(f"{source.__name__!r} is a class, not audio: {KINDS}")
     elif _is_asynchronous(source):
         raise AudioError(
-            f"{_kind(source)} is asynchronous, and this client is not: {_KINDS}. Pass the file"
+            f"{type_name(source)} is asynchronous, and this client is not: {KINDS}. Pass the file"
             " behind it, or read it first"
         )
     elif hasattr(source, "read"):
         _check_file(source)
     elif isinstance(source, (Mapping, Set)):
         raise AudioError(
-            f"{_kind(source)} is not one stream of audio in order: {_KINDS}. Several sources at"
+            f"{type_name(source)} is not one stream of audio in order: {KINDS}. Several sources at"
             " once are for MultiChannelClient"
         )
-    elif _is_bytes_like(source):
+    elif is_bytes_like(source):
         audio_view(source).release()
     elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
         called = " (call it, and pass what it returns)" if callable(source) else ""
-        raise AudioError(f"{_kind(source)} is not audio{called}: {_KINDS}")
+        raise AudioError(f"{type_name(source)} is not audio{called}: {KINDS}")
 
 
 def open_source(
@@ -108,9 +105,9 @@ def open_source(
     """
     check_source(source)
     if audio_format is not None:
-        stream = _input(source, audio_format)
+        stream = input_of(source, audio_format)
         return AudioSource(stream, audio_format, total_bytes=stream.length(), logger=logger)
-    stream = _input(source, None)
+    stream = input_of(source, None)
     try:
         length = stream.length()
         header = read_wav_header(stream.peek)
@@ -144,7 +141,7 @@ class AudioSource:
 
     def __init__(
         self,
-        stream: _Input,
+        stream: Input,
         audio_format: AudioFormat,
         *,
         total_bytes: Optional[int] = None,
@@ -208,267 +205,6 @@ class AudioSource:
             )
 
 
-def audio_view(
-    payload: object, audio_format: Optional[AudioFormat] = None, name: Optional[str] = None
-) -> memoryview:
-    """View bytes-like audio as single bytes, without a copy.
-
-    Args:
-        payload: Bytes-like data: bytes, bytearray, memoryview, array.array, a numpy array …
-        audio_format: What the samples are to be, if that is known: an array of samples of another
-            size is refused, since it would be heard as noise.
-        name: What gave the payload, for the message of an error.
-
-    Raises:
-        AudioError: The payload is not bytes-like, not contiguous, or holds other samples.
-
-    Example:
-        >>> from array import array
-        >>> audio_view(array("h", [1, 2])).nbytes
-        4
-    """
-    giver = f"{name} gave" if name is not None else "the audio is"
-    if isinstance(payload, str):
-        raise AudioError(f'{giver} str, not bytes: open a file in binary mode, with open(…, "rb")')
-    try:
-        view = memoryview(payload)  # type: ignore[arg-type]
-    except TypeError:
-        hint = ""
-        if isinstance(payload, (int, float)):
-            hint = "; samples become bytes with array.array('h', samples).tobytes()"
-        raise AudioError(f"{giver} {_kind(payload)}, not bytes{hint}") from None
-    except (BufferError, ValueError) as error:
-        raise AudioError(f"{giver} {_kind(payload)}, without bytes to read: {error}") from error
-    with view:
-        _check_samples(view, payload, audio_format, giver)
-    # memoryview.cast() refuses some layouts that are plain bytes all the same (ctypes arrays,
-    # empty arrays of two dimensions); this does not.
-    return PickleBuffer(payload).raw()  # type: ignore[arg-type]
-
-
-def _check_samples(
-    view: memoryview, payload: object, audio_format: Optional[AudioFormat], giver: str
-) -> None:
-    kind = _kind(payload)
-    if not view.c_contiguous:
-        raise AudioError(
-            f"{giver} {kind} that is not contiguous in memory (every second sample, one column …):"
-            " copy it first, with .tobytes()"
-        )
-    if "O" in view.format:
-        raise AudioError(f"{giver} {kind} of Python objects, not of samples")
-    if view.itemsize == 1:
-        return
-    if view.format[:1] in (">", "!"):
-        raise AudioError(f"{giver} {kind} of big-endian samples; the API takes little-endian ones")
-    if audio_format is None or audio_format.encoding is None:
-        return
-    if view.itemsize != audio_format.bytes_per_sample:
-        raise AudioError(
-            f"{giver} {kind} of {view.itemsize}-byte samples, and the audio_format is"
-            f" {AudioEncoding(audio_format.encoding).value}, with {audio_format.bytes_per_sample}"
-            " bytes a sample: convert the samples, or name their encoding"
-        )
-
-
-class _Input:
-    """The bytes of one source, in order, each given once.
-
-    A subclass says how to get a piece of any size (`_piece`), and what there is to close.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._looked_at = bytearray()
-        self._rest: Optional[memoryview] = None
-        self._ended = False
-
-    def length(self) -> Optional[int]:
-        """The number of bytes to come, if that can be told without reading."""
-        return None
-
-    def peek(self, offset: int, size: int) -> bytes:
-        """The bytes at an offset; they stay to be read. Fewer than `size` only at the end."""
-        while len(self._looked_at) < offset + size:
-            missing = offset + size - len(self._looked_at)
-            piece = self._fetch(min(missing, _LARGEST_PEEK))
-            if not piece:
-                break
-            self._looked_at += piece
-        return bytes(self._looked_at[offset : offset + size])
-
-    def skip(self, size: int) -> None:
-        """Drop bytes that were looked at."""
-        del self._looked_at[:size]
-
-    def read(self, size: int) -> bytes:
-        """The next bytes: `size` at most, fewer if the source gives fewer, b"" at the end."""
-        if not self._looked_at:
-            return self._fetch(size)
-        # The few bytes that were looked at are no chunk of their own; what follows fills it up.
-        head = bytes(self._looked_at[:size])
-        del self._looked_at[:size]
-        return head if len(head) == size else head + self._fetch(size - len(head))
-
-    def close(self, logger: Logger) -> None:
-        """Close what the library opened."""
-        if self._rest is not None:
-            self._rest.release()
-            self._rest = None
-
-    def _fetch(self, size: int) -> bytes:
-        if self._rest is None:
-            if self._ended:
-                return b""
-            piece = self._next_piece(size)
-            if not piece:
-                self._ended = True
-                return b""
-            if type(piece) is bytes and len(piece) <= size:
-                return piece
-            self._rest = memoryview(piece)
-        # A copy: the piece may be a buffer that the source fills anew.
-        chunk = bytes(self._rest[:size])
-        left = self._rest[size:]
-        self._rest.release()
-        self._rest = left if left else None
-        return chunk
-
-    def _next_piece(self, size: int) -> Piece:
-        try:
-            return self._piece(size)
-        except AudioError:
-            raise
-        except Exception as error:
-            raise AudioError(
-                f"{self.name} cannot be read: {type(error).__name__}: {error}"
-            ) from error
-
-    def _piece(self, size: int) -> Piece:
-        """Some more bytes, `size` of them if there is a choice; nothing at the end."""
-        raise NotImplementedError
-
-
-class _FileInput(_Input):
-    """A binary file object of the user's, from where it stands."""
-
-    def __init__(self, file: Any, name: str) -> None:
-        super().__init__(name)
-        self._file = file
-        self._arrival = _arrival(file)
-
-    def length(self) -> Optional[int]:
-        return _bytes_left(self._file)
-
-    def _piece(self, size: int) -> Piece:
-        if self._arrival is None:
-            piece = self._file.read(size)
-        else:
-            self._arrival.poll()
-            piece = self._file.read1(size)
-        if type(piece) is bytes:
-            return piece
-        if piece is None:
-            raise AudioError(
-                f"{self.name} is in non-blocking mode and has nothing to read at the moment:"
-                " make it blocking, or wait for its bytes in a generator"
-            )
-        if inspect.isawaitable(piece):
-            if inspect.iscoroutine(piece):
-                piece.close()
-            raise AudioError(f"{self.name} is asynchronous, and this client is not: {_KINDS}")
-        return audio_view(piece, name=self.name)
-
-
-class _PathInput(_FileInput):
-    """A file that the library opens at the first read."""
-
-    def __init__(self, path: Union[str, bytes], name: str) -> None:
-        super().__init__(None, name)
-        self._path = path
-
-    def length(self) -> Optional[int]:
-        try:
-            return _regular_size(os.stat(self._path))
-        except OSError:
-            return None  # The open that follows says what is wrong.
-
-    def close(self, logger: Logger) -> None:
-        super().close(logger)
-        if self._file is not None:
-            self._file.close()
-
-    def _piece(self, size: int) -> Piece:
-        if self._file is None:
-            # Without a buffer: a FIFO's bytes are handed on as they come.
-            self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115
-        return super()._piece(size)
-
-
-class _BytesInput(_Input):
-    """Bytes-like data: one piece, which is cut and never copied as a whole."""
-
-    def __init__(self, payload: object, name: str, audio_format: Optional[AudioFormat]) -> None:
-        super().__init__(name)
-        view = audio_view(payload, audio_format)
-        self._length = view.nbytes
-        self._rest = view if view else None
-        self._ended = True
-
-    def length(self) -> Optional[int]:
-        return self._length
-
-
-class _IterableInput(_Input):
-    """The chunks of an iterable; a generator is closed."""
-
-    def __init__(self, chunks: Any, name: str, audio_format: Optional[AudioFormat]) -> None:
-        super().__init__(name)
-        self._chunks = chunks
-        self._audio_format = audio_format
-        self._iterator: Optional[Iterator[object]] = None
-
-    def close(self, logger: Logger) -> None:
-        super().close(logger)
-        opened = self._chunks if self._iterator is None else self._iterator
-        if not isinstance(opened, Generator):
-            return
-        try:
-            opened.close()
-        except Exception:
-            # The session ends for another reason, which must not be hidden behind this one.
-            logger.warning("%s failed when it was closed", self.name, exc_info=True)
-
-    def _piece(self, size: int) -> Piece:
-        if self._iterator is None:
-            self._iterator = iter(self._chunks)
-        while True:
-            chunk = next(self._iterator, _END)
-            if chunk is _END:
-                return b""
-            if type(chunk) is bytes:
-                if chunk:
-                    return chunk
-                continue
-            view = audio_view(chunk, self._audio_format, self.name)
-            if view:
-                return view
-
-
-def _input(source: Any, audio_format: Optional[AudioFormat]) -> _Input:
-    if isinstance(source, (str, os.PathLike)):
-        return _PathInput(os.fspath(source), _path_name(source))
-    name = f"the {_kind(source)}"
-    own_name = getattr(source, "name", None) or getattr(source, "__name__", None)
-    if isinstance(own_name, str):
-        name += f" {own_name!r}"
-    if hasattr(source, "read"):
-        return _FileInput(source, name)
-    if _is_bytes_like(source):
-        return _BytesInput(source, name, audio_format)
-    return _IterableInput(source, name, audio_format)
-
-
 def _raw_format(header: WavHeader) -> Optional[AudioFormat]:
     if header.channels != 1 or header.encoding is None:
         return None
@@ -497,47 +233,8 @@ def _audio_length(header: WavHeader, length: Optional[int]) -> Optional[int]:
     return length - header.data_offset if size is None else min(size, length - header.data_offset)
 
 
-def _bytes_left(file: object) -> Optional[int]:
-    # Only where position and length cost nothing: seeking to the end of a GzipFile reads it all.
-    try:
-        if isinstance(file, io.BytesIO):
-            return max(0, file.getbuffer().nbytes - file.tell())
-        raw = file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
-        if isinstance(raw, io.FileIO):
-            size = _regular_size(os.fstat(raw.fileno()))
-            return None if size is None else max(0, size - file.tell())  # type: ignore[attr-defined]
-    except (OSError, ValueError):
-        return None
-    return None
-
-
-def _arrival(file: object) -> Optional[select.poll]:
-    """Return what waits for the bytes of a buffered pipe or terminal, such as ``sys.stdin.buffer``.
-
-    To wait inside its ``read`` would hold the lock of its buffer, without which the interpreter
-    aborts when it exits meanwhile.
-    """
-    if not isinstance(file, io.BufferedReader) or not hasattr(select, "poll"):
-        return None
-    try:
-        number = file.fileno()
-        if not isinstance(file.raw, io.FileIO) or not os.get_blocking(number):
-            return None
-        if _regular_size(os.fstat(number)) is not None:
-            return None
-    except (OSError, ValueError):
-        return None
-    arrival = select.poll()
-    arrival.register(number, select.POLLIN)
-    return arrival
-
-
-def _regular_size(status: os.stat_result) -> Optional[int]:
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
 def _check_path(path: Any) -> None:
-    name = _path_name(path)
+    name = name_of_path(path)
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
@@ -549,15 +246,16 @@ def _check_path(path: Any) -> None:
 def _check_file(file: Any) -> None:
     if isinstance(file, io.TextIOBase):
         raise AudioError(
-            f'the {_kind(file)} is open in text mode: open it in binary mode, with open(…, "rb")'
+            f"the {type_name(file)} is open in text mode: open it in binary mode, with"
+            ' open(…, "rb")'
         )
     if not callable(file.read):
-        raise AudioError(f"the read of {_kind(file)} cannot be called: {_KINDS}")
+        raise AudioError(f"the read of {type_name(file)} cannot be called: {KINDS}")
     if isinstance(file, io.IOBase):
         if file.closed:
-            raise AudioError(f"the {_kind(file)} is closed")
+            raise AudioError(f"the {type_name(file)} is closed")
         if not file.readable():
-            raise AudioError(f'the {_kind(file)} is not open for reading: open it with "rb"')
+            raise AudioError(f'the {type_name(file)} is not open for reading: open it with "rb"')
 
 
 def _is_asynchronous(source: object) -> bool:
@@ -566,21 +264,3 @@ def _is_asynchronous(source: object) -> bool:
         or hasattr(source, "__aiter__")
         or inspect.iscoroutinefunction(getattr(source, "read", None))
     )
-
-
-def _is_bytes_like(source: object) -> bool:
-    try:
-        memoryview(source).release()  # type: ignore[arg-type]
-    except TypeError:
-        return False
-    except (BufferError, ValueError):
-        return True
-    return True
-
-
-def _path_name(path: Any) -> str:
-    return f"the file {os.fsdecode(path)!r}"
-
-
-def _kind(source: object) -> str:
-    return type(source).__name__
