@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .config import AudioEncoding, AudioFormat
 from .errors import AudioError
+from .split import WavChannel
 
 if TYPE_CHECKING:
     import logging
@@ -105,13 +106,19 @@ def _check_samples(
 
 
 class Input:
-    """The bytes of one source, in order, each given once.
+    """The bytes of one source, in order, each given once unless it is sent back.
 
-    A subclass says how to get a piece of any size (`_piece`), and what there is to close.
+    A subclass says how to get a piece of any size (`_piece`), what there is to close, and, if it
+    can be read again, how to get to a byte of it (`_go_to`).
+
+    Attributes:
+        name: What the source is, for messages to the user.
+        rereadable: Whether `seek` is possible.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, rereadable: bool = False) -> None:
         self.name = name
+        self.rereadable = rereadable
         self._looked_at = bytearray()
         self._rest: Optional[memoryview] = None
         self._ended = False
@@ -143,8 +150,29 @@ class Input:
         del self._looked_at[:size]
         return head if len(head) == size else head + self._fetch(size - len(head))
 
+    def seek(self, position: int) -> None:
+        """Go on at this byte, counted from where the source stood when it was opened."""
+        self._looked_at.clear()
+        self._release()
+        self._ended = False
+        # Whether a file goes as far as this, only a read can tell: most let themselves be sent to
+        # any place beyond their end.
+        try:
+            self._go_to(max(0, position - 1))
+        except AudioError:
+            raise
+        except Exception as error:
+            raise AudioError(
+                f"{self.name} cannot be read again: {type(error).__name__}: {error}"
+            ) from error
+        if position and not self._fetch(1):
+            raise AudioError(f"{self.name} cannot be read again: it ends before byte {position}")
+
     def close(self, logger: Logger) -> None:
         """Close what the library opened."""
+        self._release()
+
+    def _release(self) -> None:
         if self._rest is not None:
             self._rest.release()
             self._rest = None
@@ -181,14 +209,20 @@ class Input:
         """Some more bytes, `size` of them if there is a choice; nothing at the end."""
         raise NotImplementedError
 
+    def _go_to(self, position: int) -> None:
+        """Make the byte at this position the first of the next piece."""
+        raise NotImplementedError
+
 
 class _FileInput(Input):
     """A binary file object of the user's, from where it stands."""
 
     def __init__(self, file: Any, name: str) -> None:
-        super().__init__(name)
+        origin = _origin(file)
+        super().__init__(name, rereadable=origin is not None)
         self._file = file
         self._arrival = _arrival(file)
+        self._origin = origin or 0
 
     def length(self) -> Optional[int]:
         return _bytes_left(self._file)
@@ -212,6 +246,15 @@ class _FileInput(Input):
             raise AudioError(f"{self.name} is asynchronous, and this client is not: {KINDS}")
         return audio_view(piece, name=self.name)
 
+    def _go_to(self, position: int) -> None:
+        target = self._origin + position
+        self._file.seek(target)
+        reached = self._file.tell()
+        if reached != target:
+            raise AudioError(
+                f"{self.name} cannot be read again: sent to byte {target}, it is at {reached}"
+            )
+
 
 class _PathInput(_FileInput):
     """A file that the library opens at the first read."""
@@ -219,6 +262,7 @@ class _PathInput(_FileInput):
     def __init__(self, path: Union[str, bytes], name: str) -> None:
         super().__init__(None, name)
         self._path = path
+        self.rereadable = self.length() is not None
 
     def length(self) -> Optional[int]:
         try:
@@ -232,24 +276,37 @@ class _PathInput(_FileInput):
             self._file.close()
 
     def _piece(self, size: int) -> Piece:
+        self._open()
+        return super()._piece(size)
+
+    def _go_to(self, position: int) -> None:
+        self._open()
+        super()._go_to(position)
+
+    def _open(self) -> None:
         if self._file is None:
             # Without a buffer: a FIFO's bytes are handed on as they come.
             self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115
-        return super()._piece(size)
 
 
 class _BytesInput(Input):
     """Bytes-like data: one piece, which is cut and never copied as a whole."""
 
     def __init__(self, payload: object, name: str, audio_format: Optional[AudioFormat]) -> None:
-        super().__init__(name)
-        view = audio_view(payload, audio_format)
-        self._length = view.nbytes
-        self._rest = view if view else None
-        self._ended = True
+        super().__init__(name, rereadable=True)
+        self._payload = payload
+        self._audio_format = audio_format
+        self._go_to(0)
+        self._length = 0 if self._rest is None else self._rest.nbytes
 
     def length(self) -> Optional[int]:
         return self._length
+
+    def _go_to(self, position: int) -> None:
+        # A view of its own each time: between the end and another reading the owner may resize it.
+        view = audio_view(self._payload, self._audio_format)[position:]
+        self._rest = view if view else None
+        self._ended = True
 
 
 class _IterableInput(Input):
@@ -288,9 +345,25 @@ class _IterableInput(Input):
                 return view
 
 
+class _ChannelInput(_IterableInput):
+    """One channel of a recording, which can begin anywhere in it."""
+
+    def __init__(self, channel: WavChannel, audio_format: Optional[AudioFormat]) -> None:
+        super().__init__(channel, f"the {channel!r}", audio_format)
+        self.rereadable = True
+        self._channel = channel
+
+    def _go_to(self, position: int) -> None:
+        if isinstance(self._iterator, Generator):
+            self._iterator.close()
+        self._iterator = self._channel.pieces(position)
+
+
 def input_of(source: Any, audio_format: Optional[AudioFormat]) -> Input:
     if isinstance(source, (str, os.PathLike)):
         return _PathInput(os.fspath(source), name_of_path(source))
+    if isinstance(source, WavChannel):
+        return _ChannelInput(source, audio_format)
     name = f"the {type_name(source)}"
     own_name = getattr(source, "name", None) or getattr(source, "__name__", None)
     if isinstance(own_name, str):
@@ -314,6 +387,26 @@ def _bytes_left(file: object) -> Optional[int]:
     except (OSError, ValueError):
         return None
     return None
+
+
+def _origin(file: Any) -> Optional[int]:
+    """Where a file object stands, if it can be sent back there later."""
+    try:
+        raw = file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
+        # A GzipFile calls itself seekable whatever it reads from, a pipe too.
+        beneath = getattr(raw, "fileobj", raw)
+        # Some devices can be sent anywhere, and give something new there.
+        if isinstance(raw, io.FileIO) and _regular_size(os.fstat(raw.fileno())) is None:
+            return None
+        # SpooledTemporaryFile has no `seekable` before Python 3.11, mmap none before 3.13.
+        if not all(part.seekable() for part in (file, beneath) if hasattr(part, "seekable")):
+            return None
+        position = file.tell()
+        file.seek(position)  # Some say that they are seekable and are not.
+    except Exception:
+        # Whatever it is that fails: such a file can be read, only not twice.
+        return None
+    return position if isinstance(position, int) else None
 
 
 def _arrival(file: object) -> Optional[select.poll]:

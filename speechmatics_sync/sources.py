@@ -118,6 +118,7 @@ def open_source(
         return AudioSource(
             stream,
             wav_format,
+            begin=header.data_offset,
             total_bytes=_audio_length(header, length),
             data_size=_data_size(header, length),
             logger=logger,
@@ -137,6 +138,8 @@ class AudioSource:
         audio_format: What the chunks are: as given, or as the source's beginning says.
         total_seconds: How long the audio is, or None where that is not known before its end.
         prompt: Whether all of it is at hand, so that no read waits for audio still to come.
+        rereadable: Whether `seek` is possible: for the path of a regular file, bytes-like data, a
+            file object that is seekable, and a channel of a recording that was split.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class AudioSource:
         stream: Input,
         audio_format: AudioFormat,
         *,
+        begin: int = 0,
         total_bytes: Optional[int] = None,
         data_size: Optional[int] = None,
         logger: Logger = _logger,
@@ -151,36 +155,96 @@ class AudioSource:
         self._stream = stream
         self._logger = logger
         self._closed = False
+        self._begin = begin  # Where in the source the audio begins (bytes).
         self._data_size = data_size  # Where the audio of a WAV file ends; None: with the source.
-        self._left = data_size
+        self._position = 0
+        self._farthest = 0
+        self._sought = False
+        self._warned = False
         self.name = stream.name
         self.audio_format = audio_format
         self.prompt = stream.length() is not None
+        self.rereadable = stream.rereadable
         self.total_seconds: Optional[float] = None
         if audio_format.encoding is not None and total_bytes is not None:
             samples = total_bytes / audio_format.bytes_per_sample
             self.total_seconds = samples / audio_format.sample_rate
 
     def __iter__(self) -> Iterator[bytes]:
-        """Read the source, chunk by chunk.
+        """Read the source to its end, chunk by chunk, as `read` does."""
+        while True:
+            chunk = self.read()
+            if not chunk:
+                return
+            yield chunk
+
+    def read(self) -> bytes:
+        """Read the next chunk; b"" at the end, however often it is asked for.
 
         A chunk is as long as `chunk_size` at most, and shorter where the source gives less at a
         time: live audio does not wait until a chunk is full. Chunks are not aligned to samples.
 
         Raises:
-            AudioError: The source cannot be opened or read, or gives something else than bytes.
+            AudioError: The source cannot be opened or read, gives something else than bytes, or
+                has become shorter since it was read before.
         """
         size = self._chunk_size()
-        while self._left != 0:
-            if self._closed:
-                raise AudioError(f"{self.name} was closed before its end")
-            chunk = self._stream.read(size if self._left is None else min(size, self._left))
-            if not chunk:
-                self._warn_if_cut_short()
-                return
-            if self._left is not None:
-                self._left -= len(chunk)
-            yield chunk
+        if self._sought:
+            size -= self._position % size
+        if self._data_size is not None:
+            size = min(size, self._data_size - self._position)
+            if not size:
+                return b""
+        if self._closed:
+            raise AudioError(f"{self.name} was closed before its end")
+        chunk = self._stream.read(size)
+        if chunk:
+            self._sought = False
+            self._position += len(chunk)
+            self._farthest = max(self._farthest, self._position)
+        elif self._position < self._farthest:
+            raise AudioError(
+                f"{self.name} has become shorter: {self._farthest} bytes of audio were read, and"
+                f" now it ends after {self._position}"
+            )
+        else:
+            self._warn_if_cut_short()
+        return chunk
+
+    def seek(self, position: int) -> None:
+        """Read on from another place, also after the end; the next bytes are those that follow it.
+
+        The first chunk that is read there ends where one does that begins a multiple of the chunk
+        size after the start, so that the chunks of a file are the same as before. What has changed
+        in the source since the last reading is read as it is now. A source that cannot get there
+        is closed. May block as a read may.
+
+        Args:
+            position: Where to go on (bytes of audio, of those that `read` gives).
+
+        Raises:
+            AudioError: The source does not go as far, or fails; the error names it.
+            RuntimeError: The source is not `rereadable`.
+            ValueError: The position is negative.
+        """
+        if not self.rereadable:
+            raise RuntimeError(f"{self.name} cannot be read again")
+        if position < 0:
+            raise ValueError(f"position is {position}; allowed: 0 and more")
+        if self._closed:
+            raise AudioError(f"{self.name} was closed before its end")
+        try:
+            if self._data_size is not None and position > self._data_size:
+                raise AudioError(
+                    f"{self.name} cannot be read again: its audio ends before byte {position}"
+                )
+            self._stream.seek(self._begin + position)
+        except BaseException:
+            # It stands somewhere, and nothing must be taken for the audio of another place.
+            self.close()
+            raise
+        self._position = position
+        self._sought = True
 
     def close(self) -> None:
         """Close what the library opened, and a generator; a user's own file object stays open."""
@@ -195,13 +259,14 @@ class AudioSource:
         return size - size % self.audio_format.bytes_per_sample or size
 
     def _warn_if_cut_short(self) -> None:
-        if self._data_size is not None and self._left:
+        if self._data_size is not None and not self._warned:
+            self._warned = True
             self._logger.warning(
                 "%s is cut short: its WAV header promises %d bytes of audio, and it holds %d;"
                 " those are transcribed",
                 self.name,
                 self._data_size,
-                self._data_size - self._left,
+                self._position,
             )
 
 

@@ -43,15 +43,31 @@ class WavChannel:
         return f"WavChannel({_name(self._recording)}, index={self._index})"
 
     def __iter__(self) -> Iterator[bytes]:
+        return self.pieces()
+
+    def pieces(self, position: int = 0) -> Iterator[bytes]:
+        """Read the channel as a mono WAV file, from any byte of that file on.
+
+        Args:
+            position: Where to begin (bytes from the start of the mono file, its header included).
+                Pieces end where they do when the whole is read.
+
+        Raises:
+            AudioError: The recording cannot be opened.
+        """
         header = self._header
         count = header.channels
         cell = _CELLS[_encoding(header, self._recording)]
-        left = header.data_size if header.data_size_is_certain else None
+        mono = _mono_header(header)
+        frame, cut = divmod(max(0, position - len(mono)), header.frame_size // count)
+        offset = frame * header.frame_size
+        left = max(0, header.data_size - offset) if header.data_size_is_certain else None
         with _opened(self._recording) as file:
-            file.seek(header.data_offset)
-            yield _mono_header(header)
+            file.seek(header.data_offset + offset)
+            if position < len(mono):
+                yield mono[position:]
+            size = (_FRAMES - frame % _FRAMES) * header.frame_size
             while True:
-                size = _FRAMES * header.frame_size
                 frames = file.read(size if left is None else min(size, left))
                 if left is not None:
                     left -= len(frames)
@@ -59,7 +75,8 @@ class WavChannel:
                 whole = memoryview(frames)[: len(frames) - len(frames) % header.frame_size]
                 if not whole:
                     return
-                yield whole.cast(cell)[self._index :: count].tobytes()
+                yield whole.cast(cell)[self._index :: count].tobytes()[cut:]
+                size, cut = _FRAMES * header.frame_size, 0
 
 
 def split_channels(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import array
+import bz2
+import gzip
 import io
 import itertools
+import mmap
 import struct
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, Callable, Optional
 
 from speechmatics_sync.config import AudioFormat
@@ -117,3 +122,63 @@ sources_of: dict[str, Callable[[bytes, list[int]], object]] = {
     "mutable chunks": lambda content, sizes: map(bytearray, split(content, sizes)),
     "views": lambda content, sizes: (memoryview(piece) for piece in split(content, sizes)),
 }
+
+
+class ShortReads(Slow):
+    """A file object that gives at most so many bytes at a time, from wherever it is sent to."""
+
+    def seek(self, position: int) -> int:
+        return self.file.seek(position)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+
+def on_disk(content: bytes, stack: ExitStack, buffering: int = -1) -> Any:
+    """A file with this content, which is removed when the stack unwinds."""
+    file = stack.enter_context(
+        tempfile.NamedTemporaryFile(buffering=buffering)  # noqa: SIM115
+    )
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+def spooled(content: bytes, stack: ExitStack) -> Any:
+    file = stack.enter_context(tempfile.SpooledTemporaryFile())  # noqa: SIM115
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+def read_before(file: Any) -> Any:
+    """The file behind its first three bytes, which are not the session's."""
+    file.read(3)
+    return file
+
+
+def mapped(content: bytes, stack: ExitStack) -> mmap.mmap:
+    memory = stack.enter_context(mmap.mmap(-1, max(1, len(content))))
+    memory.write(content)
+    memory.seek(0 if content else 1)
+    return memory
+
+
+rereadable_sources_of: dict[str, Callable[[bytes, ExitStack], Any]] = {
+    "bytes": lambda content, stack: content,
+    "bytearray": lambda content, stack: bytearray(content),
+    "view": lambda content, stack: memoryview(b"abc" + content)[3:],
+    "array": lambda content, stack: array.array("B", content),
+    "path": lambda content, stack: on_disk(content, stack, buffering=0).name,
+    "file": on_disk,
+    "file without a buffer": lambda content, stack: on_disk(content, stack, buffering=0),
+    "file read before": lambda content, stack: read_before(on_disk(b"abc" + content, stack)),
+    "in memory": lambda content, stack: io.BytesIO(content),
+    "in memory, read before": lambda content, stack: read_before(io.BytesIO(b"abc" + content)),
+    "spooled": spooled,
+    "mapped": mapped,
+    "gzip": lambda content, stack: gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(content))),
+    "bz2": lambda content, stack: bz2.BZ2File(io.BytesIO(bz2.compress(content))),
+    "short reads": lambda content, stack: ShortReads(content, 700),
+}
+"""What can be read again; files live as long as the stack."""
