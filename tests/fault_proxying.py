@@ -1,0 +1,25 @@
+"""What the tests use of benchmarks/, which is no package and no part of the product."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+from fault_proxy import AT_HANDSHAKE, FATAL, HARMLESS, Fault, FaultProxy
+from wire_frames import DOWN, UP, Frame, after_bytes, after_frames, at_message
+
+__all__ = [
+    "AT_HANDSHAKE",
+    "DOWN",
+    "FATAL",
+    "HARMLESS",
+    "UP",
+    "Fault",
+    "FaultProxy",
+    "Frame",
+    "after_bytes",
+    "after_frames",
+    "at_message",
+]
