@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import abc
 import copy
-import email.utils
 import math
 import os
 import random
@@ -35,6 +34,7 @@ from .checks import Check, Unfit, number, or_none, text
 from .deadlines import Deadline
 from .errand import Errand, current_errand
 from .errors import AuthenticationError, ConfigurationError
+from .retry_after import http_date, seconds_to_wait
 
 if TYPE_CHECKING:
     import requests
@@ -411,7 +411,7 @@ class _Answer:
     ) -> None:
         self.status = status
         self.wants = retry_after
-        self.date = _http_date(date)
+        self.date = http_date(date)
         self.body = body
 
     def member(self, name: str) -> object:
@@ -425,16 +425,8 @@ class _Answer:
         return content.get(name) if isinstance(content, dict) else None
 
     def retry_after(self) -> Optional[float]:
-        """Return the seconds to wait that the answer asks for (RFC 9110, 10.2.3)."""
-        if self.wants is None:
-            return None
-        if re.fullmatch(r"[0-9]{1,9}", self.wants.strip()):
-            return float(self.wants)
-        until = _http_date(self.wants)
-        if until is None:
-            return None
-        # By the server's own clock if it tells it.
-        return max(0.0, until - (self.date if self.date is not None else time.time()))
+        """Return the seconds to wait that the answer asks for."""
+        return None if self.wants is None else seconds_to_wait(self.wants, date=self.date)
 
 
 class _Bearer:
@@ -559,16 +551,6 @@ def _seconds(claim: object) -> Optional[float]:
     try:
         return float(claim) if math.isfinite(claim) else None
     except OverflowError:
-        return None
-
-
-def _http_date(words: Optional[str]) -> Optional[float]:
-    """Return an HTTP date in seconds since 1970, or None if it is none."""
-    if words is None:
-        return None
-    try:
-        return email.utils.parsedate_to_datetime(words).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
 

@@ -303,7 +303,9 @@ class BaseClient(EventEmitter):
                         "end it first, or make another client."
                     )
                 )
-            session = Session(self._endpoint, options, self._conn_config, self.has_listeners)
+            session = Session(
+                self._endpoint, options, self._conn_config, self.has_listeners, self._reconnect
+            )
             self._session = session
             self._handler_logger = session.log
             return session

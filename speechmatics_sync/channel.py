@@ -1,4 +1,9 @@
-"""One channel of a session: its audio, counted."""
+"""One channel of a session: its audio, counted from the session's start, whatever carries it.
+
+A connection may be lost and its audio sent again over another, so a channel counts in positions:
+bytes of audio from the session's first. What was sent and is not settled is retained: its bytes,
+or only where its chunks lay if the source can be read again.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +21,69 @@ _LEAD_BYTES = 64 * 1024
 _PROMPT_SECONDS = 0.05
 """A source that takes longer to read gives nothing for now, and nobody waits for it."""
 
+_GRID = 10
+"""Audio is sent again from a whole tenth of a second on, so that times stay round."""
+
+
+class _Sent:
+    """Chunks of one size that were sent one after another; without ``chunk``, any number."""
+
+    __slots__ = ("chunk", "count", "number", "size", "start")
+
+    def __init__(self, number: int, start: int, size: int, chunk: Optional[bytes]) -> None:
+        self.number = number
+        self.start = start
+        self.size = size
+        self.count = 1
+        self.chunk = chunk
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size * self.count
+
 
 class Channel:
-    """One channel's audio: what was taken from the user, sent, and acknowledged.
+    """One channel's audio: what was taken from the user, sent, acknowledged, and settled.
 
     Args:
         sample_size: Bytes of a sample, or None for ``file`` audio, which has none.
-        bytes_per_second: Of the audio, or None for ``file`` audio.
+        sample_rate: Samples per second, or None for ``file`` audio.
+        replay_seconds: How much audio is retained at most; None to retain none.
     """
 
-    def __init__(self, sample_size: Optional[int], bytes_per_second: Optional[int]) -> None:
+    def __init__(
+        self,
+        sample_size: Optional[int],
+        sample_rate: Optional[int],
+        replay_seconds: Optional[float] = None,
+    ) -> None:
         self.ended = False
         """Whether the user has said that there is no more audio."""
-        self.end_sent = False
         self.read_since: Optional[float] = None
         """The moment since which its source is asked for audio; None while it has some at hand."""
-        self._sample_size = sample_size or 1
-        self._bytes_per_second = bytes_per_second
-        self._half_sample = b""
-        self._unacknowledged: collections.deque[int] = collections.deque()
+        self.rereadable = False
+        """Whether the source can be read again, from any position."""
+        self.behind = False
+        """Whether audio that was sent before, or waited long, is still to be sent."""
         self.bytes_taken = 0
+        self.bytes_filled = 0
+        """Where the audio that is next to be added lies: behind ``bytes_taken`` while a source is
+        read again."""
         self.bytes_acknowledged = 0
         self.sent = 0
         self.acknowledged = 0
+        self._sample_size = sample_size or 1
+        self._sample_rate = sample_rate
+        self._bytes_per_second = sample_size * sample_rate if sample_size and sample_rate else None
+        self._half_sample = b""
+        self._retains = replay_seconds is not None
+        self.most_retained: Optional[int] = None
+        """Bytes of audio that are kept to be sent again; None for ``file`` audio."""
+        if replay_seconds is not None and self._bytes_per_second is not None:
+            self.most_retained = int(replay_seconds * self._bytes_per_second)
+        self._retained: collections.deque[_Sent] = collections.deque()
+
+    # -- taking ---------------------------------------------------------------------------------
 
     def take(self, payload: bytes) -> bytes:
         """Return the whole samples there are with ``payload``; what is left waits for the next."""
@@ -49,44 +94,153 @@ class Channel:
         if left:
             self._half_sample = payload[-left:]
             payload = payload[:-left]
-        self.bytes_taken += len(payload)
+        if self.ended:
+            # It ended here the first time.
+            payload = payload[: self.bytes_taken - self.bytes_filled]
+        self.bytes_filled += len(payload)
+        self.bytes_taken = max(self.bytes_taken, self.bytes_filled)
         return payload
+
+    @property
+    def wanted(self) -> int:
+        """Which byte of its source comes next."""
+        return self.bytes_filled + len(self._half_sample)
+
+    @property
+    def refilling(self) -> bool:
+        """Whether a source is being read again, and has not come to where it was."""
+        return self.bytes_filled < self.bytes_taken
 
     def drop_half_sample(self) -> int:
         """Forget the half sample at the end of the audio; return its bytes."""
         dropped, self._half_sample = len(self._half_sample), b""
         return dropped
 
-    def send(self, chunk: bytes) -> None:
-        """Give the chunk its number."""
-        self.sent += 1
-        self._unacknowledged.append(len(chunk))
+    def takes_more(self) -> bool:
+        """Return whether audio may still be taken while none can be sent."""
+        if self.most_retained is None:
+            return False
+        return self.bytes_taken - self.bytes_acknowledged < self.most_retained
 
-    def acknowledge(self, chunks: int) -> None:
-        """Take every chunk up to number ``chunks`` for read."""
-        while self.acknowledged < chunks:
-            self.acknowledged += 1
-            self.bytes_acknowledged += self._unacknowledged.popleft()
+    # -- sending --------------------------------------------------------------------------------
+
+    def send(self, number: int, start: int, chunk: bytes) -> None:
+        """Note a chunk that is sent.
+
+        Args:
+            number: Of the session's chunks of this channel.
+            start: The position of its first byte.
+            chunk: The audio.
+        """
+        self.sent = max(self.sent, number)
+        if not self._retains:
+            return
+        if self.rereadable:
+            last = self._retained[-1] if self._retained else None
+            if last is not None and last.size == len(chunk) and last.chunk is None:
+                last.count += 1
+            else:
+                self._retained.append(_Sent(number, start, len(chunk), None))
+            return
+        if self.most_retained is None:
+            return  # a file, which is of no use but from its start
+        self._retained.append(_Sent(number, start, len(chunk), chunk))
+        self.release(start + len(chunk) - self.most_retained, acknowledged=True)
+
+    def acknowledge(self, number: int, position: int) -> bool:
+        """Take the audio up to a chunk and its position for read; return whether that is news."""
+        self.bytes_acknowledged = max(self.bytes_acknowledged, position)
+        if number <= self.acknowledged:
+            return False
+        self.acknowledged = number
+        return True
+
+    def release(self, before: int, *, acknowledged: bool = False) -> None:
+        """Give up what is retained of audio before a position.
+
+        Args:
+            before: The position.
+            acknowledged: Whether only audio that the server has read may go.
+        """
+        if acknowledged:
+            before = min(before, self.bytes_acknowledged)
+        while self._retained:
+            first = self._retained[0]
+            if first.count > 1 and first.start + first.size <= before:
+                gone = min(first.count - 1, (before - first.start) // first.size)
+                first.start += gone * first.size
+                first.number += gone
+                first.count -= gone
+            if first.end > before:
+                return
+            self._retained.popleft()
+
+    # -- sending again --------------------------------------------------------------------------
+
+    def position_at(self, seconds: float) -> int:
+        """Return the position of a moment, or a little before it, where sending may begin anew."""
+        if self._sample_rate is None:
+            return 0
+        return int(seconds * _GRID) * self._sample_rate // _GRID * self._sample_size
+
+    def retained_from(self, position: int, sent: int) -> int:
+        """Return from where audio can be sent again: ``position``, or as little later as can be.
+
+        Args:
+            position: From where it is wanted.
+            sent: Up to where audio was sent.
+        """
+        if self.rereadable:
+            return position
+        return max(position, self._retained[0].start if self._retained else sent)
+
+    def take_back(self, position: int) -> tuple[int, list[bytes]]:
+        """Give up what is retained, for it is to be sent again.
+
+        Args:
+            position: From where.
+
+        Returns:
+            The number of the chunk that has the position, and the audio from there on, if the
+            source is not read again for it.
+        """
+        number = self.sent + 1
+        chunks: list[bytes] = []
+        for each in self._retained:
+            if each.end <= position:
+                continue
+            if number > self.sent:
+                number = each.number + max(0, position - each.start) // each.size
+            if each.chunk is not None:
+                chunks.append(each.chunk[max(0, position - each.start) :])
+        self._retained.clear()
+        self.behind = True
+        if self.rereadable:
+            self.bytes_filled = position
+            self._half_sample = b""
+        return number, chunks
+
+    def give_up_refill(self) -> None:
+        """Take what was read again for all there is."""
+        self.bytes_taken = self.bytes_filled
+        self.rereadable = False
+
+    # -- beside other channels ------------------------------------------------------------------
 
     def lead(self, other: Channel, now: float) -> int:
         """Return the bytes by which this is ahead of a channel that has audio too, if it is."""
         read_since = other.read_since
-        if other.ended:
+        if other.ended and not other.refilling:
             return 0
         if read_since is not None and now - read_since > _PROMPT_SECONDS:
             return 0
-        return self.bytes_taken - other.bytes_taken
+        return self.bytes_filled - other.bytes_filled
 
     @property
     def most_lead(self) -> int:
         """Bytes that it may be ahead of another."""
         rate = self._bytes_per_second
         return _LEAD_BYTES if rate is None else int(rate * LEAD_SECONDS)
-
-    @property
-    def unacknowledged(self) -> int:
-        """Chunks that were sent and not yet acknowledged."""
-        return self.sent - self.acknowledged
 
     def seconds(self, size: int) -> Optional[float]:
         """Return how long ``size`` bytes of audio last; None for ``file`` audio."""

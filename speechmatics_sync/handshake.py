@@ -45,6 +45,7 @@ class HandshakeSocket:
         self._url = url
         self._headers = headers
         self._head = b""
+        self._line = b""
 
     def gettimeout(self) -> Union[float, None]:
         """Return what the socket has: anything but 0."""
@@ -57,19 +58,37 @@ class HandshakeSocket:
         return len(request)
 
     def recv(self, size: int) -> bytes:
-        """Return the next bytes of the answer's head.
+        """Return the next bytes of the answer's head; none at its end.
 
         Raises:
             SpeechmaticsError: The answer is not 101.
         """
-        self._socket.settimeout(patience(self._deadline))
-        received = self._socket.recv(size)
-        self._head += received
-        if len(self._head) > HTTP_HEAD_LIMIT:
-            raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
-        if received == b"\n" and not re.match(rb"HTTP/1\.\d 101\b", self._head):
+        while not self._line:
+            read = self._next_line()
+            if not read:
+                return b""
+            # websocket-client would keep cookies for the whole process, send them with the keys of
+            # others, and raise what it should not for some. The service has no use for any.
+            if b"set-cookie" not in read.partition(b":")[0].lower():
+                self._line = read
+        given, self._line = self._line[:size], self._line[size:]
+        return given
+
+    def _next_line(self) -> bytes:
+        """Return a line of an answer that is 101, or nothing if the answer ends inside of one."""
+        start = len(self._head)
+        while not self._head.endswith(b"\n") or len(self._head) == start:
+            self._socket.settimeout(patience(self._deadline))
+            # Byte by byte: what follows the empty line is frames.
+            received = self._socket.recv(1)
+            if not received:
+                return b""
+            self._head += received
+            if len(self._head) > HTTP_HEAD_LIMIT:
+                raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
+        if not re.match(rb"HTTP/1\.\d 101\b", self._head):
             self._refuse()
-        return received
+        return self._head[start:]
 
     def close(self) -> None:
         """Leave the socket to its owner."""

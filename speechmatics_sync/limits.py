@@ -6,7 +6,7 @@ from typing import Optional
 
 from .config import ConnectionConfig
 from .errors import ConnectionError, SpeechmaticsError, TimeoutError
-from .protocol import State
+from .leg import State
 
 __all__ = ["Limits"]
 

@@ -68,6 +68,14 @@ class SessionEvent(str, Enum):
     SOURCE_ERROR = "SourceError"
     """The source of a channel failed, and the channel ended there (``channel``, ``reason``,
     ``error``)."""
+    RECONNECTING = "SessionReconnecting"
+    """The connection was lost, and another is being made. Has ``attempt`` (1 for the first),
+    ``reason`` (in words), ``audio_time`` (up to which second the audio is transcribed for good),
+    ``seconds_replayed`` and ``seconds_lost`` (of audio that is sent again, and that cannot be); the
+    seconds are None for ``file`` audio."""
+    RECONNECTED = "SessionReconnected"
+    """The session goes on where it was. Has the same, and the server's new ``session_id``;
+    ``labels_restart`` is True where speakers have new labels."""
 
     __str__ = str.__str__
 

@@ -3,9 +3,12 @@
 The rules:
 
 - The audio of a channel keeps its order, and the channel's end comes after it.
-- Of the channels that may send, the one that has sent the least goes first.
+- Of the channels that may send, the one that has come the least far goes first.
 - A message waits for all audio that was added before it; audio that was added after it waits for
   the message.
+- What left may be put back, to be sent again: audio to its place in the channel, a message to its
+  place among the audio. So a place is a position in the channel's audio, counted in bytes from the
+  start of the session, and the channel's end takes up one more.
 
 With one channel, this is a queue.
 """
@@ -13,11 +16,10 @@ With one channel, this is a queue.
 from __future__ import annotations
 
 import collections
-import itertools
-from collections.abc import Iterable
-from typing import Callable, Generic, NamedTuple, Optional, TypeVar, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Callable, Generic, Optional, TypeVar, Union
 
-__all__ = ["END_OF_CHANNEL", "EndOfChannel", "Label", "Multiplexer"]
+__all__ = ["END_OF_CHANNEL", "EndOfChannel", "Label", "Multiplexer", "Placed"]
 
 Label = Optional[str]
 """A channel's label; None for the only channel of a session that has one."""
@@ -31,10 +33,40 @@ class EndOfChannel:
 
 END_OF_CHANNEL = EndOfChannel()
 
+_Audio = Union[bytes, EndOfChannel]
 
-class _Waiting(NamedTuple):
-    ticket: int
-    audio: Union[bytes, EndOfChannel]
+
+class Placed(Generic[_Message]):
+    """A message, and how far each channel must have come before it leaves."""
+
+    __slots__ = ("after", "message")
+
+    def __init__(self, message: _Message, after: Mapping[Label, int]) -> None:
+        self.message = message
+        self.after = after
+
+
+class _Lane:
+    """One channel's audio that waits."""
+
+    __slots__ = ("ended", "position", "size", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: collections.deque[_Audio] = collections.deque()
+        self.position = 0
+        self.size = 0
+        self.ended = False
+
+    def put(self, audio: _Audio) -> None:
+        self.waiting.append(audio)
+        self.size += _size(audio)
+        self.ended = self.ended or isinstance(audio, EndOfChannel)
+
+    def take(self) -> _Audio:
+        audio = self.waiting.popleft()
+        self.size -= _size(audio)
+        self.position += _size(audio)
+        return audio
 
 
 class Multiplexer(Generic[_Message]):
@@ -45,32 +77,79 @@ class Multiplexer(Generic[_Message]):
     """
 
     def __init__(self, labels: Iterable[Label]) -> None:
-        self._lanes: dict[Label, collections.deque[_Waiting]] = {
-            label: collections.deque() for label in labels
-        }
-        self._sent = dict.fromkeys(self._lanes, 0)
-        self._messages: collections.deque[tuple[int, _Message]] = collections.deque()
-        self._tickets = itertools.count()
+        self._lanes = {label: _Lane() for label in labels}
+        self._messages: collections.deque[Placed[_Message]] = collections.deque()
 
     def add_audio(self, label: Label, chunk: bytes) -> None:
         """Put audio behind what waits in its channel."""
-        self._lanes[label].append(_Waiting(next(self._tickets), chunk))
+        self._lanes[label].put(chunk)
 
     def end_channel(self, label: Label) -> None:
         """Put the end of a channel behind its audio."""
-        self._lanes[label].append(_Waiting(next(self._tickets), END_OF_CHANNEL))
+        self._lanes[label].put(END_OF_CHANNEL)
 
     def add_message(self, message: _Message) -> None:
         """Put a message behind all that waits."""
-        self._messages.append((next(self._tickets), message))
+        after = {label: lane.position + lane.size for label, lane in self._lanes.items()}
+        self._messages.append(Placed(message, after))
 
     def audio_waits(self, label: Label) -> bool:
         """Return whether audio of a channel, or its end, has not come out yet."""
-        return bool(self._lanes[label])
+        return bool(self._lanes[label].waiting)
+
+    def position(self, label: Label) -> int:
+        """Return how many bytes of a channel's audio have come out."""
+        lane = self._lanes[label]
+        return lane.position - (lane.ended and not lane.waiting)
+
+    def size(self, label: Label) -> int:
+        """Return how many bytes of a channel's audio wait."""
+        lane = self._lanes[label]
+        return lane.size - (lane.ended and bool(lane.waiting))
+
+    def finished(self, label: Label) -> bool:
+        """Return whether a channel's end has come out."""
+        lane = self._lanes[label]
+        return lane.ended and not lane.waiting
+
+    # -- sending again --------------------------------------------------------------------------
+
+    def put_back_audio(self, label: Label, chunks: Sequence[bytes]) -> None:
+        """Put the last audio that came out before what waits, and the end behind it all again."""
+        lane = self._lanes[label]
+        if self.finished(label):
+            lane.waiting.append(END_OF_CHANNEL)
+            lane.position -= 1
+            lane.size += 1
+        size = sum(len(chunk) for chunk in chunks)
+        lane.waiting.extendleft(reversed(chunks))
+        lane.position -= size
+        lane.size += size
+
+    def rewind(self, label: Label, position: int) -> None:
+        """Begin a channel anew at an earlier position: its audio from there is added again."""
+        lane = self._lanes[label] = _Lane()
+        lane.position = position
+
+    def put_back_messages(self, messages: Sequence[Placed[_Message]]) -> None:
+        """Put messages that came out before those that wait."""
+        self._messages.extendleft(reversed(messages))
+
+    def drop_first(self, label: Label, before: int) -> bool:
+        """Give up the next audio of a channel if all of it lies before a position."""
+        lane = self._lanes[label]
+        if not lane.waiting or isinstance(lane.waiting[0], EndOfChannel):
+            return False
+        if lane.position + len(lane.waiting[0]) > before:
+            return False
+        lane.take()
+        return True
+
+    # -- sending --------------------------------------------------------------------------------
 
     def next(
         self, may_send: Callable[[Label], bool]
-    ) -> Union[tuple[Label, Union[bytes, EndOfChannel]], tuple[None, _Message], None]:
+    ) -> Union[tuple[Label, _Audio], tuple[None, Placed[_Message]], None]:
         """Take out what comes next: a channel's audio or end with its label, or a message.
 
         Args:
@@ -79,22 +158,27 @@ class Multiplexer(Generic[_Message]):
         Returns:
             None if nothing may leave now.
         """
-        barrier = self._messages[0][0] if self._messages else None
-        chosen: Optional[collections.deque[_Waiting]] = None
+        after = self._messages[0].after if self._messages else None
+        chosen: Optional[_Lane] = None
         label: Label = None
-        held_back = False
+        arrived = True
         for candidate, lane in self._lanes.items():
-            if not lane or (barrier is not None and lane[0].ticket > barrier):
+            if after is not None:
+                if lane.position >= after[candidate]:
+                    continue
+                arrived = False
+            if not lane.waiting:
                 continue
-            if lane[0].audio is not END_OF_CHANNEL and not may_send(candidate):
-                held_back = True
-            elif chosen is None or self._sent[candidate] < self._sent[label]:
+            if not isinstance(lane.waiting[0], EndOfChannel) and not may_send(candidate):
+                continue
+            if chosen is None or lane.position < chosen.position:
                 chosen, label = lane, candidate
         if chosen is not None:
-            audio = chosen.popleft().audio
-            if isinstance(audio, bytes):
-                self._sent[label] += len(audio)
-            return label, audio
-        if self._messages and not held_back:
-            return None, self._messages.popleft()[1]
+            return label, chosen.take()
+        if after is not None and arrived:
+            return None, self._messages.popleft()
         return None
+
+
+def _size(audio: _Audio) -> int:
+    return 1 if isinstance(audio, EndOfChannel) else len(audio)

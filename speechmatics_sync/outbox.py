@@ -14,7 +14,7 @@ from .config import MidSessionConfig, SpeakerIdentifier
 from .deadlines import Deadline
 from .errors import AudioError, SessionError, TimeoutError
 from .multiplexer import Label
-from .protocol import Protocol, State
+from .protocol import Protocol
 from .sources import audio_view
 from .state import SessionState
 from .transport import HIGH_WATER
@@ -85,33 +85,46 @@ class Outbox:
 
         state.threads.shielded(take)
 
-    def take_from_source(self, chunk: bytes, due: Optional[float], label: Label = None) -> bool:
-        """Take audio of a source when there is room; return False if no more is wanted.
+    def take_from_source(
+        self, chunk: bytes, position: int, due: Optional[float], label: Label = None
+    ) -> Optional[int]:
+        """Take audio of a source when there is room.
 
         Args:
-            chunk: The audio.
+            chunk: The audio; empty at the end of the source.
+            position: Where in the source it lies, in bytes.
             due: The moment before which it does not leave: on an absolute schedule, which does not
                 drift as a sleep for each chunk would.
             label: Its channel.
+
+        Returns:
+            The position of what is wanted next, which may be audio that was taken before; None
+            if no more is wanted.
         """
         state = self._state
         with state.lock:
             protocol = state.protocol
             channel = protocol.channels[label]
-            while not (state.over or channel.ended):
+            while not state.over:
                 now = time.monotonic()
-                if due is not None and now < due:
+                if channel.rereadable and channel.wanted != position:
+                    return channel.wanted
+                if not chunk or (channel.ended and not channel.refilling):
+                    if not channel.rereadable:
+                        return None
+                    state.room.wait()
+                elif due is not None and now < due:
                     state.room.wait(due - now)
-                elif protocol.state is State.FAILED or not protocol.has_room(label, now):
+                elif protocol.over or not protocol.has_room(label, now):
                     # A source that is waited for becomes one that gives nothing without a sign.
                     state.room.wait(_LOOK_AGAIN if label is not None else None)
                 else:
-                    protocol.add_audio(chunk, label)
+                    protocol.refill(chunk, label)
                     break
             else:
-                return False
+                return None
         self.flush()
-        return True
+        return position + len(chunk)
 
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a message of the user's, in order with the audio."""
@@ -174,10 +187,8 @@ class Outbox:
         state = self._state
         with state.lock:
             connection = state.connection
-            if connection is None:
-                return
             protocol = state.protocol
-            while connection.backlog < HIGH_WATER:
+            while connection is not None and connection.backlog < HIGH_WATER:
                 outgoing = protocol.next_to_send()
                 if outgoing is None:
                     break
@@ -188,7 +199,8 @@ class Outbox:
                 state.room.notify_all()
             elif protocol.has_room():
                 state.room.notify()
-        connection.flush()
+        if connection is not None:
+            connection.flush()
 
     def _end(self, labels: Iterable[Label]) -> None:
         state = self._state
@@ -197,7 +209,7 @@ class Outbox:
         def end() -> dict[Label, int]:
             with state.lock:
                 state.settle()
-                if state.stage in (State.CONNECTING, State.STARTING):
+                if state.started_at is None:
                     raise state.identified(
                         SessionError("The session has not started: there is no audio to end.")
                     )

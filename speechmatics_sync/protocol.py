@@ -4,23 +4,29 @@ It is told what the user wants (`Protocol.add_audio`, `Protocol.end_audio` …) 
 said (`Protocol.receive`, `Protocol.closed`). It answers with the messages that may be sent now
 (`Protocol.next_to_send`) and with the events to hand on.
 
+A session runs over one connection after another; what is said over one is a `leg`, and its states
+are in a table there. Here is what outlasts a leg: the audio and messages that wait or may be
+needed again, the timeline, and what handlers have been given.
+
 The rules:
 
-- Nothing but these calls affects the state, and `TRANSITIONS` is all that can happen to it.
+- Nothing but these calls affects the state.
 - What the user wants to send waits in the `multiplexer`, in order. Audio leaves it while fewer
   chunks are unacknowledged than the channel's share of ``max_unacked_chunks``; what was added
   after audio waits with it.
-- A chunk has its number, counted for each channel, from the moment it leaves: ``last_seq_no`` is
-  the number of chunks that left, and has nothing to do with the acknowledgements that have come.
-- Acknowledgements count up, channel by channel, and never past what was sent.
 - While several sources have audio, none is taken from when it is ahead of another by more than
   `LEAD_SECONDS`. A source that gives nothing holds up no other.
-- The session has succeeded when EndOfTranscript came after the end of every channel and every
-  chunk was acknowledged. All else is an error, raised to the user: nothing is lost in silence.
-- A session of one stream ends its audio with EndOfStream; one of several channels ends each with
-  EndOfChannel, and EndOfStream on top would be one end too many.
-- Answers to GetSpeakers come in the order of the questions; one that no question waits for is the
-  one that comes at the end of the session.
+- What is sent is retained until it is settled: words that are final cover it, and translations, if
+  there are any. Sending never waits for that. Of what a source can give again only the places are
+  retained; of other audio at most ``replay_seconds``, the oldest acknowledged audio going first.
+- When a leg is lost (`Protocol.lose`) unsettled audio, from a little before it, goes back to the
+  front of what waits, and with it the questions that were not answered. The next leg
+  (`Protocol.new_leg`, `Protocol.enter`) is configured as the last one was in the end. Its messages
+  go through a `seam`, which gives them the session's times and drops what was given before.
+- A leg that reaches its age is ended (`Protocol.end_leg`) at one sample and another takes the audio
+  from there; what that one says waits until the first has said its last.
+- The session has succeeded when its last leg has. All else is an error, raised to the user: nothing
+  is lost in silence.
 - What a server says that this version does not know is handed on.
 
 The peer's mistakes become a `Failed` event; mistakes of the caller are raised.
@@ -28,131 +34,59 @@ The peer's mistakes become a `Failed` event; mistakes of the caller are raised.
 
 from __future__ import annotations
 
-import base64
-import collections
 import collections.abc
-import enum
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from .channel import Channel
 from .config import (
     AudioEventsConfig,
     AudioFormat,
+    Diarization,
     MidSessionConfig,
-    SpeakerIdentifier,
     TranscriptionConfig,
     TranslationConfig,
 )
 from .errors import (
-    AuthenticationError,
     ConfigurationError,
+    ConnectionError,
     EndOfTranscriptError,
     SessionError,
     SpeechmaticsError,
-    TranscriptionError,
-    TransportError,
+)
+from .leg import (
+    Acknowledged,
+    Deliver,
+    Ended,
+    Event,
+    Failed,
+    Leg,
+    LegChannel,
+    LegEnded,
+    Lost,
+    Outgoing,
+    Queued,
+    Settled,
+    SpeakersAnswered,
+    SpeakersQuestion,
+    Started,
+    State,
 )
 from .messages import ClientMessageType, ServerMessageType
-from .multiplexer import EndOfChannel, Label, Multiplexer
-from .refusals import error_of, error_of_close
-from .results import LanguagePackInfo, RecognitionStarted, SpeakersResult
+from .multiplexer import EndOfChannel, Label, Multiplexer, Placed
+from .results import SpeakersResult
+from .seam import Delivered, Seam
+from .voices import Voices
 from .wire import Message, encode
 
-__all__ = [
-    "TRANSITIONS",
-    "Acknowledged",
-    "Cause",
-    "Deliver",
-    "Ended",
-    "Event",
-    "Failed",
-    "Outgoing",
-    "Protocol",
-    "Recognition",
-    "SpeakersAnswered",
-    "SpeakersQuestion",
-    "Started",
-    "State",
-]
+__all__ = ["Protocol", "Recognition", "Replay"]
 
+_ASK_SECONDS = 60.0
+"""Seconds of audio after which the session asks for the identifiers of its speakers again."""
 
-class State(enum.Enum):
-    """Where a session stands."""
-
-    CONNECTING = "connecting"
-    STARTING = "starting"
-    RUNNING = "running"
-    ENDING = "ending"
-    ENDED = "ended"
-    FAILED = "failed"
-
-
-class Cause(enum.Enum):
-    """What moves a session from one state to the next."""
-
-    CONNECTED = "StartRecognition sent"
-    STARTED = "RecognitionStarted received"
-    AUDIO_ENDED = "EndOfStream sent"
-    TRANSCRIBED = "EndOfTranscript received, all audio acknowledged"
-    FAILURE = "an Error, a lost connection or a broken protocol"
-
-
-TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
-    State.CONNECTING: {Cause.CONNECTED: State.STARTING, Cause.FAILURE: State.FAILED},
-    State.STARTING: {Cause.STARTED: State.RUNNING, Cause.FAILURE: State.FAILED},
-    State.RUNNING: {Cause.AUDIO_ENDED: State.ENDING, Cause.FAILURE: State.FAILED},
-    State.ENDING: {Cause.TRANSCRIBED: State.ENDED, Cause.FAILURE: State.FAILED},
-    State.ENDED: {},
-    State.FAILED: {},
-}
-
-
-class Deliver(NamedTuple):
-    """A message for the user's handlers."""
-
-    message: Message
-
-
-class Started(NamedTuple):
-    """RecognitionStarted has come."""
-
-    session_id: Optional[str]
-    language_pack_info: Optional[LanguagePackInfo]
-
-
-class Acknowledged(NamedTuple):
-    """The server has read a channel's audio up to a chunk."""
-
-    label: Label
-    number: int
-    message: Message
-
-
-class SpeakersAnswered(NamedTuple):
-    """A GetSpeakers was answered."""
-
-    question: SpeakersQuestion
-
-
-class Ended(NamedTuple):
-    """Everything is transcribed and acknowledged."""
-
-
-class Failed(NamedTuple):
-    """The session is over without having succeeded."""
-
-    error: BaseException
-
-
-Event = Union[Deliver, Started, Acknowledged, SpeakersAnswered, Ended, Failed]
-
-
-class SpeakersQuestion:
-    """A GetSpeakers and, once it has come, its answer: the ``speakers`` of SpeakersResult."""
-
-    def __init__(self) -> None:
-        self.answer: Optional[list[SpeakerIdentifier]] = None
+_ASK_NEW_SECONDS = 5.0
+"""The same while there is a speaker whose identifiers it does not know."""
 
 
 class Recognition(NamedTuple):
@@ -177,24 +111,29 @@ class Recognition(NamedTuple):
         return message
 
 
-class Outgoing(NamedTuple):
-    """What may be sent now: ``bytes`` in a binary message, ``str`` as JSON.
+class Replay(NamedTuple):
+    """What a leg sends again.
 
-    If it is audio, ``label`` and ``number`` say which chunk; else ``number`` is 0.
+    Args:
+        audio_time: Up to where the audio is settled, in seconds; None for ``file`` audio.
+        seconds_replayed: How much audio was sent before and is sent again; None for ``file`` audio.
+        gaps: Audio that is lost, (start, end) in seconds.
+        labels_restart: Whether speakers have new labels, for nothing tells which are the old ones.
     """
 
-    payload: Union[bytes, str]
-    label: Label = None
-    number: int = 0
+    audio_time: Optional[float]
+    seconds_replayed: Optional[float]
+    gaps: Sequence[tuple[float, float]] = ()
+    labels_restart: bool = False
 
-
-class _Queued(NamedTuple):
-    encoded: str
-    question: Optional[SpeakersQuestion] = None
+    @property
+    def seconds_lost(self) -> float:
+        """How much audio is lost."""
+        return sum(end - start for start, end in self.gaps)
 
 
 class Protocol:
-    """One session over one connection.
+    """One session.
 
     Args:
         recognition: What the session is asked to do.
@@ -202,6 +141,8 @@ class Protocol:
             share them out.
         labels: The channels of a session that has several.
         pushed: Whether the user sends the audio, rather than sources giving it.
+        replay_seconds: How much unsettled audio is kept to be sent again; None if a lost
+            connection ends the session.
     """
 
     def __init__(
@@ -211,32 +152,64 @@ class Protocol:
         max_unacked_chunks: int,
         labels: Sequence[str] = (),
         pushed: bool = True,
+        replay_seconds: Optional[float] = None,
     ) -> None:
         audio_format = recognition.audio_format
-        size = audio_format.bytes_per_sample if audio_format.encoding is not None else None
-        rate = size * audio_format.sample_rate if size else None
+        raw = audio_format.encoding is not None
+        size = audio_format.bytes_per_sample if raw else None
+        rate = audio_format.sample_rate if raw else None
         names: Sequence[Label] = labels or (None,)
+        translation = recognition.translation_config
         self.recognition = recognition
-        self.channels: dict[Label, Channel] = {name: Channel(size, rate) for name in names}
-        self.state = State.CONNECTING
+        self.channels: dict[Label, Channel] = {
+            name: Channel(size, rate, replay_seconds) for name in names
+        }
+        self.leg: Optional[Leg] = None
+        """What is said over the connection that takes the audio."""
+        self.replay = Replay(None, None)
+        """What the leg that was entered last sends again."""
+        self.delimiter = " "
+        """What stands between two words."""
+        self._over: Optional[State] = None
+        self._begun = False
+        self._raw = raw
         self._labels = tuple(labels)
         self._pushed = pushed
+        self._recoverable = replay_seconds is not None
         self._window = max(1, max_unacked_chunks // len(names))
-        self._waiting: Multiplexer[_Queued] = Multiplexer(names)
-        self._questions: collections.deque[SpeakersQuestion] = collections.deque()
-        self._duration_limit: Optional[Message] = None
+        self._waiting: Multiplexer[Queued] = Multiplexer(names)
         self._error: Optional[BaseException] = None
-        self._receivers: dict[str, Callable[[Message], list[Event]]] = {
-            ServerMessageType.RECOGNITION_STARTED.value: self._recognition_started,
-            ServerMessageType.AUDIO_ADDED.value: self._audio_added,
-            ServerMessageType.CHANNEL_AUDIO_ADDED.value: self._audio_added,
-            ServerMessageType.SPEAKERS_RESULT.value: self._speakers_result,
-            ServerMessageType.END_OF_TRANSCRIPT.value: self._end_of_transcript,
-            ServerMessageType.WARNING.value: self._warning,
-            ServerMessageType.ERROR.value: self._error_received,
-        }
+        self._ending: Optional[Leg] = None
+        self._held: list[tuple[Leg, Event]] = []
+        self._unsettled: Sequence[Label] = names
+        self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
+        self._numbers: dict[Label, int] = dict.fromkeys(names, 1)
+        self._changes: dict[str, Any] = {}
+        self._translated = translation is not None
+        self._delivered = Delivered(
+            names, () if translation is None else translation.target_languages
+        )
+        diarization = recognition.transcription_config.diarization
+        self._voices: Optional[Voices] = None
+        if self._recoverable and not labels and diarization == Diarization.SPEAKER:
+            self._voices = Voices()
+        self._restarts_labels = diarization == Diarization.CHANNEL_AND_SPEAKER
+        self._asked_at = 0.0
+        self._asks_for_another = False
 
     # -- what the user wants --------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the session stands: where its leg does, while it is not over."""
+        if self._over is not None:
+            return self._over
+        return State.CONNECTING if self.leg is None else self.leg.state
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended or failed."""
+        return self._over is not None
 
     def has_room(self, label: Label = None, now: float = 0.0) -> bool:
         """Return whether more audio may be added to a channel.
@@ -246,19 +219,12 @@ class Protocol:
             now: What time it is, as for `Channel.read_since`.
         """
         channel = self.channels[label]
+        if not channel.rereadable and (channel.behind or not self._running):
+            return self._begun and channel.takes_more()
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
         return self._pushed or all(
             channel.lead(other, now) <= channel.most_lead for other in self.channels.values()
-        )
-
-    @property
-    def owes_answer(self) -> bool:
-        """Whether the server has something to answer."""
-        return (
-            self.state in (State.STARTING, State.ENDING)
-            or self.unacknowledged > 0
-            or bool(self._questions)
         )
 
     @property
@@ -277,11 +243,6 @@ class Protocol:
         return sum(channel.acknowledged for channel in self.channels.values())
 
     @property
-    def unacknowledged(self) -> int:
-        """Chunks that were sent and not yet acknowledged, of all channels."""
-        return self.sent - self.acknowledged
-
-    @property
     def bytes_taken(self) -> int:
         """Bytes of audio added so far, of all channels."""
         return sum(channel.bytes_taken for channel in self.channels.values())
@@ -296,11 +257,6 @@ class Protocol:
         """Seconds of audio acknowledged, of the longest channel; None for ``file`` audio."""
         return self._longest([channel.bytes_acknowledged for channel in self.channels.values()])
 
-    def connected(self) -> str:
-        """Return StartRecognition: the connection is there."""
-        self._move(Cause.CONNECTED)
-        return encode(self.recognition.message())
-
     def add_audio(self, payload: bytes, label: Label = None) -> None:
         """Queue audio: one chunk, its samples made whole with what the last one left over.
 
@@ -308,9 +264,28 @@ class Protocol:
             SessionError: The channel's audio or the session has ended.
         """
         self.check_open(label)
-        chunk = self.channels[label].take(payload)
+        self.refill(payload, label)
+
+    def refill(self, payload: bytes, label: Label = None) -> None:
+        """Queue audio, also such as a source gives again after its channel has ended."""
+        channel = self.channels[label]
+        refilling = channel.refilling
+        chunk = channel.take(payload)
         if chunk:
             self._waiting.add_audio(label, chunk)
+        if refilling and channel.ended and not channel.refilling:
+            self._waiting.end_channel(label)
+        if channel.most_retained is not None and not channel.rereadable and channel.behind:
+            while self._waiting.size(label) > channel.most_retained:
+                if not self._waiting.drop_first(label, channel.bytes_acknowledged):
+                    break
+
+    def give_up_refill(self, label: Label) -> None:
+        """Go on without audio that a source cannot give again."""
+        channel = self.channels[label]
+        channel.give_up_refill()
+        if channel.ended:
+            self._waiting.end_channel(label)
 
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Queue a message of the user's, in order with the audio.
@@ -329,8 +304,7 @@ class Protocol:
             raise ConfigurationError(f"{name} is not sent as a message: {_SENT_BY_METHODS[name]}")
         self.check_open()
         asks = name == ClientMessageType.GET_SPEAKERS.value and not message.get("final")
-        encoded = encode({**message, "message": name})
-        self._waiting.add_message(_Queued(encoded, SpeakersQuestion() if asks else None))
+        self._queue({**message, "message": name}, SpeakersQuestion() if asks else None)
 
     def force_end_of_utterance(self, timestamp: Optional[float], label: Label = None) -> None:
         """Queue ForceEndOfUtterance, at ``timestamp`` seconds or without saying when.
@@ -372,8 +346,7 @@ class Protocol:
         """
         self.check_open()
         question = SpeakersQuestion()
-        encoded = encode({"message": ClientMessageType.GET_SPEAKERS.value})
-        self._waiting.add_message(_Queued(encoded, question))
+        self._queue({"message": ClientMessageType.GET_SPEAKERS.value}, question)
         return question
 
     def end_audio(self, label: Label = None) -> int:
@@ -387,85 +360,159 @@ class Protocol:
             return 0
         self.check_open()
         channel.ended = True
-        self._waiting.end_channel(label)
+        if not channel.refilling:
+            self._waiting.end_channel(label)
         return channel.drop_half_sample()
 
     def next_to_send(self) -> Optional[Outgoing]:
-        """Return the next message that may be sent."""
-        if self.state is not State.RUNNING:
+        """Return the next message that may be sent over the leg's connection."""
+        leg = self.leg
+        if leg is None or leg.state is not State.RUNNING:
             return None
-        label, item = self._waiting.next(self._window_open) or (None, None)
-        if isinstance(item, bytes):
-            return self._audio(label, item)
+        following = self._waiting.next(self._window_open)
+        if following is None:
+            return None
+        label, item = following
+        if isinstance(item, Placed):
+            return leg.request(item, self._translate(leg, item.message))
+        channel = self.channels[label]
+        if channel.behind and not self._waiting.audio_waits(label) and not channel.refilling:
+            channel.behind = False
         if isinstance(item, EndOfChannel):
-            return self._end(label)
-        if item is None:
-            return None
-        if item.question is not None:
-            self._questions.append(item.question)
-        return Outgoing(item.encoded)
+            return leg.end(label)
+        outgoing = leg.audio(label, item)
+        channel.send(outgoing.number, self._waiting.position(label) - len(item), item)
+        return outgoing
 
     # -- what the server says -------------------------------------------------------------------
 
-    def receive(self, message: Message) -> list[Event]:
+    def receive(self, leg: Leg, message: Message) -> list[Event]:
         """Return what a message of the server's means, in order."""
-        if self.state in (State.ENDED, State.FAILED):
+        if self.over:
             return []
-        name = message.get("message")
-        receiver = self._receivers.get(name) if isinstance(name, str) else None
-        if receiver is None:
-            return [Deliver(message)]
-        return receiver(message)
+        return [told for event in leg.receive(message) for told in self._tell(leg, event)]
 
-    def closed(self, code: Optional[int], reason: str) -> Optional[BaseException]:
-        """Return the error that the end of the connection means; None after EndOfTranscript."""
-        if self.state is State.ENDED:
-            return None
-        if self._error is not None:
-            # The Error came first; the close frame adds its code.
-            if isinstance(self._error, (TranscriptionError, AuthenticationError)):
-                self._error.close_code = code
-            return self._error
-        return self.fail(error_of_close(code, reason, when=_WHEN.get(self.state, _MIDDLE)))
+    def closed(self, leg: Leg, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
+        """Return what the end of a leg's connection means; None after EndOfTranscript."""
+        event = leg.closed(code, reason)
+        if isinstance(event, Failed):
+            return Failed(self.fail(event.error))
+        return event
 
     def fail(self, error: BaseException) -> BaseException:
         """End the session with an error of the caller's; return the one that counts."""
         if self._error is None:
             self._error = error
-            self._move(Cause.FAILURE)
+            self._over = State.FAILED
+            for leg in (self._ending, self.leg):
+                if leg is not None:
+                    leg.fail(error)
         return self._error
+
+    # -- from leg to leg ------------------------------------------------------------------------
+
+    def irrecoverable(self, error: SpeechmaticsError) -> Optional[SpeechmaticsError]:
+        """Return what a lost leg is raised as if no other can go on where it was."""
+        if not self._recoverable:
+            return error
+        if self._raw or all(
+            channel.rereadable or not self._waiting.position(label)
+            for label, channel in self.channels.items()
+        ):
+            return None
+        if not isinstance(error, ConnectionError):
+            return error
+        return ConnectionError(
+            f"{error.message} It could not be recovered: a file is transcribed from its start, "
+            "and this one cannot be read again. Give a path, bytes or a file that can be sought "
+            "in; or send raw audio.",
+            status=error.status,
+            close_code=error.close_code,
+        )
+
+    def lose(self) -> None:
+        """Take back what the legs leave unsettled: it is sent again over another."""
+        legs = [leg for leg in (self._ending, self.leg) if leg is not None]
+        for leg in legs:
+            leg.lose()
+        self.leg = self._ending = None
+        self._held.clear()
+        self._unsettled = [label for label in self.channels if not self._settled(label)] or list(
+            self.channels
+        )
+        for label in self._unsettled:
+            self._take_back(label)
+        self._waiting.put_back_messages(
+            [placed for leg in legs for placed in leg.asked if self._asks_still(placed)]
+        )
+        self.replay = self._replay()
+
+    def new_leg(self) -> Leg:
+        """Return a leg for another connection; it takes the audio once it is entered."""
+        labels = [label for label in self._unsettled if label is not None]
+        recognition = self.recognition
+        config = recognition.transcription_config
+        if labels and len(labels) < len(self._labels):
+            config = dataclasses.replace(config, channel_diarization_labels=labels)
+        voices = None if self._voices is None else self._voices.begin_leg()
+        if voices is not None:
+            config = voices.enrolled(config)
+        message = recognition._replace(transcription_config=config).message()
+        if self._changes:
+            message["transcription_config"] = _merged(
+                message["transcription_config"], self._changes
+            )
+        leg = Leg(message, {label: LegChannel() for label in self._unsettled})
+        leg.voices = voices
+        return leg
+
+    def enter(self, leg: Leg) -> list[Outgoing]:
+        """Have a leg take the audio from where it stands now; return what is to be sent first."""
+        for label in leg.channels:
+            start = self._waiting.position(label)
+            leg.channels[label] = LegChannel(start, self._numbers[label] - 1)
+        self.replay = self._replay()
+        for label in self._unsettled:
+            if self._raw and self._begun and self._ending is None:
+                self._delivered.skip(label, self._seconds(label, self._waiting.position(label)))
+        self.leg = leg
+        if self._begun and self._ending is None:
+            self._make_seam(leg)
+        # Channels that ended while another leg still had them.
+        return [leg.end(label) for label in leg.channels if self._waiting.finished(label)]
+
+    def end_leg(self) -> list[Outgoing]:
+        """End the leg's audio here, for another to take it; return what is to be sent over it."""
+        leg = self.leg
+        if leg is None or leg.state is not State.RUNNING:
+            raise RuntimeError("only a running leg can be ended")
+        self._ending, self.leg = leg, None
+        self._unsettled = [label for label in self.channels if not self._waiting.finished(label)]
+        for label, channel in self.channels.items():
+            self._sent_until[label] = self._waiting.position(label)
+            self._numbers[label] = channel.sent + 1
+        return [leg.end(label) for label in leg.channels if not leg.channels[label].end_sent]
 
     # -- inside ---------------------------------------------------------------------------------
 
+    @property
+    def _running(self) -> bool:
+        return self.leg is not None and self.leg.state in (State.RUNNING, State.ENDING)
+
     def _window_open(self, label: Label) -> bool:
-        return self.channels[label].unacknowledged < self._window
+        if self.leg is None:
+            return False
+        channel = self.leg.channels.get(label)
+        return channel is not None and channel.unacknowledged < self._window
 
     def _longest(self, sizes: Iterable[int]) -> Optional[float]:
         return next(iter(self.channels.values())).seconds(max(sizes))
 
-    def _audio(self, label: Label, chunk: bytes) -> Outgoing:
-        channel = self.channels[label]
-        channel.send(chunk)
-        if label is None:
-            return Outgoing(chunk, label, channel.sent)
-        data = base64.b64encode(chunk).decode("ascii")
-        name = ClientMessageType.ADD_CHANNEL_AUDIO.value
-        encoded = encode({"message": name, "channel": label, "data": data})
-        return Outgoing(encoded, label, channel.sent)
+    def _seconds(self, label: Label, size: int) -> float:
+        return self.channels[label].seconds(size) or 0.0
 
-    def _end(self, label: Label) -> Outgoing:
-        channel = self.channels[label]
-        channel.end_sent = True
-        if all(channel.end_sent for channel in self.channels.values()):
-            self._move(Cause.AUDIO_ENDED)
-        message: Message = {"last_seq_no": channel.sent}
-        if label is None:
-            return Outgoing(encode({"message": ClientMessageType.END_OF_STREAM.value, **message}))
-        name = ClientMessageType.END_OF_CHANNEL.value
-        return Outgoing(encode({"message": name, "channel": label, **message}))
-
-    def _move(self, cause: Cause) -> None:
-        self.state = TRANSITIONS[self.state][cause]
+    def _queue(self, message: Message, question: Optional[SpeakersQuestion] = None) -> None:
+        self._waiting.add_message(Queued(message, encode(message), question))
 
     def check_open(self, label: Label = None) -> None:
         """Raise what sending would raise in this state, of audio if a channel is named.
@@ -474,111 +521,206 @@ class Protocol:
             EndOfTranscriptError: The session has ended.
             SessionError: The audio has ended.
         """
-        if self.state in (State.ENDED, State.FAILED):
+        if self.over:
             raise EndOfTranscriptError("The session has ended; start another one.")
         if self.audio_ended:
             raise SessionError("The audio of this session has ended: nothing more can be sent.")
         if label is not None and self.channels[label].ended:
             raise SessionError(f"The channel {label!r} has ended: no more audio can be sent in it.")
 
-    def _failed(self, error: SpeechmaticsError) -> Failed:
-        return Failed(self.fail(error))
+    def _translate(self, leg: Leg, queued: Queued) -> Message:
+        """Return a message of the user's with the leg's own times, and note what it changes."""
+        message = queued.message
+        name = message["message"]
+        if name == ClientMessageType.SET_RECOGNITION_CONFIG.value:
+            changes = message.get("transcription_config")
+            if isinstance(changes, dict):
+                self._changes = _merged(self._changes, changes)
+        elif name == ClientMessageType.FORCE_END_OF_UTTERANCE.value and leg.seam is not None:
+            return leg.seam.shifted_back(message)
+        return message
 
-    def _recognition_started(self, message: Message) -> list[Event]:
-        if self.state is not State.STARTING:
-            return [self._failed(TransportError("The server sent RecognitionStarted twice."))]
-        started = RecognitionStarted.from_message(message)
-        if self._labels and started.channels and set(started.channels) != set(self._labels):
-            return [
-                self._failed(
-                    TransportError(
-                        f"The server started the channels {started.channels}, "
-                        f"and was asked for {list(self._labels)}."
-                    )
-                )
-            ]
-        self._move(Cause.STARTED)
-        return [Started(started.id, started.language_pack_info), Deliver(message)]
+    # What the server says.
 
-    def _audio_added(self, message: Message) -> list[Event]:
-        label: Any = None
-        if message["message"] == ServerMessageType.CHANNEL_AUDIO_ADDED.value:
-            label = message.get("channel", "")
-        channel = self.channels.get(label) if isinstance(label, (str, type(None))) else None
-        number = message.get("seq_no")
-        if channel is None:
-            where = "one stream" if label is None else f"the channel {label!r}"
-            return [self._never_due(f"audio of {where}, which this session does not have.")]
-        if type(number) is not int or not channel.acknowledged < number <= channel.sent:
-            of_channel = "" if label is None else f" of the channel {label!r}"
-            return [
-                self._never_due(
-                    f"chunk {number!r}{of_channel}, which was never due: "
-                    f"{channel.sent} chunks were sent, {channel.acknowledged} acknowledged."
-                )
-            ]
-        channel.acknowledge(number)
-        return [Acknowledged(label, number, message)]
+    def _tell(self, leg: Leg, event: Event) -> list[Event]:
+        """Return what an event of a leg means for the session."""
+        if isinstance(event, Acknowledged):
+            return self._acknowledged(leg, event)
+        if isinstance(event, Started):
+            if not self._begun and event.language_pack_info is not None:
+                self.delimiter = event.language_pack_info.word_delimiter
+            first, self._begun = not self._begun, True
+            if self.leg is None and self._ending is None:
+                self.enter(leg)
+            return [event._replace(first=first)]
+        if isinstance(event, (Lost, Failed)):
+            return [event if isinstance(event, Lost) else Failed(self.fail(event.error))]
+        if leg is self._ending:
+            if isinstance(event, Ended):
+                return self._leg_ended(leg)
+            if _name(event) == ServerMessageType.END_OF_TRANSCRIPT.value:
+                return []
+        elif leg is not self.leg:
+            # Its audio has not begun: what it says is not of this session, save why it ends.
+            return [event] if _name(event) == ServerMessageType.ERROR.value else []
+        elif self._ending is not None:
+            self._held.append((leg, event))
+            return []
+        if isinstance(event, Ended):
+            self._over = State.ENDED
+            return [event]
+        if isinstance(event, SpeakersAnswered):
+            return self._answered(leg, event)
+        return self._deliver(leg, event.message) if isinstance(event, Deliver) else [event]
 
-    def _never_due(self, what: str) -> Failed:
-        return self._failed(TransportError(f"The server acknowledged {what}"))
+    def _acknowledged(self, leg: Leg, event: Acknowledged) -> list[Event]:
+        on_leg = leg.channels[event.label]
+        number = on_leg.before + event.number
+        channel = self.channels[event.label]
+        if not channel.acknowledge(number, on_leg.acknowledged_until):
+            return []
+        if not on_leg.before:
+            return [event]
+        return [Acknowledged(event.label, number, {**event.message, "seq_no": number})]
 
-    def _speakers_result(self, message: Message) -> list[Event]:
+    def _answered(self, leg: Leg, event: SpeakersAnswered) -> list[Event]:
+        message = event.message
+        if leg.voices is not None:
+            message = leg.voices.session_labels(message)
+        event.question.answer = SpeakersResult.from_message(message).speakers
+        if self._voices is not None:
+            self._voices.learn(event.question.answer)
+        if event.question.own:
+            return []
+        return [Deliver(message), event]
+
+    def _deliver(self, leg: Leg, message: Message) -> list[Event]:
+        if leg.voices is not None and leg.seam is not None:
+            message = leg.voices.session_labels(message)
+        if leg.seam is not None:
+            joined = leg.seam.join(message)
+            if joined is None:
+                return []
+            message = joined
+        if not self._recoverable:
+            return [Deliver(message)]
         events: list[Event] = [Deliver(message)]
-        if self._questions:
-            question = self._questions.popleft()
-            question.answer = SpeakersResult.from_message(message).speakers
-            events.append(SpeakersAnswered(question))
+        if self._delivered.note(message):
+            for label, channel in self.channels.items():
+                channel.release(channel.position_at(self._resume_seconds(label)))
+            events.append(Settled())
+        if self._voices is not None:
+            self._ask_for_voices(self._voices.note(message))
         return events
 
-    def _end_of_transcript(self, message: Message) -> list[Event]:
-        deliver = Deliver(message)
-        if self._duration_limit is not None:
-            reason = str(self._duration_limit.get("reason", ""))
-            error: SpeechmaticsError = TranscriptionError(
-                "The session is longer than this account allows, and the audio past the limit was "
-                f"not transcribed: {reason}",
-                type="duration_limit_exceeded",
-                reason=reason,
-            )
-        elif self.state is not State.ENDING:
-            error = TranscriptionError(
-                "The server ended the transcript before our end of audio: "
-                "what was still to be sent is not transcribed.",
-                type="unknown_error",
-                reason="EndOfTranscript before the end of audio",
-            )
-        elif self.unacknowledged:
-            error = TransportError(
-                f"The server ended the transcript with {self.unacknowledged} of "
-                f"{self.sent} chunks of audio unacknowledged."
-            )
-        else:
-            self._move(Cause.TRANSCRIBED)
-            return [deliver, Ended()]
-        return [deliver, self._failed(error)]
+    def _ask_for_voices(self, heard_another: bool) -> None:
+        """Ask the server for the speakers' identifiers, from time to time."""
+        now = self._delivered.words_until(None)
+        self._asks_for_another = self._asks_for_another or heard_another
+        wait = _ASK_NEW_SECONDS if self._asks_for_another else _ASK_SECONDS
+        if now - self._asked_at < wait or self.audio_ended or not self._running:
+            return
+        self._asked_at = now
+        self._asks_for_another = False
+        question = SpeakersQuestion(own=True)
+        self._queue({"message": ClientMessageType.GET_SPEAKERS.value}, question)
 
-    def _warning(self, message: Message) -> list[Event]:
-        if message.get("type") == "duration_limit_exceeded":
-            self._duration_limit = message
-        return [Deliver(message)]
+    def _leg_ended(self, leg: Leg) -> list[Event]:
+        """The leg that was ended has said its last: everything up to there is settled."""
+        self._ending = None
+        for label in leg.channels:
+            self._delivered.skip(label, self._seconds(label, self._sent_until[label]))
+        self._waiting.put_back_messages([placed for placed in leg.asked if not _own(placed)])
+        events: list[Event] = [LegEnded(), Settled()]
+        held, self._held = self._held, []
+        if self.leg is not None:
+            self._make_seam(self.leg)
+        for each, event in held:
+            events.extend(self._tell(each, event))
+        return events
 
-    def _error_received(self, message: Message) -> list[Event]:
-        code = message.get("code")
-        error = error_of(
-            str(message.get("type", "unknown_error")),
-            str(message.get("reason", "")),
-            code if isinstance(code, int) else None,
+    # From leg to leg.
+
+    def _replay(self) -> Replay:
+        """Return what a leg that is entered now sends again."""
+        if not self._raw:
+            return Replay(None, None)
+        settled = {label: self._delivered.settled(label) for label in self._unsettled}
+        starts = {label: self._seconds(label, self._waiting.position(label)) for label in settled}
+        gaps = []
+        if self._begun and self._ending is None:
+            gaps = [
+                (settled[label], start) for label, start in starts.items() if start > settled[label]
+            ]
+        again = [
+            self._seconds(label, self._sent_until[label]) - start for label, start in starts.items()
+        ]
+        return Replay(
+            min(settled.values(), default=0.0),
+            max([0.0, *again]),
+            gaps,
+            self._begun and self._restarts_labels,
         )
-        return [Deliver(message), self._failed(error)]
+
+    def _make_seam(self, leg: Leg) -> None:
+        offsets = {
+            label: self._seconds(label, on_leg.start) for label, on_leg in leg.channels.items()
+        }
+        leg.seam = Seam(self._delivered, offsets, delimiter=self.delimiter)
+
+    def _settled(self, label: Label) -> bool:
+        """Return whether nothing of a channel is to be sent again or still to be sent."""
+        channel = self.channels[label]
+        if not self._waiting.finished(label):
+            return False
+        return self._delivered.settled(label) >= self._seconds(label, channel.bytes_taken)
+
+    def _resume_seconds(self, label: Label) -> float:
+        # AddTranslation names no channel: with translation all begin at one time.
+        labels = self._unsettled if self._translated else (label,)
+        return min((self._delivered.resume_at(each) for each in labels), default=0.0)
+
+    def _take_back(self, label: Label) -> None:
+        channel = self.channels[label]
+        sent = self._waiting.position(label)
+        position = min(channel.position_at(self._resume_seconds(label)), sent)
+        position = channel.retained_from(position, sent)
+        number, chunks = channel.take_back(position)
+        self._sent_until[label] = max(sent, self._sent_until[label])
+        self._numbers[label] = number
+        if not channel.rereadable:
+            self._waiting.put_back_audio(label, chunks)
+            return
+        self._waiting.rewind(label, position)
+        if channel.ended and not channel.refilling:
+            self._waiting.end_channel(label)
+
+    def _asks_still(self, placed: Placed[Queued]) -> bool:
+        """Return whether the audio that a message asked about is sent again."""
+        return not _own(placed) and any(
+            placed.after[label] > self._waiting.position(label) for label in self._unsettled
+        )
 
 
-_MIDDLE = "in the middle of the session"
-_WHEN = {
-    State.CONNECTING: "before the session had started",
-    State.STARTING: "before the session had started",
-    State.ENDING: "before the end of the transcript",
-}
+def _own(placed: Placed[Queued]) -> bool:
+    question = placed.message.question
+    return question is not None and question.own
+
+
+def _name(event: Event) -> Any:
+    return event.message.get("message") if isinstance(event, Deliver) else None
+
+
+def _merged(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with changes; what is an object changes by its members."""
+    merged = dict(config)
+    for name, value in changes.items():
+        before = merged.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = {**before, **value}
+        merged[name] = value
+    return merged
+
 
 _SENT_BY_METHODS = {
     ClientMessageType.START_RECOGNITION.value: "start_session, transcribe and stream send it.",

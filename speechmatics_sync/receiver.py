@@ -1,4 +1,4 @@
-"""The connection's side of a session: it is opened, pumped, and taken leave of.
+"""The connection's side of a session: it is opened, pumped, taken leave of, and made anew.
 
 What a session does with its connection is kept apart from who waits for the bytes: `Line.pump`
 never waits, and `Line.wait` is all that a thread does between two of them.
@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .deadlines import Deadline
 from .endpoint import Endpoint
 from .errors import ConnectionError, SpeechmaticsError, TransportError
+from .leg import (
+    Acknowledged,
+    Deliver,
+    Ended,
+    Event,
+    Failed,
+    Leg,
+    Lost,
+    Settled,
+    Started,
+)
 from .limits import Limits
 from .messages import ServerMessageType
 from .opening import Opening
 from .outbox import Outbox
-from .protocol import Acknowledged, Deliver, Ended, Failed, Started
+from .recovery import given_up
 from .state import SessionState
 from .transport import Closed, Connection
-from .wire import Message, decode
+from .wire import decode
 
 __all__ = ["Line", "Receiver"]
 
@@ -34,8 +45,15 @@ _END_GRACE = 1.0
 """Seconds for the closing handshake after EndOfTranscript, on which nothing depends any more."""
 
 
+class Loss(NamedTuple):
+    """What a connection was lost to, and whether there was one."""
+
+    lost: Lost
+    opened: bool
+
+
 class Receiver:
-    """Gives a session its connection, and waits for what comes.
+    """Gives a session its connections, one after another, and waits for what comes.
 
     Args:
         state: The session's.
@@ -50,27 +68,20 @@ class Receiver:
         self._closing: Optional[Deadline] = None
 
     def run(self) -> None:
-        """Connect, pump until the session is over, take leave; the receiver thread's whole life."""
+        """Stay connected until the session is over; the receiver thread's whole life."""
         state = self._state
-        connection = None
         try:
-            connection = self._connect() if state.wait_until_prepared() else None
-            if connection is not None:
-                line = Line(connection, state, self._outbox)
-                while not state.over:
-                    line.wait()
-                    line.pump()
-                self._say_goodbye(connection)
+            if not state.wait_until_prepared():
+                return
+            while not state.over:
+                lost = self._connect_and_pump()
+                if lost is None or not self._recover(lost):
+                    return
         except SpeechmaticsError as error:
             state.fail(error)
         except BaseException as error:
             state.log.exception("The session's receiver failed")
             state.fail(error)
-        finally:
-            if connection is not None:
-                with state.lock:
-                    state.connection = None
-                connection.close()
 
     def hurry(self, limit: Deadline) -> None:
         """Set when the closing handshake must be over."""
@@ -82,6 +93,41 @@ class Receiver:
         if connection is not None:
             connection.abort()
 
+    # -- one connection -------------------------------------------------------------------------
+
+    def _connect_and_pump(self) -> Optional[Loss]:
+        """Connect, and pump until the session is over, or return what the connection is lost to."""
+        state = self._state
+        try:
+            connection = self._connect()
+        except SpeechmaticsError as error:
+            return Loss(Lost(error), opened=False)
+        if connection is None:
+            return None
+        try:
+            with state.lock:
+                if state.over:
+                    return None
+                leg = state.protocol.new_leg()
+                if not state.started:
+                    state.protocol.enter(leg)
+                connection.send(leg.connected())
+                state.connection = connection
+            connection.flush()
+            state.log.debug("Connected; the session starts")
+            line = Line(connection, leg, state, self._outbox)
+            while not state.over and line.lost is None:
+                line.wait()
+                line.pump()
+            if line.lost is not None:
+                return Loss(line.lost, opened=True)
+            self._say_goodbye(connection)
+            return None
+        finally:
+            with state.lock:
+                state.connection = None
+            connection.close()
+
     def _connect(self) -> Optional[Connection]:
         """Return an open connection, or None if the session ended before there was one."""
         state = self._state
@@ -90,21 +136,12 @@ class Receiver:
             if state.over:
                 return None
             state.opening = opening
-        state.threads.start("opener", self._open, opening)
-        connection = opening.result()
-        if connection is None:
-            return None
-        with state.lock:
-            state.opening = None
-            if not state.over:
-                connection.send(state.protocol.connected())
-                state.connection = connection
-        if state.connection is None:
-            connection.close()
-            return None
-        connection.flush()
-        state.log.debug("Connected; the session starts")
-        return connection
+        try:
+            state.threads.start("opener", self._open, opening)
+            return opening.result()
+        finally:
+            with state.lock:
+                state.opening = None
 
     def _open(self, opening: Opening) -> None:
         # An `AuthBase` of the user's, and a name look-up that nothing can interrupt.
@@ -129,18 +166,51 @@ class Receiver:
                     return
                 connection.wait(limit.remaining(at_most=0.1))
 
+    # -- from one connection to the next --------------------------------------------------------
+
+    def _recover(self, loss: Loss) -> bool:
+        """Wait until it is time for the next attempt; return whether there is to be one."""
+        state = self._state
+        lost = loss.lost
+        with state.lock:
+            if state.over:
+                return False
+            recovery = state.recovery
+            error = state.protocol.irrecoverable(lost.error)
+            delay = None
+            if error is None:
+                delay = recovery.delay(
+                    lost.error, opened=loss.opened, begun=state.started, busy=lost.busy
+                )
+            if delay is None:
+                if lost.last_message is not None:
+                    state.deliver(lost.last_message)
+                state.fail(error or given_up(lost.error, recovery.attempts))
+                return False
+            state.connection_lost(lost.error.message)
+        state.log.warning(
+            "%s Attempt %d to reconnect in %.1f s.", lost.error.message, recovery.attempts, delay
+        )
+        return not state.wait_until_over(Deadline(delay))
+
 
 class Line:
     """One open connection of a session: takes in what comes and watches the time limits.
 
     Args:
         connection: Open, StartRecognition sent.
+        leg: What is said over it.
         state: The session's.
         outbox: Is flushed whenever the connection takes more.
     """
 
-    def __init__(self, connection: Connection, state: SessionState, outbox: Outbox) -> None:
+    def __init__(
+        self, connection: Connection, leg: Leg, state: SessionState, outbox: Outbox
+    ) -> None:
+        self.lost: Optional[Lost] = None
+        """What ended the connection before the session was over."""
         self._connection = connection
+        self._leg = leg
         self._state = state
         self._outbox = outbox
         self._limits = Limits(state.config, time.monotonic())
@@ -151,13 +221,13 @@ class Line:
         """Wait until there may be something to pump."""
         with self._state.lock:
             # Before the start, nobody may have begun to handle what comes.
-            started = self._state.started_at is not None
+            started = self._state.started
             pauses = self._state.inbox.reading_pauses() and started
         self._paused = pauses and not self._connection.broken
         if self._error_grace is not None:
             patience = self._error_grace.remaining()
         else:
-            patience = self._limits.patience(time.monotonic(), self._state.stage)
+            patience = self._limits.patience(time.monotonic(), self._leg.state)
         self._connection.wait(patience, read=not self._paused)
 
     def pump(self) -> None:
@@ -179,6 +249,8 @@ class Line:
                     self._closed(received)
                     return
                 self._take_in(received)
+                if self.lost is not None:
+                    return
         self._outbox.flush()
         if self._error_grace is None:
             self._check_limits(time.monotonic(), spoke)
@@ -188,13 +260,14 @@ class Line:
     def _check_limits(self, now: float, spoke: bool) -> None:
         state = self._state
         with state.lock:
-            owes = state.protocol.owes_answer
+            owes = self._leg.owes_answer
         if self._paused:
             self._limits.restart(now)
         self._limits.note(now, heard=self._connection.last_heard, spoke=spoke, owes=owes)
-        passed = self._limits.passed(now, state.stage)
+        passed = self._limits.passed(now, self._leg.state)
         if passed is not None:
-            state.fail(passed)
+            with state.lock:
+                self.lost = self._leg.limit_passed(passed)
         elif self._limits.ping_is_due(now):
             self._connection.ping()
 
@@ -205,42 +278,38 @@ class Line:
             if state.over:
                 return
             state.meter.received()
-            for event in state.protocol.receive(message):
-                if isinstance(event, Acknowledged):
-                    state.meter.acknowledged(event.label, event.number)
-                    if state.listens(event.message["message"]):
-                        state.inbox.put(event.message)
-                elif isinstance(event, Deliver):
-                    self._deliver(event.message)
-                elif isinstance(event, Started):
-                    state.session_id = state.log.session_id = event.session_id
-                    state.language_pack_info = event.language_pack_info
-                    state.started_at = time.monotonic()
-                    state.log.info("Recognition started")
-                    state.progressed.notify_all()
-                elif isinstance(event, Ended):
-                    state.finish(None)
-                elif isinstance(event, Failed):
-                    if message.get("message") == ServerMessageType.ERROR.value:
-                        self._error_grace = Deadline(_ERROR_GRACE)
-                    else:
-                        state.finish(event.error)
-                else:
-                    state.progressed.notify_all()
+            if message.get("message") == ServerMessageType.ERROR.value:
+                self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
+            for event in state.protocol.receive(self._leg, message):
+                self._settle(event)
 
-    def _deliver(self, message: Message) -> None:
+    def _settle(self, event: Event) -> None:
+        """Have an event take effect. Needs the lock."""
         state = self._state
-        if state.options.collect:
-            state.transcript.add(message)
-        state.meter.delivered(message)
-        name = message.get("message")
-        if name == ServerMessageType.WARNING.value:
-            reason = message.get("reason")
-            state.log.warning("The server warns: %s: %s", message.get("type"), reason)
-        elif name == ServerMessageType.ERROR.value:
-            state.log.error("The server sent an Error: %s", message.get("type"))
-        state.inbox.put(message)
+        if isinstance(event, Acknowledged):
+            state.meter.acknowledged(event.label, event.number)
+            if state.listens(event.message["message"]):
+                state.inbox.put(event.message)
+        elif isinstance(event, Deliver):
+            state.deliver(event.message)
+        elif isinstance(event, Started):
+            state.connection_made(event)
+        elif isinstance(event, Settled):
+            state.recovery.progress()
+        elif isinstance(event, Ended):
+            state.finish(None)
+        elif isinstance(event, Lost):
+            self.lost = event
+        elif isinstance(event, Failed):
+            if self._error_grace is None:
+                state.finish(event.error)
+        else:
+            state.progressed.notify_all()
 
     def _closed(self, closed: Closed) -> None:
         with self._state.lock:
-            self._state.finish(self._state.protocol.closed(closed.code, closed.reason))
+            event = self._state.protocol.closed(self._leg, closed.code, closed.reason)
+            if isinstance(event, Lost):
+                self.lost = event
+            else:
+                self._state.finish(None if event is None else event.error)

@@ -94,25 +94,39 @@ class Sender:
     def _send_chunks(self, opened: AudioSource) -> None:
         state = self._state
         channel = state.protocol.channels[self._label]
+        channel.rereadable = opened.rereadable
         begun = state.started_at or time.monotonic()
-        chunks = iter(opened)
+        position = 0
         while not state.over:
             channel.read_since = None if opened.prompt else time.monotonic()
             with state.threads.in_users_hands():
-                chunk = next(chunks, b"")
+                chunk = opened.read()
             channel.read_since = None
             state.source_seconds[self._label] = opened.total_seconds
             if not chunk:
-                return
-            spoken = channel.seconds(channel.bytes_taken + len(chunk)) or 0.0
+                self._end_channel(opened, position)
+            after = position + len(chunk)
+            spoken = channel.seconds(after) or 0.0
             due = begun + spoken if self._realtime else None
-            if not self._outbox.take_from_source(chunk, due, self._label):
+            wanted = self._outbox.take_from_source(chunk, position, due, self._label)
+            if wanted is None:
                 return
+            position = wanted
+            if wanted != after:
+                with state.threads.in_users_hands():
+                    opened.seek(wanted)
 
-    def _end_channel(self) -> None:
+    def _end_channel(self, opened: Optional[AudioSource] = None, position: int = 0) -> None:
         protocol = self._state.protocol
+        channel = protocol.channels[self._label]
         with self._state.lock:
-            if self._state.over or protocol.channels[self._label].ended:
+            if channel.refilling and opened is not None:
+                if position == channel.wanted:
+                    raise AudioError(f"{opened.name} is shorter than when it was read before.")
+                return
+            if channel.refilling:
+                protocol.give_up_refill(self._label)
+            if self._state.over or channel.ended:
                 return
             others = [protocol.channels[name] for name in protocol.channels if name != self._label]
             if not protocol.bytes_taken and all(other.ended for other in others):

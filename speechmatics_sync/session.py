@@ -18,13 +18,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Callable, Optional, Union
 
-from .config import ConnectionConfig
+from .config import ConnectionConfig, ReconnectPolicy
 from .deadlines import Deadline
 from .endpoint import Endpoint
 from .messages import SessionInfo
 from .multiplexer import Label
 from .outbox import Outbox
-from .protocol import State
 from .receiver import Receiver
 from .sender import Sender
 from .state import SessionOptions, SessionState
@@ -56,6 +55,7 @@ class Session(SessionState):
         config: Limits of the connection.
         listens: Whether anybody wants a message of this name: acknowledgements that nobody
             listens to are not queued.
+        policy: What to do when the connection is lost; None gives up at once.
     """
 
     def __init__(
@@ -64,8 +64,9 @@ class Session(SessionState):
         options: SessionOptions,
         config: ConnectionConfig,
         listens: Callable[[str], bool],
+        policy: Optional[ReconnectPolicy] = None,
     ) -> None:
-        super().__init__(options, config, listens)
+        super().__init__(options, config, listens, policy)
         self.outbox = Outbox(self)
         self._receiver = Receiver(self, self.outbox, endpoint)
         self._dispatcher: Optional[threading.Thread] = None
@@ -119,7 +120,7 @@ class Session(SessionState):
                 request_id=self.request_id,
                 session_id=self.session_id,
                 sequence_number=self.protocol.sent,
-                is_running=not self.over and self.stage is State.RUNNING,
+                is_running=not self.over and not self.protocol.audio_ended,
                 language_pack_info=self.language_pack_info,
                 channels=list(self.options.labels),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,6 +14,7 @@ from .config import (
     AudioEventsConfig,
     AudioFormat,
     ConnectionConfig,
+    ReconnectPolicy,
     TranscriptionConfig,
     TranslationConfig,
 )
@@ -20,17 +22,24 @@ from .deadlines import Deadline
 from .endpoint import request_id_in
 from .errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError
 from .inbox import Inbox
+from .leg import Started, State
 from .logs import SessionLogger
+from .messages import ServerMessageType, SessionEvent
 from .multiplexer import Label
 from .opening import Opening
-from .protocol import Protocol, Recognition, State
+from .protocol import Protocol, Recognition
+from .recovery import Recovery
 from .results import LanguagePackInfo
 from .stats import Meter
 from .threads import Threads
 from .transcript import Transcript
 from .transport import Connection
+from .wire import Message
 
 __all__ = ["SessionOptions", "SessionState"]
+
+_LOOK_AGAIN = 0.25
+"""Seconds after which whoever waits to connect again looks whether anybody still wants it."""
 
 
 class SessionOptions(NamedTuple):
@@ -63,10 +72,15 @@ class SessionState:
         options: What the caller wants.
         config: Limits of the connection.
         listens: Whether anybody wants a message of this name.
+        policy: What to do when the connection is lost; None gives up at once.
     """
 
     def __init__(
-        self, options: SessionOptions, config: ConnectionConfig, listens: Callable[[str], bool]
+        self,
+        options: SessionOptions,
+        config: ConnectionConfig,
+        listens: Callable[[str], bool],
+        policy: Optional[ReconnectPolicy],
     ) -> None:
         self.request_id = request_id_in(options.ws_headers) or str(uuid.uuid4())
         self.session_id: Optional[str] = None
@@ -76,6 +90,8 @@ class SessionState:
         """How long the sources are, where that can be known."""
         self.options = options
         self.config = config
+        self.policy = policy
+        self.recovery = Recovery(policy)
         self.listens = listens
         self.log = SessionLogger(self.request_id)
         self.threads = Threads(self.request_id[:8])
@@ -93,10 +109,13 @@ class SessionState:
         """Whether the user sends the audio, rather than sources giving it."""
         self.started_at: Optional[float] = None
         """When RecognitionStarted came: the beginning of the audio, for sources that are paced."""
+        self.outage = False
+        """Whether the connection was lost, and there is no other yet."""
         self.over = False
         self.handled = False
         """Whether handlers have been given everything that a session that ended well said."""
         self.failure: Optional[BaseException] = None
+        self._reason = ""
         self._failed_at: Optional[TracebackType] = None
         self._protocol: Optional[Protocol] = None
         self._formats: dict[Label, Optional[AudioFormat]] = {}
@@ -135,6 +154,7 @@ class SessionState:
                 max_unacked_chunks=self.config.max_unacked_chunks,
                 labels=self.options.labels,
                 pushed=self.pushed,
+                replay_seconds=None if self.policy is None else self.policy.replay_seconds,
             )
             self.progressed.notify_all()
 
@@ -193,6 +213,20 @@ class SessionState:
             raise self.identified(TimeoutError(f"{missing} within timeout ({deadline.seconds} s)."))
         self.progressed.wait(deadline.remaining())
 
+    @property
+    def started(self) -> bool:
+        """Whether recognition has ever started."""
+        return self.started_at is not None
+
+    def wait_until_over(self, deadline: Deadline) -> bool:
+        """Block until the session is over or nobody wants it, or a moment; return whether it is."""
+        with self.lock:
+            while not (self.over or self.abandoned or deadline.passed()):
+                self.progressed.wait(deadline.remaining(at_most=_LOOK_AGAIN))
+        if self.abandoned:
+            self.request_close()
+        return self.over
+
     def wake(self) -> None:
         """Have the receiver look what there is to do. Takes no lock."""
         connection = self.connection
@@ -206,6 +240,67 @@ class SessionState:
         if len(lengths) < len(self.options.labels or (None,)):
             return None
         return max(lengths)
+
+    # -- what comes -----------------------------------------------------------------------------
+
+    def deliver(self, message: Message) -> None:
+        """Hand on a message of the server's. Needs the lock."""
+        if self.options.collect:
+            self.transcript.add(message)
+        self.meter.delivered(message)
+        name = message.get("message")
+        if name == ServerMessageType.WARNING.value:
+            reason = message.get("reason")
+            self.log.warning("The server warns: %s: %s", message.get("type"), reason)
+        elif name == ServerMessageType.ERROR.value:
+            self.log.error("The server sent an Error: %s", message.get("type"))
+        self.inbox.put(message)
+
+    def connection_made(self, event: Started) -> None:
+        """Take note that recognition has started on a connection. Needs the lock."""
+        self.session_id = self.log.session_id = event.session_id
+        if event.first:
+            self.language_pack_info = event.language_pack_info
+            self.started_at = time.monotonic()
+            self.log.info("Recognition started")
+        if self.outage:
+            self.outage = False
+            self.meter.reconnects += 1
+            replay = self.protocol.replay
+            for start, end in replay.gaps:
+                self.transcript.add_gap(start, end)
+                self.log.warning("The audio from %.1f s to %.1f s is lost", start, end)
+            self._announce(SessionEvent.RECONNECTED, self._reason)
+            self.log.info("Reconnected; the session goes on")
+        self.progressed.notify_all()
+        self.room.notify_all()
+
+    def connection_lost(self, reason: str) -> None:
+        """Take note that the connection is lost and another is to be made. Needs the lock."""
+        self.connection = None
+        self.protocol.lose()
+        self.meter.lost()
+        if not self.outage:
+            self.outage = True
+            self._reason = reason
+            self._announce(SessionEvent.RECONNECTING, reason)
+        self.room.notify_all()
+
+    def _announce(self, event: SessionEvent, reason: str) -> None:
+        replay = self.protocol.replay
+        message: Message = {
+            "message": event.value,
+            "attempt": self.recovery.attempts,
+            "reason": reason,
+            "audio_time": replay.audio_time,
+            "seconds_replayed": replay.seconds_replayed,
+            "seconds_lost": replay.seconds_lost,
+        }
+        if event is SessionEvent.RECONNECTED:
+            message["session_id"] = self.session_id
+            if replay.labels_restart:
+                message["labels_restart"] = True
+        self.inbox.put(message)
 
     # -- ending ---------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.final_end: Optional[float] = None
+        self.reconnects = 0
         self._received = 0
         self._timed_chunk: Optional[tuple[Label, int, float]] = None
         self._round_trip: Optional[float] = None
@@ -62,6 +63,10 @@ class Meter:
             if timed == label and number >= due:
                 self._round_trip = time.monotonic() - since
                 self._timed_chunk = None
+
+    def lost(self) -> None:
+        """Note that the connection is lost: what was sent over it is not acknowledged any more."""
+        self._timed_chunk = None
 
     def received(self) -> None:
         """Note a message."""

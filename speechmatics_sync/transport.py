@@ -317,9 +317,9 @@ class Connection:
                 if self._parse(fresh, received):
                     break
             except TransportError as error:
+                self._violation = error  # for good: what follows it means nothing
                 if not received:
                     raise
-                self._violation = error
                 break
         with self._io:
             self._write()

@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from typing import Callable, Optional
 
 from .config import SpeakerIdentifier, TranscriptionConfig
+from .shapes import Malformed, a_text, objects
 from .wire import Message
 
 __all__ = ["LegVoices", "Voices"]
@@ -66,7 +67,7 @@ class Voices:
 
         try:
             _relabelled(message, hear)
-        except (_Malformed, RecursionError):
+        except (Malformed, RecursionError):
             return False
         unknown = [label for label in heard if self._hear(label)]
         return bool(unknown)
@@ -162,7 +163,7 @@ class LegVoices:
             return message
         try:
             return _relabelled(message, self._session_label)
-        except (_Malformed, RecursionError):
+        except (Malformed, RecursionError):
             return message
 
     def _session_label(self, label: str) -> str:
@@ -175,10 +176,6 @@ class LegVoices:
         if self._numbered_from is None:
             self._numbered_from = self._voices.highest
         return f"S{self._numbered_from + int(numbered[1])}"
-
-
-class _Malformed(Exception):
-    """A message does not have the shape that its name promises."""
 
 
 _Rename = Callable[[str], str]
@@ -206,9 +203,7 @@ def _each(whole: Message, key: str, change: Callable[[Message], Message]) -> Mes
     old = whole.get(key)
     if old is None:
         return whole
-    if not isinstance(old, list) or not all(isinstance(part, dict) for part in old):
-        raise _Malformed
-    new = [change(part) for part in old]
+    new = [change(part) for part in objects(whole, key)]
     return whole if all(a is b for a, b in zip(new, old)) else {**whole, key: new}
 
 
@@ -216,7 +211,5 @@ def _renamed(part: Message, key: str, rename: _Rename) -> Message:
     old = part.get(key)
     if old is None:
         return part
-    if not isinstance(old, str):
-        raise _Malformed
-    new = rename(old)
+    new = rename(a_text(part, key))
     return part if new == old else {**part, key: new}

@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 import pytest
 from serving import PATIENCE, STARTED, read_request
 
-from speechmatics_sync import AudioEncoding, AudioFormat, Client, ConnectionConfig
+from speechmatics_sync import AudioEncoding, AudioFormat, Client, ConnectionConfig, ReconnectPolicy
 
 RAW = AudioFormat(encoding=AudioEncoding.PCM_S16LE, sample_rate=16000)
 END_OF_TRANSCRIPT = {"message": "EndOfTranscript"}
@@ -26,9 +26,20 @@ def speech(seconds: float) -> bytes:
     return b"\1\2" * int(seconds * 16000)
 
 
-def client_of(url: str, handler_errors: str = "raise", **limits: Any) -> Client:
-    """A client with these limits of the connection."""
-    return Client(url=url, conn_config=ConnectionConfig(**limits), handler_errors=handler_errors)
+def client_of(
+    url: str,
+    handler_errors: str = "raise",
+    *,
+    reconnect: Optional[ReconnectPolicy] = None,
+    **limits: Any,
+) -> Client:
+    """A client with these limits of the connection, which does not reconnect unless told to."""
+    return Client(
+        url=url,
+        conn_config=ConnectionConfig(**limits),
+        handler_errors=handler_errors,
+        reconnect=reconnect,
+    )
 
 
 class InThread:

@@ -37,7 +37,8 @@ SECOND = 32000
 
 
 def client_of(url: str, **limits: Any) -> MultiChannelClient:
-    return MultiChannelClient(url=url, conn_config=ConnectionConfig(**limits))
+    config = ConnectionConfig(**limits)
+    return MultiChannelClient(url=url, conn_config=config, reconnect=None)
 
 
 def counted(seed: str, size: int) -> bytes:

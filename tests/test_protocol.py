@@ -24,22 +24,48 @@ from speechmatics_sync import (
 )
 from speechmatics_sync.config import MidSessionConfig
 from speechmatics_sync.messages import CLOSE_CODES, ClientMessageType, ErrorType
-from speechmatics_sync.protocol import (
+from speechmatics_sync.leg import (
     TRANSITIONS,
     Acknowledged,
     Cause,
     Deliver,
     Ended,
+    Event,
     Failed,
-    Protocol,
-    Recognition,
+    Leg,
+    Lost,
     SpeakersAnswered,
     Started,
     State,
 )
+from speechmatics_sync.protocol import Protocol, Recognition
 from speechmatics_sync.wire import decode
 
 SPEAKERS = {"message": "SpeakersResult", "speakers": [{"label": "A", "speaker_identifiers": ["x"]}]}
+
+
+def leg_of(protocol: Protocol) -> Leg:
+    """The leg that takes the audio."""
+    assert protocol.leg is not None
+    return protocol.leg
+
+
+def connected(protocol: Protocol) -> str:
+    """There is a connection: StartRecognition."""
+    if protocol.leg is None:
+        protocol.enter(protocol.new_leg())
+    return leg_of(protocol).connected()
+
+
+def hear(protocol: Protocol, message: dict[str, Any]) -> list[Event]:
+    """What a message of the server's means."""
+    return protocol.receive(leg_of(protocol), message)
+
+
+def closed(protocol: Protocol, code: Optional[int], reason: str) -> Any:
+    """The error that the end of the connection means."""
+    event = protocol.closed(leg_of(protocol), code, reason)
+    return None if event is None else event.error
 
 
 def connecting(audio_format: AudioFormat = RAW, *, window: int = 512) -> Protocol:
@@ -49,13 +75,13 @@ def connecting(audio_format: AudioFormat = RAW, *, window: int = 512) -> Protoco
 
 def starting(audio_format: AudioFormat = RAW, *, window: int = 512) -> Protocol:
     protocol = connecting(audio_format, window=window)
-    protocol.connected()
+    connected(protocol)
     return protocol
 
 
 def running(audio_format: AudioFormat = RAW, *, window: int = 512) -> Protocol:
     protocol = starting(audio_format, window=window)
-    protocol.receive(STARTED)
+    hear(protocol, STARTED)
     return protocol
 
 
@@ -68,13 +94,13 @@ def ending() -> Protocol:
 
 def ended() -> Protocol:
     protocol = ending()
-    protocol.receive(END_OF_TRANSCRIPT)
+    hear(protocol, END_OF_TRANSCRIPT)
     return protocol
 
 
 def failed() -> Protocol:
     protocol = running()
-    protocol.closed(1006, "")
+    closed(protocol, 1006, "")
     return protocol
 
 
@@ -95,8 +121,8 @@ def sent(protocol: Protocol) -> list[Any]:
 
 def failure_of(protocol: Protocol, message: dict[str, Any]) -> Any:
     """The error that a message means."""
-    *_, last = protocol.receive(message)
-    assert isinstance(last, Failed)
+    *_, last = hear(protocol, message)
+    assert isinstance(last, (Lost, Failed))
     return last.error
 
 
@@ -121,10 +147,10 @@ def _end_audio(protocol: Protocol) -> None:
 
 
 BRINGS_ABOUT: dict[Cause, Callable[[Protocol], object]] = {
-    Cause.STARTED: lambda protocol: protocol.receive(STARTED),
+    Cause.STARTED: lambda protocol: hear(protocol, STARTED),
     Cause.AUDIO_ENDED: _end_audio,
-    Cause.TRANSCRIBED: lambda protocol: protocol.receive(END_OF_TRANSCRIPT),
-    Cause.FAILURE: lambda protocol: protocol.closed(1006, ""),
+    Cause.TRANSCRIBED: lambda protocol: hear(protocol, END_OF_TRANSCRIPT),
+    Cause.FAILURE: lambda protocol: closed(protocol, 1006, ""),
 }
 
 
@@ -142,7 +168,7 @@ def test_the_table_says_all_that_can_happen(state: State, cause: Cause) -> None:
 
 def test_a_connection_is_followed_by_start_recognition() -> None:
     protocol = connecting(AudioFormat("mulaw", 8000))
-    assert json.loads(protocol.connected()) == {
+    assert json.loads(connected(protocol)) == {
         "message": "StartRecognition",
         "audio_format": {"type": "raw", "encoding": "mulaw", "sample_rate": 8000},
         "transcription_config": {"language": "de", "model": "enhanced"},
@@ -154,7 +180,7 @@ def test_nothing_is_sent_before_recognition_has_started() -> None:
     protocol.add_audio(b"ab")
     protocol.add_message({"message": "Anything"})
     assert sent(protocol) == []
-    protocol.receive(STARTED)
+    hear(protocol, STARTED)
     assert sent(protocol) == [b"ab", {"message": "Anything"}]
 
 
@@ -179,10 +205,10 @@ def test_audio_waits_while_the_window_is_full() -> None:
     assert not protocol.has_room()
     protocol.add_audio(b"cc")
     assert sent(protocol) == []
-    protocol.receive(added(1))
+    hear(protocol, added(1))
     assert not protocol.has_room()  # what waits goes first
     assert sent(protocol) == [b"cc"]
-    protocol.receive(added(3))
+    hear(protocol, added(3))
     assert protocol.has_room()
 
 
@@ -193,7 +219,7 @@ def test_messages_stay_in_order_with_audio_that_waits() -> None:
     protocol.add_message({"message": "ForceEndOfUtterance"})
     protocol.end_audio()
     assert sent(protocol) == [b"aa"]
-    protocol.receive(added(1))
+    hear(protocol, added(1))
     assert sent(protocol) == [
         b"bb",
         {"message": "ForceEndOfUtterance"},
@@ -208,7 +234,7 @@ def test_last_seq_no_is_what_was_sent_however_little_is_acknowledged(acknowledge
         protocol.add_audio(chunk)
     assert len(sent(protocol)) == 3
     if acknowledged:
-        protocol.receive(added(acknowledged))
+        hear(protocol, added(acknowledged))
     protocol.end_audio()
     assert sent(protocol) == [{"message": "EndOfStream", "last_seq_no": 3}]
 
@@ -265,7 +291,7 @@ def test_after_the_session_nothing_is_taken(make: Callable[[], Protocol]) -> Non
     protocol = make()
     with pytest.raises(EndOfTranscriptError):
         protocol.add_audio(b"aa")
-    assert protocol.receive(final("late")) == []
+    assert hear(protocol, final("late")) == []
 
 
 # -- acknowledgements ---------------------------------------------------------------------------
@@ -279,7 +305,7 @@ def test_an_acknowledgement_that_is_not_due_breaks_the_protocol(number: Any) -> 
     for _ in range(3):
         protocol.add_audio(b"aa")
     sent(protocol)
-    protocol.receive(added(2))
+    hear(protocol, added(2))
     error = failure_of(protocol, added(number))
     assert isinstance(error, TransportError)
     assert "never due" in str(error)
@@ -298,8 +324,8 @@ def test_an_acknowledgement_covers_all_before_it() -> None:
     for chunk in (b"aa", b"bbbb"):
         protocol.add_audio(chunk)
     sent(protocol)
-    assert protocol.receive(added(2)) == [Acknowledged(None, 2, added(2))]
-    assert protocol.unacknowledged == 0
+    assert hear(protocol, added(2)) == [Acknowledged(None, 2, added(2))]
+    assert leg_of(protocol).unacknowledged == 0
     assert protocol.channels[None].bytes_acknowledged == 6
 
 
@@ -311,9 +337,9 @@ def test_the_session_has_ended_when_all_is_acknowledged_and_transcribed() -> Non
     protocol.add_audio(b"aa")
     protocol.end_audio()
     sent(protocol)
-    protocol.receive(added(1))
-    assert protocol.receive(END_OF_TRANSCRIPT) == [Deliver(END_OF_TRANSCRIPT), Ended()]
-    assert protocol.closed(1000, "") is None
+    hear(protocol, added(1))
+    assert hear(protocol, END_OF_TRANSCRIPT) == [Deliver(END_OF_TRANSCRIPT), Ended()]
+    assert closed(protocol, 1000, "") is None
 
 
 def test_end_of_transcript_with_audio_unacknowledged_is_an_error() -> None:
@@ -322,7 +348,7 @@ def test_end_of_transcript_with_audio_unacknowledged_is_an_error() -> None:
     protocol.add_audio(b"aa")
     protocol.end_audio()
     sent(protocol)
-    protocol.receive(added(1))
+    hear(protocol, added(1))
     error = failure_of(protocol, END_OF_TRANSCRIPT)
     assert isinstance(error, TransportError)
     assert "1 of 2 chunks" in str(error)
@@ -348,7 +374,7 @@ def test_end_of_transcript_before_the_end_was_sent_is_an_error() -> None:
 def test_a_duration_limit_is_an_error_in_the_end(make: Callable[[], Protocol]) -> None:
     protocol = make()
     warning = {"message": "Warning", "type": "duration_limit_exceeded", "reason": "2 hours"}
-    assert protocol.receive(warning) == [Deliver(warning)]
+    assert hear(protocol, warning) == [Deliver(warning)]
     error = failure_of(protocol, END_OF_TRANSCRIPT)
     assert isinstance(error, TranscriptionError)
     assert (error.type, error.reason) == ("duration_limit_exceeded", "2 hours")
@@ -369,7 +395,7 @@ def test_every_error_of_the_server_is_raised_as_what_it_is(
     protocol = make()
     message = {"message": "Error", "type": type, "reason": "because", "code": 7, "seq_no": 1}
     message = json.loads(json.dumps(message))
-    delivered, failure = protocol.receive(message)
+    delivered, failure = hear(protocol, message)
     assert delivered == Deliver(message)
     assert isinstance(failure, Failed)
     error = failure.error
@@ -380,7 +406,7 @@ def test_every_error_of_the_server_is_raised_as_what_it_is(
         assert error.code == 7
     assert type in str(error)
     assert "because" in str(error)
-    assert protocol.closed(4321, "bye") is error
+    assert closed(protocol, 4321, "bye") is error
     assert error.close_code == 4321  # type: ignore[attr-defined]
 
 
@@ -430,7 +456,7 @@ def test_the_first_error_counts() -> None:
     protocol = running()
     first = failure_of(protocol, {"message": "Error", "type": "job_error", "reason": ""})
     assert protocol.fail(SessionError("closed")) is first
-    assert protocol.closed(1000, "") is first
+    assert closed(protocol, 1000, "") is first
 
 
 # -- what this version does not know ------------------------------------------------------------
@@ -450,7 +476,7 @@ def test_the_first_error_counts() -> None:
 def test_unknown_messages_and_fields_are_handed_on_unchanged(message: dict[str, Any]) -> None:
     for make in (starting, running, ending):
         protocol = make()
-        (delivered,) = protocol.receive(message)
+        (delivered,) = hear(protocol, message)
         assert isinstance(delivered, Deliver)
         assert delivered.message is message
         assert protocol.state is make().state
@@ -517,17 +543,17 @@ def test_answers_of_get_speakers_come_in_the_order_of_the_questions() -> None:
     protocol.add_audio(b"bb")
     first, second = protocol.ask_speakers(), protocol.ask_speakers()
     sent(protocol)
-    assert protocol.receive(SPEAKERS) == [Deliver(SPEAKERS)]  # not asked yet: behind audio
-    protocol.receive(added(1))
+    assert hear(protocol, SPEAKERS) == [Deliver(SPEAKERS)]  # not asked yet: behind audio
+    hear(protocol, added(1))
     assert sent(protocol) == [b"bb", {"message": "GetSpeakers"}, {"message": "GetSpeakers"}]
-    protocol.receive(added(2))
-    assert protocol.owes_answer
-    assert protocol.receive(SPEAKERS) == [Deliver(SPEAKERS), SpeakersAnswered(first)]
+    hear(protocol, added(2))
+    assert leg_of(protocol).owes_answer
+    assert hear(protocol, SPEAKERS) == [Deliver(SPEAKERS), SpeakersAnswered(first)]
     assert first.answer == [SpeakerIdentifier("A", ["x"])]
     assert second.answer is None
-    protocol.receive({"message": "SpeakersResult", "speakers": []})
+    hear(protocol, {"message": "SpeakersResult", "speakers": []})
     assert second.answer == []
-    assert not protocol.owes_answer
+    assert not leg_of(protocol).owes_answer
 
 
 def test_a_final_answer_is_nobodys() -> None:
@@ -535,26 +561,26 @@ def test_a_final_answer_is_nobodys() -> None:
     protocol.add_message({"message": "GetSpeakers", "final": True})
     question = protocol.ask_speakers()
     sent(protocol)
-    protocol.receive(SPEAKERS)
+    hear(protocol, SPEAKERS)
     assert question.answer is not None
-    assert protocol.receive(SPEAKERS) == [Deliver(SPEAKERS)]
+    assert hear(protocol, SPEAKERS) == [Deliver(SPEAKERS)]
 
 
 def test_the_server_owes_what_it_has_not_answered() -> None:
     protocol = connecting()
-    assert not protocol.owes_answer
-    protocol.connected()
-    assert protocol.owes_answer
-    protocol.receive(STARTED)
-    assert not protocol.owes_answer
+    assert not leg_of(protocol).owes_answer
+    connected(protocol)
+    assert leg_of(protocol).owes_answer
+    hear(protocol, STARTED)
+    assert not leg_of(protocol).owes_answer
     protocol.add_audio(b"aa")
     sent(protocol)
-    assert protocol.owes_answer
-    protocol.receive(added(1))
-    assert not protocol.owes_answer
+    assert leg_of(protocol).owes_answer
+    hear(protocol, added(1))
+    assert not leg_of(protocol).owes_answer
     protocol.end_audio()
     sent(protocol)
-    assert protocol.owes_answer
+    assert leg_of(protocol).owes_answer
 
 
 # -- JSON ---------------------------------------------------------------------------------------
@@ -631,7 +657,7 @@ def test_whatever_a_server_says_is_an_event_or_the_peers_mistake(
     protocol = start()
     for message in messages:
         try:
-            protocol.receive(message)
+            hear(protocol, message)
         except TransportError:
             return
 
@@ -659,17 +685,17 @@ def test_in_every_order_nothing_is_lost_and_the_window_holds(
     def collect() -> None:
         for outgoing in sent(protocol):
             wire.append(outgoing)
-        assert protocol.unacknowledged <= window
+        assert leg_of(protocol).unacknowledged <= window
         assert protocol.sent == sum(isinstance(each, bytes) for each in wire)
 
     for action, argument in actions:
         if action == "send":
             collect()
         elif action == "acknowledge":
-            due = protocol.unacknowledged
+            due = leg_of(protocol).unacknowledged
             if due:
                 number = protocol.acknowledged + 1 + argument[0] % due
-                protocol.receive(added(number))
+                hear(protocol, added(number))
                 assert protocol.acknowledged == number
         elif action == "end":
             protocol.end_audio()
@@ -688,10 +714,10 @@ def test_in_every_order_nothing_is_lost_and_the_window_holds(
     protocol.end_audio()
     while protocol.state is State.RUNNING:
         collect()
-        if protocol.unacknowledged:
-            protocol.receive(added(protocol.sent))
-    if protocol.unacknowledged:
-        protocol.receive(added(protocol.sent))
+        if leg_of(protocol).unacknowledged:
+            hear(protocol, added(protocol.sent))
+    if leg_of(protocol).unacknowledged:
+        hear(protocol, added(protocol.sent))
 
     assert wire[-1] == {"message": "EndOfStream", "last_seq_no": protocol.sent}
     heard, order = b"", []
@@ -703,4 +729,4 @@ def test_in_every_order_nothing_is_lost_and_the_window_holds(
     assert heard == given_audio[: len(given_audio) // 2 * 2]
     assert order == given_order  # each message behind exactly the audio it was given after
     assert protocol.channels[None].bytes_acknowledged == len(heard)
-    assert protocol.receive(END_OF_TRANSCRIPT)[-1] == Ended()
+    assert hear(protocol, END_OF_TRANSCRIPT)[-1] == Ended()
