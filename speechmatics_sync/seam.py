@@ -1,11 +1,9 @@
 """Where one connection's messages end and the next one's begin: no word twice, none missing.
 
 A session may run over several connections, one after another. Each new one is sent audio again
-from a little before what is settled, and counts its times from there. The rules of the seam:
+from a little before what is settled (see `delivered`), and counts its times from there. The rules
+of the seam:
 
-- Settled is the audio up to the end of the last final word; with translation, no further than the
-  last sentence of every language. What a final says of its own extent is a guess, and counts
-  for nothing.
 - Every time in a message moves by the position at which its channel's audio began.
 - What comes back is trimmed by result, not by message: the new connection cuts its finals
   elsewhere. A word whose middle lies in settled time was delivered; a mark goes with its word.

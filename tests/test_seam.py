@@ -12,8 +12,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from speechmatics_sync.delivered import PRE_ROLL, Delivered
 from speechmatics_sync.multiplexer import Label
-from speechmatics_sync.seam import PRE_ROLL, Delivered, Seam
+from speechmatics_sync.seam import Seam
 from speechmatics_sync.wire import Message
 
 
@@ -602,8 +603,11 @@ def test_what_is_nested_deep_is_passed_on() -> None:
 
 
 KEYS = st.sampled_from(
-    ["message", "metadata", "results", "start_time", "end_time", "type", "alternatives", "content"]
-    + ["attaches_to", "channel", "language", "transcript", "event", "reason", "timestamp"]
+    [
+        *("message", "metadata", "results", "start_time", "end_time", "type", "content"),
+        *("alternatives", "transcript", "language", "attaches_to", "channel", "event", "reason"),
+        *("forced", "spoken_form", "timestamp"),
+    ]
 )
 NAMES = st.sampled_from([message["message"] for message in WHOLE] + ["AddPartialTranscript"])
 ANY_JSON = st.recursive(
