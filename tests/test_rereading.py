@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -30,12 +31,18 @@ from speechmatics_sync import split_channels
 from speechmatics_sync.config import AudioEncoding, AudioFormat
 from speechmatics_sync.errors import AudioError
 from speechmatics_sync.sources import open_source
+from speechmatics_sync.split import WavChannel
+from speechmatics_sync.wav import read_wav_header
 
 COUNTED = array.array("I", range(6400)).tobytes()
 """Audio in which no two places sound the same."""
 
 S16 = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
 FILE = AudioFormat()
+
+needs_to_see_open_files = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="this system does not tell which files are open"
+)
 
 KINDS = sorted(rereadable_sources_of)
 # A read, or a place to go to, as a part of the whole: both ends are drawn often.
@@ -118,7 +125,9 @@ def test_a_channel_of_a_recording_is_read_again_from_any_place(
 ) -> None:
     size = form[1] // 8
     sound = (COUNTED * 7)[: frames * channels * size]
-    content = wav(sound, fmt=fmt_chunk(*form, channels=channels))
+    # Of a file without samples the size may be a placeholder, and what follows may be samples.
+    after = NO_SOUND if frames else b""
+    content = wav(sound, fmt=fmt_chunk(*form, channels=channels), after=after)
     for index, channel in enumerate(split_channels(content).values()):
         places = range(index * size, len(sound), channels * size)
         audio = b"".join(sound[place : place + size] for place in places)
@@ -131,6 +140,7 @@ def test_a_channel_of_a_recording_is_read_again_from_any_place(
             follow(opened, audio, steps)
 
 
+@needs_to_see_open_files
 def test_a_channel_of_a_file_is_read_again_and_the_file_closed(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     path.write_bytes(wav(COUNTED, fmt=fmt_chunk(channels=2)))
@@ -157,11 +167,12 @@ def test_chunks_end_where_they_ended_before(kind: str) -> None:
 
 
 def test_live_pieces_are_passed_on_as_they_come_after_a_seek_too() -> None:
-    with closing(open_source(ShortReads(COUNTED, 700), S16)) as opened:
+    with closing(open_source(ShortReads(COUNTED, 3000), S16)) as opened:
         opened.seek(4000)
-        assert [len(opened.read()) for _ in range(3)] == [96, 700, 700]
+        assert [len(opened.read()) for _ in range(3)] == [96, 3000, 3000]
 
 
+@needs_to_see_open_files
 def test_going_somewhere_before_the_first_read_is_the_same_as_after_it(tmp_path: Path) -> None:
     path = tmp_path / "sound.raw"
     path.write_bytes(COUNTED)
@@ -190,6 +201,28 @@ def open_paths() -> list[str]:
     return found
 
 
+@needs_to_see_open_files
+def test_a_channel_leaves_no_file_open_where_it_was_before(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    content = wav(COUNTED, fmt=fmt_chunk(channels=2))
+    path.write_bytes(content)
+    header = read_wav_header(lambda offset, size: content[offset : offset + size])
+    assert header is not None
+    begun = []
+
+    class Kept(WavChannel):
+        def pieces(self, position: int = 0) -> Iterator[bytes]:
+            begun.append(super().pieces(position))  # so that no garbage collection closes it
+            return begun[-1]
+
+    with closing(open_source(Kept(path, header, 0))) as opened:
+        for position in (0, 100, 9000):
+            opened.seek(position)
+            opened.read()
+        assert open_paths().count(str(path)) == 1
+    assert str(path) not in open_paths()
+
+
 def test_a_file_of_the_users_stays_open_where_reading_ended() -> None:
     file = io.BytesIO(b"abc" + COUNTED)
     file.seek(3)
@@ -203,7 +236,7 @@ def test_a_file_of_the_users_stays_open_where_reading_ended() -> None:
     assert file.tell() == 3 + 4096
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs to see what is open")
+@needs_to_see_open_files
 def test_a_file_that_only_a_seek_opened_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "sound.raw"
     path.write_bytes(COUNTED)
@@ -272,6 +305,9 @@ class Honest(ShortReads):
 class Nowhere(ShortReads):
     def tell(self) -> Any:
         return None
+
+    def seek(self, position: Any) -> int:
+        return 0
 
 
 def pipe(stack: ExitStack, buffering: int = -1) -> Any:
@@ -395,10 +431,24 @@ def test_no_source_can_be_read_from_beyond_its_end(kind: str) -> None:
         with ExitStack() as stack:
             opened = open_source(rereadable_sources_of[kind](content, stack))
             stack.callback(opened.close)
-            opened.seek(len(COUNTED) if content is not COUNTED else len(content))
+            opened.seek(len(COUNTED))
             assert opened.read() == b""
             with pytest.raises(AudioError, match="cannot be read again"):
-                opened.seek(len(content) + 1)
+                opened.seek(len(COUNTED) + 1)
+
+
+@pytest.mark.parametrize("beyond", [1, 2, 3, 5, 1000])
+def test_no_channel_can_be_read_from_beyond_its_end(beyond: int) -> None:
+    for channels in (1, 2):
+        content = wav(COUNTED, fmt=fmt_chunk(channels=channels), after=NO_SOUND)
+        for channel in split_channels(content).values():
+            for audio_format in (None, FILE):
+                with closing(open_source(channel, audio_format)) as opened:
+                    size = sum(map(len, opened))
+                    opened.seek(size)
+                    assert opened.read() == b""
+                    with pytest.raises(AudioError, match="cannot be read again"):
+                        opened.seek(size + beyond)
 
 
 def test_a_channel_whose_recording_has_gone_or_shrunk_is_an_error_that_names_it(

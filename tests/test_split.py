@@ -91,6 +91,22 @@ def test_a_file_is_opened_only_while_it_is_read() -> None:
     assert len(heard(sources["customer"])) == 2 * count
 
 
+@hypothesis.given(
+    frames=st.integers(0, 10000), position=st.integers(0, 20100), trailer=st.booleans()
+)
+def test_a_channel_can_be_read_from_any_byte_in_the_same_pieces(
+    frames: int, position: int, trailer: bool
+) -> None:
+    sound = array.array("H", [number % 65521 for number in range(2 * frames)]).tobytes()
+    content = wav(sound, channels=2, tag=1, bits=16) + b"LIST\x04\0\0\0more" * trailer
+    for channel in split_channels(content).values():
+        left, expected = position, []
+        for piece in channel:
+            expected.append(piece[left:])
+            left = max(0, left - len(piece))
+        assert list(channel.pieces(position)) == [piece for piece in expected if piece]
+
+
 def test_a_recorder_that_never_wrote_its_length_is_read_to_the_end() -> None:
     frames = array.array("h", range(20)).tobytes()
     content = wav(frames, channels=2, tag=1, bits=16).replace(
