@@ -404,8 +404,8 @@ class _Link:
             return
         happens = not self._happened and fault.when(frame)
         passes = not happens or fault.passes or fault.kind in HARMLESS
-        if fault.kind == "cut" and frame.direction == UP:
-            passes = True
+        if fault.kind in ("cut", "mute") and frame.direction == UP:
+            passes = True  # only what comes from the server is lost
         if self._muted and frame.direction == DOWN and frame.opcode < _CLOSE:
             passes = False
         if fault.withheld and frame.name in fault.withheld:
