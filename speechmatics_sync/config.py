@@ -672,7 +672,9 @@ class ReconnectPolicy(_Settings):
         max_delay: The wait grows no further than this.
         busy_delay: Shortest wait when the server had no room (4005, 4013, 1011).
         replay_seconds: How much unsettled audio is kept to be sent again.
-        rollover_margin: How long before the server's session limit a new session takes over.
+        rollover_margin: How long before the end of the server's session another one takes over.
+        session_limit: How long one session of the server's is used at most; None goes by what the
+            server says, which ends them after 48 hours.
     """
 
     max_attempts: Annotated[int, _count] = 10
@@ -681,6 +683,7 @@ class ReconnectPolicy(_Settings):
     busy_delay: Annotated[float, _duration] = 5.0
     replay_seconds: Annotated[float, _duration] = 300
     rollover_margin: Annotated[float, _duration] = 10.0
+    session_limit: Annotated[Optional[float], _time_limit] = None
 
     @classmethod
     def _across(cls, plain: dict[str, Any]) -> None:

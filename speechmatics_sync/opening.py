@@ -89,6 +89,12 @@ class Opening:
         if connection is not None:
             connection.close()
 
+    @property
+    def finished(self) -> bool:
+        """Whether `result` would return or raise at once."""
+        with self._changed:
+            return self._done or self._cancelled or self._step.limit.passed()
+
     def result(self) -> Optional[Connection]:
         """Wait for the open connection; None if `cancel` came first.
 

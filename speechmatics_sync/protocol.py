@@ -77,6 +77,7 @@ from .messages import ClientMessageType, ServerMessageType
 from .multiplexer import EndOfChannel, Label, Multiplexer, Placed
 from .results import SpeakersResult
 from .seam import Delivered, Seam
+from .silence import QuietFinder
 from .voices import Voices
 from .wire import Message, encode
 
@@ -181,6 +182,7 @@ class Protocol:
         self._error: Optional[BaseException] = None
         self._ending: Optional[Leg] = None
         self._held: list[tuple[Leg, Event]] = []
+        self._cuts: dict[Label, Optional[QuietFinder]] = {}
         self._unsettled: Sequence[Label] = names
         self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
         self._numbers: dict[Label, int] = dict.fromkeys(names, 1)
@@ -376,6 +378,8 @@ class Protocol:
         if isinstance(item, Placed):
             return leg.request(item, self._translate(leg, item.message))
         channel = self.channels[label]
+        if isinstance(item, bytes):
+            item = self._until_quiet(label, item)
         if channel.behind and not self._waiting.audio_waits(label) and not channel.refilling:
             channel.behind = False
         if isinstance(item, EndOfChannel):
@@ -436,6 +440,7 @@ class Protocol:
         for leg in legs:
             leg.lose()
         self.leg = self._ending = None
+        self._cuts = {}
         self._held.clear()
         self._unsettled = [label for label in self.channels if not self._settled(label)] or list(
             self.channels
@@ -481,12 +486,31 @@ class Protocol:
         # Channels that ended while another leg still had them.
         return [leg.end(label) for label in leg.channels if self._waiting.finished(label)]
 
+    def seek_cut(self) -> None:
+        """Send each channel's audio up to a quiet place only, where `end_leg` cuts no word."""
+        if self.leg is not None and self._raw:
+            audio_format = self.recognition.audio_format
+            self._cuts = {label: QuietFinder(audio_format) for label in self.leg.channels}
+
+    @property
+    def cut_found(self) -> bool:
+        """Whether each channel's audio has come to such a place, or to its end."""
+        return all(
+            finder is None or self._waiting.finished(label) for label, finder in self._cuts.items()
+        )
+
+    @property
+    def cuttable(self) -> bool:
+        """Whether the audio can be cut: a file cannot."""
+        return self._raw
+
     def end_leg(self) -> list[Outgoing]:
         """End the leg's audio here, for another to take it; return what is to be sent over it."""
         leg = self.leg
         if leg is None or leg.state is not State.RUNNING:
             raise RuntimeError("only a running leg can be ended")
         self._ending, self.leg = leg, None
+        self._cuts = {}
         self._unsettled = [label for label in self.channels if not self._waiting.finished(label)]
         for label, channel in self.channels.items():
             self._sent_until[label] = self._waiting.position(label)
@@ -500,10 +524,21 @@ class Protocol:
         return self.leg is not None and self.leg.state in (State.RUNNING, State.ENDING)
 
     def _window_open(self, label: Label) -> bool:
-        if self.leg is None:
+        if self.leg is None or self._cuts.get(label, True) is None:
             return False
         channel = self.leg.channels.get(label)
         return channel is not None and channel.unacknowledged < self._window
+
+    def _until_quiet(self, label: Label, chunk: bytes) -> bytes:
+        """Return how much of a chunk may leave while a place to cut is sought."""
+        finder = self._cuts.get(label)
+        at = None if finder is None else finder.find(chunk)
+        if at is None:
+            return chunk
+        self._cuts[label] = None
+        if at < len(chunk):
+            self._waiting.put_back_audio(label, [chunk[at:]])
+        return chunk[:at]
 
     def _longest(self, sizes: Iterable[int]) -> Optional[float]:
         return next(iter(self.channels.values())).seconds(max(sizes))

@@ -286,6 +286,13 @@ class SessionState:
             self._announce(SessionEvent.RECONNECTING, reason)
         self.room.notify_all()
 
+    def rolling_over(self, reason: str) -> None:
+        """Take note that another connection takes the audio from here. Needs the lock."""
+        self.outage = True
+        self._reason = reason
+        self._announce(SessionEvent.RECONNECTING, reason)
+        self.room.notify_all()
+
     def _announce(self, event: SessionEvent, reason: str) -> None:
         replay = self.protocol.replay
         message: Message = {

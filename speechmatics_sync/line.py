@@ -1,0 +1,189 @@
+"""One open connection of a session: what comes over it takes effect, its time limits are watched.
+
+What a session does with a connection is kept apart from who waits for the bytes: `Line.pump` never
+waits, and `Line.wait` is all that a thread does between two of them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Optional
+
+from .deadlines import Deadline
+from .leg import (
+    Acknowledged,
+    Deliver,
+    Ended,
+    Event,
+    Failed,
+    Leg,
+    LegEnded,
+    Lost,
+    Settled,
+    Started,
+)
+from .limits import Limits
+from .messages import ServerMessageType, WarningType
+from .outbox import Outbox
+from .state import SessionState
+from .transport import Closed, Connection
+from .wire import Message, decode
+
+__all__ = ["Line"]
+
+_NEARS_ITS_END = (ServerMessageType.WARNING.value, WarningType.SESSION_TIMEOUT.value)
+_MINUTES_LEFT = re.compile(r"\bin ([0-9]+(?:\.[0-9]+)?) ?m")
+
+_ERROR_GRACE = 0.25
+"""Seconds for the close frame to follow an Error, whose code it adds."""
+
+
+class Line:
+    """One open connection of a session: takes in what comes and watches the time limits.
+
+    Args:
+        connection: Open, StartRecognition sent.
+        leg: What is said over it.
+        state: The session's.
+        outbox: Is flushed whenever the connection takes more.
+    """
+
+    def __init__(
+        self, connection: Connection, leg: Leg, state: SessionState, outbox: Outbox
+    ) -> None:
+        self.connection = connection
+        self.leg = leg
+        self.lost: Optional[Lost] = None
+        """What ended the connection before the session was over."""
+        self.started: Optional[Started] = None
+        """How recognition started on it, once it did."""
+        self.ends_at: Optional[float] = None
+        """When the server, or the user, wants the session to be at its end; None if not known."""
+        self.ended = False
+        """Whether it was ended for another to take over, and has said its last."""
+        self.successor: Optional[Line] = None
+        """The line that takes over when this one has said its last."""
+        self._state = state
+        self._outbox = outbox
+        self._limits = Limits(state.config, time.monotonic())
+        self._error_grace: Optional[Deadline] = None
+        self._paused = False
+
+    def wait(self, at_most: Optional[float] = None) -> None:
+        """Wait until there may be something to pump, or some seconds."""
+        with self._state.lock:
+            # Before the start, nobody may have begun to handle what comes.
+            started = self._state.started
+            pauses = self._state.inbox.reading_pauses() and started
+        self._paused = pauses and not self.connection.broken
+        if self._error_grace is not None:
+            patience = self._error_grace.remaining()
+        else:
+            patience = self._limits.patience(time.monotonic(), self.leg.state)
+        if at_most is not None:
+            patience = at_most if patience is None else min(patience, at_most)
+        self.connection.wait(patience, read=not self._paused)
+
+    def pump(self) -> None:
+        """Take in what has come, hand on what may be sent, look at the limits. Never waits.
+
+        Raises:
+            TransportError: The server broke the protocol.
+        """
+        if self._state.abandoned:
+            self._state.request_close()
+            return
+        spoke = False
+        if self._paused:
+            self.connection.flush()
+        else:
+            for received in self.connection.receive():
+                spoke = True
+                if isinstance(received, Closed):
+                    self._closed(received)
+                    return
+                self._take_in(received)
+                if self.lost is not None:
+                    return
+        self._outbox.flush()
+        if self._error_grace is None:
+            self._check_limits(time.monotonic(), spoke)
+        elif self._error_grace.passed():
+            self._closed(Closed(None, ""))
+
+    def _check_limits(self, now: float, spoke: bool) -> None:
+        state = self._state
+        with state.lock:
+            owes = self.leg.owes_answer
+        if self._paused:
+            self._limits.restart(now)
+        self._limits.note(now, heard=self.connection.last_heard, spoke=spoke, owes=owes)
+        passed = self._limits.passed(now, self.leg.state)
+        if passed is not None:
+            with state.lock:
+                self.lost = self.leg.limit_passed(passed)
+        elif self._limits.ping_is_due(now):
+            self.connection.ping()
+
+    def _take_in(self, payload: bytes) -> None:
+        state = self._state
+        message = decode(payload)
+        with state.lock:
+            if state.over:
+                return
+            state.meter.received()
+            self._note_end(message)
+            if message.get("message") == ServerMessageType.ERROR.value:
+                self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
+            for event in state.protocol.receive(self.leg, message):
+                self._settle(event)
+
+    def _note_end(self, message: Message) -> None:
+        """Take note of when the server will end the session."""
+        if (message.get("message"), message.get("type")) != _NEARS_ITS_END:
+            return
+        left = _MINUTES_LEFT.search(str(message.get("reason")))
+        if left is not None:
+            self.ends_at = time.monotonic() + 60.0 * float(left[1])
+
+    def _settle(self, event: Event) -> None:
+        """Have an event take effect. Needs the lock."""
+        state = self._state
+        if isinstance(event, Acknowledged):
+            state.meter.acknowledged(event.label, event.number)
+            if state.listens(event.message["message"]):
+                state.inbox.put(event.message)
+        elif isinstance(event, Deliver):
+            state.deliver(event.message)
+        elif isinstance(event, Started):
+            self.started = event
+            if state.policy is not None and state.policy.session_limit is not None:
+                self.ends_at = time.monotonic() + state.policy.session_limit
+            if self.leg is state.protocol.leg:
+                state.connection_made(event)
+        elif isinstance(event, Settled):
+            state.recovery.progress()
+        elif isinstance(event, LegEnded):
+            self.ended = True
+            if self.successor is not None and self.successor.started is not None:
+                state.connection_made(self.successor.started)
+        elif isinstance(event, Ended):
+            state.finish(None)
+        elif isinstance(event, Lost):
+            self.lost = event
+        elif isinstance(event, Failed):
+            if self._error_grace is None:
+                state.finish(event.error)
+        else:
+            state.progressed.notify_all()
+
+    def _closed(self, closed: Closed) -> None:
+        with self._state.lock:
+            event = self._state.protocol.closed(self.leg, closed.code, closed.reason)
+            if isinstance(event, Lost):
+                self.lost = event
+            elif event is not None:
+                self._state.finish(event.error)
+            elif self._state.protocol.over:  # not if only this leg is
+                self._state.finish(None)
