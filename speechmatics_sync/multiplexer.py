@@ -164,7 +164,8 @@ class Multiplexer(Generic[_Message]):
         arrived = True
         for candidate, lane in self._lanes.items():
             if after is not None:
-                if lane.position >= after[candidate]:
+                # A source that is read again may prove shorter: what has ended has come.
+                if lane.position >= after[candidate] or (lane.ended and not lane.waiting):
                     continue
                 arrived = False
             if not lane.waiting:
