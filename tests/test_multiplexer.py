@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 
-from speechmatics_sync.multiplexer import EndOfChannel, Multiplexer
+from speechmatics_sync.multiplexer import END_OF_CHANNEL, EndOfChannel, Multiplexer, Placed
 
 LABELS = ["a", "b", "c"]
-SENT = dict[Optional[str], list[bytes]]
 
 
 def always(label: Optional[str]) -> bool:
@@ -18,13 +18,14 @@ def always(label: Optional[str]) -> bool:
 
 
 def taken(multiplexer: Multiplexer[str]) -> list[tuple[Optional[str], Any]]:
-    """Everything that comes out when every channel may send."""
-    out = []
+    """Everything that comes out when every channel may send; messages as they were added."""
+    out: list[tuple[Optional[str], Any]] = []
     while True:
         item = multiplexer.next(always)
         if item is None:
             return out
-        out.append(item)
+        label, content = item
+        out.append((label, content.message if isinstance(content, Placed) else content))
 
 
 def test_one_channel_is_a_queue() -> None:
@@ -81,6 +82,182 @@ def test_audio_waits_until_it_came_out() -> None:
     assert not multiplexer.audio_waits("a")
 
 
+# -- places --------------------------------------------------------------------------------------
+
+
+def test_a_position_is_the_bytes_that_came_out_and_the_end_is_none_of_them() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer([None])
+    multiplexer.add_audio(None, b"123")
+    multiplexer.add_audio(None, b"45")
+    multiplexer.end_channel(None)
+    seen = []
+    while True:
+        seen.append(
+            (multiplexer.position(None), multiplexer.size(None), multiplexer.finished(None))
+        )
+        if multiplexer.next(always) is None:
+            break
+    assert seen == [(0, 5, False), (3, 2, False), (5, 0, False), (5, 0, True)]
+
+
+def test_a_message_that_came_out_says_where_it_stood() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a", "b"])
+    multiplexer.add_audio("a", b"12")
+    multiplexer.end_channel("a")
+    multiplexer.add_audio("b", b"123")
+    multiplexer.add_message("m")
+    for _ in range(3):
+        multiplexer.next(always)
+    item = multiplexer.next(always)
+    assert item is not None
+    assert isinstance(item[1], Placed)
+    assert item[1].after == {"a": 3, "b": 3}  # the end of a channel takes up one
+
+
+# -- sending again -------------------------------------------------------------------------------
+
+
+def test_audio_put_back_comes_out_again_before_what_waits_and_its_end_after_it_all() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a"])
+    for chunk in (b"1", b"2", b"3"):
+        multiplexer.add_audio("a", chunk)
+    multiplexer.end_channel("a")
+    taken(multiplexer)
+    multiplexer.put_back_audio("a", [b"2", b"3"])
+    assert (multiplexer.position("a"), multiplexer.size("a")) == (1, 2)
+    assert not multiplexer.finished("a")
+    assert taken(multiplexer) == [("a", b"2"), ("a", b"3"), ("a", END_OF_CHANNEL)]
+    assert multiplexer.position("a") == 3
+
+
+def test_an_end_that_still_waits_comes_once() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a"])
+    multiplexer.add_audio("a", b"1")
+    multiplexer.end_channel("a")
+    multiplexer.next(always)
+    multiplexer.put_back_audio("a", [b"1"])
+    assert taken(multiplexer) == [("a", b"1"), ("a", END_OF_CHANNEL)]
+
+
+def test_a_channel_begun_anew_counts_from_its_position() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a"])
+    multiplexer.add_audio("a", b"1234")
+    multiplexer.end_channel("a")
+    taken(multiplexer)
+    multiplexer.rewind("a", 2)
+    assert multiplexer.position("a") == 2
+    assert not multiplexer.audio_waits("a")
+    assert not multiplexer.finished("a")
+    multiplexer.add_audio("a", b"34")
+    multiplexer.end_channel("a")
+    assert taken(multiplexer) == [("a", b"34"), ("a", END_OF_CHANNEL)]
+    assert multiplexer.position("a") == 4
+
+
+def test_a_message_put_back_waits_for_its_audio_again() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a"])
+    multiplexer.add_audio("a", b"1")
+    multiplexer.add_message("first")
+    multiplexer.add_audio("a", b"2")
+    multiplexer.next(always)
+    placed = multiplexer.next(always)
+    assert placed is not None
+    assert isinstance(placed[1], Placed)
+    multiplexer.next(always)
+    multiplexer.add_message("second")
+    multiplexer.put_back_audio("a", [b"1", b"2"])
+    multiplexer.put_back_messages([placed[1]])
+    assert taken(multiplexer) == [("a", b"1"), (None, "first"), ("a", b"2"), (None, "second")]
+
+
+@pytest.mark.parametrize(("before", "left"), [(0, b"1234"), (1, b"1234"), (2, b"34"), (4, b"")])
+def test_audio_is_given_up_only_where_all_of_it_lies_before(before: int, left: bytes) -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a"])
+    multiplexer.add_audio("a", b"12")
+    multiplexer.add_audio("a", b"34")
+    multiplexer.end_channel("a")
+    dropped = 0
+    while multiplexer.drop_first("a", before):
+        dropped += 1
+    assert dropped == (4 - len(left)) // 2
+    assert multiplexer.position("a") == 4 - len(left)
+    *audio, (_, end) = taken(multiplexer)
+    assert b"".join(chunk for _, chunk in audio) == left
+    assert end is END_OF_CHANNEL
+
+
+def test_a_message_waits_for_no_audio_that_will_never_come() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a", "b"])
+    multiplexer.add_audio("a", b"1234")
+    multiplexer.end_channel("a")
+    multiplexer.add_message("m")
+    taken_before = multiplexer.next(always), multiplexer.next(always)
+    assert taken_before == (("a", b"1234"), ("a", END_OF_CHANNEL))
+    multiplexer.rewind("a", 0)  # the source is to be read again, and proves shorter
+    multiplexer.add_audio("a", b"12")
+    multiplexer.end_channel("a")
+    multiplexer.add_audio("b", b"5")
+    assert taken(multiplexer) == [
+        ("a", b"12"),
+        ("a", END_OF_CHANNEL),
+        (None, "m"),
+        ("b", b"5"),
+    ]
+
+
+@hypothesis.given(data=st.data())
+def test_what_is_put_back_keeps_its_place(data: st.DataObject) -> None:
+    multiplexer: Multiplexer[int] = Multiplexer(LABELS)
+    chunks: dict[str, list[bytes]] = {label: [] for label in LABELS}
+    for number in range(data.draw(st.integers(0, 12), label="how much is added")):
+        for label in data.draw(st.sets(st.sampled_from(LABELS)), label="audio of"):
+            chunks[label].append(bytes([number]) * data.draw(st.integers(1, 3)))
+            multiplexer.add_audio(label, chunks[label][-1])
+        if data.draw(st.booleans(), label="a message"):
+            multiplexer.add_message(number)
+    for label in data.draw(st.sets(st.sampled_from(LABELS)), label="ended"):
+        multiplexer.end_channel(label)
+
+    came: dict[str, list[bytes]] = {label: [] for label in LABELS}
+    said: list[Placed[int]] = []
+
+    def take() -> bool:
+        item = multiplexer.next(always)
+        if item is None:
+            return False
+        label, content = item
+        if isinstance(content, Placed):
+            assert {name: multiplexer.position(name) for name in LABELS} == {
+                # A channel's end takes up one, and is no audio.
+                name: min(place, sum(map(len, chunks[name])))
+                for name, place in content.after.items()
+            }
+            said.append(content)
+        elif isinstance(content, bytes):
+            assert label is not None
+            came[label].append(content)
+        return True
+
+    for _ in range(data.draw(st.integers(0, 3), label="losses")):
+        for _ in range(data.draw(st.integers(0, 40), label="comes out before the loss")):
+            take()
+        # Everything is put back to where each message stood, or to the start.
+        keep = data.draw(st.integers(0, len(said)), label="messages that were answered")
+        places = dict.fromkeys(LABELS, 0) if keep == 0 else dict(said[keep - 1].after)
+        for label in LABELS:
+            back: list[bytes] = []
+            while came[label] and sum(map(len, came[label][:-1])) >= places[label]:
+                back.insert(0, came[label].pop())
+            multiplexer.put_back_audio(label, back)
+        multiplexer.put_back_messages(said[keep:])
+        del said[keep:]
+    while take():
+        pass
+    assert came == chunks
+    assert [placed.message for placed in said] == sorted(placed.message for placed in said)
+    assert not any(multiplexer.audio_waits(label) for label in LABELS)
+
+
 Step = Union[tuple[str, bytes], str, None]
 STEPS = st.lists(
     st.one_of(
@@ -106,7 +283,8 @@ def test_everything_comes_out_once_and_in_order(steps: list[Step], blocked: list
             return False
         label, content = item
         if label is None:
-            text, before = content  # type: ignore[misc]
+            assert isinstance(content, Placed)
+            text, before = content.message
             said.append(text)
             # All audio that was added before it, and none that was added after it.
             assert {name: len(chunks) for name, chunks in came.items()} == before
