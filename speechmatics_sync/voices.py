@@ -159,7 +159,7 @@ class LegVoices:
         Returns:
             The same object if nothing is to be changed.
         """
-        if self._numbered_from == 0 and not self._session_labels:
+        if self._numbered_from == 0:  # nobody was heard before, so nobody is known
             return message
         try:
             return _relabelled(message, self._session_label)

@@ -134,12 +134,15 @@ def test_the_word_that_ends_last_counts_in_whatever_order_words_come() -> None:
     assert (marks.words_until(None), marks.last_word_start(None)) == (5.0, 1.0)
     assert not marks.note(transcript(word("late", 3.0, 4.0)))
     assert marks.words_until(None) == 5.0
+    marks.note(transcript(word("longer", 0.5, 5.0), word("short", 4.0, 5.0)))
+    assert marks.last_word_start(None) == 0.5
 
 
 def test_nothing_is_settled_by_a_partial_or_by_silence() -> None:
     marks = delivered(transcript(word("a", 1.0, 2.0), partial=True))
     silence = {**HELLO, "results": [], "metadata": {**HELLO["metadata"], "end_time": 60.0}}
     assert not marks.note(silence)
+    assert not marks.note(transcript(mark(".", 5.0)))
     assert (marks.settled(None), marks.resume_at(None)) == (0.0, 0.0)
 
 
@@ -163,9 +166,9 @@ def test_translated_audio_is_settled_no_further_than_every_language() -> None:
 
 
 def test_a_language_that_cannot_be_translated_into_holds_nothing_up() -> None:
-    marks = delivered(HELLO, translation("de", ("hallo", 2.0, 2.6)), languages=["de", "cmn-x", "e"])
+    marks = delivered(HELLO, translation("de", ("hallo", 2.0, 2.6)), languages=["de", "cmn-x", "E"])
     assert not marks.note(warning("unsupported_translation_pair", "cannot do en to cmn-x"))
-    assert marks.note(warning("unsupported_translation_pair", "Not supported: en -> E."))
+    assert marks.note(warning("unsupported_translation_pair", "Not supported: en -> e."))
     assert marks.settled(None) == 2.6
 
 
@@ -238,6 +241,7 @@ def test_every_time_of_a_transcript_moves_and_the_message_stays_as_it_was() -> N
 def test_other_times_move_too() -> None:
     seam = seam_after(offset=10.0)
     assert joined(seam, utterance_end(1.5)) == utterance_end(11.5)
+    assert joined(seam, utterance_end(1.12345678)) == utterance_end(11.123457)
     assert joined(seam, event_start("music", 1)) == event_start("music", 11)
     assert joined(seam, translation("de", ("a", 1, 2))) == translation("de", ("a", 11.0, 12.0))
     partial = translation("de", ("a", 1, 2), partial=True)
@@ -371,13 +375,14 @@ def test_the_text_is_rebuilt_as_its_language_is_written() -> None:
         word("x", 3.3, 3.5),
         word("日", 4, 5),
         word("本", 5, 6),
-        {**word("", 6, 7), "alternatives": []},
+        word("y", 6, 7),
+        {**word("", 7, 8), "alternatives": []},
     )
     for result in message["results"][5:7]:
         result["alternatives"][0]["language"] = "ja"
     message["metadata"]["transcript"] = "…"
     seam = Seam(marks, {None: 0.0}, delimiter="_")
-    assert joined(seam, message)["metadata"]["transcript"] == "coop-x_日本"
+    assert joined(seam, message)["metadata"]["transcript"] == "coop-x_日本_y"
 
 
 def test_a_text_that_ended_without_a_delimiter_does_so_again() -> None:
@@ -409,6 +414,13 @@ def test_nothing_is_dropped_where_nothing_was_delivered() -> None:
     assert seam_after().join(first) is first
 
 
+def test_times_are_no_finer_than_their_sums() -> None:
+    # What was delivered ends, as the server has it, by an error of its sum after what it means.
+    seam = seam_after(transcript(word("a", 1.0, 1.2000000000000002)))
+    message = transcript(word("b", 1.2, 1.5))
+    assert seam.join(message) is message
+
+
 def test_the_last_word_is_dropped_even_without_length() -> None:
     short = transcript(word("a", 1.0, 1.0))
     assert seam_after(short).join(short) is None
@@ -436,6 +448,8 @@ def test_the_end_of_an_utterance_is_told_once() -> None:
     )
     seam = Seam(marks, {"a": 0.0, "b": 0.0})
     assert seam.join(utterance_end(5.1, channel="a")) is None
+    early = Seam(delivered(utterance_end(0.7)), {None: 0.0})
+    assert early.join(utterance_end(0.8)) is None  # more than the sum of 0.7 and 0.1
     later = utterance_end(5.2, channel="a")
     assert seam.join(later) is later
     marks.note(later)
@@ -499,7 +513,7 @@ def test_a_language_and_a_warning_are_told_once() -> None:
 def test_what_a_handler_does_with_a_language_changes_nothing() -> None:
     language = {"message": "LanguageInfo", "language": "en", "word_delimiter": " "}
     marks = delivered(language)
-    again = dict(language)
+    again = dict(reversed(language.items()))
     language.clear()
     assert Seam(marks, {None: 0.0}).join(again) is None
 

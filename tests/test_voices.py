@@ -121,6 +121,14 @@ def test_the_first_connection_is_asked_for_what_the_user_asked() -> None:
     assert leg.session_labels(message) is message
 
 
+def test_a_connection_knows_the_voices_from_before_it_began() -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    leg = voices.begin_leg()
+    voices.learn(answer(S2=["b"]))
+    assert list(enrolled(leg, config()).values()) == [["a"]]
+
+
 def test_known_voices_are_enrolled_beside_the_users() -> None:
     voices = Voices()
     voices.learn(answer(S1=["a", "b"], S2=["c"]))
@@ -189,6 +197,7 @@ def test_no_more_identifiers_are_enrolled_than_the_api_takes(users_own: int) -> 
         assert voices.begin_leg().enrolled(given) is given
 
 
+@hypothesis.example(["known-S1", "known--S1"])
 @hypothesis.given(st.lists(st.from_regex(r"\A(known)?-{0,3}(S?[0-9])?x?\Z"), unique=True))
 def test_labels_of_ours_are_none_of_the_users(labels: list[str]) -> None:
     labels = [label for label in labels if label and not ENGINES_OWN.match(label)]
