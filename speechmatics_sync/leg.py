@@ -383,7 +383,7 @@ class Leg:
         self.state = TRANSITIONS[self.state][cause]
 
     def _failed(self, error: SpeechmaticsError) -> Failed:
-        self._move(Cause.FAILURE)
+        self.fail(error)
         return Failed(error)
 
     def _lost(
