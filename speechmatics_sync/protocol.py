@@ -399,7 +399,7 @@ class Protocol:
     def closed(self, leg: Leg, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
         """Return what the end of a leg's connection means; None after EndOfTranscript."""
         event = leg.closed(code, reason)
-        if isinstance(event, Failed):
+        if isinstance(event, Failed) or (event is not None and self._error is not None):
             return Failed(self.fail(event.error))
         return event
 
