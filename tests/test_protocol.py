@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import pytest
 from hypothesis import given
@@ -12,22 +12,15 @@ from sessions import END_OF_TRANSCRIPT, RAW
 from speechmatics_sync import (
     AudioEncoding,
     AudioFormat,
-    AuthenticationError,
     ConfigurationError,
-    ConnectionError,
     EndOfTranscriptError,
     SessionError,
     SpeakerIdentifier,
     TranscriptionConfig,
-    TranscriptionError,
     TransportError,
 )
 from speechmatics_sync.config import MidSessionConfig
-from speechmatics_sync.messages import CLOSE_CODES, ClientMessageType, ErrorType
 from speechmatics_sync.leg import (
-    TRANSITIONS,
-    Acknowledged,
-    Cause,
     Deliver,
     Ended,
     Event,
@@ -38,8 +31,8 @@ from speechmatics_sync.leg import (
     Started,
     State,
 )
+from speechmatics_sync.messages import ClientMessageType
 from speechmatics_sync.protocol import Protocol, Recognition
-from speechmatics_sync.wire import decode
 
 SPEAKERS = {"message": "SpeakersResult", "speakers": [{"label": "A", "speaker_identifiers": ["x"]}]}
 
@@ -60,12 +53,6 @@ def connected(protocol: Protocol) -> str:
 def hear(protocol: Protocol, message: dict[str, Any]) -> list[Event]:
     """What a message of the server's means."""
     return protocol.receive(leg_of(protocol), message)
-
-
-def closed(protocol: Protocol, code: Optional[int], reason: str) -> Any:
-    """The error that the end of the connection means."""
-    event = protocol.closed(leg_of(protocol), code, reason)
-    return None if event is None else event.error
 
 
 def connecting(audio_format: AudioFormat = RAW, *, window: int = 512) -> Protocol:
@@ -100,7 +87,7 @@ def ended() -> Protocol:
 
 def failed() -> Protocol:
     protocol = running()
-    closed(protocol, 1006, "")
+    protocol.closed(leg_of(protocol), 4003, "")
     return protocol
 
 
@@ -119,51 +106,7 @@ def sent(protocol: Protocol) -> list[Any]:
         messages.append(payload if isinstance(payload, bytes) else json.loads(payload))
 
 
-def failure_of(protocol: Protocol, message: dict[str, Any]) -> Any:
-    """The error that a message means."""
-    *_, last = hear(protocol, message)
-    assert isinstance(last, (Lost, Failed))
-    return last.error
-
-
-# -- the states ---------------------------------------------------------------------------------
-
-IN_STATE: dict[State, Callable[[], Protocol]] = {
-    State.CONNECTING: connecting,
-    State.STARTING: starting,
-    State.RUNNING: running,
-    State.ENDING: ending,
-    State.ENDED: ended,
-    State.FAILED: failed,
-}
-
-
-def _end_audio(protocol: Protocol) -> None:
-    try:
-        protocol.end_audio()
-    except SessionError:
-        assert protocol.state in (State.ENDED, State.FAILED)
-    protocol.next_to_send()
-
-
-BRINGS_ABOUT: dict[Cause, Callable[[Protocol], object]] = {
-    Cause.STARTED: lambda protocol: hear(protocol, STARTED),
-    Cause.AUDIO_ENDED: _end_audio,
-    Cause.TRANSCRIBED: lambda protocol: hear(protocol, END_OF_TRANSCRIPT),
-    Cause.FAILURE: lambda protocol: closed(protocol, 1006, ""),
-}
-
-
-@pytest.mark.parametrize("cause", BRINGS_ABOUT)
-@pytest.mark.parametrize("state", IN_STATE)
-def test_the_table_says_all_that_can_happen(state: State, cause: Cause) -> None:
-    protocol = IN_STATE[state]()
-    assert protocol.state is state
-    BRINGS_ABOUT[cause](protocol)
-    expected = TRANSITIONS[state].get(cause, state)
-    if expected is state and cause in (Cause.STARTED, Cause.TRANSCRIBED) and TRANSITIONS[state]:
-        expected = State.FAILED  # the peer said it at the wrong time
-    assert protocol.state is expected
+# -- the start -----------------------------------------------------------------------------------
 
 
 def test_a_connection_is_followed_by_start_recognition() -> None:
@@ -185,12 +128,12 @@ def test_nothing_is_sent_before_recognition_has_started() -> None:
 
 
 def test_recognition_started_tells_the_session_and_goes_to_handlers() -> None:
-    started, delivered = starting().receive(STARTED)
+    protocol = starting()
+    started, delivered = hear(protocol, {**STARTED, "language_pack_info": {"word_delimiter": "_"}})
     assert isinstance(started, Started)
-    assert started.session_id == "session-1"
-    assert started.language_pack_info is not None
-    assert started.language_pack_info.word_delimiter == " "
-    assert delivered == Deliver(STARTED)
+    assert (started.session_id, started.first) == ("session-1", True)
+    assert isinstance(delivered, Deliver)
+    assert protocol.delimiter == "_"
 
 
 # -- audio --------------------------------------------------------------------------------------
@@ -225,18 +168,6 @@ def test_messages_stay_in_order_with_audio_that_waits() -> None:
         {"message": "ForceEndOfUtterance"},
         {"message": "EndOfStream", "last_seq_no": 2},
     ]
-
-
-@pytest.mark.parametrize("acknowledged", [0, 1, 2, 3])
-def test_last_seq_no_is_what_was_sent_however_little_is_acknowledged(acknowledged: int) -> None:
-    protocol = running()
-    for chunk in (b"aa", b"bb", b"cc"):
-        protocol.add_audio(chunk)
-    assert len(sent(protocol)) == 3
-    if acknowledged:
-        hear(protocol, added(acknowledged))
-    protocol.end_audio()
-    assert sent(protocol) == [{"message": "EndOfStream", "last_seq_no": 3}]
 
 
 @pytest.mark.parametrize(("encoding", "size"), [("pcm_s16le", 2), ("pcm_f32le", 4), ("mulaw", 1)])
@@ -294,192 +225,59 @@ def test_after_the_session_nothing_is_taken(make: Callable[[], Protocol]) -> Non
     assert hear(protocol, final("late")) == []
 
 
-# -- acknowledgements ---------------------------------------------------------------------------
+# -- how it ends --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "number", [0, -1, 4, 10**30, None, "3", "", 3.0, True, False, [3], {"3": 3}, 2]
-)
-def test_an_acknowledgement_that_is_not_due_breaks_the_protocol(number: Any) -> None:
-    protocol = running()
-    for _ in range(3):
-        protocol.add_audio(b"aa")
-    sent(protocol)
-    hear(protocol, added(2))
-    error = failure_of(protocol, added(number))
-    assert isinstance(error, TransportError)
-    assert "never due" in str(error)
-    assert protocol.state is State.FAILED
-
-
-def test_an_acknowledgement_without_a_number_breaks_the_protocol() -> None:
-    protocol = running()
-    protocol.add_audio(b"aa")
-    sent(protocol)
-    assert isinstance(failure_of(protocol, {"message": "AudioAdded"}), TransportError)
-
-
-def test_an_acknowledgement_covers_all_before_it() -> None:
-    protocol = running()
-    for chunk in (b"aa", b"bbbb"):
-        protocol.add_audio(chunk)
-    sent(protocol)
-    assert hear(protocol, added(2)) == [Acknowledged(None, 2, added(2))]
-    assert leg_of(protocol).unacknowledged == 0
-    assert protocol.channels[None].bytes_acknowledged == 6
-
-
-# -- the end ------------------------------------------------------------------------------------
-
-
-def test_the_session_has_ended_when_all_is_acknowledged_and_transcribed() -> None:
+def test_the_session_has_ended_when_its_leg_has() -> None:
     protocol = running()
     protocol.add_audio(b"aa")
     protocol.end_audio()
     sent(protocol)
     hear(protocol, added(1))
+    assert protocol.state is State.ENDING
     assert hear(protocol, END_OF_TRANSCRIPT) == [Deliver(END_OF_TRANSCRIPT), Ended()]
-    assert closed(protocol, 1000, "") is None
+    assert protocol.over
+    assert protocol.closed(leg_of(protocol), 1000, "") is None
 
 
-def test_end_of_transcript_with_audio_unacknowledged_is_an_error() -> None:
-    protocol = running()
-    protocol.add_audio(b"aa")
-    protocol.add_audio(b"aa")
-    protocol.end_audio()
-    sent(protocol)
-    hear(protocol, added(1))
-    error = failure_of(protocol, END_OF_TRANSCRIPT)
-    assert isinstance(error, TransportError)
-    assert "1 of 2 chunks" in str(error)
-
-
-@pytest.mark.parametrize("make", [starting, running])
-def test_end_of_transcript_before_our_end_is_an_error(make: Callable[[], Protocol]) -> None:
-    error = failure_of(make(), END_OF_TRANSCRIPT)
-    assert isinstance(error, TranscriptionError)
-    assert "before our end of audio" in str(error)
-
-
-def test_end_of_transcript_before_the_end_was_sent_is_an_error() -> None:
+def test_end_of_transcript_before_the_end_was_sent_is_a_loss() -> None:
     protocol = running(window=1)
     protocol.add_audio(b"aa")
     protocol.add_audio(b"bb")
     protocol.end_audio()
     sent(protocol)
-    assert isinstance(failure_of(protocol, END_OF_TRANSCRIPT), TranscriptionError)
+    assert isinstance(hear(protocol, END_OF_TRANSCRIPT)[-1], Lost)
+    assert not protocol.over
 
 
-@pytest.mark.parametrize("make", [running, ending])
-def test_a_duration_limit_is_an_error_in_the_end(make: Callable[[], Protocol]) -> None:
-    protocol = make()
-    warning = {"message": "Warning", "type": "duration_limit_exceeded", "reason": "2 hours"}
-    assert hear(protocol, warning) == [Deliver(warning)]
-    error = failure_of(protocol, END_OF_TRANSCRIPT)
-    assert isinstance(error, TranscriptionError)
-    assert (error.type, error.reason) == ("duration_limit_exceeded", "2 hours")
-
-
-def test_recognition_started_twice_breaks_the_protocol() -> None:
-    assert isinstance(failure_of(running(), STARTED), TransportError)
-
-
-# -- Errors and close codes ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("type", [*ErrorType, "some_new_error"])
-@pytest.mark.parametrize("make", [starting, running, ending])
-def test_every_error_of_the_server_is_raised_as_what_it_is(
-    make: Callable[[], Protocol], type: str
-) -> None:
-    protocol = make()
-    message = {"message": "Error", "type": type, "reason": "because", "code": 7, "seq_no": 1}
-    message = json.loads(json.dumps(message))
-    delivered, failure = hear(protocol, message)
-    assert delivered == Deliver(message)
-    assert isinstance(failure, Failed)
-    error = failure.error
-    kind = AuthenticationError if type == "not_authorised" else TranscriptionError
-    assert isinstance(error, kind)
-    assert (error.type, error.reason) == (type, "because")
-    if isinstance(error, TranscriptionError):
-        assert error.code == 7
-    assert type in str(error)
-    assert "because" in str(error)
-    assert closed(protocol, 4321, "bye") is error
-    assert error.close_code == 4321  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("message", [{}, {"type": None, "reason": 5, "code": "x"}])
-def test_an_error_without_its_fields_is_an_error_all_the_same(message: dict[str, Any]) -> None:
-    error = failure_of(running(), {"message": "Error", **message})
-    assert isinstance(error, TranscriptionError)
-    assert error.code is None
-
-
-@pytest.mark.parametrize(
-    ("code", "type"), sorted(set(CLOSE_CODES.items()) - {(1011, "internal_error")})
-)
-def test_a_documented_close_code_counts_as_its_error(code: int, type: str) -> None:
-    error = running().closed(code, "why")
-    kind = AuthenticationError if code == 4001 else TranscriptionError
-    assert isinstance(error, kind)
-    assert (error.type, error.reason, error.close_code) == (type, "why", code)
-
-
-@pytest.mark.parametrize("code", [None, 1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014])
-@pytest.mark.parametrize("make", [starting, running, ending])
-def test_these_close_codes_are_a_lost_connection(
-    make: Callable[[], Protocol], code: Optional[int]
-) -> None:
-    error = make().closed(code, "gone")
-    assert isinstance(error, ConnectionError)
-    assert error.close_code == code
-    assert "gone" in str(error)
-
-
-@pytest.mark.parametrize("code", [1002, 1007, 1009, 1010, 1015, 0, 2999])
-def test_other_close_codes_of_the_protocol_are_the_peers_mistake(code: int) -> None:
-    error = running().closed(code, "")
-    assert isinstance(error, TransportError)
-    assert error.close_code == code
-
-
-@pytest.mark.parametrize("code", [3000, 4999])
-def test_an_unknown_close_code_of_the_service_is_an_unknown_error(code: int) -> None:
-    error = running().closed(code, "new")
-    assert isinstance(error, TranscriptionError)
-    assert (error.type, error.close_code) == ("unknown_error", code)
-
-
-def test_the_first_error_counts() -> None:
+def test_a_loss_leaves_to_the_caller_whether_the_session_goes_on() -> None:
     protocol = running()
-    first = failure_of(protocol, {"message": "Error", "type": "job_error", "reason": ""})
-    assert protocol.fail(SessionError("closed")) is first
-    assert closed(protocol, 1000, "") is first
-
-
-# -- what this version does not know ------------------------------------------------------------
+    event = protocol.closed(leg_of(protocol), 1006, "")
+    assert isinstance(event, Lost)
+    assert not protocol.over
+    error = protocol.irrecoverable(event.error)
+    assert error is event.error  # without replay_seconds nothing is kept to go on with
+    assert protocol.fail(error) is error
+    assert protocol.state is State.FAILED
 
 
 @pytest.mark.parametrize(
-    "message",
+    "fail",
     [
-        {"message": "Novelty", "deep": {"er": [1, None]}},
-        {"message": None},
-        {"message": ["AudioAdded"]},
-        {"no": "name"},
-        {},
-        {**final("word"), "unknown": {"field": True}},
+        lambda protocol: hear(protocol, {"message": "Error", "type": "protocol_error"}),
+        lambda protocol: hear(protocol, added(1)),
+        lambda protocol: [protocol.closed(leg_of(protocol), 4003, "")],
     ],
+    ids=["an Error", "a broken protocol", "a close code"],
 )
-def test_unknown_messages_and_fields_are_handed_on_unchanged(message: dict[str, Any]) -> None:
-    for make in (starting, running, ending):
-        protocol = make()
-        (delivered,) = hear(protocol, message)
-        assert isinstance(delivered, Deliver)
-        assert delivered.message is message
-        assert protocol.state is make().state
+def test_the_first_error_counts(fail: Callable[[Protocol], list[Event]]) -> None:
+    protocol = running()
+    event = fail(protocol)[-1]
+    assert isinstance(event, Failed)
+    assert protocol.over
+    assert protocol.fail(SessionError("closed")) is event.error
+    assert protocol.closed(leg_of(protocol), 1006, "") == event
+    assert hear(protocol, final("late")) == []
 
 
 # -- messages of the user's ---------------------------------------------------------------------
@@ -547,13 +345,11 @@ def test_answers_of_get_speakers_come_in_the_order_of_the_questions() -> None:
     hear(protocol, added(1))
     assert sent(protocol) == [b"bb", {"message": "GetSpeakers"}, {"message": "GetSpeakers"}]
     hear(protocol, added(2))
-    assert leg_of(protocol).owes_answer
-    assert hear(protocol, SPEAKERS) == [Deliver(SPEAKERS), SpeakersAnswered(first)]
+    assert hear(protocol, SPEAKERS) == [Deliver(SPEAKERS), SpeakersAnswered(first, SPEAKERS)]
     assert first.answer == [SpeakerIdentifier("A", ["x"])]
     assert second.answer is None
     hear(protocol, {"message": "SpeakersResult", "speakers": []})
     assert second.answer == []
-    assert not leg_of(protocol).owes_answer
 
 
 def test_a_final_answer_is_nobodys() -> None:
@@ -564,63 +360,6 @@ def test_a_final_answer_is_nobodys() -> None:
     hear(protocol, SPEAKERS)
     assert question.answer is not None
     assert hear(protocol, SPEAKERS) == [Deliver(SPEAKERS)]
-
-
-def test_the_server_owes_what_it_has_not_answered() -> None:
-    protocol = connecting()
-    assert not leg_of(protocol).owes_answer
-    connected(protocol)
-    assert leg_of(protocol).owes_answer
-    hear(protocol, STARTED)
-    assert not leg_of(protocol).owes_answer
-    protocol.add_audio(b"aa")
-    sent(protocol)
-    assert leg_of(protocol).owes_answer
-    hear(protocol, added(1))
-    assert not leg_of(protocol).owes_answer
-    protocol.end_audio()
-    sent(protocol)
-    assert leg_of(protocol).owes_answer
-
-
-# -- JSON ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"",
-        b"not JSON",
-        b'{"message": "Info"',
-        b'{"message": "Info"} {}',
-        b'{"confidence": NaN}',
-        b'{"confidence": -Infinity}',
-        b'{"message": "\xff"}',
-        b"\xed\xa0\x80",
-        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    ],
-    ids=lambda payload: repr(payload[:20]),
-)
-def test_what_is_not_json_breaks_the_protocol(payload: bytes) -> None:
-    with pytest.raises(TransportError, match="not JSON"):
-        decode(payload)
-
-
-@pytest.mark.parametrize("payload", [b"[]", b'"text"', b"1", b"null", b"true"])
-def test_json_that_is_no_object_breaks_the_protocol(payload: bytes) -> None:
-    with pytest.raises(TransportError, match="not an object"):
-        decode(payload)
-
-
-def test_a_number_of_5000_digits_breaks_the_protocol() -> None:
-    with pytest.raises(TransportError):
-        decode(b'{"message": "AudioAdded", "seq_no": ' + b"9" * 5000 + b"}")
-
-
-def test_an_error_about_json_shows_little_of_it() -> None:
-    with pytest.raises(TransportError) as caught:
-        decode(b"x" * 100_000)
-    assert len(str(caught.value)) < 300
 
 
 # -- in any order -------------------------------------------------------------------------------
