@@ -235,6 +235,11 @@ class Protocol:
         return all(channel.ended for channel in self.channels.values())
 
     @property
+    def window(self) -> int:
+        """Chunks that may be unacknowledged before audio waits, of all channels."""
+        return self._window * len(self.channels)
+
+    @property
     def sent(self) -> int:
         """Chunks sent, of all channels."""
         return sum(channel.sent for channel in self.channels.values())

@@ -23,22 +23,30 @@ class SessionStats:
         seconds_sent: Audio taken from the user, in seconds; None for ``file`` audio. Of several
             channels, that of the longest.
         seconds_acknowledged: Audio the server has read, likewise.
+        seconds_unacknowledged: Audio taken from the user that the server has not read yet,
+            in seconds; None for ``file`` audio. Of several channels, that of the one furthest
+            behind.
+        window: Chunks that may be unacknowledged before audio waits, of all channels.
         messages_received: Messages of the server's, acknowledgements included.
-        messages_waiting: Messages that wait for a handler or a pull.
+        messages_waiting: Messages that wait for a handler or a pull: the depth of the queue.
         bytes_waiting: Bytes that wait for the network.
         round_trip: Seconds from sending a chunk to its acknowledgement, lately; None before one.
         final_delay: Seconds of audio sent beyond the end of the last final; None without one.
+        reconnects: How often another connection has taken over, after a loss or in good time.
     """
 
     chunks_sent: int = 0
     chunks_acknowledged: int = 0
     seconds_sent: Optional[float] = None
     seconds_acknowledged: Optional[float] = None
+    seconds_unacknowledged: Optional[float] = None
+    window: int = 0
     messages_received: int = 0
     messages_waiting: int = 0
     bytes_waiting: int = 0
     round_trip: Optional[float] = None
     final_delay: Optional[float] = None
+    reconnects: int = 0
 
 
 class Meter:
@@ -92,9 +100,21 @@ class Meter:
             chunks_acknowledged=protocol.acknowledged,
             seconds_sent=taken,
             seconds_acknowledged=protocol.seconds_acknowledged,
+            seconds_unacknowledged=_seconds_unacknowledged(protocol),
+            window=protocol.window,
             messages_received=self._received,
             messages_waiting=waiting,
             bytes_waiting=backlog,
             round_trip=self._round_trip,
             final_delay=final_delay,
+            reconnects=self.reconnects,
         )
+
+
+def _seconds_unacknowledged(protocol: Protocol) -> Optional[float]:
+    """How far the server is behind, in the channel where that is most."""
+    behind = [
+        channel.seconds(channel.bytes_taken - channel.bytes_acknowledged)
+        for channel in protocol.channels.values()
+    ]
+    return max((seconds for seconds in behind if seconds is not None), default=None)
