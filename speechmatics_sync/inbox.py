@@ -5,16 +5,27 @@ from __future__ import annotations
 import collections
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from collections.abc import Hashable, Iterator
+from typing import Callable, Optional
+
+from .messages import ServerMessageType
+from .wire import Message
 
 __all__ = ["Inbox"]
 
-Message = dict[str, Any]
+_PARTIALS = frozenset(
+    {
+        ServerMessageType.ADD_PARTIAL_TRANSCRIPT.value,
+        ServerMessageType.ADD_PARTIAL_TRANSLATION.value,
+    }
+)
 
 
 class Inbox:
     """A queue that asks for reading to pause above a limit, until half of it has been taken.
+
+    While more than half of the limit waits, a partial takes the place of the one before it, which
+    it supersedes, if that still waits; nothing else is ever dropped.
 
     Args:
         lock: The session's: every call needs it.
@@ -26,7 +37,10 @@ class Inbox:
         self, lock: threading.RLock, limit: Optional[int], resume: Callable[[], None]
     ) -> None:
         self._arrived = threading.Condition(lock)
-        self._messages: collections.deque[Message] = collections.deque()
+        # By number, for a partial in the middle to be taken out at no cost.
+        self._messages: collections.OrderedDict[int, Message] = collections.OrderedDict()
+        self._number = 0
+        self._partials: dict[Hashable, int] = {}
         self._limit = limit
         self._resume = resume
         self._paused = False
@@ -37,17 +51,25 @@ class Inbox:
         return len(self._messages)
 
     def put(self, message: Message) -> None:
-        """Add a message."""
-        self._messages.append(message)
+        """Add a message, in place of one that waits and that it supersedes, if many wait."""
+        self._number += 1
+        guess = _guess_of(message)
+        if guess is not None:
+            before = self._partials.get(guess)
+            if before is not None and self._half_full():
+                self._messages.pop(before, None)
+            self._partials[guess] = self._number
+        self._messages[self._number] = message
         self._arrived.notify()
 
     def get(self, timeout: Optional[float]) -> Optional[Message]:
         """Return the next message; None if none came in time, or none will come any more."""
         if not self._messages and not self._closed:
             self._arrived.wait(timeout)
-        if not self._messages:
+        try:
+            _, message = self._messages.popitem(last=False)
+        except KeyError:
             return None
-        message = self._messages.popleft()
         if self._paused and not self._too_many_wait():
             self._resume()
         return message
@@ -55,6 +77,7 @@ class Inbox:
     def clear(self) -> None:
         """Give up what waits."""
         self._messages.clear()
+        self._partials.clear()
 
     def close(self) -> None:
         """Nothing more will come: whoever waits need not."""
@@ -78,6 +101,20 @@ class Inbox:
             self._answers_awaited -= waits
 
     def _too_many_wait(self) -> bool:
-        if self._limit is None:
-            return False
-        return len(self._messages) > (self._limit // 2 if self._paused else self._limit)
+        if self._paused:
+            return self._half_full()
+        return self._limit is not None and len(self._messages) > self._limit
+
+    def _half_full(self) -> bool:
+        return self._limit is not None and len(self._messages) > self._limit // 2
+
+
+def _guess_of(message: Message) -> Optional[Hashable]:
+    """What a partial is a guess of, which the next guess of the same supersedes; else None."""
+    name = message.get("message")
+    if not isinstance(name, str) or name not in _PARTIALS:
+        return None
+    channel, language = message.get("channel"), message.get("language")
+    if not all(isinstance(value, (str, type(None))) for value in (channel, language)):
+        return None
+    return name, channel, language
