@@ -35,7 +35,7 @@ The peer's mistakes become a `Failed` event; mistakes of the caller are raised.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
@@ -463,7 +463,9 @@ class Protocol:
         recognition = self.recognition
         config = recognition.transcription_config
         if labels and len(labels) < len(self._labels):
-            config = dataclasses.replace(config, channel_diarization_labels=labels)
+            # A copy is not checked again, and repeats no warning of a field that is deprecated.
+            config = copy.copy(config)
+            config.channel_diarization_labels = labels
         voices = None if self._voices is None else self._voices.begin_leg()
         if voices is not None:
             config = voices.enrolled(config)

@@ -44,7 +44,8 @@ NEVER = 10 * PATIENCE
 def attempt(url: str, *, open_timeout: float = PATIENCE, **settings: Any) -> SpeechmaticsError:
     """Connect with a key; return the error, which nowhere shows the key."""
     config = ConnectionConfig(open_timeout=open_timeout, **settings)
-    with everything_logged() as said, Client(api_key=KEY, url=url, conn_config=config) as client:
+    client = Client(api_key=KEY, url=url, conn_config=config, reconnect=None)
+    with everything_logged() as said, client:
         with pytest.raises(SpeechmaticsError) as raised:
             client.transcribe(speech(0.1), audio_format=RAW)
         assert raised.value.request_id == client.request_id
