@@ -223,7 +223,7 @@ class Call:
             if self.forces:
                 at = self.client.audio_seconds_sent
                 self.client.force_end_of_utterance(timestamp=at)
-                self.witness.forced_at.append(at)
+                self.witness.forced_at.append((None, at))
             if self.changes:
                 self.client.update_transcription_config(max_delay=0.8, enable_partials=True)
             if self.asks:

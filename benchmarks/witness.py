@@ -28,8 +28,9 @@ TRIGGER = 0.08
 """An ``end_of_utterance_silence_trigger`` that makes an utterance of every word."""
 _ROUNDING = 0.0011
 """The server rounds times to milliseconds."""
-_FRAME = 0.021
-"""A forced end of utterance comes at the last whole frame of the recogniser."""
+_FORCED = 0.071
+"""The embedded server takes a timestamp that is 0.05 s ahead of the audio for its end, and a forced
+end of utterance comes at the recogniser's last whole frame, of 0.02 s."""
 _SHOWN = 8
 
 
@@ -68,6 +69,9 @@ class Witness:
         lost: Words that were not transcribed.
         repeated: Words that were transcribed more than once.
         outages: How many SessionReconnecting came.
+        recovered: The SessionReconnected that came.
+        forced_at: Where the session was asked to end an utterance, and in which channel; whoever
+            asks notes it here.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class Witness:
         utterances: bool = False,
     ) -> None:
         self.lost = self.repeated = self.outages = 0
-        self.forced_at: list[float] = []
+        self.forced_at: list[tuple[Label, float]] = []
         self.recovered: list[Message] = []
         self._channels = channels
         self._utterances = utterances
@@ -86,7 +90,7 @@ class Witness:
         self._finals: dict[Label, list[str]] = defaultdict(list)
         self._final_end: dict[Label, float] = defaultdict(float)
         self._ends: dict[Label, list[float]] = defaultdict(list)
-        self._forced: list[float] = []
+        self._forced: list[tuple[Label, float]] = []
         self._acknowledged: dict[Label, int] = defaultdict(int)
         self._started = self._ended = 0
         self._away = False
@@ -118,11 +122,12 @@ class Witness:
             self._say(f"{self.outages} outages, but stats.reconnects is {stats.reconnects}")
         if transcript.gaps:
             self._say(f"gaps: {transcript.gaps}")
-        if len(self._forced) != len(self.forced_at) * len(self._channels) or any(
-            abs(heard - asked) > _FRAME
-            for heard, asked in zip(self._forced, sorted(self.forced_at * len(self._channels)))
+        forced = sorted(self._forced, key=str)
+        if len(forced) != len(self.forced_at) or any(
+            heard[0] != asked[0] or abs(heard[1] - asked[1]) > _FORCED
+            for heard, asked in zip(forced, sorted(self.forced_at, key=str))
         ):
-            self._say(f"utterances ended by force at {self._forced}, asked for {self.forced_at}")
+            self._say(f"utterances ended by force at {forced}, asked for {self.forced_at}")
         return self._problems
 
     # -- words ----------------------------------------------------------------------------------
@@ -202,7 +207,7 @@ class Witness:
     def _hear_end_of_utterance(self, message: Message) -> None:
         time = message["metadata"]["end_time"]
         if message.get("forced"):
-            self._forced = sorted([*self._forced, time])
+            self._forced.append((message.get("channel"), time))
             return
         ends = self._ends[message.get("channel")]
         if ends and time < ends[-1]:

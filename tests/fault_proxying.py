@@ -9,16 +9,20 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 from fault_proxy import AT_HANDSHAKE, FATAL, HARMLESS, Fault, FaultProxy
 from wire_frames import DOWN, UP, Frame, after_bytes, after_frames, at_message
+from witness import TRIGGER, Counted, Witness
 
 __all__ = [
     "AT_HANDSHAKE",
     "DOWN",
     "FATAL",
     "HARMLESS",
+    "TRIGGER",
     "UP",
+    "Counted",
     "Fault",
     "FaultProxy",
     "Frame",
+    "Witness",
     "after_bytes",
     "after_frames",
     "at_message",
