@@ -80,6 +80,11 @@ class Channel:
         self._configure(config)
 
     @property
+    def seconds(self) -> float:
+        """The audio received, in seconds."""
+        return self._decoder.seconds
+
+    @property
     def sample_rate(self) -> Optional[int]:
         """The rate of the client's audio in Hz, once it is known."""
         return self._decoder.sample_rate

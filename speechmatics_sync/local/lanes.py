@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Optional
@@ -18,6 +19,7 @@ from typing import Optional
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
+from .acknowledging import Acknowledgements
 from .channel import Message
 from .session import CLOSED, Session, Work
 from .validation import Refused
@@ -42,6 +44,7 @@ class Outlet:
     def __init__(self, connection: ServerConnection, session: Session) -> None:
         self._connection = connection
         self._session = session
+        self._acknowledgements = Acknowledgements()
         self._lock = threading.Lock()  # held while sending, and from an Error to its going out
 
     def send(self, messages: Iterable[Message]) -> None:
@@ -52,11 +55,33 @@ class Outlet:
             ConnectionClosed: If the connection is.
         """
         for message in messages:
-            text = _text(message)
             with self._lock:
                 if self._session.state == CLOSED:
                     raise SessionOver
-                self._connection.send(text)
+                for passed in self._acknowledgements.through(message, time.monotonic()):
+                    self._connection.send(_text(passed))
+
+    def hold_acknowledgements(self, chunks: Optional[int], seconds: Optional[float]) -> None:
+        """Hold acknowledgements back from now on; see `Acknowledgements.hold`."""
+        with self._lock:
+            self._acknowledgements.hold(chunks, seconds)
+
+    def acknowledge(self, *, ending: bool = False) -> bool:
+        """Send the acknowledgements that were held and are due.
+
+        Args:
+            ending: Whether those go as well that were to wait for more audio.
+
+        Returns:
+            Whether some are left that will be due.
+        """
+        with self._lock:
+            due = self._acknowledgements.due(time.monotonic())
+            if ending:
+                due += self._acknowledgements.rest()
+            for message in due:
+                self._connection.send(_text(message))
+            return self._acknowledgements.timed
 
     def fail(self, error: Exception) -> None:
         """Close the session for what went wrong in it, and send the Error that says so."""

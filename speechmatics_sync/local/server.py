@@ -34,7 +34,9 @@ from speechmatics_sync.errors import ConfigurationError, SessionError
 
 from .connection import Connection, refused_by
 from .deadlines import Deadlines
+from .faults import Faults, Moment
 from .lanes import Lanes, Outlet, SessionOver
+from .misbehaving import POLL_SECONDS, FaultyConnection, Misbehaviour, answer_handshake
 from .recognizer import Recognizer
 from .record import SessionRecord
 from .session import CLOSED, ENDING, Session, Work
@@ -73,6 +75,12 @@ class _Live:
         self.thread = threading.current_thread()
         self.outlet = Outlet(connection, session)
         self.lanes = Lanes(self.outlet)
+        self.misbehaviour: Optional[Misbehaviour] = None
+
+    def at(self, moment: Moment) -> None:
+        """Misbehave, if a fault is due at this moment."""
+        if self.misbehaviour is not None:
+            self.misbehaviour.at(moment)
 
 
 class LocalServer:
@@ -94,6 +102,7 @@ class LocalServer:
         max_message_size: Bytes of one message; a larger one gets ``protocol_error``.
         max_session_seconds: The longest a session may last; then ``session_timeout``.
         idle_timeout: Seconds a session may go without audio; then ``idle_timeout``.
+        faults: What goes wrong on purpose; None for a server that never misbehaves.
 
     Raises:
         ConfigurationError: If a setting is not possible.
@@ -118,6 +127,7 @@ class LocalServer:
         max_message_size: int = 16 * 1024 * 1024,
         max_session_seconds: float = 48 * 3600.0,
         idle_timeout: float = 3600.0,
+        faults: Optional[Faults] = None,
     ) -> None:
         if isinstance(api_keys, str):
             api_keys = [api_keys]
@@ -142,6 +152,9 @@ class LocalServer:
         ):
             if not value > 0:
                 raise ConfigurationError(f"{name} is {value}; allowed: above 0")
+        if faults is not None and not isinstance(faults, Faults):
+            raise ConfigurationError(f"faults is {faults!r}; allowed: Faults(), or None")
+        self._faults = faults
         self._host = host
         self._port = port
         self._recognizer = _default_recognizer() if recognizer is None else recognizer
@@ -160,6 +173,7 @@ class LocalServer:
         self._lock = threading.Lock()  # guards what follows, and never while waiting
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._live: list[_Live] = []
+        self._answering: set[FaultyConnection] = set()
 
     def __enter__(self) -> LocalServer:
         return self.start()
@@ -225,7 +239,7 @@ class LocalServer:
                 ping_timeout=_PING_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
                 max_size=self._max_message_size,
-                create_connection=Connection,
+                create_connection=Connection if self._faults is None else FaultyConnection,
                 logger=_NoFrames(logging.getLogger("speechmatics_sync.local.websockets"), {}),
             )
             self._port = self._server.socket.getsockname()[1]
@@ -278,10 +292,14 @@ class LocalServer:
         with self._lock:
             live = list(self._live)
             sockets = dict(self._threads)
+            for answering in self._answering:
+                answering.valve.release()
         deadline = time.monotonic() + (0.0 if code is None else _STOP_SECONDS)
         closers = []
         for one in live:
             one.session.abandon()
+            if isinstance(one.connection, FaultyConnection):
+                one.connection.valve.release()
             if code is not None:
                 # In threads: closing waits for the other side, and for the lock of a `send`
                 # that waits for a client that does not read.
@@ -350,6 +368,16 @@ class LocalServer:
 
     def _admit(self, connection: ServerConnection, request: Request) -> Optional[Response]:
         """Check the handshake; a response refuses it."""
+        if self._faults is not None and isinstance(connection, FaultyConnection):
+            with self._lock:
+                self._answering.add(connection)
+            try:
+                refused = answer_handshake(self._faults, connection, request)
+            finally:
+                with self._lock:
+                    self._answering.discard(connection)
+            if refused is not None:
+                return refused
         parts = urlsplit(request.path)
         if parts.path != "/v2" and not parts.path.startswith("/v2/"):
             return connection.respond(HTTPStatus.NOT_FOUND, "The endpoint is /v2.\n")
@@ -367,6 +395,10 @@ class LocalServer:
             self._recognizer, record, strict=self._strict, max_channels=self._max_channels
         )
         live = _Live(connection, session)
+        if self._faults is not None and isinstance(connection, FaultyConnection):
+            live.misbehaviour = Misbehaviour(
+                self._faults, connection, record, session, live.outlet, live.lanes
+            )
         with self._lock:
             self._records.append(record)
             self._live.append(live)
@@ -393,31 +425,40 @@ class LocalServer:
 
     def _talk(self, live: _Live, record: SessionRecord, usage: int) -> None:
         """Receive and answer until the session is closed."""
-        session, outlet = live.session, live.outlet
+        session, outlet, lanes = live.session, live.outlet, live.lanes
         deadlines = Deadlines(time.monotonic(), self._max_session_seconds, self._idle_timeout)
         try:
+            live.at(Moment.CONNECTED)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             outlet.send(session.greet(usage, self._max_sessions, now))
             while session.state != CLOSED:
                 wait = deadlines.wait(time.monotonic())
                 if session.state == ENDING:
                     wait = _STRAGGLERS_SECONDS
+                elif live.misbehaviour is not None:
+                    wait = min(wait, POLL_SECONDS)
                 try:
                     message = live.connection.recv(timeout=wait)
                 except TimeoutError:
                     if session.state == ENDING:
-                        live.lanes.wait()
-                        outlet.send(session.complete())
+                        lanes.wait()
+                        live.at(Moment.ENDED)
+                        if not outlet.acknowledge(ending=True):
+                            outlet.send(session.complete())
                         continue
                 else:
                     heard = record.audio_chunks
-                    for answer in session.receive(message):
-                        if isinstance(answer, Work):
-                            live.lanes.add(answer)
+                    for step in session.receive(message):
+                        if isinstance(step, Moment):
+                            live.at(step)
+                        elif isinstance(step, Work):
+                            lanes.add(step)
                         else:
-                            outlet.send([answer])
+                            outlet.send([step])
                     if record.audio_chunks != heard:
                         deadlines.audio_came(time.monotonic())
+                live.at(Moment.AUDIO)
+                outlet.acknowledge()
                 outlet.send(deadlines.due(time.monotonic()))
         except SessionOver:
             pass

@@ -18,7 +18,8 @@ A session by channel (``diarization`` is ``channel`` or ``channel_and_speaker``)
 AddChannelAudio in place of binary audio, and EndOfChannel. A channel is open until its
 EndOfChannel or EndOfStream, which ends all; when none is open, the session is ENDING. What a
 channel has to do comes out as `Work`: in order for each channel, and for each in a thread of its
-own if whoever runs the session likes.
+own if whoever runs the session likes. A `Moment` comes out where a session may be made to
+misbehave; whoever does not want that passes over it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, Callable, ClassVar, NamedTuple, Optional, Union
 
 from .audio import decoder_for
 from .channel import Channel, Message
+from .faults import Moment
 from .recognizer import Recognizer
 from .record import ChannelRecord, SessionRecord
 from .speakers import Speakers
@@ -68,7 +70,7 @@ class Work(NamedTuple):
     size: int = 0
 
 
-Step = Union[Message, Work]
+Step = Union[Message, Work, Moment]
 
 
 class Session:
@@ -83,6 +85,7 @@ class Session:
     Attributes:
         state: ``"WAITING"``, ``"STARTED"``, ``"ENDING"`` or ``"CLOSED"``.
         close_code: How to close the connection, once the session is closed.
+        ignores_audio: Whether audio is acknowledged and not heard, as past a limit of duration.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Session:
     ) -> None:
         self.state = WAITING
         self.close_code: Optional[int] = None
+        self.ignores_audio = False
         self._recognizer = recognizer
         self._record = record
         self._strict = strict
@@ -156,13 +160,37 @@ class Session:
         yield {"message": "EndOfTranscript"}
         self._close(1000)
 
-    def fail(self, type: str, reason: str) -> Message:
-        """Close the session, and return the Error that says why."""
-        error = {"message": "Error", "type": type, "reason": reason}
+    def end_early(self) -> Iterator[Step]:
+        """End every channel, though the client has not: `complete` is next."""
+        yield from self._end([one for one in self._channels.values() if not one.ended])
+
+    def fail(
+        self,
+        type: str,
+        reason: str,
+        code: Optional[int] = None,
+        close_code: Optional[int] = None,
+    ) -> Message:
+        """Close the session, and return the Error that says why.
+
+        Args:
+            type: Of the Error.
+            reason: Of the Error.
+            code: Of the Error, if it is to have one.
+            close_code: How to close the connection; None for what follows from `type`.
+        """
+        error: Message = {"message": "Error", "type": type, "reason": reason}
+        if code is not None:
+            error["code"] = code
         self._record.error = error
         _logger.info("Error %s: %s [session_id=%s]", type, reason, self._record.id)
-        self._close(CLOSE_CODE[type])
+        self._close(CLOSE_CODE[type] if close_code is None else close_code)
         return error
+
+    @property
+    def audio_seconds(self) -> dict[Optional[str], float]:
+        """The audio received, in seconds, by the labels of channels (None: there are none)."""
+        return {label: channel.seconds for label, channel in self._channels.items()}
 
     def abandon(self) -> None:
         """Have recognition stop at the next frame; from any thread."""
@@ -209,7 +237,7 @@ class Session:
             )
         return channel
 
-    def _start(self, message: Message) -> Iterator[Message]:
+    def _start(self, message: Message) -> Iterator[Step]:
         if self.state != WAITING:
             raise Refused("protocol_error", "StartRecognition may be sent once")
         check_start(message, self._recognizer.languages, self._max_channels)
@@ -231,6 +259,7 @@ class Session:
         if by_channel:
             self._record.channels = {label: ChannelRecord() for label in labels}
         self.state = STARTED
+        yield Moment.STARTING
         yield from self._quality(next(iter(self._channels.values())))
         started: Message = {
             "message": "RecognitionStarted",
@@ -340,7 +369,8 @@ class Session:
         self, channel: Channel, payload: bytes, acknowledgement: Message
     ) -> Iterator[Message]:
         yield acknowledgement
-        yield from channel.add_audio(payload)
+        if not self.ignores_audio:
+            yield from channel.add_audio(payload)
         yield from self._quality(channel)
 
     def _end_of_channel(self, message: Message) -> Iterator[Step]:
@@ -354,7 +384,7 @@ class Session:
                 f"last_seq_no of channel {channel.label!r} is {last}, but {channel.received} "
                 "chunks of its audio came"
             )
-        yield from self._end(channel)
+        yield from self._end([channel])
 
     def _end_of_stream(self, message: Message) -> Iterator[Step]:
         check_message(message)
@@ -368,17 +398,19 @@ class Session:
         if last != received and not (self._by_channel and last == 0):
             self._miscounted(f"last_seq_no is {last}, but {received} chunks of audio came")
         self._stream_ended = True
-        for channel in channels:
-            if not channel.ended:
-                yield from self._end(channel)
+        yield from self._end([channel for channel in channels if not channel.ended])
 
-    def _end(self, channel: Channel) -> Iterator[Step]:
-        channel.ended = True
+    def _end(self, channels: Iterable[Channel]) -> Iterator[Step]:
+        for channel in channels:
+            channel.ended = True
         with self._lock:
             # The work of another channel may have failed meanwhile, and closed the session.
             if self.state == STARTED and all(one.ended for one in self._channels.values()):
                 self.state = ENDING
-        yield from self._do(channel, channel.finish())
+        if self.state == ENDING:
+            yield Moment.ENDING
+        for channel in channels:
+            yield from self._do(channel, channel.finish())
 
     def _miscounted(self, reason: str) -> None:
         if self._strict:
