@@ -738,10 +738,13 @@ class Protocol:
             self._waiting.end_channel(label)
 
     def _asks_still(self, placed: Placed[Queued]) -> bool:
-        """Return whether the audio that a message asked about is sent again."""
-        return not _own(placed) and any(
-            placed.after[label] > self._waiting.position(label) for label in self._unsettled
-        )
+        """Return whether a message that was not answered is to be sent again.
+
+        An end of utterance is not, if no audio is that it would follow.
+        """
+        if placed.message.question is not None:
+            return not placed.message.question.own
+        return any(placed.after[label] > self._waiting.position(label) for label in self._unsettled)
 
 
 def _own(placed: Placed[Queued]) -> bool:
