@@ -22,9 +22,7 @@ if TYPE_CHECKING:
         Drop,
         EndEarly,
         Fault,
-        Faults,
         Garbage,
-        Happened,
         HoldAcknowledgements,
         Moment,
         Refuse,
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     )
     from .recognizer import Hypothesis, Recognition, Recognizer, Word
     from .record import ChannelRecord, SessionRecord
+    from .schedule import Faults, Happened
     from .scripted import CountedRecognizer, ScriptedRecognizer, counted_audio, counted_word
     from .server import LocalServer
     from .sphinx import PocketsphinxRecognizer
@@ -77,9 +76,9 @@ _MODULES = {
     "Drop": "faults",
     "EndEarly": "faults",
     "Fault": "faults",
-    "Faults": "faults",
+    "Faults": "schedule",
     "Garbage": "faults",
-    "Happened": "faults",
+    "Happened": "schedule",
     "HoldAcknowledgements": "faults",
     "Hypothesis": "recognizer",
     "LocalServer": "server",

@@ -1,4 +1,4 @@
-"""Makes faults happen to one connection, down to the socket; when is for `faults` to say."""
+"""Makes faults happen to one connection, down to the socket; when is for `schedule` to say."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ from .faults import (
     Drop,
     EndEarly,
     Fault,
-    Faults,
     Garbage,
     HoldAcknowledgements,
     Moment,
-    Progress,
     Refuse,
     Send,
     SendError,
@@ -36,6 +34,7 @@ from .faults import (
 )
 from .lanes import Lanes, Outlet, SessionOver
 from .record import SessionRecord
+from .schedule import Faults, Progress
 from .session import STARTED, Session, Work
 from .validation import CLOSE_CODE
 

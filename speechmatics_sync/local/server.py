@@ -34,11 +34,12 @@ from speechmatics_sync.errors import ConfigurationError, SessionError
 
 from .connection import Connection, refused_by
 from .deadlines import Deadlines
-from .faults import Faults, Moment
+from .faults import Moment
 from .lanes import Lanes, Outlet, SessionOver
 from .misbehaving import POLL_SECONDS, FaultyConnection, Misbehaviour, answer_handshake
 from .recognizer import Recognizer
 from .record import SessionRecord
+from .schedule import Faults
 from .session import CLOSED, ENDING, Session, Work
 
 __all__ = ["LocalServer"]
