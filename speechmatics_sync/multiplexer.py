@@ -135,16 +135,6 @@ class Multiplexer(Generic[_Message]):
         """Put messages that came out before those that wait."""
         self._messages.extendleft(reversed(messages))
 
-    def drop_first(self, label: Label, before: int) -> bool:
-        """Give up the next audio of a channel if all of it lies before a position."""
-        lane = self._lanes[label]
-        if not lane.waiting or isinstance(lane.waiting[0], EndOfChannel):
-            return False
-        if lane.position + len(lane.waiting[0]) > before:
-            return False
-        lane.take()
-        return True
-
     # -- sending --------------------------------------------------------------------------------
 
     def next(

@@ -221,7 +221,8 @@ class Protocol:
             now: What time it is, as for `Channel.read_since`.
         """
         channel = self.channels[label]
-        if not channel.rereadable and (channel.behind or not self._running):
+        behind = channel.behind and self._waiting.audio_waits(label)
+        if not channel.rereadable and (behind or not self._running):
             return self._begun and channel.takes_more()
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
@@ -282,10 +283,6 @@ class Protocol:
             self._waiting.add_audio(label, chunk)
         if refilling and channel.ended and not channel.refilling:
             self._waiting.end_channel(label)
-        if channel.most_retained is not None and not channel.rereadable and channel.behind:
-            while self._waiting.size(label) > channel.most_retained:
-                if not self._waiting.drop_first(label, channel.bytes_acknowledged):
-                    break
 
     def give_up_refill(self, label: Label) -> None:
         """Go on without audio that a source cannot give again."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 import hypothesis
-import pytest
 from hypothesis import strategies as st
 
 from speechmatics_sync.multiplexer import END_OF_CHANNEL, EndOfChannel, Multiplexer, Placed
@@ -168,22 +167,6 @@ def test_a_message_put_back_waits_for_its_audio_again() -> None:
     multiplexer.put_back_audio("a", [b"1", b"2"])
     multiplexer.put_back_messages([placed[1]])
     assert taken(multiplexer) == [("a", b"1"), (None, "first"), ("a", b"2"), (None, "second")]
-
-
-@pytest.mark.parametrize(("before", "left"), [(0, b"1234"), (1, b"1234"), (2, b"34"), (4, b"")])
-def test_audio_is_given_up_only_where_all_of_it_lies_before(before: int, left: bytes) -> None:
-    multiplexer: Multiplexer[str] = Multiplexer(["a"])
-    multiplexer.add_audio("a", b"12")
-    multiplexer.add_audio("a", b"34")
-    multiplexer.end_channel("a")
-    dropped = 0
-    while multiplexer.drop_first("a", before):
-        dropped += 1
-    assert dropped == (4 - len(left)) // 2
-    assert multiplexer.position("a") == 4 - len(left)
-    *audio, (_, end) = taken(multiplexer)
-    assert b"".join(chunk for _, chunk in audio) == left
-    assert end is END_OF_CHANNEL
 
 
 def test_a_message_waits_for_no_audio_that_will_never_come() -> None:
