@@ -83,6 +83,13 @@ class Receiver:
             connection = self._connect()
         except SpeechmaticsError as error:
             return Loss(Lost(error), opened=False)
+        except OSError as error:
+            if not state.started:
+                raise
+            # An `AuthBase` of the user's wants the network as well. Its words may hold a key.
+            lost = ConnectionError(f"get_auth_headers() failed with {type(error).__name__}.")
+            lost.__cause__ = error
+            return Loss(Lost(lost), opened=False)
         line = None if connection is None else self._begin(connection)
         if line is None:
             return None
