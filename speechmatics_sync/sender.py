@@ -66,7 +66,7 @@ class Sender:
                 if not state.prepared and state.all_proposed:
                     raise
         if state.wait_until_running():
-            self._end_channel()
+            self._end_channel(failed=True)
 
     def _send_source(self) -> None:
         state = self._state
@@ -104,7 +104,7 @@ class Sender:
             channel.read_since = None
             state.source_seconds[self._label] = opened.total_seconds
             if not chunk:
-                self._end_channel(opened, position)
+                self._end_channel()
             after = position + len(chunk)
             spoken = channel.seconds(after) or 0.0
             due = begun + spoken if self._realtime else None
@@ -116,15 +116,11 @@ class Sender:
                 with state.threads.in_users_hands():
                     opened.seek(wanted)
 
-    def _end_channel(self, opened: Optional[AudioSource] = None, position: int = 0) -> None:
+    def _end_channel(self, *, failed: bool = False) -> None:
         protocol = self._state.protocol
         channel = protocol.channels[self._label]
         with self._state.lock:
-            if channel.refilling and opened is not None:
-                if position == channel.wanted:
-                    raise AudioError(f"{opened.name} is shorter than when it was read before.")
-                return
-            if channel.refilling:
+            if channel.refilling and failed:
                 protocol.give_up_refill(self._label)
             if self._state.over or channel.ended:
                 return
