@@ -72,6 +72,9 @@ class Channel:
         self.bytes_acknowledged = 0
         self.sent = 0
         self.acknowledged = 0
+        self.next_number = 1
+        """Of the session's chunks, the one that is sent next: a number again while audio is sent
+        again."""
         self._sample_size = sample_size or 1
         self._sample_rate = sample_rate
         self._bytes_per_second = sample_size * sample_rate if sample_size and sample_rate else None
@@ -133,6 +136,7 @@ class Channel:
             chunk: The audio.
         """
         self.sent = max(self.sent, number)
+        self.next_number = number + 1
         if not self._retains:
             return
         if self.rereadable:
@@ -194,31 +198,28 @@ class Channel:
             return position
         return max(position, self._retained[0].start if self._retained else sent)
 
-    def take_back(self, position: int) -> tuple[int, list[bytes]]:
+    def take_back(self, position: int) -> list[bytes]:
         """Give up what is retained, for it is to be sent again.
 
         Args:
-            position: From where.
+            position: From where. The chunk that has it is the next.
 
         Returns:
-            The number of the chunk that has the position, and the audio from there on, if the
-            source is not read again for it.
+            The audio from there on, if the source is not read again for it.
         """
-        number = self.sent + 1
-        chunks: list[bytes] = []
-        for each in self._retained:
-            if each.end <= position:
-                continue
-            if number > self.sent:
-                number = each.number + max(0, position - each.start) // each.size
-            if each.chunk is not None:
-                chunks.append(each.chunk[max(0, position - each.start) :])
+        again = [each for each in self._retained if each.end > position]
+        if again:
+            first = again[0]
+            self.next_number = first.number + max(0, position - first.start) // first.size
+        chunks = [
+            each.chunk[max(0, position - each.start) :] for each in again if each.chunk is not None
+        ]
         self._retained.clear()
         self.behind = True
         if self.rereadable:
             self.bytes_filled = position
             self._half_sample = b""
-        return number, chunks
+        return chunks
 
     def give_up_refill(self) -> None:
         """Take what was read again for all there is."""

@@ -185,7 +185,6 @@ class Protocol:
         self._cuts: dict[Label, Optional[QuietFinder]] = {}
         self._unsettled: Sequence[Label] = names
         self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
-        self._numbers: dict[Label, int] = dict.fromkeys(names, 1)
         self._changes: dict[str, Any] = {}
         self._translated = translation is not None
         self._delivered = Delivered(
@@ -479,7 +478,7 @@ class Protocol:
         """Have a leg take the audio from where it stands now; return what is to be sent first."""
         for label in leg.channels:
             start = self._waiting.position(label)
-            leg.channels[label] = LegChannel(start, self._numbers[label] - 1)
+            leg.channels[label] = LegChannel(start, self.channels[label].next_number - 1)
         self.replay = self._replay()
         for label in self._unsettled:
             if self._raw and self._begun and self._ending is None:
@@ -516,9 +515,8 @@ class Protocol:
         self._ending, self.leg = leg, None
         self._cuts = {}
         self._unsettled = [label for label in self.channels if not self._waiting.finished(label)]
-        for label, channel in self.channels.items():
+        for label in self.channels:
             self._sent_until[label] = self._waiting.position(label)
-            self._numbers[label] = channel.sent + 1
         return [leg.end(label) for label in leg.channels if not leg.channels[label].end_sent]
 
     # -- inside ---------------------------------------------------------------------------------
@@ -724,9 +722,8 @@ class Protocol:
         sent = self._waiting.position(label)
         position = min(channel.position_at(self._resume_seconds(label)), sent)
         position = channel.retained_from(position, sent)
-        number, chunks = channel.take_back(position)
+        chunks = channel.take_back(position)
         self._sent_until[label] = max(sent, self._sent_until[label])
-        self._numbers[label] = number
         if not channel.rereadable:
             self._waiting.put_back_audio(label, chunks)
             return
