@@ -12,12 +12,19 @@ __all__ = ["Message", "decode", "encode"]
 
 Message = dict[str, Any]
 
+_DEPTH = 64
+"""Levels of objects and lists in a message, several times what any needs.
+
+The limit of the stack would allow more, to the receiver's thread, which stands low on it; whoever
+reads the message later may stand so high that reading it fails.
+"""
+
 
 def decode(payload: bytes) -> Message:
     """Return the message in a frame.
 
     Raises:
-        TransportError: It is not UTF-8, not JSON, or not an object.
+        TransportError: It is not UTF-8, not JSON, not an object, or nested without end.
     """
     try:
         message = _DECODER.decode(payload.decode("utf-8"))
@@ -28,7 +35,24 @@ def decode(payload: bytes) -> Message:
         ) from None
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
+    # Counted first, for that costs nothing, and most messages are small.
+    if payload.count(b"{") + payload.count(b"[") > _DEPTH and _is_too_deep(message):
+        raise TransportError(
+            f"The server sent a message of more than {_DEPTH} levels ({payload[:60]!r}…)."
+        )
     return message
+
+
+def _is_too_deep(message: Message) -> bool:
+    level: list[Any] = [message]
+    for _ in range(_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+    return bool(level)
 
 
 def _refuse_constant(name: str) -> NoReturn:
