@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -86,8 +87,9 @@ class Meter:
             return
         metadata = message.get("metadata")
         end = metadata.get("end_time") if isinstance(metadata, dict) else None
-        if isinstance(end, (int, float)):
-            self.final_end = max(end, self.final_end or 0.0)
+        # No time is longer than a float holds, and a message is not checked before it is here.
+        if isinstance(end, (int, float)) and 0 <= end <= sys.float_info.max:
+            self.final_end = max(float(end), self.final_end or 0.0)
 
     def snapshot(self, protocol: Protocol, *, waiting: int, backlog: int) -> SessionStats:
         """Return the figures as they are now."""
