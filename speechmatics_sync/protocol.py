@@ -708,7 +708,8 @@ class Protocol:
     def _settled(self, label: Label) -> bool:
         """Return whether nothing of a channel is to be sent again or still to be sent."""
         channel = self.channels[label]
-        if not self._waiting.finished(label):
+        # How far a file's audio goes, in seconds, nobody knows.
+        if not self._raw or not self._waiting.finished(label):
             return False
         return self._delivered.settled(label) >= self._seconds(label, channel.bytes_taken)
 
