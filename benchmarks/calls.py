@@ -6,14 +6,15 @@ import io
 import random
 import threading
 import time
+import wave
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from weather import Weather
-from witness import TRIGGER, Counted, Label, Witness
+from witness import TRIGGER, VOICES, Counted, Label, Witness
 
 from speechmatics_sync import (
     AudioEncoding,
@@ -56,6 +57,7 @@ class Tally:
     repeated: int = 0
     outages: int = 0
     replayed: float = 0.0
+    relabelled: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -69,20 +71,25 @@ class Call:
         self._weather = weather
         several = self.kind.startswith("channels")
         labels: list[Label] = ["agent", "customer", "third"]
-        self.paced = self.chance.random() < 0.15
+        file = self.kind.endswith("file")
+        self.paced = not file and self.chance.random() < 0.2
         self.channels = {
             label: self._counted()
             for label in (labels[: self.chance.choice((2, 2, 3))] if several else [None])
         }
         self.chunk_size = self.chance.choice((3200, 4096, 8192, 16384))
         self.format = AudioFormat(AudioEncoding.PCM_S16LE, 16000, chunk_size=self.chunk_size)
+        if file:
+            self.format = AudioFormat(chunk_size=self.chunk_size)
         self.utterances = self.chance.random() < 0.3
-        self.forces = not self.utterances and not several and self.chance.random() < 0.4
+        self.forces = not (self.utterances or several or file) and self.chance.random() < 0.4
         self.changes = self.chance.random() < 0.4
+        self.speakers = not several and self.chance.random() < 0.3
         self.asks = not several and self.chance.random() < 0.3
         self.config = TranscriptionConfig(
             enable_partials=self.chance.random() < 0.5,
             max_delay=self.chance.choice((0.7, 1.0, 2.0, 4.0)),
+            diarization="speaker" if self.speakers else None,
             conversation_config=(
                 ConversationConfig(end_of_utterance_silence_trigger=TRIGGER)
                 if self.utterances
@@ -90,12 +97,18 @@ class Call:
             ),
         )
         limits = ConnectionConfig(**LIMITS, max_unacked_chunks=self.chance.choice((4, 32, 512)))
+        policy = POLICY
+        if self.paced and not self.utterances and self.chance.random() < 0.5:
+            # The margin leaves time to find a pause; the end of an utterance may fall into the cut.
+            policy = replace(POLICY, session_limit=self.chance.uniform(4, 6), rollover_margin=3)
         kind = MultiChannelClient if several else Client
-        self.client: Any = kind(url=f"{url}?call={self.key}", conn_config=limits, reconnect=POLICY)
-        self.witness = Witness(self.client, self.channels, utterances=self.utterances)
+        self.client: Any = kind(url=f"{url}?call={self.key}", conn_config=limits, reconnect=policy)
+        self.witness = Witness(
+            self.client, self.channels, utterances=self.utterances, speakers=self.speakers
+        )
         self._finals = 0
         self._at_final = self.chance.randint(1, 10)
-        if self.kind.partition(", ")[2] != "pushed":
+        if not self.kind.endswith("pushed"):
             self.client.on("AddTranscript", self._interfere)
 
     def run(self, tally: Tally, lock: threading.Lock) -> None:
@@ -118,8 +131,10 @@ class Call:
             tally.repeated += self.witness.repeated
             tally.outages += self.witness.outages
             tally.replayed += sum(
-                message.get("seconds_replayed", 0.0) for message in self.witness.recovered
+                message["seconds_replayed"] or 0.0 for message in self.witness.recovered
             )
+            if self.speakers and self.witness.labels > VOICES:
+                tally.relabelled += 1
             if problems:
                 about = f"call {self.key} ({self.kind}; {', '.join(faults)})"
                 tally.wrong.append("\n    ".join([about, *problems]))
@@ -135,6 +150,15 @@ class Call:
     def stream_file(self) -> Transcript:
         return self._stream(io.BytesIO(self.channels[None].audio()))
 
+    def transcribe_file(self) -> Transcript:
+        file = io.BytesIO()
+        with wave.open(file, "wb") as writer:
+            writer.setnchannels(1)
+            writer.setsampwidth(2)
+            writer.setframerate(16000)
+            writer.writeframes(self.channels[None].audio())
+        return self._pull(file.getvalue())
+
     def transcribe_channels(self) -> Transcript:
         sources = {label: counted.audio() for label, counted in self.channels.items()}
         return self._pull(sources)
@@ -146,28 +170,17 @@ class Call:
         )
 
     def push(self) -> Transcript:
-        self._begin()
-        pushing = threading.Thread(target=self._push, args=(None,))
-        pushing.start()
-        while pushing.is_alive():
-            pushing.join(self.chance.uniform(0.0, 0.05))
-            self._interfere({})
-        return self._stop()
+        self.client.start_session(**self._options())
+        return self._push_and_stop()
 
     def push_channels(self) -> Transcript:
-        self._begin(channels=list(self.channels))
-        pushing = [threading.Thread(target=self._push, args=(label,)) for label in self.channels]
-        for thread in pushing:
-            thread.start()
-        self._interfere({})
-        for thread in pushing:
-            thread.join()
-        return self._stop()
+        self.client.start_session(**self._options(), channels=list(self.channels))
+        return self._push_and_stop()
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _counted(self) -> Counted:
-        count = self.chance.randint(4, 12) if self.paced else self.chance.randint(8, 60)
+        count = self.chance.randint(4, 20) if self.paced else self.chance.randint(8, 60)
         return Counted(self.chance.randint(1, NUMBERS - count), count)
 
     def _options(self) -> dict[str, Any]:
@@ -188,10 +201,14 @@ class Call:
         transcript: Transcript = stream.transcript
         return transcript
 
-    def _begin(self, **channels: Any) -> None:
-        self.client.start_session(**self._options(), **channels)
-
-    def _stop(self) -> Transcript:
+    def _push_and_stop(self) -> Transcript:
+        pushing = [threading.Thread(target=self._push, args=(label,)) for label in self.channels]
+        for thread in pushing:
+            thread.start()
+        for thread in pushing:
+            while thread.is_alive():
+                thread.join(0.02)
+                self._interfere({})
         transcript: Transcript = self.client.stop_session(timeout=PATIENCE)
         return transcript
 
@@ -215,7 +232,7 @@ class Call:
                 self.client.end_of_channel(label)
 
     def _interfere(self, message: dict[str, Any]) -> None:
-        """Ask the running session for something: once, and from the third final on."""
+        """Ask the running session for something, once."""
         self._finals += 1
         if self._finals != self._at_final:
             return
@@ -236,6 +253,7 @@ KINDS: dict[str, Callable[[Call], Transcript]] = {
     "one stream, generator": Call.transcribe_generator,
     "one stream, pushed": Call.push,
     "channels, pulled": Call.stream_channels,
+    "one stream, file": Call.transcribe_file,
     "one stream, pulled": Call.stream_file,
     "channels, pushed": Call.push_channels,
 }

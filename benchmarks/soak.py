@@ -35,6 +35,7 @@ from typing import Any, Callable
 from calls import KINDS, PATIENCE, Call, Tally
 from fault_proxy import FATAL, FaultProxy
 from weather import Weather
+from witness import TURN, VOICES
 
 GROWTH = 100 * 1024
 """Bytes of growth that are not yet a leak."""
@@ -61,9 +62,10 @@ def serve() -> None:
     from speechmatics_sync.local import CountedRecognizer, LocalServer
 
     errors: Counter[str] = Counter()
-    with LocalServer(
-        recognizer=CountedRecognizer(delay=0.6), strict=True, max_sessions=2000
-    ) as server:
+    recognizer = CountedRecognizer(
+        delay=0.6, voices=[f"voice {n}" for n in range(VOICES)], turn=TURN
+    )
+    with LocalServer(recognizer=recognizer, strict=True, max_sessions=2000) as server:
         print(server.url, flush=True)
         sys.stdin.read()
         for record in server.sessions:
@@ -172,6 +174,7 @@ def soak(*, seconds: float, sessions: int, seed: int, healthy: bool) -> bool:
         *((f"  {kind}", count) for kind, count in sorted(happened.items()) if kind not in FATAL),
         ("outages that users were told of", tally.outages),
         ("hours of audio sent again", f"{tally.replayed / 3600:.1f}"),
+        ("sessions with a voice relabelled", tally.relabelled),
         ("words", tally.words),
         ("words lost", tally.lost + warm_up.lost),
         ("words repeated", tally.repeated + warm_up.repeated),

@@ -15,13 +15,15 @@ from typing import Any, Optional, Union
 from speechmatics_sync import Client, MultiChannelClient, SessionStats, Transcript
 from speechmatics_sync.local import counted_audio, counted_word
 
-__all__ = ["PERIOD", "TRIGGER", "Counted", "Witness"]
+__all__ = ["PERIOD", "TRIGGER", "TURN", "VOICES", "Counted", "Witness"]
 
 Label = Optional[str]
 Message = dict[str, Any]
 
 PERIOD = 0.5
 """Seconds from word to word."""
+VOICES, TURN = 2, 5
+"""So many voices take turns, each saying so many words, where voices are told apart."""
 _PAUSE = 0.1
 """Seconds of silence after each."""
 TRIGGER = 0.08
@@ -64,11 +66,13 @@ class Witness:
         client: The session's client, before the session begins.
         channels: What each channel carries; the label is None in a session of one stream.
         utterances: Whether every word ends an utterance, by `TRIGGER`.
+        speakers: Whether voices are told apart.
 
     Attributes:
         lost: Words that were not transcribed.
         repeated: Words that were transcribed more than once.
         outages: How many SessionReconnecting came.
+        labels: How many labels the voices were given, where they are told apart.
         recovered: The SessionReconnected that came.
         forced_at: Where the session was asked to end an utterance, and in which channel; whoever
             asks notes it here.
@@ -80,12 +84,14 @@ class Witness:
         channels: Mapping[Label, Counted],
         *,
         utterances: bool = False,
+        speakers: bool = False,
     ) -> None:
-        self.lost = self.repeated = self.outages = 0
+        self.lost = self.repeated = self.outages = self.labels = 0
         self.forced_at: list[tuple[Label, float]] = []
         self.recovered: list[Message] = []
         self._channels = channels
         self._utterances = utterances
+        self._speakers = speakers
         self._problems: list[str] = []
         self._finals: dict[Label, list[str]] = defaultdict(list)
         self._final_end: dict[Label, float] = defaultdict(float)
@@ -120,6 +126,8 @@ class Witness:
             self._say(f"{self.outages} outages, {len(self.recovered)} recoveries")
         if self.outages != stats.reconnects:
             self._say(f"{self.outages} outages, but stats.reconnects is {stats.reconnects}")
+        if self._speakers:
+            self._compare_speakers(transcript)
         if transcript.gaps:
             self._say(f"gaps: {transcript.gaps}")
         forced = sorted(self._forced, key=str)
@@ -168,6 +176,18 @@ class Witness:
                 more = Counter(heard_ends) - Counter(ends)
                 self._say_words(label, "utterance ends missing", map(str, missing.elements()))
                 self._say_words(label, "utterance ends too many", map(str, more.elements()))
+
+    def _compare_speakers(self, transcript: Transcript) -> None:
+        """A label never stands for two voices."""
+        voices: dict[Optional[str], set[int]] = defaultdict(set)
+        for word in transcript.words:
+            number = word.content[1:]
+            if number.isdecimal():
+                voices[word.speaker].add((int(number) - 1) // TURN % VOICES)
+        for label, heard in voices.items():
+            if label in (None, "UU") or len(heard) > 1:
+                self._say(f"the label {label} stands for {len(heard)} voices")
+        self.labels = len(voices)
 
     # -- what handlers hear ---------------------------------------------------------------------
 
