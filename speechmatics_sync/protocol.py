@@ -197,6 +197,8 @@ class Protocol:
         self._restarts_labels = diarization == Diarization.CHANNEL_AND_SPEAKER
         self._asked_at = 0.0
         self._asks_for_another = False
+        self._asked_for_the_end: list[Placed[Queued]] = []
+        """GetSpeakers that were sent and that a server answers once, when it ends a leg."""
 
     # -- what the user wants --------------------------------------------------------------------
 
@@ -306,8 +308,9 @@ class Protocol:
         if name in _SENT_BY_METHODS:
             raise ConfigurationError(f"{name} is not sent as a message: {_SENT_BY_METHODS[name]}")
         self.check_open()
-        asks = name == ClientMessageType.GET_SPEAKERS.value and not message.get("final")
-        self._queue({**message, "message": name}, SpeakersQuestion() if asks else None)
+        message = {**message, "message": name}
+        asks = name == ClientMessageType.GET_SPEAKERS.value and not _asks_for_the_end(message)
+        self._queue(message, SpeakersQuestion() if asks else None)
 
     def force_end_of_utterance(self, timestamp: Optional[float], label: Label = None) -> None:
         """Queue ForceEndOfUtterance, at ``timestamp`` seconds or without saying when.
@@ -377,6 +380,8 @@ class Protocol:
             return None
         label, item = following
         if isinstance(item, Placed):
+            if _asks_for_the_end(item.message.message):
+                self._asked_for_the_end.append(item)
             return leg.request(item, self._translate(leg, item.message))
         channel = self.channels[label]
         if isinstance(item, bytes):
@@ -448,7 +453,7 @@ class Protocol:
         )
         for label in self._unsettled:
             self._take_back(label)
-        self._waiting.put_back_messages(
+        self._ask_again(
             [placed for leg in legs for placed in leg.asked if self._asks_still(placed)]
         )
         self.replay = self._replay()
@@ -667,7 +672,9 @@ class Protocol:
         self._ending = None
         for label in leg.channels:
             self._delivered.skip(label, self._seconds(label, self._sent_until[label]))
-        self._waiting.put_back_messages([placed for placed in leg.asked if not _own(placed)])
+        self._ask_again(
+            [placed for placed in leg.asked if not _own(placed) and self._is_reached(placed)]
+        )
         events: list[Event] = [LegEnded(), Settled()]
         held, self._held = self._held, []
         if self.leg is not None:
@@ -739,12 +746,29 @@ class Protocol:
         """
         if placed.message.question is not None:
             return not placed.message.question.own
-        return any(placed.after[label] > self._waiting.position(label) for label in self._unsettled)
+        return self._is_reached(placed) and any(
+            placed.after[label] > self._waiting.position(label) for label in self._unsettled
+        )
+
+    def _is_reached(self, placed: Placed[Queued]) -> bool:
+        """Return whether the next leg has the channel that a message names, if it names one."""
+        channel = placed.message.message.get("channel")
+        return channel is None or channel in self._unsettled
+
+    def _ask_again(self, questions: Sequence[Placed[Queued]]) -> None:
+        """Put back questions, and those that are answered at the end, in the order they had."""
+        again = [*questions, *self._asked_for_the_end]
+        self._asked_for_the_end.clear()
+        self._waiting.put_back_messages(sorted(again, key=lambda each: sum(each.after.values())))
 
 
 def _own(placed: Placed[Queued]) -> bool:
     question = placed.message.question
     return question is not None and question.own
+
+
+def _asks_for_the_end(message: Message) -> bool:
+    return message["message"] == ClientMessageType.GET_SPEAKERS.value and bool(message.get("final"))
 
 
 def _name(event: Event) -> Any:
