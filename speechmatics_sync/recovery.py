@@ -75,10 +75,9 @@ class Recovery:
             return None
         if self.attempts >= policy.max_attempts:
             return None
-        self.attempts += 1
         wait = 0.0
-        if self.attempts > 1 or not opened or busy:
-            doubled = policy.initial_delay * 2.0 ** min(max(0, self.attempts - 2), 60)
+        if self.attempts or not opened or busy:
+            doubled = policy.initial_delay * 2.0 ** min(max(0, self.attempts - 1), 60)
             wait = min(policy.max_delay, doubled) * self._spread(0.5, 1.0)
         if busy:
             wait = max(wait, policy.busy_delay)
@@ -89,6 +88,7 @@ class Recovery:
                 if wanted > max(policy.replay_seconds, policy.max_delay):
                     return None  # what waits to be sent could not be kept so long
                 wait = max(wait, wanted)
+        self.attempts += 1
         return wait
 
     def _may_pass(self, error: SpeechmaticsError, *, opened: bool, begun: bool, busy: bool) -> bool:
