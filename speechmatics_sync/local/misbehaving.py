@@ -168,7 +168,7 @@ class FaultyConnection(Connection):
 
     def reset(self) -> None:
         self.valve.prepare_reset()
-        self.close_socket()
+        self._leave()
 
     def drain(self) -> None:
         """Read until the client is gone, and throw it away."""
@@ -179,7 +179,11 @@ class FaultyConnection(Connection):
     def stand_still(self) -> None:
         """Do nothing until the client is gone or the server ends it."""
         self.valve.await_end()
+        self._leave()
+
+    def _leave(self) -> None:
         self.close_socket()
+        self.recv_events_thread.join()  # during a handshake `websockets` does not
 
 
 class Misbehaviour:
@@ -226,6 +230,7 @@ class Misbehaviour:
             self._do(fault, partial(self._faults.note, fault, progress))
 
     def _do(self, fault: Fault, note: Callable[[], None]) -> None:
+        # Noted before the client can see it: a test that saw it finds it in `happened`.
         if isinstance(fault, (Drop, Silence)):
             _cut(self._connection, fault, note)
             raise SessionOver
@@ -235,12 +240,14 @@ class Misbehaviour:
             self._connection.stand_still()
             raise SessionOver
         if isinstance(fault, Close):
-            self._close(fault.code, fault.reason, note)
+            note()
+            self._close(fault.code, fault.reason)
         if isinstance(fault, SendError):
             close_code = fault.close_code or CLOSE_CODE.get(fault.type, 1011)
             error = self._session.fail(fault.type, fault.reason, fault.code, close_code)
+            note()
             self._send(Opcode.TEXT, json.dumps(error).encode())
-            self._close(close_code, "", note)
+            self._close(close_code, "")
         if isinstance(fault, EndEarly):
             self._session.ignores_audio = True
             self._ends_after = self._record.audio_chunks + fault.ignored_chunks
@@ -250,17 +257,16 @@ class Misbehaviour:
             self._outlet.hold_acknowledgements(fault.chunks, fault.seconds)
             note()
         else:
-            self._send(*_content(fault))
             note()
+            self._send(*_content(fault))
 
     def _send(self, opcode: Opcode, content: bytes) -> None:
         # Not through `websockets`, which would not send all that a fault may hold.
         self._connection.valve.sendall(_frame(opcode, content))
 
-    def _close(self, code: Optional[int], reason: str, note: Callable[[], None]) -> None:
+    def _close(self, code: Optional[int], reason: str) -> None:
         content = b"" if code is None else struct.pack("!H", code) + reason.encode()
         self._connection.valve.last(_frame(Opcode.CLOSE, content))
-        note()
         self._connection.drain()
         raise SessionOver
 
@@ -301,15 +307,14 @@ def _cut(connection: FaultyConnection, fault: Fault, note: Callable[[], None]) -
     """Do a Drop or a Silence; returns when the connection is over."""
     valve = connection.valve
     if isinstance(fault, Drop):
+        note()
         if fault.mid_frame:
             frame = _frame(Opcode.TEXT, _HALF_SENT)
             valve.last(frame[: len(frame) // 2])
         if fault.how == "reset":
             connection.reset()
-            note()
             return
         valve.half_close()
-        note()
         connection.drain()
         return
     valve.mute()

@@ -201,7 +201,10 @@ class Faults:
 
     @property
     def happened(self) -> tuple[Happened, ...]:
-        """What has happened, in order; also that of connections that are over."""
+        """What has happened, in order, to every connection.
+
+        What a client can see of a fault is in here before the client sees it.
+        """
         with self._changed:
             return tuple(self._happened)
 
