@@ -98,6 +98,16 @@ class _Valve:
         self._sock.close()
         self._closed.set()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is sent or nothing is read any more."""
+        return self._muted or self._deaf
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is still something to read."""
+        return not (self._deaf or self._reset)
+
     def last(self, data: bytes) -> None:
         """Send this, and nothing more."""
         with self._sending:
@@ -140,8 +150,9 @@ class _Valve:
 
     def await_end(self) -> None:
         """Wait until the client has hung up, which is seen without reading, or `release`."""
-        while not (self._released or self._closed.wait(POLL_SECONDS) or self._hung_up()):
-            pass
+        while not (self._reset or self._released or self._hung_up()):
+            if self._closed.wait(POLL_SECONDS):
+                return
 
     def _hung_up(self) -> bool:
         number = self._sock.fileno()
@@ -166,24 +177,21 @@ class FaultyConnection(Connection):
         self.valve = _Valve(sock)
         super().__init__(self.valve, protocol, *args, **options)
 
-    def reset(self) -> None:
-        self.valve.prepare_reset()
-        self._leave()
+    @property
+    def stopped(self) -> bool:
+        """Whether there is nothing left but to `outlast` what was begun."""
+        return self.valve.stopped
 
-    def drain(self) -> None:
-        """Read until the client is gone, and throw it away."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                self.recv(decode=False)
-
-    def stand_still(self) -> None:
-        """Do nothing until the client is gone or the server ends it."""
-        self.valve.await_end()
-        self._leave()
-
-    def _leave(self) -> None:
-        self.close_socket()
-        self.recv_events_thread.join()  # during a handshake `websockets` does not
+    def outlast(self) -> None:
+        """Do nothing until the client is gone or the server ends it; what comes is thrown away."""
+        if self.valve.reads:
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    self.recv(decode=False)
+        else:
+            self.valve.await_end()
+            self.close_socket()
+        self.recv_events_thread.join()
 
 
 class Misbehaviour:
@@ -233,11 +241,12 @@ class Misbehaviour:
         # Noted before the client can see it: a test that saw it finds it in `happened`.
         if isinstance(fault, (Drop, Silence)):
             _cut(self._connection, fault, note)
+            self._connection.outlast()
             raise SessionOver
         if isinstance(fault, StopReading):
             self._connection.valve.deafen()
             note()
-            self._connection.stand_still()
+            self._connection.outlast()
             raise SessionOver
         if isinstance(fault, Close):
             note()
@@ -267,7 +276,7 @@ class Misbehaviour:
     def _close(self, code: Optional[int], reason: str) -> None:
         content = b"" if code is None else struct.pack("!H", code) + reason.encode()
         self._connection.valve.last(_frame(Opcode.CLOSE, content))
-        self._connection.drain()
+        self._connection.outlast()
         raise SessionOver
 
     def _end_if_due(self) -> None:
@@ -287,7 +296,10 @@ class Misbehaviour:
 def answer_handshake(
     faults: Faults, connection: FaultyConnection, request: Request
 ) -> Optional[Response]:
-    """Do what is due at a handshake; a response refuses it, None goes on."""
+    """Do what is due at a handshake; a response refuses it, None goes on.
+
+    What lasts is only begun here: `websockets` (15) reads nothing until this returns.
+    """
     connection.number = faults.connect()
     record = SessionRecord("", request.path, dict(request.headers.raw_items()))
     progress = Progress(connection.number, Moment.HANDSHAKE, record, {})
@@ -304,7 +316,7 @@ def answer_handshake(
 
 
 def _cut(connection: FaultyConnection, fault: Fault, note: Callable[[], None]) -> None:
-    """Do a Drop or a Silence; returns when the connection is over."""
+    """Begin a Drop or a Silence; `FaultyConnection.outlast` waits for its end."""
     valve = connection.valve
     if isinstance(fault, Drop):
         note()
@@ -312,19 +324,14 @@ def _cut(connection: FaultyConnection, fault: Fault, note: Callable[[], None]) -
             frame = _frame(Opcode.TEXT, _HALF_SENT)
             valve.last(frame[: len(frame) // 2])
         if fault.how == "reset":
-            connection.reset()
-            return
-        valve.half_close()
-        connection.drain()
-        return
-    valve.mute()
-    if isinstance(fault, Silence) and fault.reads:
+            valve.prepare_reset()
+        else:
+            valve.half_close()
+    elif isinstance(fault, Silence):
+        valve.mute()
+        if not fault.reads:
+            valve.deafen()
         note()
-        connection.drain()
-        return
-    valve.deafen()
-    note()
-    connection.stand_still()
 
 
 def _content(fault: Fault) -> tuple[Opcode, bytes]:

@@ -174,7 +174,7 @@ class LocalServer:
         self._lock = threading.Lock()  # guards what follows, and never while waiting
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._live: list[_Live] = []
-        self._answering: set[FaultyConnection] = set()
+        self._lasting: set[FaultyConnection] = set()
 
     def __enter__(self) -> LocalServer:
         return self.start()
@@ -293,8 +293,8 @@ class LocalServer:
         with self._lock:
             live = list(self._live)
             sockets = dict(self._threads)
-            for answering in self._answering:
-                answering.valve.release()
+            for lasting in self._lasting:
+                lasting.valve.release()
         deadline = time.monotonic() + (0.0 if code is None else _STOP_SECONDS)
         closers = []
         for one in live:
@@ -370,13 +370,7 @@ class LocalServer:
     def _admit(self, connection: ServerConnection, request: Request) -> Optional[Response]:
         """Check the handshake; a response refuses it."""
         if self._faults is not None and isinstance(connection, FaultyConnection):
-            with self._lock:
-                self._answering.add(connection)
-            try:
-                refused = answer_handshake(self._faults, connection, request)
-            finally:
-                with self._lock:
-                    self._answering.discard(connection)
+            refused = answer_handshake(self._faults, connection, request)
             if refused is not None:
                 return refused
         parts = urlsplit(request.path)
@@ -390,6 +384,9 @@ class LocalServer:
         """Serve one connection, in its thread."""
         request = connection.request
         if request is None:  # cannot be: the handshake is done
+            return
+        if isinstance(connection, FaultyConnection) and connection.stopped:
+            self._outlast(connection)
             return
         record = SessionRecord(str(uuid.uuid4()), request.path, dict(request.headers.raw_items()))
         session = Session(
@@ -423,6 +420,16 @@ class LocalServer:
             with self._lock:
                 self._live.remove(live)
             _logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
+
+    def _outlast(self, connection: FaultyConnection) -> None:
+        """Wait for the end of what began at the handshake."""
+        with self._lock:
+            self._lasting.add(connection)
+        try:
+            connection.outlast()
+        finally:
+            with self._lock:
+                self._lasting.discard(connection)
 
     def _talk(self, live: _Live, record: SessionRecord, usage: int) -> None:
         """Receive and answer until the session is closed."""
