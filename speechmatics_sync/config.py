@@ -693,3 +693,8 @@ class ReconnectPolicy(_Settings):
                 f"no less than initial_delay, which is {plain['initial_delay']}",
                 path="max_delay",
             )
+        limit, margin = plain.get("session_limit"), plain["rollover_margin"]
+        if limit is not None and limit <= margin:
+            raise Unfit(
+                limit, f"more than rollover_margin, which is {margin}", path="session_limit"
+            )
