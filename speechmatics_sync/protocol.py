@@ -406,7 +406,7 @@ class Protocol:
         """Return what the end of a leg's connection means; None after EndOfTranscript."""
         event = leg.closed(code, reason)
         if isinstance(event, Failed) or (event is not None and self._error is not None):
-            return Failed(self.fail(event.error))
+            return self._failed(leg, event.error)
         return event
 
     def fail(self, error: BaseException) -> BaseException:
@@ -499,6 +499,10 @@ class Protocol:
         if self.leg is not None and self._raw:
             audio_format = self.recognition.audio_format
             self._cuts = {label: QuietFinder(audio_format) for label in self.leg.channels}
+
+    def give_up_cut(self) -> None:
+        """Send on: there is no other leg to take over yet."""
+        self._cuts = {}
 
     @property
     def cut_found(self) -> bool:
@@ -596,15 +600,16 @@ class Protocol:
                 self.enter(leg)
             return [event._replace(first=first)]
         if isinstance(event, (Lost, Failed)):
-            return [event if isinstance(event, Lost) else Failed(self.fail(event.error))]
+            return [event if isinstance(event, Lost) else self._failed(leg, event.error)]
         if leg is self._ending:
             if isinstance(event, Ended):
                 return self._leg_ended(leg)
-            if _name(event) == ServerMessageType.END_OF_TRANSCRIPT.value:
+            if _name(event) in _SAID_AT_THE_END:
                 return []
         elif leg is not self.leg:
-            # Its audio has not begun: what it says is not of this session, save why it ends.
-            return [event] if _name(event) == ServerMessageType.ERROR.value else []
+            # Its audio has not begun: what it says is not of this session, save why that ends.
+            tells = _name(event) == ServerMessageType.ERROR.value and not self._spare(leg)
+            return [event] if tells else []
         elif self._ending is not None:
             self._held.append((leg, event))
             return []
@@ -614,6 +619,15 @@ class Protocol:
         if isinstance(event, SpeakersAnswered):
             return self._answered(leg, event)
         return self._deliver(leg, event.message) if isinstance(event, Deliver) else [event]
+
+    def _spare(self, leg: Leg) -> bool:
+        """Return whether the session can do without a leg: it was to take over from another."""
+        return self.leg is not None and leg not in (self.leg, self._ending)
+
+    def _failed(self, leg: Leg, error: BaseException) -> Union[Lost, Failed]:
+        if self._spare(leg) and isinstance(error, SpeechmaticsError):
+            return Lost(error)
+        return Failed(self.fail(error))
 
     def _acknowledged(self, leg: Leg, event: Acknowledged) -> list[Event]:
         on_leg = leg.channels[event.label]

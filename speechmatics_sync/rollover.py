@@ -12,7 +12,7 @@ import contextlib
 import time
 from typing import Callable, Optional
 
-from .errors import SpeechmaticsError, TranscriptionError
+from .errors import SpeechmaticsError, TranscriptionError, TransportError
 from .leg import Lost, State
 from .line import Line
 from .opening import Opening
@@ -76,7 +76,12 @@ class Rollover:
         line.pump()
         if successor is not None and not line.lost:
             successor.wait(0)
-            successor.pump()
+            try:
+                successor.pump()
+            except TransportError as error:
+                if line.successor is not None:
+                    raise
+                self._without(error)
         self._look()
 
     def close(self) -> None:
@@ -118,7 +123,7 @@ class Rollover:
                 self._without(successor.lost.error)
             elif successor.started is not None and line.successor is None:
                 self._cut_when_quiet()
-        elif self._alone and not line.leg.over:
+        elif self._alone and line.leg.state is State.RUNNING:
             self._cut_when_quiet()
         elif self._opening is not None:
             if self._opening.finished:
@@ -143,9 +148,7 @@ class Rollover:
 
     def _without(self, error: SpeechmaticsError) -> None:
         """Go on without the line that could not be had."""
-        if self._successor is not None:
-            self._successor.connection.close()
-            self._successor = None
+        self._give_up_successor()
         full = isinstance(error, TranscriptionError) and error.type == "quota_exceeded"
         if full or getattr(error, "status", None) == 429:
             self._alone = True
@@ -154,6 +157,15 @@ class Rollover:
         assert policy is not None  # noqa: S101  (nothing was opened without one)
         self._not_before = time.monotonic() + max(policy.initial_delay, policy.rollover_margin / 4)
         self._state.log.warning("No other connection could be made yet: %s", error.message)
+
+    def _give_up_successor(self) -> None:
+        with self._state.lock:
+            self._state.protocol.give_up_cut()
+        self._cut_by = None
+        if self._successor is not None:
+            self._successor.connection.close()
+            self._successor = None
+        self._outbox.flush()
 
     def _cut_when_quiet(self) -> None:
         """Cut the audio where it is quiet, or at last wherever it is."""
@@ -175,9 +187,7 @@ class Rollover:
         with state.lock:
             if state.over or line.leg.state is not State.RUNNING:
                 # The audio has ended meanwhile: there is nothing to take over.
-                if successor is not None:
-                    successor.connection.close()
-                self._successor = None
+                self._give_up_successor()
                 return
             for outgoing in state.protocol.end_leg():
                 line.connection.send(outgoing.payload)
@@ -200,3 +210,4 @@ class Rollover:
             self.ended = True
         else:
             self.line, self._successor = self._successor, None
+            self.lost = self.line.lost
