@@ -186,6 +186,7 @@ class Protocol:
         self._unsettled: Sequence[Label] = names
         self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
         self._changes: dict[str, Any] = {}
+        self._configured = self._changes
         self._translated = translation is not None
         self._delivered = Delivered(
             names, () if translation is None else translation.target_languages
@@ -337,12 +338,7 @@ class Protocol:
             SessionError: The audio or the session has ended.
         """
         config = {**changes.to_dict(), "language": self.recognition.transcription_config.language}
-        self.add_message(
-            {
-                "message": ClientMessageType.SET_RECOGNITION_CONFIG.value,
-                "transcription_config": config,
-            }
-        )
+        self.add_message(_set_config(config))
 
     def ask_speakers(self) -> SpeakersQuestion:
         """Queue GetSpeakers; the question comes back answered in `SpeakersAnswered`.
@@ -460,7 +456,10 @@ class Protocol:
 
     def new_leg(self) -> Leg:
         """Return a leg for another connection; it takes the audio once it is entered."""
-        labels = [label for label in self._unsettled if label is not None]
+        wanted = self._unsettled
+        if self.leg is not None:  # which says the last of the channels that it ends
+            wanted = [label for label in wanted if not self._waiting.finished(label)]
+        labels = [label for label in wanted if label is not None]
         recognition = self.recognition
         config = recognition.transcription_config
         if labels and len(labels) < len(self._labels):
@@ -475,8 +474,9 @@ class Protocol:
             message["transcription_config"] = _merged(
                 message["transcription_config"], self._changes
             )
-        leg = Leg(message, {label: LegChannel() for label in self._unsettled})
+        leg = Leg(message, {label: LegChannel() for label in wanted})
         leg.voices = voices
+        self._configured = self._changes
         return leg
 
     def enter(self, leg: Leg) -> list[Outgoing]:
@@ -490,9 +490,12 @@ class Protocol:
                 self._delivered.skip(label, self._seconds(label, self._waiting.position(label)))
         self.leg = leg
         if self._begun and self._ending is None:
-            self._make_seam(leg)
+            leg.seam = self._seam_of(leg)
+        first = []
+        if self._changes != self._configured:  # meanwhile, over the leg before
+            first.append(Outgoing(encode(_set_config(self._changes))))
         # Channels that ended while another leg still had them.
-        return [leg.end(label) for label in leg.channels if self._waiting.finished(label)]
+        return first + [leg.end(label) for label in leg.channels if self._waiting.finished(label)]
 
     def seek_cut(self) -> None:
         """Send each channel's audio up to a quiet place only, where `end_leg` cuts no word."""
@@ -582,8 +585,10 @@ class Protocol:
             changes = message.get("transcription_config")
             if isinstance(changes, dict):
                 self._changes = _merged(self._changes, changes)
-        elif name == ClientMessageType.FORCE_END_OF_UTTERANCE.value and leg.seam is not None:
-            return leg.seam.shifted_back(message)
+        elif name == ClientMessageType.FORCE_END_OF_UTTERANCE.value:
+            # While the leg before speaks, this one's messages have no seam yet.
+            seam = self._seam_of(leg) if self._ending is not None else leg.seam
+            return message if seam is None else seam.shifted_back(message)
         return message
 
     # What the server says.
@@ -692,7 +697,7 @@ class Protocol:
         events: list[Event] = [LegEnded(), Settled()]
         held, self._held = self._held, []
         if self.leg is not None:
-            self._make_seam(self.leg)
+            self.leg.seam = self._seam_of(self.leg)
         for each, event in held:
             events.extend(self._tell(each, event))
         return events
@@ -720,11 +725,11 @@ class Protocol:
             self._begun and self._restarts_labels,
         )
 
-    def _make_seam(self, leg: Leg) -> None:
+    def _seam_of(self, leg: Leg) -> Seam:
         offsets = {
             label: self._seconds(label, on_leg.start) for label, on_leg in leg.channels.items()
         }
-        leg.seam = Seam(self._delivered, offsets, delimiter=self.delimiter)
+        return Seam(self._delivered, offsets, delimiter=self.delimiter)
 
     def _settled(self, label: Label) -> bool:
         """Return whether nothing of a channel is to be sent again or still to be sent."""
@@ -789,6 +794,11 @@ def _name(event: Event) -> Any:
     return event.message.get("message") if isinstance(event, Deliver) else None
 
 
+def _set_config(config: Mapping[str, Any]) -> Message:
+    name = ClientMessageType.SET_RECOGNITION_CONFIG.value
+    return {"message": name, "transcription_config": config}
+
+
 def _merged(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration with changes; what is an object changes by its members."""
     merged = dict(config)
@@ -799,6 +809,11 @@ def _merged(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
         merged[name] = value
     return merged
 
+
+_SAID_AT_THE_END = (
+    ServerMessageType.END_OF_TRANSCRIPT.value,
+    ServerMessageType.SPEAKERS_RESULT.value,
+)
 
 _SENT_BY_METHODS = {
     ClientMessageType.START_RECOGNITION.value: "start_session, transcribe and stream send it.",
