@@ -96,11 +96,11 @@ class Call:
                 else None
             ),
         )
-        limits = ConnectionConfig(**LIMITS, max_unacked_chunks=self.chance.choice((4, 32, 512)))
+        limits = ConnectionConfig(**LIMITS, max_unacked_chunks=self.chance.choice((12, 48, 512)))
         policy = POLICY
         if self.paced and not self.utterances and self.chance.random() < 0.5:
             # The margin leaves time to find a pause; the end of an utterance may fall into the cut.
-            policy = replace(POLICY, session_limit=self.chance.uniform(4, 6), rollover_margin=3)
+            policy = replace(POLICY, session_limit=self.chance.uniform(8, 10), rollover_margin=6)
         kind = MultiChannelClient if several else Client
         self.client: Any = kind(url=f"{url}?call={self.key}", conn_config=limits, reconnect=policy)
         self.witness = Witness(
@@ -180,7 +180,7 @@ class Call:
     # -- inside ---------------------------------------------------------------------------------
 
     def _counted(self) -> Counted:
-        count = self.chance.randint(4, 20) if self.paced else self.chance.randint(8, 60)
+        count = self.chance.randint(4, 24) if self.paced else self.chance.randint(8, 60)
         return Counted(self.chance.randint(1, NUMBERS - count), count)
 
     def _options(self) -> dict[str, Any]:

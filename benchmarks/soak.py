@@ -142,7 +142,7 @@ def soak(*, seconds: float, sessions: int, seed: int, healthy: bool) -> bool:
     with server_process() as (server, saw), FaultProxy(server, weather.choose) as proxy:
         threads, sockets = set(threading.enumerate()), open_sockets()
         calls = Soak(sessions=sessions, seed=seed, url=proxy.url, weather=weather)
-        warm_up = calls.run(lambda begun: begun < max(sessions, 2 * len(KINDS)))
+        warm_up = calls.run(lambda begun: begun < max(sessions, len(KINDS)))
         left_over(threads, sockets)
         before, happened = memory(), Counter(proxy.happened)
         until = time.monotonic() + seconds

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import parse_qs, urlsplit
 
-from fault_proxy import Fault
+from fault_proxy import AT_HANDSHAKE, FATAL, Fault
 from wire_frames import DOWN, UP, after_bytes, after_frames
 
 __all__ = ["Weather"]
@@ -26,10 +26,22 @@ LATER: dict[Optional[str], int] = {
     None: 50, "refuse": 10, "busy": 6, "reset": 8, "fin": 6, "close": 6, "cut": 6, "silence": 2,
     "mute": 2, "stall": 2, "trickle": 1, "split": 1,
 }  # fmt: skip
+EARLY_BYTES, EARLY_FRAMES = 4000, 4
+"""Before so many bytes up or frames down, recognition may not have started."""
+
+
+@dataclass
+class _Call:
+    """What is known of a call while it runs."""
+
+    size: int
+    chunks: int
+    breaks_early: bool = False
+    faults: list[str] = field(default_factory=list)
 
 
 class Weather:
-    """Decides what happens to which connection, from the seed alone.
+    """Decides what happens to which connection.
 
     Args:
         seed: Of the run.
@@ -40,44 +52,46 @@ class Weather:
         self._seed = seed
         self._healthy = healthy
         self._lock = threading.Lock()  # calls come and go in their threads, the proxy asks in its
-        self._sizes: dict[str, tuple[int, int]] = {}
-        self._faults: dict[str, list[str]] = defaultdict(list)
+        self._calls: dict[str, _Call] = {}
 
-    def begin(self, call: str, size: int, chunks: int) -> None:
+    def begin(self, key: str, size: int, chunks: int) -> None:
         """A call of so many bytes and chunks of audio begins."""
         with self._lock:
-            self._sizes[call] = size, chunks
+            self._calls[key] = _Call(size, chunks)
 
-    def end(self, call: str) -> list[str]:
+    def end(self, key: str) -> list[str]:
         """A call has ended; return what was to happen to its connections, in order."""
         with self._lock:
-            self._sizes.pop(call)
-            return self._faults.pop(call, [])
+            return self._calls.pop(key).faults
 
     def choose(self, target: str) -> Optional[Fault]:
-        """Decide about a new connection."""
-        call = parse_qs(urlsplit(target).query)["call"][0]
+        """Decide about a new connection, by the ``call`` in its handshake's query."""
+        key = parse_qs(urlsplit(target).query)["call"][0]
         with self._lock:
-            if self._healthy or call not in self._sizes:
+            call = self._calls.get(key)
+            if self._healthy or call is None:
                 return None
-            size, chunks = self._sizes[call]
-            number = len(self._faults[call])
-            chance = random.Random(f"{self._seed}/{call}/{number}")
-            kinds = FIRST if number == 0 else LATER
+            first = not call.faults
+            chance = random.Random(f"{self._seed}/{key}/{len(call.faults)}")
+            kinds = FIRST if first else LATER
             kind = chance.choices(list(kinds), list(kinds.values()))[0]
+            if kind in AT_HANDSHAKE and call.breaks_early:
+                kind = None  # of a session that has not begun, that raises at once too
             if kind is None:
-                self._faults[call].append("none")
+                call.faults.append("none")
                 return None
-            # A connection that replaces another carries less: half of them break early.
-            share = chance.random() ** (1 if number == 0 else 3)
+            # A connection that replaces another carries less: most of them break early.
+            share = chance.random() ** (1 if first else 3)
             if chance.random() < 0.5:
-                place, when = f"byte {int(share * size)} up", after_bytes(UP, int(share * size))
+                at = int(share * call.size)
+                early, place, when = at < EARLY_BYTES, f"byte {at} up", after_bytes(UP, at)
             else:
-                frame = 2 + int(share * chunks * 1.3)
-                place, when = f"frame {frame} down", after_frames(DOWN, frame)
-            fault = Fault(
+                at = 2 + int(share * call.chunks * 1.3)
+                early, place, when = at < EARLY_FRAMES, f"frame {at} down", after_frames(DOWN, at)
+            if first and kind in FATAL:
+                call.breaks_early = early
+            call.faults.append(f"{kind} at {place}" if kind not in AT_HANDSHAKE else kind)
+            return Fault(
                 kind, when, code=chance.choice(CODES), passes=chance.random() < 0.5,
                 seconds=chance.uniform(0.05, 0.6),
             )  # fmt: skip
-            self._faults[call].append(f"{kind} at {place}")
-            return fault

@@ -73,6 +73,7 @@ class Witness:
         repeated: Words that were transcribed more than once.
         outages: How many SessionReconnecting came.
         labels: How many labels the voices were given, where they are told apart.
+        said: What is wrong, so far.
         recovered: The SessionReconnected that came.
         forced_at: Where the session was asked to end an utterance, and in which channel; whoever
             asks notes it here.
@@ -87,12 +88,12 @@ class Witness:
         speakers: bool = False,
     ) -> None:
         self.lost = self.repeated = self.outages = self.labels = 0
+        self.said: list[str] = []
         self.forced_at: list[tuple[Label, float]] = []
         self.recovered: list[Message] = []
         self._channels = channels
         self._utterances = utterances
         self._speakers = speakers
-        self._problems: list[str] = []
         self._finals: dict[Label, list[str]] = defaultdict(list)
         self._final_end: dict[Label, float] = defaultdict(float)
         self._ends: dict[Label, list[float]] = defaultdict(list)
@@ -136,7 +137,7 @@ class Witness:
             for heard, asked in zip(forced, sorted(self.forced_at, key=str))
         ):
             self._say(f"utterances ended by force at {forced}, asked for {self.forced_at}")
-        return self._problems
+        return self.said
 
     # -- words ----------------------------------------------------------------------------------
 
@@ -257,8 +258,8 @@ class Witness:
     # -- saying what is wrong -------------------------------------------------------------------
 
     def _say(self, problem: str) -> None:
-        if len(self._problems) < _SHOWN:
-            self._problems.append(problem)
+        if len(self.said) < _SHOWN:
+            self.said.append(problem)
 
     def _say_words(self, label: Label, what: str, words: Iterable[str]) -> None:
         words = list(words)

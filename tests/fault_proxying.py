@@ -8,6 +8,8 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 from fault_proxy import AT_HANDSHAKE, FATAL, HARMLESS, Fault, FaultProxy
+from soak import left_over, open_sockets
+from weather import Weather
 from wire_frames import DOWN, UP, Frame, after_bytes, after_frames, at_message
 from witness import TRIGGER, Counted, Witness
 
@@ -22,8 +24,11 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "Frame",
+    "Weather",
     "Witness",
     "after_bytes",
     "after_frames",
     "at_message",
+    "left_over",
+    "open_sockets",
 ]
