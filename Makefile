@@ -1,14 +1,17 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
 # make test   every test
+# make soak   dozens of sessions that lose their connections, for three minutes
 # make lint   what .ci/run checks besides
 # make build  wheel and sdist, in dist/
-# PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest.
+# PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
+# SOAK_ARGS=… to the soak.
 
 VENV ?= .venv
 # Two processes, a whole file each: what a file's tests share is made once. The files come in the
 # order in which tests/conftest.py has them, the long ones first.
 WORKERS ?= 2
 PYTEST_ARGS ?=
+SOAK_ARGS ?=
 
 # The first interpreter that runs, is new enough and can make environments. 3.9 comes last, for
 # there the recognizer of the embedded server has to be compiled.
@@ -22,13 +25,16 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format build clean
+.PHONY: demo test soak lint format build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+soak: $(VENV)/test.installed
+	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .
