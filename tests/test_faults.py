@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 import pytest
 import trustme
+import websockets
 from local_wire import (
     PATIENCE,
     Message,
@@ -170,6 +171,10 @@ def test_a_cut_frame_is_half_a_frame(server: LocalServer, faults: Faults) -> Non
     assert 2 < len(frames) < 2 + frames[1]
 
 
+@pytest.mark.skipif(
+    int(websockets.__version__.split(".")[0]) < 16,
+    reason="websockets 15 loses a handshake over TLS now and then, without any fault",
+)
 def test_over_tls_a_reset_is_a_reset_and_a_fin_says_no_goodbye() -> None:
     authority, faults = trustme.CA(), Faults()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -74,15 +74,15 @@ class _Valve:
         self._deaf = False
         self._reset = False
         self._released = False
-        self._closed = threading.Event()
+        self._over = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def recv(self, size: int) -> bytes:
-        data: bytes = b"" if self._deaf else self._sock.recv(size)
+        data: bytes = b"" if self._deaf or self._reset else self._sock.recv(size)
         if self._deaf:  # perhaps since the thread began to wait for data
-            self._closed.wait()
+            self._over.wait()
         return b"" if self._deaf or self._reset else data
 
     def sendall(self, data: bytes) -> None:
@@ -96,17 +96,12 @@ class _Valve:
 
     def close(self) -> None:
         self._sock.close()
-        self._closed.set()
+        self._over.set()
 
     @property
     def stopped(self) -> bool:
         """Whether nothing is sent or nothing is read any more."""
         return self._muted or self._deaf
-
-    @property
-    def reads(self) -> bool:
-        """Whether there is still something to read."""
-        return not (self._deaf or self._reset)
 
     def last(self, data: bytes) -> None:
         """Send this, and nothing more."""
@@ -149,10 +144,13 @@ class _Valve:
             socket.socket.shutdown(self._sock, how)
 
     def await_end(self) -> None:
-        """Wait until the client has hung up, which is seen without reading, or `release`."""
-        while not (self._reset or self._released or self._hung_up()):
-            if self._closed.wait(POLL_SECONDS):
+        """Wait until a client that is not read has hung up, or for `release`."""
+        while self._deaf and not (self._released or self._hung_up()):
+            if self._over.wait(POLL_SECONDS):
                 return
+        if self._deaf:
+            self._over.set()
+            self._shut(socket.SHUT_RDWR)
 
     def _hung_up(self) -> bool:
         number = self._sock.fileno()
@@ -184,13 +182,12 @@ class FaultyConnection(Connection):
 
     def outlast(self) -> None:
         """Do nothing until the client is gone or the server ends it; what comes is thrown away."""
-        if self.valve.reads:
-            with contextlib.suppress(ConnectionClosed):
-                while True:
-                    self.recv(decode=False)
-        else:
-            self.valve.await_end()
-            self.close_socket()
+        self.valve.await_end()
+        # The thread that reads closes the socket: were it closed here, that thread might read on
+        # from whatever got its number.
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.recv(decode=False)
         self.recv_events_thread.join()
 
 
