@@ -35,9 +35,11 @@ from serving import PATIENCE, STARTED, Peer, final
 from sessions import RAW, InThread, client_of, wait_for
 
 from speechmatics_sync import (
+    AudioError,
     Client,
     ConnectionError,
     SpeakerIdentifier,
+    TimeoutError,
     TranscriptionConfig,
 )
 
@@ -497,3 +499,47 @@ def test_stats_count_the_outages() -> None:
         heard = Heard(client, RECONNECTED)
         client.transcribe(noise(3), audio_format=RAW, timeout=PATIENCE)
         assert client.stats.reconnects == len(heard.messages) == 2
+
+
+# -- limits and errors during an outage ---------------------------------------------------------
+
+
+def test_the_limit_of_the_whole_call_holds_during_an_outage() -> None:
+    policy = dataclasses.replace(POLICY, initial_delay=30, max_delay=30)
+    legs = Legs(loses(20, WORD), refuses)
+    with (
+        served(legs) as url,
+        client_of(url, reconnect=policy) as client,
+        pytest.raises(TimeoutError, match="timeout") as raised,
+    ):
+        client.transcribe(noise(3), audio_format=RAW, timeout=0.5)
+    assert spoken(raised.value.transcript) == [WORD]
+
+
+def test_what_a_source_raises_during_an_outage_is_raised_at_once() -> None:
+    policy = dataclasses.replace(POLICY, initial_delay=30, max_delay=30)
+    lost = threading.Event()
+
+    def failing() -> Any:
+        yield from pieces(noise(2))
+        wait_for(lost)
+        raise OSError("the microphone is gone")
+
+    legs = Legs(loses(20, WORD), refuses)
+    with served(legs) as url, client_of(url, reconnect=policy) as client:
+        client.on(RECONNECTING, lambda message: lost.set())
+        with pytest.raises(AudioError, match="the microphone is gone") as raised:
+            client.transcribe(failing(), audio_format=RAW, timeout=PATIENCE)
+    assert spoken(raised.value.transcript) == [WORD]
+
+
+def test_a_handler_that_raises_during_an_outage_ends_the_session() -> None:
+    def refuse(message: object) -> None:
+        raise KeyError("mine")
+
+    policy = dataclasses.replace(POLICY, initial_delay=30, max_delay=30)
+    legs = Legs(loses(20, WORD), refuses)
+    with served(legs) as url, client_of(url, reconnect=policy) as client:
+        client.on(RECONNECTING, refuse)
+        with pytest.raises(KeyError, match="mine"):
+            client.transcribe(noise(3), audio_format=RAW, timeout=PATIENCE)
