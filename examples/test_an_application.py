@@ -1,6 +1,6 @@
 """Test an application of your own, with a server in the same process that fails when told to.
 
-python -m pytest examples/test_an_application.py     # no key, no network, no model
+pytest examples/test_an_application.py     # no key, no network, no model
 """
 
 from __future__ import annotations
