@@ -182,6 +182,8 @@ class Protocol:
         self._error: Optional[BaseException] = None
         self._ending: Optional[Leg] = None
         self._held: list[tuple[Leg, Event]] = []
+        self._answers_held: list[Placed[Queued]] = []
+        """What was asked of the leg that has taken over, and is answered among the events held."""
         self._cuts: dict[Label, Optional[QuietFinder]] = {}
         self._unsettled: Sequence[Label] = names
         self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
@@ -396,7 +398,11 @@ class Protocol:
         """Return what a message of the server's means, in order."""
         if self.over:
             return []
-        return [told for event in leg.receive(message) for told in self._tell(leg, event)]
+        waits = leg is self.leg and self._ending is not None
+        asked = list(leg.asked) if waits else []
+        events = leg.receive(message)
+        self._answers_held += [placed for placed in asked if placed not in leg.asked]
+        return [told for event in events for told in self._tell(leg, event)]
 
     def closed(self, leg: Leg, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
         """Return what the end of a leg's connection means; None after EndOfTranscript."""
@@ -443,15 +449,15 @@ class Protocol:
             leg.lose()
         self.leg = self._ending = None
         self._cuts = {}
+        unanswered = [placed for leg in legs for placed in leg.asked] + self._answers_held
         self._held.clear()
+        self._answers_held.clear()
         self._unsettled = [label for label in self.channels if not self._settled(label)] or list(
             self.channels
         )
         for label in self._unsettled:
             self._take_back(label)
-        self._ask_again(
-            [placed for leg in legs for placed in leg.asked if self._asks_still(placed)]
-        )
+        self._ask_again([placed for placed in unanswered if self._asks_still(placed)])
         self.replay = self._replay()
 
     def new_leg(self) -> Leg:
@@ -696,6 +702,7 @@ class Protocol:
         )
         events: list[Event] = [LegEnded(), Settled()]
         held, self._held = self._held, []
+        self._answers_held.clear()
         if self.leg is not None:
             self.leg.seam = self._seam_of(self.leg)
         for each, event in held:
