@@ -824,6 +824,28 @@ def test_questions_that_the_old_one_left_unanswered_go_to_the_new_one() -> None:
     assert question.answer == []
 
 
+def test_an_answer_that_waited_and_was_lost_is_asked_for_again() -> None:
+    protocol = session()
+    push(protocol, 0, 1)
+    sent(protocol)
+    old, new = rolling_over(protocol)
+    push(protocol, 2)
+    question = protocol.ask_speakers()
+    protocol.force_end_of_utterance(3.0)
+    sent(protocol)
+    assert hear(protocol, SPEAKERS, new) == []
+    answer = {"message": "EndOfUtterance", "forced": True, "metadata": {"end_time": 1.0}}
+    assert hear(protocol, answer, new) == []
+    protocol.closed(old, 1006, "")
+    replaced(protocol)
+    assert sent(protocol)[-2:] == [
+        {"message": "GetSpeakers"},
+        {"message": "ForceEndOfUtterance", "timestamp": 3.0},
+    ]
+    hear(protocol, SPEAKERS)
+    assert question.answer == []
+
+
 def test_channels_that_ended_before_are_no_longer_the_new_ones() -> None:
     protocol = session("a", "b")
     push(protocol, 0, label="a")
