@@ -28,6 +28,9 @@ _LOOK_AGAIN = 0.05
 _TAKE_TURNS = 0.01
 """Seconds for which one line is waited for while there are two."""
 
+_TRIES = 10
+"""How often another connection is tried for while there is time."""
+
 _REASON = "The session is near the longest time that the server keeps one."
 
 
@@ -155,7 +158,8 @@ class Rollover:
             return
         policy = self._state.policy
         assert policy is not None  # noqa: S101  (nothing was opened without one)
-        self._not_before = time.monotonic() + max(policy.initial_delay, policy.rollover_margin / 4)
+        wait = max(policy.initial_delay, policy.rollover_margin / _TRIES)
+        self._not_before = time.monotonic() + wait
         self._state.log.warning("No other connection could be made yet: %s", error.message)
 
     def _give_up_successor(self) -> None:
