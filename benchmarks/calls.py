@@ -99,8 +99,8 @@ class Call:
         limits = ConnectionConfig(**LIMITS, max_unacked_chunks=self.chance.choice((12, 48, 512)))
         policy = POLICY
         if self.paced and not self.utterances and self.chance.random() < 0.5:
-            # The margin leaves time to find a pause; the end of an utterance may fall into the cut.
-            policy = replace(POLICY, session_limit=self.chance.uniform(8, 10), rollover_margin=6)
+            # Time enough to find a pause, however busy all are. The cut may end an utterance.
+            policy = replace(POLICY, session_limit=self.chance.uniform(30, 34), rollover_margin=28)
         kind = MultiChannelClient if several else Client
         self.client: Any = kind(url=f"{url}?call={self.key}", conn_config=limits, reconnect=policy)
         self.witness = Witness(
