@@ -135,6 +135,11 @@ class Multiplexer(Generic[_Message]):
         """Put messages that came out before those that wait."""
         self._messages.extendleft(reversed(messages))
 
+    def is_awaited(self, label: Label) -> bool:
+        """Return whether the next message waits for audio that is still to be added again."""
+        lane = self._lanes[label]
+        return bool(self._messages) and self._messages[0].after[label] > lane.position + lane.size
+
     # -- sending --------------------------------------------------------------------------------
 
     def next(

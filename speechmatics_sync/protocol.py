@@ -230,7 +230,9 @@ class Protocol:
             return self._begun and channel.takes_more()
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
-        return self._pushed or all(
+        if self._pushed or self._waiting.is_awaited(label):
+            return True  # what others have may wait behind that message
+        return all(
             channel.lead(other, now) <= channel.most_lead for other in self.channels.values()
         )
 
