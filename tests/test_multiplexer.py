@@ -169,6 +169,23 @@ def test_a_message_put_back_waits_for_its_audio_again() -> None:
     assert taken(multiplexer) == [("a", b"1"), (None, "first"), ("a", b"2"), (None, "second")]
 
 
+def test_a_channel_begun_anew_is_awaited_by_the_message_behind_its_audio() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(["a", "b"])
+    multiplexer.add_audio("a", b"1234")
+    multiplexer.add_message("m")
+    assert not multiplexer.is_awaited("a")
+    multiplexer.rewind("a", 0)
+    assert multiplexer.is_awaited("a")
+    assert not multiplexer.is_awaited("b")
+    multiplexer.add_audio("a", b"123")
+    assert multiplexer.is_awaited("a")
+    multiplexer.add_audio("a", b"4")
+    assert not multiplexer.is_awaited("a")
+    taken(multiplexer)
+    multiplexer.rewind("a", 0)
+    assert not multiplexer.is_awaited("a")
+
+
 def test_a_message_waits_for_no_audio_that_will_never_come() -> None:
     multiplexer: Multiplexer[str] = Multiplexer(["a", "b"])
     multiplexer.add_audio("a", b"1234")

@@ -52,6 +52,7 @@ def session(
     window: int = 600,
     languages: Sequence[str] = (),
     config: Optional[TranscriptionConfig] = None,
+    pushed: bool = True,
 ) -> Protocol:
     """A session that runs."""
     if config is None:
@@ -64,6 +65,7 @@ def session(
         Recognition(config, audio_format, translation),
         max_unacked_chunks=window,
         labels=labels,
+        pushed=pushed,
         replay_seconds=replay_seconds,
     )
     leg = protocol.new_leg()
@@ -486,6 +488,22 @@ def test_a_source_that_cannot_be_read_again_holds_up_no_message() -> None:
     assert names == ["EndOfChannel", "AddChannelAudio", "GetSpeakers", "AddChannelAudio"]
     hear(protocol, SPEAKERS)
     assert question.answer == []
+
+
+def test_a_source_is_read_again_for_a_message_however_far_it_is_ahead() -> None:
+    protocol = session("a", "b", pushed=False)
+    protocol.channels["a"].rereadable = True
+    protocol.refill(second(0), "a")
+    protocol.refill(bytes(3 * SECOND), "a")
+    protocol.configure(MidSessionConfig(max_delay=2))
+    replaced(protocol)
+    protocol.refill(second(0), "b")  # waits behind the message
+    for _ in range(4):
+        assert sent(protocol) == []
+        assert protocol.has_room("a")
+        protocol.refill(bytes(SECOND), "a")
+        assert len(sent(protocol)) >= 1
+    assert not protocol.has_room("a")
 
 
 def test_a_file_is_sent_again_from_its_start_and_repeated_results_are_dropped() -> None:
