@@ -205,4 +205,6 @@ def test_what_is_asked_between_audio_stays_where_it_was(ground: Ground) -> None:
     assert [word.content for word in transcript.words] == list(CALL.words())
     assert forced == [2.1, 3.3]
     leg: SessionRecord = ground.server.sessions[-1]
-    assert "SetRecognitionConfig" in [message["message"] for message in leg.messages]
+    configs = [message.get("transcription_config", {}) for message in leg.messages]
+    # Sent already when the connection was lost, or not yet.
+    assert [config["max_delay"] for config in configs if "max_delay" in config] == [1.0]
