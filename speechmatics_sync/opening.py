@@ -95,6 +95,14 @@ class Opening:
         with self._changed:
             return self._done or self._cancelled or self._step.limit.passed()
 
+    def wait(self, at_most: float) -> bool:
+        """Wait some seconds, until `result` would return or raise at once; return whether so."""
+        patience = Deadline(at_most)
+        with self._changed:
+            while not (self.finished or patience.passed()):
+                self._changed.wait(self._step.limit.remaining(patience.remaining()))
+            return self.finished
+
     def result(self) -> Optional[Connection]:
         """Wait for the open connection; None if `cancel` came first.
 

@@ -22,6 +22,9 @@ __all__ = ["Receiver"]
 _OPENING_GRACE = 2.0
 """Seconds for the opener to come back once given up; only what cannot be ended takes more."""
 
+_LOOK_AGAIN = 0.25
+"""Seconds after which it is looked whether anybody still wants the connection in the making."""
+
 _END_GRACE = 1.0
 """Seconds for the closing handshake after EndOfTranscript, on which nothing depends any more."""
 
@@ -112,6 +115,9 @@ class Receiver:
         if opening is None:
             return None
         try:
+            while not opening.wait(_LOOK_AGAIN):
+                if self._state.abandoned:
+                    self._state.request_close()
             return opening.result()
         finally:
             with self._state.lock:
