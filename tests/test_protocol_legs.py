@@ -825,6 +825,16 @@ def test_a_loss_while_two_speak_takes_back_what_both_leave(which: str) -> None:
     assert outgoing == 6
 
 
+def test_while_the_old_one_speaks_the_new_one_is_asked_in_its_own_time() -> None:
+    protocol = session()
+    push(protocol, 0, 1)
+    sent(protocol)
+    rolling_over(protocol)
+    push(protocol, 2)
+    protocol.force_end_of_utterance(3.0)
+    assert sent(protocol) == [second(2), {"message": "ForceEndOfUtterance", "timestamp": 1.0}]
+
+
 def test_questions_that_the_old_one_left_unanswered_go_to_the_new_one() -> None:
     protocol = session()
     push(protocol, 0, 1)
