@@ -201,6 +201,8 @@ class Queued(NamedTuple):
     message: Message
     encoded: str
     question: Optional[SpeakersQuestion] = None
+    answered: frozenset[Label] = frozenset()
+    """The channels that have answered it, of a message for all."""
 
 
 class LegChannel:
@@ -446,13 +448,24 @@ class Leg:
 
     def _end_of_utterance(self, message: Message) -> list[Event]:
         if message.get("forced"):
-            for placed in self.asked:
-                if placed.message.question is None and placed.message.message.get("channel") in (
+            label = message.get("channel")
+            for at, placed in enumerate(self.asked):
+                queued = placed.message
+                if queued.question is not None or queued.message.get("channel") not in (
                     None,
-                    message.get("channel"),
+                    label,
                 ):
-                    self.asked.remove(placed)
-                    break
+                    continue
+                answered = queued.answered | {label}
+                open_channels = {name for name in self.channels if not self.channels[name].end_sent}
+                if queued.message.get("channel") is None and not open_channels <= answered:
+                    if label in queued.answered:
+                        continue  # this answers a later one
+                    queued = queued._replace(answered=answered)
+                    self.asked[at] = Placed(queued, placed.after)
+                else:
+                    del self.asked[at]
+                break
         return [Deliver(message)]
 
     def _end_of_transcript(self, message: Message) -> list[Event]:

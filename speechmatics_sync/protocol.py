@@ -34,22 +34,16 @@ The peer's mistakes become a `Failed` event; mistakes of the caller are raised.
 
 from __future__ import annotations
 
-import collections.abc
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Optional, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
 
 from .channel import Channel
 from .config import (
-    AudioEventsConfig,
-    AudioFormat,
     Diarization,
     MidSessionConfig,
-    TranscriptionConfig,
-    TranslationConfig,
 )
 from .errors import (
-    ConfigurationError,
     ConnectionError,
     EndOfTranscriptError,
     SessionError,
@@ -74,10 +68,21 @@ from .leg import (
     State,
 )
 from .messages import ClientMessageType, ServerMessageType
-from .multiplexer import EndOfChannel, Label, Multiplexer, Placed
+from .multiplexer import EndOfChannel, Label, Placed
+from .recognition import (
+    Recognition,
+    asks_for_speakers,
+    asks_for_the_end,
+    checked,
+    force_end_of_utterance,
+    is_for_all_channels,
+    merged,
+    set_config,
+)
 from .results import SpeakersResult
-from .seam import Delivered, Seam
+from .seam import Seam
 from .silence import QuietFinder
+from .timeline import Replay, Timeline
 from .voices import Voices
 from .wire import Message, encode
 
@@ -88,49 +93,6 @@ _ASK_SECONDS = 60.0
 
 _ASK_NEW_SECONDS = 5.0
 """The same while there is a speaker whose identifiers it does not know."""
-
-
-class Recognition(NamedTuple):
-    """What a session is asked to do: the content of StartRecognition."""
-
-    transcription_config: TranscriptionConfig
-    audio_format: AudioFormat
-    translation_config: Optional[TranslationConfig] = None
-    audio_events_config: Optional[AudioEventsConfig] = None
-
-    def message(self) -> Message:
-        """Return StartRecognition."""
-        message: Message = {
-            "message": ClientMessageType.START_RECOGNITION.value,
-            "audio_format": self.audio_format.to_dict(),
-            "transcription_config": self.transcription_config.to_dict(),
-        }
-        if self.translation_config is not None:
-            message["translation_config"] = self.translation_config.to_dict()
-        if self.audio_events_config is not None:
-            message["audio_events_config"] = self.audio_events_config.to_dict()
-        return message
-
-
-class Replay(NamedTuple):
-    """What a leg sends again.
-
-    Args:
-        audio_time: Up to where the audio is settled, in seconds; None for ``file`` audio.
-        seconds_replayed: How much audio was sent before and is sent again; None for ``file`` audio.
-        gaps: Audio that is lost, (start, end) in seconds.
-        labels_restart: Whether speakers have new labels, for nothing tells which are the old ones.
-    """
-
-    audio_time: Optional[float]
-    seconds_replayed: Optional[float]
-    gaps: Sequence[tuple[float, float]] = ()
-    labels_restart: bool = False
-
-    @property
-    def seconds_lost(self) -> float:
-        """How much audio is lost."""
-        return sum(end - start for start, end in self.gaps)
 
 
 class Protocol:
@@ -155,16 +117,13 @@ class Protocol:
         pushed: bool = True,
         replay_seconds: Optional[float] = None,
     ) -> None:
-        audio_format = recognition.audio_format
-        raw = audio_format.encoding is not None
-        size = audio_format.bytes_per_sample if raw else None
-        rate = audio_format.sample_rate if raw else None
         names: Sequence[Label] = labels or (None,)
-        translation = recognition.translation_config
         self.recognition = recognition
-        self.channels: dict[Label, Channel] = {
-            name: Channel(size, rate, replay_seconds) for name in names
-        }
+        self._timeline = Timeline(
+            recognition.audio_format, names, recognition.translation_config, replay_seconds
+        )
+        self.channels = self._timeline.channels
+        self._waiting = self._timeline.waiting
         self.leg: Optional[Leg] = None
         """What is said over the connection that takes the audio."""
         self.replay = Replay(None, None)
@@ -173,26 +132,18 @@ class Protocol:
         """What stands between two words."""
         self._over: Optional[State] = None
         self._begun = False
-        self._raw = raw
         self._labels = tuple(labels)
         self._pushed = pushed
         self._recoverable = replay_seconds is not None
         self._window = max(1, max_unacked_chunks // len(names))
-        self._waiting: Multiplexer[Queued] = Multiplexer(names)
         self._error: Optional[BaseException] = None
         self._ending: Optional[Leg] = None
         self._held: list[tuple[Leg, Event]] = []
         self._answers_held: list[Placed[Queued]] = []
         """What was asked of the leg that has taken over, and is answered among the events held."""
         self._cuts: dict[Label, Optional[QuietFinder]] = {}
-        self._unsettled: Sequence[Label] = names
-        self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
         self._changes: dict[str, Any] = {}
         self._configured = self._changes
-        self._translated = translation is not None
-        self._delivered = Delivered(
-            names, () if translation is None else translation.target_languages
-        )
         diarization = recognition.transcription_config.diarization
         self._voices: Optional[Voices] = None
         if self._recoverable and not labels and diarization == Diarization.SPEAKER:
@@ -226,7 +177,9 @@ class Protocol:
         """
         channel = self.channels[label]
         behind = channel.behind and self._waiting.audio_waits(label)
-        if not channel.rereadable and (behind or not self._running):
+        # At its pause, and others have not come to theirs: who sends for all must not wait.
+        held = self._cuts.get(label, True) is None
+        if not channel.rereadable and (behind or held or not self._running):
             return self._begun and channel.takes_more()
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
@@ -264,12 +217,16 @@ class Protocol:
     @property
     def seconds_taken(self) -> Optional[float]:
         """Seconds of audio added so far, of the longest channel; None for ``file`` audio."""
-        return self._longest([channel.bytes_taken for channel in self.channels.values()])
+        return self._some_channel.seconds(
+            max(channel.bytes_taken for channel in self.channels.values())
+        )
 
     @property
     def seconds_acknowledged(self) -> Optional[float]:
         """Seconds of audio acknowledged, of the longest channel; None for ``file`` audio."""
-        return self._longest([channel.bytes_acknowledged for channel in self.channels.values()])
+        return self._some_channel.seconds(
+            max(channel.bytes_acknowledged for channel in self.channels.values())
+        )
 
     def add_audio(self, payload: bytes, label: Label = None) -> None:
         """Queue audio: one chunk, its samples made whole with what the last one left over.
@@ -304,18 +261,9 @@ class Protocol:
             ConfigurationError: It is not a message that may be sent this way.
             SessionError: The audio or the session has ended.
         """
-        name = message.get("message") if isinstance(message, collections.abc.Mapping) else None
-        if not isinstance(name, str):
-            raise ConfigurationError(
-                f"A message is a dict with its name under 'message', not {message!r}."
-            )
-        name = getattr(name, "value", name)
-        if name in _SENT_BY_METHODS:
-            raise ConfigurationError(f"{name} is not sent as a message: {_SENT_BY_METHODS[name]}")
+        message = checked(message)
         self.check_open()
-        message = {**message, "message": name}
-        asks = name == ClientMessageType.GET_SPEAKERS.value and not _asks_for_the_end(message)
-        self._queue(message, SpeakersQuestion() if asks else None)
+        self._queue(message, SpeakersQuestion() if asks_for_speakers(message) else None)
 
     def force_end_of_utterance(self, timestamp: Optional[float], label: Label = None) -> None:
         """Queue ForceEndOfUtterance, at ``timestamp`` seconds or without saying when.
@@ -324,16 +272,7 @@ class Protocol:
             ConfigurationError: ``timestamp`` is not a time.
             SessionError: The audio or the session has ended.
         """
-        message: Message = {"message": ClientMessageType.FORCE_END_OF_UTTERANCE.value}
-        if timestamp is not None:
-            if isinstance(timestamp, bool) or not isinstance(timestamp, (int, float)):
-                raise ConfigurationError(f"timestamp is in seconds, not {timestamp!r}.")
-            if not 0 <= timestamp < float("inf"):
-                raise ConfigurationError(f"timestamp is 0 or more seconds, not {timestamp!r}.")
-            message["timestamp"] = timestamp
-        if label is not None:
-            message["channel"] = label
-        self.add_message(message)
+        self.add_message(force_end_of_utterance(timestamp, label))
 
     def configure(self, changes: MidSessionConfig) -> None:
         """Queue SetRecognitionConfig; the language stays that of the session.
@@ -342,7 +281,7 @@ class Protocol:
             SessionError: The audio or the session has ended.
         """
         config = {**changes.to_dict(), "language": self.recognition.transcription_config.language}
-        self.add_message(_set_config(config))
+        self.add_message(set_config(config))
 
     def ask_speakers(self) -> SpeakersQuestion:
         """Queue GetSpeakers; the question comes back answered in `SpeakersAnswered`.
@@ -380,7 +319,9 @@ class Protocol:
             return None
         label, item = following
         if isinstance(item, Placed):
-            if _asks_for_the_end(item.message.message):
+            if self._split(leg, item):
+                return self.next_to_send()
+            if asks_for_the_end(item.message.message):
                 self._asked_for_the_end.append(item)
             return leg.request(item, self._translate(leg, item.message))
         channel = self.channels[label]
@@ -429,7 +370,7 @@ class Protocol:
         """Return what a lost leg is raised as if no other can go on where it was."""
         if not self._recoverable:
             return error
-        if self._raw or all(
+        if self._timeline.raw or all(
             channel.rereadable or not self._waiting.position(label)
             for label, channel in self.channels.items()
         ):
@@ -454,17 +395,13 @@ class Protocol:
         unanswered = [placed for leg in legs for placed in leg.asked] + self._answers_held
         self._held.clear()
         self._answers_held.clear()
-        self._unsettled = [label for label in self.channels if not self._settled(label)] or list(
-            self.channels
-        )
-        for label in self._unsettled:
-            self._take_back(label)
-        self._ask_again([placed for placed in unanswered if self._asks_still(placed)])
+        self._timeline.take_back()
+        self._ask_again([placed for placed in unanswered if self._timeline.asks_still(placed)])
         self.replay = self._replay()
 
     def new_leg(self) -> Leg:
         """Return a leg for another connection; it takes the audio once it is entered."""
-        wanted = self._unsettled
+        wanted = self._timeline.unsettled
         if self.leg is not None:  # which says the last of the channels that it ends
             wanted = [label for label in wanted if not self._waiting.finished(label)]
         labels = [label for label in wanted if label is not None]
@@ -479,9 +416,7 @@ class Protocol:
             config = voices.enrolled(config)
         message = recognition._replace(transcription_config=config).message()
         if self._changes:
-            message["transcription_config"] = _merged(
-                message["transcription_config"], self._changes
-            )
+            message["transcription_config"] = merged(message["transcription_config"], self._changes)
         leg = Leg(message, {label: LegChannel() for label in wanted})
         leg.voices = voices
         self._configured = self._changes
@@ -489,25 +424,22 @@ class Protocol:
 
     def enter(self, leg: Leg) -> list[Outgoing]:
         """Have a leg take the audio from where it stands now; return what is to be sent first."""
-        for label in leg.channels:
-            start = self._waiting.position(label)
-            leg.channels[label] = LegChannel(start, self.channels[label].next_number - 1)
+        self._timeline.begin(leg.channels)
         self.replay = self._replay()
-        for label in self._unsettled:
-            if self._raw and self._begun and self._ending is None:
-                self._delivered.skip(label, self._seconds(label, self._waiting.position(label)))
+        if self._begun and self._ending is None:
+            self._timeline.skip_what_is_lost()
         self.leg = leg
         if self._begun and self._ending is None:
             leg.seam = self._seam_of(leg)
         first = []
         if self._changes != self._configured:  # meanwhile, over the leg before
-            first.append(Outgoing(encode(_set_config(self._changes))))
+            first.append(Outgoing(encode(set_config(self._changes))))
         # Channels that ended while another leg still had them.
         return first + [leg.end(label) for label in leg.channels if self._waiting.finished(label)]
 
     def seek_cut(self) -> None:
         """Send each channel's audio up to a quiet place only, where `end_leg` cuts no word."""
-        if self.leg is not None and self._raw:
+        if self.leg is not None and self._timeline.raw:
             audio_format = self.recognition.audio_format
             self._cuts = {label: QuietFinder(audio_format) for label in self.leg.channels}
 
@@ -525,7 +457,7 @@ class Protocol:
     @property
     def cuttable(self) -> bool:
         """Whether the audio can be cut: a file cannot."""
-        return self._raw
+        return self._timeline.raw
 
     def end_leg(self) -> list[Outgoing]:
         """End the leg's audio here, for another to take it; return what is to be sent over it."""
@@ -534,9 +466,7 @@ class Protocol:
             raise RuntimeError("only a running leg can be ended")
         self._ending, self.leg = leg, None
         self._cuts = {}
-        self._unsettled = [label for label in self.channels if not self._waiting.finished(label)]
-        for label in self.channels:
-            self._sent_until[label] = self._waiting.position(label)
+        self._timeline.cut()
         return [leg.end(label) for label in leg.channels if not leg.channels[label].end_sent]
 
     # -- inside ---------------------------------------------------------------------------------
@@ -562,11 +492,16 @@ class Protocol:
             self._waiting.put_back_audio(label, [chunk[at:]])
         return chunk[:at]
 
-    def _longest(self, sizes: Iterable[int]) -> Optional[float]:
-        return next(iter(self.channels.values())).seconds(max(sizes))
+    @property
+    def _some_channel(self) -> Channel:
+        return next(iter(self.channels.values()))
 
-    def _seconds(self, label: Label, size: int) -> float:
-        return self.channels[label].seconds(size) or 0.0
+    def _replay(self) -> Replay:
+        """Return what a leg that is entered now sends again."""
+        return self._timeline.replay(
+            may_lack=self._begun and self._ending is None,
+            labels_restart=self._begun and self._restarts_labels,
+        )
 
     def _queue(self, message: Message, question: Optional[SpeakersQuestion] = None) -> None:
         self._waiting.add_message(Queued(message, encode(message), question))
@@ -585,6 +520,20 @@ class Protocol:
         if label is not None and self.channels[label].ended:
             raise SessionError(f"The channel {label!r} has ended: no more audio can be sent in it.")
 
+    def _split(self, leg: Leg, placed: Placed[Queued]) -> bool:
+        """Put a message for all channels back as one for each, where each has times of its own."""
+        queued = placed.message
+        first = leg.seam is None and self._ending is None
+        if first or not self._labels or not is_for_all_channels(queued.message):
+            return False
+        split = []
+        for label, on_leg in leg.channels.items():
+            if not on_leg.end_sent and label not in queued.answered:
+                message = {**queued.message, "channel": label}
+                split.append(Placed(Queued(message, encode(message)), placed.after))
+        self._waiting.put_back_messages(split)
+        return True
+
     def _translate(self, leg: Leg, queued: Queued) -> Message:
         """Return a message of the user's with the leg's own times, and note what it changes."""
         message = queued.message
@@ -592,7 +541,7 @@ class Protocol:
         if name == ClientMessageType.SET_RECOGNITION_CONFIG.value:
             changes = message.get("transcription_config")
             if isinstance(changes, dict):
-                self._changes = _merged(self._changes, changes)
+                self._changes = merged(self._changes, changes)
         elif name == ClientMessageType.FORCE_END_OF_UTTERANCE.value:
             # While the leg before speaks, this one's messages have no seam yet.
             seam = self._seam_of(leg) if self._ending is not None else leg.seam
@@ -674,9 +623,8 @@ class Protocol:
         if not self._recoverable:
             return [Deliver(message)]
         events: list[Event] = [Deliver(message)]
-        if self._delivered.note(message):
-            for label, channel in self.channels.items():
-                channel.release(channel.position_at(self._resume_seconds(label)))
+        if self._timeline.delivered.note(message):
+            self._timeline.release()
             events.append(Settled())
         if self._voices is not None:
             self._ask_for_voices(self._voices.note(message))
@@ -684,7 +632,7 @@ class Protocol:
 
     def _ask_for_voices(self, heard_another: bool) -> None:
         """Ask the server for the speakers' identifiers, from time to time."""
-        now = self._delivered.words_until(None)
+        now = self._timeline.delivered.words_until(None)
         self._asks_for_another = self._asks_for_another or heard_another
         wait = _ASK_NEW_SECONDS if self._asks_for_another else _ASK_SECONDS
         if now - self._asked_at < wait or self.audio_ended or not self._running:
@@ -697,10 +645,13 @@ class Protocol:
     def _leg_ended(self, leg: Leg) -> list[Event]:
         """The leg that was ended has said its last: everything up to there is settled."""
         self._ending = None
-        for label in leg.channels:
-            self._delivered.skip(label, self._seconds(label, self._sent_until[label]))
+        self._timeline.settle_up_to_the_cut(leg.channels)
         self._ask_again(
-            [placed for placed in leg.asked if not _own(placed) and self._is_reached(placed)]
+            [
+                placed
+                for placed in leg.asked
+                if not _own(placed) and self._timeline.is_reached(placed)
+            ]
         )
         events: list[Event] = [LegEnded(), Settled()]
         held, self._held = self._held, []
@@ -711,77 +662,12 @@ class Protocol:
             events.extend(self._tell(each, event))
         return events
 
-    # From leg to leg.
-
-    def _replay(self) -> Replay:
-        """Return what a leg that is entered now sends again."""
-        if not self._raw:
-            return Replay(None, None)
-        settled = {label: self._delivered.settled(label) for label in self._unsettled}
-        starts = {label: self._seconds(label, self._waiting.position(label)) for label in settled}
-        gaps = []
-        if self._begun and self._ending is None:
-            gaps = [
-                (settled[label], start) for label, start in starts.items() if start > settled[label]
-            ]
-        again = [
-            self._seconds(label, self._sent_until[label]) - start for label, start in starts.items()
-        ]
-        return Replay(
-            min(settled.values(), default=0.0),
-            max([0.0, *again]),
-            gaps,
-            self._begun and self._restarts_labels,
-        )
-
     def _seam_of(self, leg: Leg) -> Seam:
         offsets = {
-            label: self._seconds(label, on_leg.start) for label, on_leg in leg.channels.items()
+            label: self._timeline.seconds(label, on_leg.start)
+            for label, on_leg in leg.channels.items()
         }
-        return Seam(self._delivered, offsets, delimiter=self.delimiter)
-
-    def _settled(self, label: Label) -> bool:
-        """Return whether nothing of a channel is to be sent again or still to be sent."""
-        channel = self.channels[label]
-        # How far a file's audio goes, in seconds, nobody knows.
-        if not self._raw or not self._waiting.finished(label):
-            return False
-        return self._delivered.settled(label) >= self._seconds(label, channel.bytes_taken)
-
-    def _resume_seconds(self, label: Label) -> float:
-        # AddTranslation names no channel: with translation all begin at one time.
-        labels = self._unsettled if self._translated else (label,)
-        return min((self._delivered.resume_at(each) for each in labels), default=0.0)
-
-    def _take_back(self, label: Label) -> None:
-        channel = self.channels[label]
-        sent = self._waiting.position(label)
-        position = min(channel.position_at(self._resume_seconds(label)), sent)
-        position = channel.retained_from(position, sent)
-        chunks = channel.take_back(position)
-        self._sent_until[label] = max(sent, self._sent_until[label])
-        if not channel.rereadable:
-            self._waiting.put_back_audio(label, chunks)
-            return
-        self._waiting.rewind(label, position)
-        if channel.ended and not channel.refilling:
-            self._waiting.end_channel(label)
-
-    def _asks_still(self, placed: Placed[Queued]) -> bool:
-        """Return whether a message that was not answered is to be sent again.
-
-        An end of utterance is not, if no audio is that it would follow.
-        """
-        if placed.message.question is not None:
-            return not placed.message.question.own
-        return self._is_reached(placed) and any(
-            placed.after[label] > self._waiting.position(label) for label in self._unsettled
-        )
-
-    def _is_reached(self, placed: Placed[Queued]) -> bool:
-        """Return whether the next leg has the channel that a message names, if it names one."""
-        channel = placed.message.message.get("channel")
-        return channel is None or channel in self._unsettled
+        return Seam(self._timeline.delivered, offsets, delimiter=self.delimiter)
 
     def _ask_again(self, questions: Sequence[Placed[Queued]]) -> None:
         """Put back questions, and those that are answered at the end, in the order they had."""
@@ -795,39 +681,11 @@ def _own(placed: Placed[Queued]) -> bool:
     return question is not None and question.own
 
 
-def _asks_for_the_end(message: Message) -> bool:
-    return message["message"] == ClientMessageType.GET_SPEAKERS.value and bool(message.get("final"))
-
-
 def _name(event: Event) -> Any:
     return event.message.get("message") if isinstance(event, Deliver) else None
-
-
-def _set_config(config: Mapping[str, Any]) -> Message:
-    name = ClientMessageType.SET_RECOGNITION_CONFIG.value
-    return {"message": name, "transcription_config": config}
-
-
-def _merged(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with changes; what is an object changes by its members."""
-    merged = dict(config)
-    for name, value in changes.items():
-        before = merged.get(name)
-        if isinstance(before, dict) and isinstance(value, dict):
-            value = {**before, **value}
-        merged[name] = value
-    return merged
 
 
 _SAID_AT_THE_END = (
     ServerMessageType.END_OF_TRANSCRIPT.value,
     ServerMessageType.SPEAKERS_RESULT.value,
 )
-
-_SENT_BY_METHODS = {
-    ClientMessageType.START_RECOGNITION.value: "start_session, transcribe and stream send it.",
-    ClientMessageType.ADD_AUDIO.value: "use send_audio.",
-    ClientMessageType.ADD_CHANNEL_AUDIO.value: "use send_audio.",
-    ClientMessageType.END_OF_STREAM.value: "use end_of_stream or stop_session.",
-    ClientMessageType.END_OF_CHANNEL.value: "use end_of_channel.",
-}
