@@ -82,6 +82,14 @@ class Stage:
             return None
         return self._admit(self, connection)
 
+    def wait(self) -> None:
+        """Wait until the client is in the state."""
+        wait_for(self.reached)
+        if self._admit is refuses:  # and the client has taken it in
+            given_up = time.monotonic() + PATIENCE
+            while any("opener" in thread.name for thread in threading.enumerate()):
+                assert time.monotonic() < given_up
+
     def __call__(self, peer: Peer) -> None:
         self._begun += 1
         if self._begun == 1:
@@ -216,7 +224,7 @@ def test_close_in_another_thread_ends_the_call(state: str, call: str) -> None:
     source = Blocking()
     with staged(state) as (url, stage), patient(url) as client:
         calling = InThread(CALLS[call], client, audio_then_nothing(source))
-        wait_for(stage.reached)
+        stage.wait()
         begun = time.monotonic()
         closing = [InThread(client.close), InThread(client.close)]
         client.close()
@@ -236,7 +244,7 @@ def test_close_in_a_handler_ends_the_call(state: str, call: str) -> None:
 
         def close(message: Any) -> None:
             if call != "stop_session" or "taking over" not in state:
-                wait_for(stage.reached)
+                stage.wait()
             client.close()
 
         client.on("AddTranscript", close)
@@ -252,7 +260,7 @@ def test_leaving_with_ends_a_pushed_session(state: str) -> None:
     with staged(state) as (url, stage), patient(url) as client:
         client.start_session(audio_format=RAW)
         client.send_audio(speech(0.1))
-        wait_for(stage.reached)
+        stage.wait()
         begun = time.monotonic()
         client.close()
         assert time.monotonic() - begun < PATIENCE
@@ -268,7 +276,7 @@ def test_a_stream_that_is_dropped_ends_its_session(state: str) -> None:
         client = patient(url)
         stream = client.stream(audio_then_nothing(source), audio_format=RAW)
         next(stream)
-        wait_for(stage.reached)
+        stage.wait()
         del stream
         gc.collect()
         given_up = time.monotonic() + PATIENCE / 2
@@ -282,7 +290,7 @@ def test_the_client_runs_another_session_when_one_was_closed_in_an_outage() -> N
     with serving(stage, process_request=stage.handshake) as url, patient(url) as client:
         client.start_session(audio_format=RAW)
         client.send_audio(speech(0.1))
-        wait_for(stage.reached)
+        stage.wait()
         with pytest.raises(SessionError, match="one at a time"):
             client.transcribe(speech(0.1), audio_format=RAW)
         client.close()
@@ -306,7 +314,7 @@ def test_the_timeouts_of_a_pushed_session_count_in_an_outage() -> None:
     with staged("waiting for the next attempt") as (url, stage), patient(url) as client:
         client.start_session(audio_format=RAW)
         client.send_audio(speech(0.1))
-        wait_for(stage.reached)
+        stage.wait()
         client.send_audio(speech(PATIENT.replay_seconds), timeout=0.1)  # as much as is kept
         with pytest.raises(speechmatics_sync.TimeoutError):
             client.send_audio(speech(0.1), timeout=0.1)
