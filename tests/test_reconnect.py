@@ -141,7 +141,9 @@ def test_the_request_keeps_its_id_and_the_session_gets_another() -> None:
 def test_recognition_started_and_info_come_once() -> None:
     def again(peer: Peer) -> None:
         peer.send(INFO)
-        finishes()(peer)
+        peer.start(id="session-2")
+        peer.send(INFO)
+        peer.finish()
 
     def first(peer: Peer) -> None:
         peer.send(INFO)
