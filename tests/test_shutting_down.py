@@ -297,6 +297,29 @@ def test_the_client_runs_another_session_when_one_was_closed_in_an_outage() -> N
         assert client.transcribe(speech(0.1), audio_format=RAW).text == "another"
 
 
+def test_an_attempt_to_connect_ends_when_it_is_not_needed_any_more() -> None:
+    """The first connection is lost while another is made beside it: a third one goes on."""
+
+    def is_lost_then(stage: Stage, peer: Peer) -> None:
+        peer.send(NEARS_ITS_END)
+        wait_for(stage.reached)
+        cut(peer)
+
+    def hangs_once(stage: Stage, connection: ServerConnection) -> None:
+        if not stage.reached.is_set():
+            hangs(stage, connection)
+
+    stage = Stage(is_lost_then, finishes, admit=hangs_once)
+    with serving(stage, process_request=stage.handshake) as url, patient(url) as client:
+        client.start_session(audio_format=RAW)
+        client.send_audio(speech(0.1))
+        wait_for(stage.reached)
+        client.stop_session(timeout=PATIENCE)
+        client.close()
+        assert ours() == []
+        stage.over.set()
+
+
 # -- time limits of the user's -------------------------------------------------------------------
 
 
