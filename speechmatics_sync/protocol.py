@@ -673,7 +673,14 @@ class Protocol:
         """Put back questions, and those that are answered at the end, in the order they had."""
         again = [*questions, *self._asked_for_the_end]
         self._asked_for_the_end.clear()
-        self._waiting.put_back_messages(sorted(again, key=lambda each: sum(each.after.values())))
+        again.sort(key=lambda each: sum(each.after.values()))
+        for each in again:
+            # No leg takes anything after its last channel's end, which may be another one's now.
+            each.after = {
+                label: min(place, self.channels[label].bytes_taken)
+                for label, place in each.after.items()
+            }
+        self._waiting.put_back_messages(again)
 
 
 def _own(placed: Placed[Queued]) -> bool:
