@@ -658,6 +658,22 @@ def test_a_question_that_had_not_left_is_asked_once() -> None:
     assert sent(protocol) == [second(1), {"message": "GetSpeakers"}]
 
 
+def test_a_question_is_asked_before_the_last_end_whichever_channel_is_left() -> None:
+    protocol = session("a", "b")
+    push(protocol, 0, label="b")
+    protocol.end_audio("b")
+    sent(protocol)
+    question = protocol.ask_speakers()
+    protocol.end_audio("a")
+    sent(protocol)
+    protocol.lose()
+    begin(protocol, channels=["b"])  # nothing was said in the other
+    names = [message["message"] for message in sent(protocol)]
+    assert names == ["AddChannelAudio", "GetSpeakers", "EndOfChannel"]
+    hear(protocol, SPEAKERS)
+    assert question.answer == []
+
+
 def test_a_forced_end_of_utterance_is_asked_for_again_in_the_legs_own_time() -> None:
     protocol = session()
     push(protocol, *range(6))
