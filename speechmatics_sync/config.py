@@ -622,7 +622,8 @@ class ConnectionConfig(_Settings):
         max_unacked_chunks: Chunks of audio sent and not yet acknowledged; more must wait.
         ack_timeout: Longest silence of the server while it owes an answer.
         max_queue: Messages that may wait for handlers before reading pauses: 1024, some minutes of
-            speech with partials.
+            speech with partials. Once half as many wait, a partial takes the place of the one that
+            it supersedes; nothing else is dropped.
         ssl_context: For TLS; None takes the system's authorities.
         proxy: URL of a proxy, ``http://user:password@host:port`` (also ``socks4``, ``socks4a``,
             ``socks5``, ``socks5h``); None takes the environment's. Never shown in a ``repr``.
@@ -674,7 +675,7 @@ class ReconnectPolicy(_Settings):
         replay_seconds: How much unsettled audio is kept to be sent again.
         rollover_margin: How long before the end of the server's session another one takes over.
         session_limit: How long one session of the server's is used at most; None goes by what the
-            server says, which ends them after 48 hours.
+            server says, which ends them after 48 hours. More than ``rollover_margin``.
     """
 
     max_attempts: Annotated[int, _count] = 10
