@@ -674,6 +674,62 @@ def test_a_question_is_asked_before_the_last_end_whichever_channel_is_left() -> 
     assert question.answer == []
 
 
+FORCED = {"message": "EndOfUtterance", "forced": True, "metadata": {}}
+
+
+def forced_for_all() -> Protocol:
+    """Two channels, of which one is final further than the other, and an end asked for in both."""
+    protocol = session("a", "b")
+    push(protocol, 1, 2, 3, 4, label="a")
+    push(protocol, 1, 2, 3, 4, label="b")
+    protocol.force_end_of_utterance(3.5)
+    asked = sent(protocol)[-1]
+    assert asked == {"message": "ForceEndOfUtterance", "timestamp": 3.5}  # one is enough at first
+    hear(protocol, channel_final("a", "one", 2.0, 2.8))
+    return protocol
+
+
+def test_an_end_forced_in_all_channels_is_asked_of_each_in_its_own_time() -> None:
+    protocol = forced_for_all()
+    replaced(protocol)
+    begins = protocol.replay
+    asked = [message for message in sent(protocol) if message.get("timestamp") is not None]
+    assert [message["channel"] for message in asked] == ["a", "b"]
+    assert asked[0]["timestamp"] < asked[1]["timestamp"] == 3.5
+    assert begins.seconds_lost == 0
+
+
+def test_an_end_forced_in_all_channels_is_not_asked_again_of_those_that_answered() -> None:
+    protocol = forced_for_all()
+    hear(protocol, {**FORCED, "channel": "b"})
+    replaced(protocol)
+    asked = [message for message in sent(protocol) if message.get("timestamp") is not None]
+    assert [message["channel"] for message in asked] == ["a"]
+
+
+def test_an_end_forced_in_all_channels_is_answered_when_each_has() -> None:
+    protocol = forced_for_all()
+    for label in ("b", "a"):
+        hear(protocol, {**FORCED, "channel": label})
+    replaced(protocol)
+    assert not [message for message in sent(protocol) if message.get("timestamp") is not None]
+
+
+def test_a_channel_at_its_pause_takes_audio_until_the_others_are_at_theirs() -> None:
+    protocol = session("a", "b", audio_format=AudioFormat("pcm_s16le", 16000))
+    loud, quiet = b"\0\x40" * 1600, b"\0\0" * 1600
+    protocol.seek_cut()
+    protocol.add_audio(loud + quiet, "a")
+    protocol.add_audio(loud, "b")
+    sent(protocol)
+    assert not protocol.cut_found
+    assert protocol.has_room("a")  # whoever pushes for both comes to b
+    protocol.add_audio(loud, "a")
+    protocol.add_audio(quiet, "b")
+    sent(protocol)
+    assert protocol.cut_found
+
+
 def test_a_forced_end_of_utterance_is_asked_for_again_in_the_legs_own_time() -> None:
     protocol = session()
     push(protocol, *range(6))
