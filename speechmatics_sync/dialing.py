@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from .addressing import is_loopback
 from .config import ConnectionConfig
 from .deadlines import Deadline
-from .errors import ConfigurationError, ConnectionError
+from .errors import ConfigurationError, ConnectionError, ProxyError
 
 __all__ = ["HTTP_HEAD_LIMIT", "Adopt", "connect", "dial", "patience"]
 
@@ -274,9 +274,7 @@ def _tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline:
     if status is None or not 200 <= status < 300:
         said = f"answered HTTP {status}" if status else "did not answer as an HTTP proxy does"
         advice = " Check its user and password." if status == 407 else ""
-        raise ConnectionError(
-            f"T{str(proxy)[1:]} on the way to {target} {said}.{advice}", status=status
-        )
+        raise ProxyError(f"T{str(proxy)[1:]} on the way to {target} {said}.{advice}", status=status)
 
 
 def _is_limit(error: OSError) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionError",
     "EndOfTranscriptError",
+    "ProxyError",
     "SessionError",
     "SpeechmaticsError",
     "TimeoutError",
@@ -102,6 +103,10 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
         self.status = status
         self.close_code = close_code
         self.retry_after = retry_after
+
+
+class ProxyError(ConnectionError):
+    """A proxy on the way to the server did not let the connection through."""
 
 
 class AuthenticationError(SpeechmaticsError):

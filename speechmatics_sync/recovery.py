@@ -23,6 +23,7 @@ from .errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionError,
+    ProxyError,
     SpeechmaticsError,
     TimeoutError,
     TranscriptionError,
@@ -103,7 +104,8 @@ class Recovery:
         if isinstance(error, TimeoutError):
             return opened and self.attempts == 0
         if isinstance(error, ConnectionError):
-            return opened or error.status in _PASSING
+            passing = error.status in _PASSING and not isinstance(error, ProxyError)
+            return opened or passing
         return isinstance(error, TranscriptionError) and opened
 
 

@@ -55,7 +55,7 @@ def serving_as(
 
 def client_of(url: str, trusting: Optional[ssl.SSLContext] = None, **limits: Any) -> Client:
     config = ConnectionConfig(ssl_context=trusting, **{"open_timeout": PATIENCE, **limits})
-    return Client(api_key=KEY, url=url, conn_config=config)
+    return Client(api_key=KEY, url=url, conn_config=config, reconnect=None)
 
 
 def succeed(peer: Peer) -> None:
