@@ -4,7 +4,8 @@ Nothing here decides about the protocol: values move between `protocol` and the 
 
 - The *receiver* thread (`receiver`) connects, through a short-lived *opener* so that it can give up
   whatever that hangs in, waits for the socket, and settles what comes: acknowledgements, answers
-  and the end take effect there, whatever handlers are doing.
+  and the end take effect there, whatever handlers are doing. When a connection is lost or near its
+  end, it makes the next one.
 - The *sender* thread (`sender`), one for each source, reads it and waits for room. In a pushed
   session the threads that call `Outbox.send_audio` are the senders.
 - Messages for handlers go through the `inbox` to the thread that runs them: the caller of
