@@ -160,6 +160,25 @@ def test_no_secret_is_in_any_record_error_or_repr(caplog: pytest.LogCaptureFixtu
     assert SECRET not in "\n".join(shown)
 
 
+def test_half_a_character_of_the_servers_can_be_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = '{"message": "Warning", "type": "%\\ud800s", "reason": "%d \\udfff"}'
+
+    def behave(peer: Peer) -> None:
+        peer.start(id="100%\ud800")
+        peer.send(half)
+        peer.finish()
+
+    caplog.set_level(logging.DEBUG)
+    with serving(behave) as url, client_of(url) as client:
+        client.transcribe(speech(0.1), audio_format=RAW)
+    said = "\n".join(record.getMessage() for record in records_of(caplog))
+    (tmp_path / "log").write_text(said, encoding="utf-8")
+    assert "%\\ud800s: %d \\udfff" in said
+    assert "session_id=100??" in said
+
+
 def test_an_error_says_what_happened_to_which_session() -> None:
     with serving(fails) as url:
         client = client_of(url)
