@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any, Optional, Union
@@ -25,6 +26,20 @@ def start_message(**config: Any) -> Message:
     }
 
 
+def _connect(url: str, **options: Any) -> Any:
+    """Connect; over TLS again if need be.
+
+    Between its own client and server, websockets loses a handshake over TLS now and then: both
+    read and write one TLS socket in two threads (CPython issue 77271).
+    """
+    if not url.startswith("wss:"):
+        return connect(url, **options)
+    for _ in range(4):
+        with contextlib.suppress(TimeoutError):
+            return connect(url, open_timeout=5, **options)
+    return connect(url, **options)
+
+
 class Wire:
     """One connection.
 
@@ -37,7 +52,7 @@ class Wire:
         # websockets 17 wants its `connect` to be entered, before that it only could be. No pings:
         # answered only when what came before is read, they would end a session whose recognition
         # is behind on a busy machine.
-        self._connecting = connect(
+        self._connecting = _connect(
             url,
             max_size=None,
             proxy=None,
