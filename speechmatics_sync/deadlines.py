@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Optional
 
-__all__ = ["Deadline"]
+__all__ = ["Deadline", "attentive"]
+
+_ATTENTION = 0.5
+"""Seconds after which the main thread looks whether there was a signal."""
 
 
 class Deadline:
@@ -34,3 +38,14 @@ class Deadline:
     def passed(self) -> bool:
         """Return whether the limit is over."""
         return self._at is not None and time.monotonic() >= self._at
+
+
+def attentive(seconds: Optional[float]) -> Optional[float]:
+    """Return for how long to wait in one go, where ``seconds`` (None: no limit) are to be waited.
+
+    A signal ends a wait of the main thread, save one that comes in the instant before it begins:
+    that would go unnoticed for as long as the wait lasts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return seconds
+    return _ATTENTION if seconds is None else min(seconds, _ATTENTION)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .config import MidSessionConfig, SpeakerIdentifier
-from .deadlines import Deadline
+from .deadlines import Deadline, attentive
 from .errors import AudioError, SessionError, TimeoutError
 from .multiplexer import Label
 from .protocol import Protocol
@@ -171,7 +171,7 @@ class Outbox:
                     raise state.identified(
                         TimeoutError(f"GetSpeakers was not answered within timeout ({timeout} s).")
                     )
-                state.progressed.wait(deadline.remaining())
+                state.progressed.wait(attentive(deadline.remaining()))
             return question.answer
 
     def end_of_stream(self) -> None:

@@ -18,7 +18,7 @@ from .config import (
     TranscriptionConfig,
     TranslationConfig,
 )
-from .deadlines import Deadline
+from .deadlines import Deadline, attentive
 from .endpoint import request_id_in
 from .errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError
 from .inbox import Inbox
@@ -211,7 +211,7 @@ class SessionState:
         """
         if deadline.passed():
             raise self.identified(TimeoutError(f"{missing} within timeout ({deadline.seconds} s)."))
-        self.progressed.wait(deadline.remaining())
+        self.progressed.wait(attentive(deadline.remaining()))
 
     @property
     def started(self) -> bool:
@@ -370,7 +370,7 @@ class SessionState:
     def settle(self) -> None:
         """Raise what ended the session, once that is known. Needs the lock."""
         while self.stage is State.FAILED and not self.over:
-            self.progressed.wait()  # for the code that the close frame adds
+            self.progressed.wait(attentive(None))  # for the code that the close frame adds
         self.raise_failure()
 
     def identified(self, error: SpeechmaticsError) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, Optional
 
-from .deadlines import Deadline
+from .deadlines import Deadline, attentive
 from .errors import SpeechmaticsError, TimeoutError
 from .messages import ServerMessageType
 from .progress import ProgressReport
@@ -94,7 +94,7 @@ class Stream(Iterator[dict[str, Any]]):
                     discard=True,
                 )
             try:
-                message = session.next_message(self._deadline.remaining(at_most=tick))
+                message = session.next_message(attentive(self._deadline.remaining(at_most=tick)))
             except BaseException as error:
                 self._leave(error)
                 raise

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Callable, Generic, Optional, TypeVar
 
-from .deadlines import Deadline
+from .deadlines import Deadline, attentive
 
 __all__ = ["Threads"]
 
@@ -40,7 +40,8 @@ class _Order(Generic[_T]):
 
     def result(self) -> _T:
         """Wait until the call was made; return or raise what it did."""
-        self._made.acquire()
+        while not self._made.acquire(timeout=attentive(None) or -1):
+            pass
         if self._raised:
             try:
                 raise self._raised[0]
