@@ -7,12 +7,29 @@ import re
 from collections.abc import MutableMapping
 from typing import Any, Optional
 
-__all__ = ["LOGGER_NAME", "SessionLogger", "logger", "writable"]
+__all__ = ["LOGGER_NAME", "SessionLogger", "logger"]
 
 LOGGER_NAME = "speechmatics_sync"
 
+
+class _Writable(logging.Filter):
+    """Lets every record pass, as a file can hold it: a server's words may hold half a character."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Write out what cannot be encoded."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.encode("utf-8", "backslashreplace").decode("utf-8")
+                if isinstance(arg, str)
+                else arg
+                for arg in record.args
+            )
+        return True
+
+
 logger = logging.getLogger(LOGGER_NAME)
 logger.addHandler(logging.NullHandler())
+logger.addFilter(_Writable())
 
 
 class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
@@ -35,11 +52,6 @@ class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **ids}
         shown = " ".join(f"{name}={_plain(value)}" for name, value in ids.items())
         return f"{msg} [{shown}]", kwargs
-
-
-def writable(words: object) -> str:
-    """Return what a server said as a log can hold it: half a character fits into no file."""
-    return str(words).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(identifier: Optional[str]) -> str:

@@ -10,7 +10,6 @@ from .endpoint import Endpoint
 from .errors import ConnectionError, SpeechmaticsError, TransportError
 from .leg import Lost
 from .line import Line
-from .logs import writable
 from .opening import Opening
 from .outbox import Outbox
 from .recovery import given_up
@@ -199,6 +198,6 @@ class Receiver:
                 state.fail(error or given_up(lost.error, recovery.attempts))
                 return False
             state.connection_lost(lost.error.message)
-        why = writable(lost.error.message)
+        why = lost.error.message
         state.log.warning("%s Attempt %d to reconnect in %.1f s.", why, recovery.attempts, delay)
         return not state.wait_until_over(Deadline(delay))

@@ -15,7 +15,6 @@ from typing import Callable, Optional
 from .errors import SpeechmaticsError, TranscriptionError, TransportError
 from .leg import Lost, State
 from .line import Line
-from .logs import writable
 from .opening import Opening
 from .outbox import Outbox
 from .state import SessionState
@@ -161,9 +160,7 @@ class Rollover:
         assert policy is not None  # noqa: S101  (nothing was opened without one)
         wait = max(policy.initial_delay, policy.rollover_margin / _TRIES)
         self._not_before = time.monotonic() + wait
-        self._state.log.warning(
-            "No other connection could be made yet: %s", writable(error.message)
-        )
+        self._state.log.warning("No other connection could be made yet: %s", error.message)
 
     def _give_up_successor(self) -> None:
         with self._state.lock:

@@ -22,7 +22,6 @@ from typing import Callable, Optional, Union
 from .config import ConnectionConfig, ReconnectPolicy
 from .deadlines import Deadline
 from .endpoint import Endpoint
-from .logs import writable
 from .messages import SessionInfo
 from .multiplexer import Label
 from .outbox import Outbox
@@ -197,7 +196,7 @@ class Session(SessionState):
                 with self.dispatching():
                     dispatch(message)
             except BaseException as error:
-                self.log.exception("A handler of %s raised", writable(message.get("message")))
+                self.log.exception("A handler of %s raised", message.get("message"))
                 self.fail(error, discard=True)
 
     # -- ending ---------------------------------------------------------------------------------

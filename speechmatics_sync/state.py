@@ -23,7 +23,7 @@ from .endpoint import request_id_in
 from .errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError
 from .inbox import Inbox
 from .leg import Started, State
-from .logs import SessionLogger, writable
+from .logs import SessionLogger
 from .messages import ServerMessageType, SessionEvent
 from .multiplexer import Label
 from .opening import Opening
@@ -250,10 +250,10 @@ class SessionState:
         self.meter.delivered(message)
         name = message.get("message")
         if name == ServerMessageType.WARNING.value:
-            type, reason = writable(message.get("type")), writable(message.get("reason"))
-            self.log.warning("The server warns: %s: %s", type, reason)
+            reason = message.get("reason")
+            self.log.warning("The server warns: %s: %s", message.get("type"), reason)
         elif name == ServerMessageType.ERROR.value:
-            self.log.error("The server sent an Error: %s", writable(message.get("type")))
+            self.log.error("The server sent an Error: %s", message.get("type"))
         self.inbox.put(message)
 
     def connection_made(self, event: Started) -> None:
