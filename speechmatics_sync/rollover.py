@@ -201,7 +201,7 @@ class Rollover:
                     successor.connection.send(outgoing.payload)
                 state.connection = successor.connection
                 line.successor = successor
-            state.rolling_over(_REASON)
+            state.replace_connection(_REASON)
         line.connection.flush()
         self._outbox.flush()
 

@@ -109,13 +109,12 @@ class SessionState:
         """Whether the user sends the audio, rather than sources giving it."""
         self.started_at: Optional[float] = None
         """When RecognitionStarted came: the beginning of the audio, for sources that are paced."""
-        self.outage = False
-        """Whether the connection was lost, and there is no other yet."""
+        self._outage: Optional[str] = None
+        """Why there is no connection that handlers know of; None while there is one."""
         self.over = False
         self.handled = False
         """Whether handlers have been given everything that a session that ended well said."""
         self.failure: Optional[BaseException] = None
-        self._reason = ""
         self._failed_at: Optional[TracebackType] = None
         self._protocol: Optional[Protocol] = None
         self._formats: dict[Label, Optional[AudioFormat]] = {}
@@ -263,14 +262,14 @@ class SessionState:
             self.language_pack_info = event.language_pack_info
             self.started_at = time.monotonic()
             self.log.info("Recognition started")
-        if self.outage:
-            self.outage = False
+        if self._outage is not None:
             self.meter.reconnects += 1
             replay = self.protocol.replay
             for start, end in replay.gaps:
                 self.transcript.add_gap(start, end)
                 self.log.warning("The audio from %.1f s to %.1f s is lost", start, end)
-            self._announce(SessionEvent.RECONNECTED, self._reason)
+            self._announce(SessionEvent.RECONNECTED, self._outage)
+            self._outage = None
             self.log.info("Reconnected; the session goes on")
         self.progressed.notify_all()
         self.room.notify_all()
@@ -280,17 +279,13 @@ class SessionState:
         self.connection = None
         self.protocol.lose()
         self.meter.lost()
-        if not self.outage:
-            self.outage = True
-            self._reason = reason
-            self._announce(SessionEvent.RECONNECTING, reason)
-        self.room.notify_all()
+        self.replace_connection(reason)
 
-    def rolling_over(self, reason: str) -> None:
+    def replace_connection(self, reason: str) -> None:
         """Take note that another connection takes the audio from here. Needs the lock."""
-        self.outage = True
-        self._reason = reason
-        self._announce(SessionEvent.RECONNECTING, reason)
+        if self._outage is None:
+            self._outage = reason
+            self._announce(SessionEvent.RECONNECTING, reason)
         self.room.notify_all()
 
     def _announce(self, event: SessionEvent, reason: str) -> None:
