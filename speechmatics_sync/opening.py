@@ -95,8 +95,8 @@ class Opening:
         with self._changed:
             return self._done or self._cancelled or self._step.limit.passed()
 
-    def wait(self, at_most: float) -> bool:
-        """Wait some seconds, until `result` would return or raise at once; return whether so."""
+    def wait(self, at_most: Optional[float] = None) -> bool:
+        """Wait until `result` would return or raise at once, or some seconds; return whether so."""
         patience = Deadline(at_most)
         with self._changed:
             while not (self.finished or patience.passed()):
@@ -111,8 +111,7 @@ class Opening:
             BaseException: What `Connection.open` or the `AuthBase` raised.
         """
         with self._changed:
-            while not (self._done or self._cancelled or self._step.limit.passed()):
-                self._changed.wait(self._step.limit.remaining())
+            self.wait()
             if self._cancelled:
                 return None
             if self._done:

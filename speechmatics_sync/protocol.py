@@ -178,8 +178,7 @@ class Protocol:
         channel = self.channels[label]
         behind = channel.behind and self._waiting.audio_waits(label)
         # At its pause, and others have not come to theirs: who sends for all must not wait.
-        held = self._cuts.get(label, True) is None
-        if not channel.rereadable and (behind or held or not self._running):
+        if not channel.rereadable and (behind or self._at_its_cut(label) or not self._running):
             return self._begun and channel.takes_more()
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
@@ -476,10 +475,14 @@ class Protocol:
         return self.leg is not None and self.leg.state in (State.RUNNING, State.ENDING)
 
     def _window_open(self, label: Label) -> bool:
-        if self.leg is None or self._cuts.get(label, True) is None:
+        if self.leg is None or self._at_its_cut(label):
             return False
         channel = self.leg.channels.get(label)
         return channel is not None and channel.unacknowledged < self._window
+
+    def _at_its_cut(self, label: Label) -> bool:
+        """Return whether a channel has come to where it can be cut, and waits for the others."""
+        return self._cuts.get(label, True) is None
 
     def _until_quiet(self, label: Label, chunk: bytes) -> bytes:
         """Return how much of a chunk may leave while a place to cut is sought."""
