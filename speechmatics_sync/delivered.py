@@ -133,7 +133,7 @@ class Delivered:
         settled = self.settled(label)
         at = settled - PRE_ROLL
         if settled == self._ends.get(label):
-            at = min(at, self._starts[label] - _BEFORE_WORD)
+            at = min(at, self.last_word_start(label) - _BEFORE_WORD)
         return max(0.0, math.floor(at * _STEPS_PER_SECOND) / _STEPS_PER_SECOND)
 
     # For the seam.
