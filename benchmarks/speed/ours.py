@@ -1,0 +1,90 @@
+"""The workloads with this client."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from typing import Any
+
+from workload import CHUNK, CHUNK_SECONDS, RATE, Live, audio, main, paced, per_chunk
+
+from speechmatics_sync import (
+    AudioEncoding,
+    AudioFormat,
+    Client,
+    MultiChannelClient,
+    SessionError,
+    TranscriptionConfig,
+)
+
+FORMAT = AudioFormat(encoding=AudioEncoding.PCM_S16LE, sample_rate=RATE, chunk_size=CHUNK)
+CONFIG = TranscriptionConfig(language="en", enable_partials=True)
+
+
+def throughput(url: str, count: int) -> dict[str, Any]:
+    source = io.BytesIO(audio(count))
+    finals = []
+
+    def run() -> None:
+        with Client(url=url) as client:
+            client.on("AddTranscript", finals.append)
+            client.transcribe(source, audio_format=FORMAT, transcription_config=CONFIG)
+
+    return {**per_chunk(run, count), "finals": len(finals)}
+
+
+def multichannel(url: str, count: int, channels: int) -> dict[str, Any]:
+    sources = {f"channel{i}": io.BytesIO(audio(count // channels)) for i in range(channels)}
+    finals = []
+
+    def run() -> None:
+        with MultiChannelClient(url=url) as client:
+            client.on("AddTranscript", finals.append)
+            client.transcribe(sources, audio_format=FORMAT, transcription_config=CONFIG)
+
+    return {**per_chunk(run, count), "finals": len(finals)}
+
+
+def live(url: str, sessions: int, seconds: float, ramp: float, kind: str) -> dict[str, Any]:
+    """Sessions in a thread each, whose audio is paced by the client, by the source, or pushed."""
+    run = Live(sessions, seconds, ramp)
+    recording = audio(round(300 / CHUNK_SECONDS))
+    run.weigh()
+    clients = [Client(url=url) for _ in range(sessions)]
+
+    def one(index: int) -> None:
+        client = clients[index]
+        client.on("RecognitionStarted", run.started)
+        client.on("AddTranscript", run.latencies.note)
+        client.on("AddPartialTranscript", run.latencies.note)
+        time.sleep(run.until_start_of(index))
+        if kind == "recorded":
+            with contextlib.suppress(SessionError):  # closed when all is measured
+                client.transcribe(
+                    recording, audio_format=FORMAT, transcription_config=CONFIG, realtime=True
+                )
+        elif kind == "blocking":
+            client.transcribe(paced(run), audio_format=FORMAT, transcription_config=CONFIG)
+        else:
+            client.start_session(audio_format=FORMAT, transcription_config=CONFIG)
+            for chunk in paced(run):
+                client.send_audio(chunk)
+            client.stop_session()
+
+    run.begin()
+    threads = [threading.Thread(target=one, args=(index,)) for index in range(sessions)]
+    for thread in threads:
+        thread.start()
+    run.over.wait()
+    if kind == "recorded":
+        for client in clients:
+            client.close()
+    for thread in threads:
+        thread.join()
+    return run.result()
+
+
+if __name__ == "__main__":
+    main({"throughput": throughput, "multichannel": multichannel, "live": live})

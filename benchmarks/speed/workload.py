@@ -1,0 +1,175 @@
+"""What every client is made to do, and what is measured of it: its own process's CPU and memory."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Callable
+
+__all__ = [
+    "CHUNK",
+    "CHUNK_SECONDS",
+    "RATE",
+    "Latencies",
+    "Live",
+    "audio",
+    "main",
+    "paced",
+    "per_chunk",
+]
+
+RATE = 16000
+CHUNK = 4096
+CHUNK_SECONDS = CHUNK / 2 / RATE
+
+
+def audio(count: int) -> bytes:
+    """Return so many chunks of audio; what it sounds like costs nobody anything."""
+    return os.urandom(CHUNK) * count
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process, of the kernel's work for it too."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has at hand now."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+class Latencies:
+    """How long messages took from the server's send to a handler."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._append = self.seconds.append
+        self.counts = False
+
+    def note(self, message: dict[str, Any]) -> None:
+        """Take the time of a transcript; the handler of every client calls this."""
+        if self.counts:
+            self._append(time.monotonic() - message["metadata"]["sent_at"])
+
+    def summary(self) -> dict[str, float]:
+        ordered = sorted(self.seconds)
+        if not ordered:
+            return {}
+
+        def at(part: float) -> float:
+            return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+        return {
+            "messages": len(ordered),
+            "p50_ms": at(0.5),
+            "p90_ms": at(0.9),
+            "p99_ms": at(0.99),
+            "worst_ms": at(1.0),
+        }
+
+
+class Live:
+    """A run of many live sessions: what is measured while all of them run.
+
+    Args:
+        sessions: How many.
+        seconds: For how long it is measured, from a second after the last one has started.
+        ramp: Seconds over which they start.
+    """
+
+    def __init__(self, sessions: int, seconds: float, ramp: float) -> None:
+        self.latencies = Latencies()
+        self.over = threading.Event()
+        """Is set when all has been measured."""
+        self.began = 0.0
+        self._sessions = sessions
+        self._seconds = seconds
+        self._ramp = ramp
+        self._lock = threading.Lock()
+        self._starting = sessions
+        self._all_started = threading.Event()
+        self._weight = 0
+        self._measured: dict[str, float] = {}
+
+    def weigh(self) -> None:
+        """Note what the process weighs before there is any client."""
+        gc.collect()
+        self._weight = resident_bytes()
+
+    def begin(self) -> None:
+        """Count the time from now."""
+        self.began = time.monotonic()
+        threading.Thread(target=self._measure, daemon=True).start()
+
+    def until_start_of(self, index: int) -> float:
+        """Return how many seconds there are until a session is to start."""
+        return max(0.0, self.began + self._ramp * index / self._sessions - time.monotonic())
+
+    def started(self, _: object = None) -> None:
+        """Note that another session has started."""
+        with self._lock:
+            self._starting -= 1
+            if not self._starting:
+                self._all_started.set()
+
+    def _measure(self) -> None:
+        all_started = self._all_started.wait(120)
+        start_seconds = time.monotonic() - self.began
+        time.sleep(1.0)
+        used, since = cpu_seconds(), time.monotonic()
+        self.latencies.counts = True
+        time.sleep(self._seconds)
+        self.latencies.counts = False
+        elapsed = time.monotonic() - since
+        self._measured = {
+            "cpu": (cpu_seconds() - used) / elapsed,
+            "kilobytes_per_session": (resident_bytes() - self._weight) / self._sessions / 1000,
+            "megabytes": resident_bytes() / 1e6,
+            "start_seconds": start_seconds if all_started else -1.0,
+            "never_started": self._starting,
+        }
+        self.over.set()
+
+    def result(self) -> dict[str, float]:
+        """Return what was measured."""
+        return {**self._measured, **self.latencies.summary()}
+
+
+def paced(run: Live) -> Iterator[bytes]:
+    """Give chunks when they are spoken, as something does that blocks until then."""
+    begun = time.monotonic()
+    chunk = audio(1)
+    for number in itertools.count(1):
+        time.sleep(max(0.0, begun + number * CHUNK_SECONDS - time.monotonic()))
+        if run.over.is_set():
+            return
+        yield chunk
+
+
+def per_chunk(run: Callable[[], object], count: int) -> dict[str, float]:
+    """Return what a run of so many chunks costs."""
+    gc.collect()
+    used, since = cpu_seconds(), time.monotonic()
+    run()
+    elapsed = time.monotonic() - since
+    return {
+        "cpu_us_per_chunk": (cpu_seconds() - used) / count * 1e6,
+        "wall_us_per_chunk": elapsed / count * 1e6,
+    }
+
+
+def main(workloads: dict[str, Callable[..., dict[str, Any]]]) -> None:
+    """Run the workload that the command line names, with its arguments as JSON; print the result."""
+    name, url, core, arguments = sys.argv[1:]
+    if core != "-":
+        os.sched_setaffinity(0, {int(core)})
+    print(json.dumps(workloads[name](url, **json.loads(arguments))))
