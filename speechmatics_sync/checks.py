@@ -23,6 +23,23 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
+class ByFields:
+    """A dataclass that shows and compares its fields without methods of its own for that.
+
+    ``@dataclass(eq=False, repr=False)`` on a class of this kind is what ``@dataclass`` would be,
+    and takes half as long to make: with some thirty of them, 3 ms of every import.
+    """
+
+    @reprlib.recursive_repr()
+    def __repr__(self) -> str:
+        fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(self)  # type: ignore[arg-type]
+        shown = (f"{field.name}={getattr(self, field.name)!r}" for field in fields if field.repr)
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
+
+
 class Unfit(Exception):
     """A value that its field cannot hold.
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, Union
 from urllib.parse import urlsplit
 
 from .checks import (
+    ByFields,
     Check,
     Unfit,
     declared,
@@ -110,7 +111,7 @@ class MaxDelayMode(str, Enum):
     __str__ = str.__str__
 
 
-class _Settings:
+class _Settings(ByFields):
     """A dataclass that checks its fields and becomes part of a message."""
 
     extra: dict[str, Any]
@@ -184,7 +185,7 @@ _time_limit = or_none(number(above=0, high=_SECONDS_MOST, unit="seconds"))
 _duration = number(0, _SECONDS_MOST, unit="seconds")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AudioFormat(_Settings):
     """What the audio is: a file in a format the API knows, or raw mono samples.
 
@@ -233,7 +234,7 @@ class AudioFormat(_Settings):
 _BYTES_PER_SAMPLE = {"pcm_f32le": 4, "pcm_s16le": 2, "mulaw": 1}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SpeakerIdentifier(_Settings):
     """A speaker's voice, as a former session knew it, and the label to give it.
 
@@ -286,7 +287,7 @@ _given_label = text(
 _IDENTIFIERS_MOST = 50
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SpeakerDiarizationConfig(_Settings):
     """How speakers are told apart.
 
@@ -325,7 +326,7 @@ class SpeakerDiarizationConfig(_Settings):
             )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AudioFilteringConfig(_Settings):
     """Leaves quiet audio out of the transcript.
 
@@ -338,7 +339,7 @@ class AudioFilteringConfig(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class WordReplacement(_Settings):
     """A word or pattern, and what the transcript has in its place.
 
@@ -353,7 +354,7 @@ class WordReplacement(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TranscriptFilteringConfig(_Settings):
     """Changes the words of the transcript.
 
@@ -370,7 +371,7 @@ class TranscriptFilteringConfig(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class PunctuationOverrides(_Settings):
     """Which punctuation the transcript has.
 
@@ -387,7 +388,7 @@ class PunctuationOverrides(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AdditionalVocab(_Settings):
     """A word that the language model may not know.
 
@@ -409,7 +410,7 @@ def _vocab(value: Any) -> Any:
     return _word(value) if isinstance(value, str) else _vocab_object(value)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ConversationConfig(_Settings):
     """When an utterance counts as ended.
 
@@ -431,7 +432,7 @@ def _copied(value: Any) -> dict[str, Any]:
     return copy.deepcopy(mapping(value))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TranscriptionConfig(_Settings):
     """What to transcribe, and how. Only ``language`` and ``model`` are sent unless set.
 
@@ -526,7 +527,7 @@ class TranscriptionConfig(_Settings):
             )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class MidSessionConfig(_Settings):
     """What SetRecognitionConfig can change while a session runs; fields as in
     `TranscriptionConfig`. The language must stay what it was."""
@@ -544,7 +545,7 @@ class MidSessionConfig(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TranslationConfig(_Settings):
     """Which languages to translate into.
 
@@ -564,7 +565,7 @@ class TranslationConfig(_Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AudioEventsConfig(_Settings):
     """Which sounds to report.
 
@@ -607,7 +608,7 @@ def _ssl_context(value: Any) -> Any:
     return value
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ConnectionConfig(_Settings):
     """Time limits and sizes of a connection. Seconds; None means no limit.
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Optional, TypeVar
 
-from .checks import Check, Unfit, declared, flag, listed, mapping, number, text
+from .checks import ByFields, Check, Unfit, declared, flag, listed, mapping, number, text
 from .config import SpeakerIdentifier
 from .errors import TransportError
 
@@ -41,7 +42,7 @@ _R = TypeVar("_R", bound="_Received")
 _M = TypeVar("_M", bound="_Message")
 
 
-class _Received:
+class _Received(ByFields):
     """A dataclass read from what a server sent."""
 
     extra: dict[str, Any]
@@ -149,7 +150,7 @@ def _results(value: Any) -> Any:
     return listed(_part(RecognitionResult))(value)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RecognitionDisplay(_Received):
     """How a word is to be shown: ``direction`` is ``ltr`` or ``rtl``."""
 
@@ -157,7 +158,7 @@ class RecognitionDisplay(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RecognitionAlternative(_Received):
     """One reading of a word or mark.
 
@@ -180,7 +181,7 @@ class RecognitionAlternative(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RecognitionResult(_Received):
     """A word, a punctuation mark or an entity.
 
@@ -217,7 +218,7 @@ class RecognitionResult(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RecognitionMetadata(_Received):
     """The segment that a transcript covers, in seconds, and its text."""
 
@@ -227,7 +228,7 @@ class RecognitionMetadata(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TranscriptResult(_Message):
     """An AddTranscript or AddPartialTranscript.
 
@@ -273,7 +274,73 @@ class TranscriptResult(_Message):
         return self.MESSAGES[0 if self.is_final else 1]
 
 
-@dataclass
+def check_final(message: Mapping[str, Any]) -> None:
+    """Refuse an AddTranscript that is malformed.
+
+    Raises:
+        TransportError: As from `TranscriptResult.from_message`.
+    """
+    if not _glance_at_final()(message):
+        TranscriptResult.from_message(message)
+
+
+class _Glance:
+    """Sees that what was sent is well-formed, in its usual shape: True is certain, False is not.
+
+    Reading it would tell as well, and make objects that nobody keeps: for a final of six words
+    in 45 µs, and not in 5.
+
+    Args:
+        cls: What is to be read from it.
+        parts: Fields that hold a list or a dict of parts: which of both, and the glance at one.
+    """
+
+    def __init__(self, cls: type, **parts: tuple[type, _Glance]) -> None:
+        fields = declared(cls)
+        self._needed = {known.key for known in fields if known.default is MISSING}
+        self._kinds = {known.key: _KINDS.get(known.check) for known in fields}
+        self._parts = {key: glance for key, (_, glance) in parts.items()}
+        self._kinds.update((key, kind) for key, (kind, _) in parts.items())
+
+    def __call__(self, sent: Any) -> bool:
+        if type(sent) is not dict or not self._needed <= sent.keys():
+            return False
+        for key, value in sent.items():
+            if key not in self._kinds:
+                continue
+            kind, usual = type(value), self._kinds[key]
+            if kind is int and usual is float:
+                if abs(value) > _PLAIN_INTEGER:
+                    return False
+            elif kind is not usual:
+                return False
+            elif kind is float:
+                if value - value != 0.0:  # infinite
+                    return False
+            elif kind is list:
+                if not all(map(self._parts[key], value)):
+                    return False
+            elif kind is dict and not self._parts[key](value):
+                return False
+        return True
+
+
+_PLAIN_INTEGER = 1_000_000_000
+"""Much longer ones are no float, which is for the checks to say."""
+
+_KINDS: dict[Check, type] = {_text: str, _number: float, flag: bool}
+
+
+@cache
+def _glance_at_final() -> _Glance:
+    display = _Glance(RecognitionDisplay)
+    alternative = _Glance(RecognitionAlternative, display=(dict, display))
+    result = _Glance(RecognitionResult, alternatives=(list, alternative))
+    metadata = _Glance(RecognitionMetadata)
+    return _Glance(TranscriptResult, metadata=(dict, metadata), results=(list, result))
+
+
+@dataclass(eq=False, repr=False)
 class TranslatedSentence(_Received):
     """A translated sentence; its times, in seconds, are those of what was said."""
 
@@ -284,7 +351,7 @@ class TranslatedSentence(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TranslationResult(_Message):
     """An AddTranslation or AddPartialTranslation.
 
@@ -314,7 +381,7 @@ class TranslationResult(_Message):
         return self.MESSAGES[0 if self.is_final else 1]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LanguagePackInfo(_Received):
     """How the language of the session is written.
 
@@ -335,7 +402,7 @@ class LanguagePackInfo(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RecognitionStarted(_Message):
     """The session has begun.
 
@@ -362,7 +429,7 @@ class RecognitionStarted(_Message):
         return super()._from_content(name, content)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LanguageInfo(_Message):
     """How a language that was heard is written; comes before its first transcript."""
 
@@ -375,7 +442,7 @@ class LanguageInfo(_Message):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class EndOfUtteranceMetadata(_Received):
     """When the end of an utterance was found, in seconds; both are the same."""
 
@@ -384,7 +451,7 @@ class EndOfUtteranceMetadata(_Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class EndOfUtterance(_Message):
     """Somebody stopped talking, or `force_end_of_utterance` said so (``forced``)."""
 
@@ -396,7 +463,7 @@ class EndOfUtterance(_Message):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AudioEvent(_Received):
     """A sound other than speech.
 
@@ -435,8 +502,10 @@ class AudioEvent(_Received):
         return event
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _AudioEventMessage(_Message):
+    """An AudioEventStarted or AudioEventEnded."""
+
     MESSAGES: ClassVar[tuple[str, ...]] = ("AudioEventStarted", "AudioEventEnded")
 
     event: Annotated[AudioEvent, _part(AudioEvent)]
@@ -444,7 +513,7 @@ class _AudioEventMessage(_Message):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SpeakersResult(_Message):
     """The voices heard so far: what `get_speakers` answers."""
 
@@ -454,15 +523,17 @@ class SpeakersResult(_Message):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Notice(_Message):
+    """What an Info, a Warning and an Error have in common."""
+
     type: Annotated[str, _text]
     reason: Annotated[str, _text]
     code: Annotated[Optional[int], _integer] = None
     seq_no: Annotated[Optional[int], _integer] = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class InfoMessage(_Notice):
     """An Info: ``type`` says which (`InfoType`), ``reason`` is for people.
 
@@ -489,7 +560,7 @@ class InfoMessage(_Notice):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class WarningMessage(_Notice):
     """A Warning (`WarningType`); the session goes on.
 
@@ -502,7 +573,7 @@ class WarningMessage(_Notice):
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ErrorMessage(_Notice):
     """An Error (`ErrorType`); the session has ended."""
 
