@@ -21,11 +21,9 @@ import abc
 import copy
 import math
 import os
-import random
 import re
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
@@ -262,6 +260,9 @@ class JWTAuth(AuthBase):
             self._changed.notify_all()
 
     def _buy(self, errand: Errand) -> _Kept:
+        import random
+        import uuid
+
         deadline = Deadline(_TOTAL_SECONDS)
         request_id = self._request_id or str(uuid.uuid4())
         asked = f"Asked {self._mp_url} for a temporary key ({REQUEST_ID_HEADER} {request_id})"

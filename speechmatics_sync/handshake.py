@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import email.message
-import http.client
-import io
 import json
 import re
 import socket
 from collections.abc import Mapping
-from typing import Union
+from typing import TYPE_CHECKING, Union
 from urllib.parse import parse_qsl, urlsplit
 
 from .addressing import REQUEST_ID_HEADER
 from .deadlines import Deadline
 from .dialing import HTTP_HEAD_LIMIT, patience
 from .errors import AuthenticationError, ConnectionError, SpeechmaticsError
+
+if TYPE_CHECKING:
+    import email.message
 
 __all__ = ["HandshakeSocket", "line", "without_query"]
 
@@ -107,6 +107,11 @@ class HandshakeSocket:
             )
         if not self._head.endswith((b"\r\n\r\n", b"\n\n")):
             return
+        # Only for a refusal: loading these is a fifth of what importing this package costs.
+        import email.message
+        import http.client
+        import io
+
         head = io.BytesIO(self._head.partition(b"\n")[2])
         try:
             answer: email.message.Message = http.client.parse_headers(head)

@@ -12,7 +12,6 @@ import os
 import select
 import stat
 from collections.abc import Generator, Iterator
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .config import AudioEncoding, AudioFormat
@@ -73,11 +72,19 @@ def audio_view(
         raise AudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
     except (BufferError, ValueError) as error:
         raise AudioError(f"{giver} {type_name(payload)}, without bytes to read: {error}") from error
-    with view:
+    try:
         _check_samples(view, payload, audio_format, giver)
+    except AudioError:
+        view.release()
+        raise
+    if view.format == "B" and view.ndim == 1:
+        return view
+    from pickle import PickleBuffer
+
     # memoryview.cast() refuses some layouts that are plain bytes all the same (ctypes arrays,
     # empty arrays of two dimensions); this does not.
-    return PickleBuffer(payload).raw()  # type: ignore[arg-type]
+    with view:
+        return PickleBuffer(payload).raw()  # type: ignore[arg-type]
 
 
 def _check_samples(
