@@ -7,8 +7,7 @@ Sources: Microsoft, "Multimedia Programming Interface and Data Specifications 1.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 from .config import AudioEncoding
 
@@ -30,8 +29,7 @@ _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
 _SMALLEST_PLACEHOLDER = 0x7FFFF000
 
 
-@dataclass(frozen=True)
-class WavHeader:
+class WavHeader(NamedTuple):
     """What a WAV file says of its samples.
 
     Attributes:

@@ -11,7 +11,6 @@ import struct
 import wave
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -131,7 +130,7 @@ def test_what_follows_the_samples_of_a_wav_is_not_waited_for() -> None:
 def test_a_header_without_a_rate_names_no_encoding() -> None:
     header = WavHeader(1, 1, 16000, 16, 2, 44, 100)
     assert header.encoding is AudioEncoding.PCM_S16LE
-    assert replace(header, sample_rate=0).encoding is None
+    assert header._replace(sample_rate=0).encoding is None
 
 
 def test_no_more_of_a_format_is_read_than_is_needed() -> None:
