@@ -31,6 +31,7 @@ from .config import ConnectionConfig
 from .deadlines import Deadline
 from .dialing import dial
 from .errors import ConnectionError, SpeechmaticsError, TimeoutError, TransportError
+from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader
 from .handshake import HandshakeSocket, line, without_query
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
@@ -44,9 +45,6 @@ _ABNORMAL = 1006
 _LONGEST_WAIT = 3600.0
 """Seconds; what the system takes has an end, which a user's limits may pass."""
 
-_DATA = (websocket.ABNF.OPCODE_CONT, websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY)
-
-_CONTROL_LIMIT = 125
 _GIVEN_UP = "The connection was given up while it was being made."
 
 _Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
@@ -57,10 +55,6 @@ class Closed(NamedTuple):
 
     code: Optional[int]
     reason: str
-
-
-class _Exhausted(Exception):
-    """The bytes received so far end inside a frame."""
 
 
 class Connection:
@@ -94,11 +88,7 @@ class Connection:
         self._reading_wants_write = False
         self._writing_wants_read = False
         self._violation: Optional[TransportError] = None
-        # It would validate UTF-8 in pure Python; decoding does it in C.
-        self._frames = websocket.frame_buffer(self._take, skip_utf8_validation=True)
-        self._message: Optional[bytearray] = None
-        self._incoming = b""
-        self._taken = 0
+        self._frames = FrameReader(config.max_size)
         self._selector: selectors.BaseSelector = _Selector()
         self._heedless = False  # waits, and not for the network to take more
         self._waking: Optional[tuple[socket.socket, socket.socket]] = None
@@ -220,20 +210,17 @@ class Connection:
 
         Nothing is on its way before `flush`.
         """
-        opcode = websocket.ABNF.OPCODE_TEXT
-        if not isinstance(payload, str):
-            opcode = websocket.ABNF.OPCODE_BINARY
-        self._put(payload, opcode)
+        self._put(payload, TEXT if isinstance(payload, str) else BINARY)
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
-        self._put(b"", websocket.ABNF.OPCODE_PING)
+        self._put(b"", PING)
         self.flush()
 
     def start_closing(self, code: int = 1000) -> None:
         """Send a close frame, once; what the peer answers comes out of `receive`."""
         with self._io:
-            self._put(struct.pack("!H", code), websocket.ABNF.OPCODE_CLOSE)
+            self._put(struct.pack("!H", code), CLOSE)
             self._closing = True
         self.flush()
 
@@ -392,7 +379,7 @@ class Connection:
             self._backlog -= sent
             if self._pong is not None and not self._sending:
                 # Behind what waits, which is little: above HIGH_WATER nothing more is handed in.
-                self._put(self._pong, websocket.ABNF.OPCODE_PONG)
+                self._put(self._pong, PONG)
                 self._pong = None
         return False
 
@@ -415,75 +402,25 @@ class Connection:
 
     def _parse(self, fresh: bytes, received: list[Union[bytes, Closed]]) -> bool:
         """Append the messages that ``fresh`` completes; return whether the peer has closed."""
-        self._incoming = self._incoming[self._taken :] + fresh
-        self._taken = 0
+        completed: list[Union[bytes, Control]] = []
         try:
-            while True:
-                frame = self._frames.recv_frame()
-                if frame.mask_value:
-                    raise TransportError("The server sent a frame that is masked.")
-                if frame.opcode in _DATA:
-                    self._assemble(frame, received)
-                    continue
-                if not frame.fin:
-                    raise TransportError("The server sent a control frame in fragments.")
-                if frame.opcode == websocket.ABNF.OPCODE_PING:
-                    self._answer(_as_bytes(frame.data))
-                elif frame.opcode == websocket.ABNF.OPCODE_CLOSE:
-                    closed = _closed(_as_bytes(frame.data))
+            self._frames.feed(fresh, completed)
+        finally:
+            for each in completed:
+                if not isinstance(each, Control):
+                    received.append(each)
+                elif each.opcode == PING:
+                    self._answer(each.payload)
+                elif each.opcode == CLOSE:
+                    closed = _closed(each.payload)
                     self.start_closing(closed.code or 1000)
                     received.append(closed)
-                    return True
-        except _Exhausted:
-            return False
-        except websocket.WebSocketException as error:
-            raise TransportError(f"The server broke the WebSocket protocol: {error}") from None
-
-    def _assemble(self, frame: websocket.ABNF, received: list[Union[bytes, Closed]]) -> None:
-        """Append the message that a frame is, or ends."""
-        continues = frame.opcode == websocket.ABNF.OPCODE_CONT
-        if continues is (self._message is None):
-            raise TransportError("The server mixed up the fragments of its messages.")
-        payload = _as_bytes(frame.data)
-        if self._message is not None:
-            self._message += payload
-            if frame.fin:
-                received.append(bytes(self._message))
-                self._message = None
-        elif frame.fin:
-            received.append(payload)
-        else:
-            self._message = bytearray(payload)
-
-    def _take(self, size: int) -> bytes:
-        """Give ``websocket.frame_buffer`` its next bytes; it resumes where it was cut off."""
-        if self._frames.length is not None:
-            self._refuse_oversized(self._frames.length)
-        end = self._taken + size
-        if end > len(self._incoming):
-            # All or nothing: it would keep a list of what it got, byte by byte if need be.
-            raise _Exhausted
-        taken, self._taken = self._incoming[self._taken : end], end
-        return taken
-
-    def _refuse_oversized(self, length: int) -> None:
-        """Refuse a frame by what its header says, for that may be up to 2**63."""
-        header, limit = self._frames.header, self._config.max_size
-        if header is not None and header[4] not in _DATA:
-            if length > _CONTROL_LIMIT:
-                raise TransportError("The server sent a control frame that is too long.")
-            return
-        length += len(self._message or b"")
-        if limit is not None and length > limit:
-            raise TransportError(
-                f"The server sent a message of {length} bytes or more; max_size allows {limit}. "
-                "Raise ConnectionConfig.max_size if that is right."
-            )
+        return bool(received) and isinstance(received[-1], Closed)
 
     def _answer(self, ping: bytes) -> None:
         with self._io:
             if self._backlog < HIGH_WATER:
-                self._put(ping, websocket.ABNF.OPCODE_PONG)
+                self._put(ping, PONG)
             else:
                 # The latest stands for all (RFC 6455, 5.5.3): pings cannot fill memory.
                 self._pong = ping
@@ -500,11 +437,6 @@ class Connection:
             self._selector.unregister(self._socket)
         elif watched.events != events:
             self._selector.modify(self._socket, events)
-
-
-def _as_bytes(payload: Union[str, bytes]) -> bytes:
-    # What was received is bytes; the annotations of websocket-client allow what is sent as well.
-    return payload.encode() if isinstance(payload, str) else payload
 
 
 def _closed(payload: bytes) -> Closed:
