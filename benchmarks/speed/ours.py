@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import threading
 import time
 from typing import Any
 
-from workload import CHUNK, CHUNK_SECONDS, RATE, Live, audio, main, paced, per_chunk
+from workload import (
+    CHUNK,
+    CHUNK_SECONDS,
+    RATE,
+    Idle,
+    Live,
+    audio,
+    durations,
+    main,
+    paced,
+    peak_bytes,
+    per_chunk,
+    resident_bytes,
+    weight_of,
+)
 
 from speechmatics_sync import (
     AudioEncoding,
@@ -86,5 +101,69 @@ def live(url: str, sessions: int, seconds: float, ramp: float, kind: str) -> dic
     return run.result()
 
 
+def idle(url: str, seconds: float, every: float) -> dict[str, Any]:
+    run = Idle(seconds)
+    with Client(url=f"{url}?every={every}") as client:
+        client.on("AddPartialTranscript", run.latencies.note)
+        client.start_session(audio_format=FORMAT, transcription_config=CONFIG)
+        run.wait()
+        client.stop_session()
+    return run.result()
+
+
+def starting(url: str, count: int) -> dict[str, Any]:
+    """A client each, as in a call each; what a process shares it shares."""
+
+    def one() -> float:
+        with Client(url=url) as client:
+            since = time.perf_counter()
+            client.start_session(audio_format=FORMAT, transcription_config=CONFIG)
+            elapsed = time.perf_counter() - since
+            client.stop_session()
+        return elapsed
+
+    return durations(one, count)
+
+
+def length(url: str, hours: float, collect: bool) -> dict[str, Any]:
+    """A long recording at full speed: by how much the process grows, and what the transcript takes.
+
+    A final's three words last 1.024 s, so that an hour has 10,500: `kilobytes_per_hour` is what
+    9,000 words take.
+    """
+    count = round(hours * 3600 / CHUNK_SECONDS)
+    chunk = audio(1)
+    client = Client(url=url)
+    begun = resident_bytes()
+    started = time.monotonic()
+    transcript = client.transcribe(
+        itertools.repeat(chunk, count),
+        audio_format=FORMAT,
+        transcription_config=CONFIG,
+        collect=collect,
+    )
+    elapsed = time.monotonic() - started
+    grown = peak_bytes() - begun
+    weight = weight_of(transcript)
+    words = len(transcript.words)
+    return {
+        "seconds": elapsed,
+        "words": words,
+        "grown_megabytes": grown / 1e6,
+        "transcript_megabytes": weight / 1e6,
+        "beyond_transcript_megabytes": (grown - weight) / 1e6,
+        "megabytes_per_hour": weight / 1e6 / words * 9000 if words else 0.0,
+    }
+
+
 if __name__ == "__main__":
-    main({"throughput": throughput, "multichannel": multichannel, "live": live})
+    main(
+        {
+            "throughput": throughput,
+            "multichannel": multichannel,
+            "live": live,
+            "idle": idle,
+            "starting": starting,
+            "length": length,
+        }
+    )

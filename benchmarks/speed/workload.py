@@ -7,9 +7,11 @@ import itertools
 import json
 import os
 import resource
+import statistics
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from typing import Any, Callable
 
@@ -17,13 +19,24 @@ __all__ = [
     "CHUNK",
     "CHUNK_SECONDS",
     "RATE",
+    "Idle",
     "Latencies",
     "Live",
+    "Message",
+    "Workload",
     "audio",
+    "cpu_seconds",
+    "durations",
     "main",
     "paced",
+    "peak_bytes",
     "per_chunk",
+    "resident_bytes",
+    "weight_of",
 ]
+
+Message = dict[str, Any]
+Workload = Callable[..., dict[str, Any]]
 
 RATE = 16000
 CHUNK = 4096
@@ -47,6 +60,28 @@ def resident_bytes() -> int:
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
+def peak_bytes() -> int:
+    """Return how much memory this process has had at hand at most."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        (line,) = [line for line in status if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def weight_of(value: object) -> int:
+    """Return how many bytes a value takes with all that it holds, but for classes and code."""
+    code = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
+    seen: set[int] = set()
+    weight = 0
+    waiting = [value]
+    while waiting:
+        held = waiting.pop()
+        if id(held) not in seen and not isinstance(held, code):
+            seen.add(id(held))
+            weight += sys.getsizeof(held)
+            waiting.extend(gc.get_referents(held))
+    return weight
+
+
 class Latencies:
     """How long messages took from the server's send to a handler."""
 
@@ -55,10 +90,11 @@ class Latencies:
         self._append = self.seconds.append
         self.counts = False
 
-    def note(self, message: dict[str, Any]) -> None:
-        """Take the time of a transcript; the handler of every client calls this."""
+    def note(self, message: Message) -> None:
+        """Take the time of a transcript; this is what every client has for a handler."""
+        now = time.monotonic()
         if self.counts:
-            self._append(time.monotonic() - message["metadata"]["sent_at"])
+            self._append(now - message["metadata"]["sent_at"])
 
     def summary(self) -> dict[str, float]:
         ordered = sorted(self.seconds)
@@ -144,6 +180,34 @@ class Live:
         return {**self._measured, **self.latencies.summary()}
 
 
+class Idle:
+    """One session in a process that has nothing else to do, and messages now and then.
+
+    Args:
+        seconds: For how long it is measured, from half a second after the session has started.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.latencies = Latencies()
+        self.seconds = seconds
+
+    def begin(self) -> float:
+        """Count from now; return how many seconds to wait until `result`."""
+        threading.Timer(0.5, self._count).start()
+        return self.seconds + 0.5
+
+    def wait(self) -> None:
+        """Wait until all is measured."""
+        time.sleep(self.begin())
+
+    def result(self) -> dict[str, float]:
+        """Return what was measured."""
+        return self.latencies.summary()
+
+    def _count(self) -> None:
+        self.latencies.counts = True
+
+
 def paced(run: Live) -> Iterator[bytes]:
     """Give chunks when they are spoken, as something does that blocks until then."""
     begun = time.monotonic()
@@ -167,7 +231,14 @@ def per_chunk(run: Callable[[], object], count: int) -> dict[str, float]:
     }
 
 
-def main(workloads: dict[str, Callable[..., dict[str, Any]]]) -> None:
+def durations(one: Callable[[], float], count: int) -> dict[str, float]:
+    """Return the median, in milliseconds, of so many runs after a first that does not count."""
+    one()
+    seconds = [one() for _ in range(count)]
+    return {"p50_ms": 1000 * statistics.median(seconds), "worst_ms": 1000 * max(seconds)}
+
+
+def main(workloads: dict[str, Workload]) -> None:
     """Run the workload that the command line names, with its arguments as JSON; print the result."""
     name, url, core, arguments = sys.argv[1:]
     if core != "-":
