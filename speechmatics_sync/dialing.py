@@ -24,6 +24,7 @@ from .addressing import is_loopback
 from .config import ConnectionConfig
 from .deadlines import Deadline
 from .errors import ConfigurationError, ConnectionError, ProxyError
+from .resumption import encrypted
 
 __all__ = ["HTTP_HEAD_LIMIT", "Adopt", "connect", "dial", "patience"]
 
@@ -83,14 +84,12 @@ def dial(url: str, config: ConnectionConfig, deadline: Deadline, adopt: Adopt) -
     if not secure:
         return opened
     with _closed_on_error(opened):
-        encrypted = (config.ssl_context or _default_tls()).wrap_socket(
-            opened, server_hostname=host, do_handshake_on_connect=False
-        )
-    with _closed_on_error(encrypted):
-        adopt(encrypted)
-        encrypted.settimeout(patience(deadline))
-        encrypted.do_handshake()
-    return encrypted
+        secured = encrypted(opened, url, config.ssl_context or _default_tls())
+    with _closed_on_error(secured):
+        adopt(secured)
+        secured.settimeout(patience(deadline))
+        secured.do_handshake()
+    return secured
 
 
 def patience(deadline: Deadline) -> Optional[float]:

@@ -13,6 +13,7 @@ from .addressing import REQUEST_ID_HEADER
 from .deadlines import Deadline
 from .dialing import HTTP_HEAD_LIMIT, patience
 from .errors import AuthenticationError, ConnectionError, SpeechmaticsError
+from .resumption import remember
 
 if TYPE_CHECKING:
     import email.message
@@ -86,6 +87,8 @@ class HandshakeSocket:
             self._head += received
             if len(self._head) > HTTP_HEAD_LIMIT:
                 raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
+        if start == 0:
+            remember(self._socket, self._url)
         if not re.match(rb"HTTP/1\.\d 101\b", self._head):
             self._refuse()
         return self._head[start:]
