@@ -7,7 +7,7 @@ must not cut in two: chunks would be counted and not sent, or sent twice. So eac
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .config import MidSessionConfig, SpeakerIdentifier
@@ -86,12 +86,16 @@ class Outbox:
         state.threads.shielded(take)
 
     def take_from_source(
-        self, chunk: bytes, position: int, due: Optional[float], label: Label = None
+        self,
+        chunks: Sequence[bytes],
+        position: int,
+        due: Optional[float],
+        label: Label = None,
     ) -> Optional[int]:
-        """Take audio of a source when there is room.
+        """Take audio of a source as there is room.
 
         Args:
-            chunk: The audio; empty at the end of the source.
+            chunks: The audio; none at the end of the source.
             position: Where in the source it lies, in bytes.
             due: The moment before which it does not leave: on an absolute schedule, which does not
                 drift as a sleep for each chunk would.
@@ -102,29 +106,55 @@ class Outbox:
             if no more is wanted.
         """
         state = self._state
-        with state.lock:
-            protocol = state.protocol
-            channel = protocol.channels[label]
-            while not state.over:
-                now = time.monotonic()
-                if channel.rereadable and channel.wanted != position:
-                    return channel.wanted
-                if not chunk or (channel.ended and not channel.refilling):
-                    if not channel.rereadable:
-                        return None
-                    state.room.wait()
-                elif due is not None and now < due:
-                    state.room.wait(due - now)
-                elif protocol.over or not protocol.has_room(label, now):
-                    # A source that is waited for becomes one that gives nothing without a sign.
-                    state.room.wait(_LOOK_AGAIN if label is not None else None)
-                else:
+        ended = not chunks
+        left = list(chunks)
+        while left or ended:
+            with state.lock:
+                wanted = self._wait_to_take(position, due, label, ended=ended)
+                if wanted != position:
+                    return wanted
+                # All that there is room for under one lock and in one write, which is the
+                # better part of what a chunk costs.
+                protocol = state.protocol
+                room = protocol.room_for(left, label, time.monotonic())
+                for chunk in left[:room]:
                     protocol.refill(chunk, label)
-                    break
+                    position += len(chunk)
+                del left[:room]
+                self._hand_on()
+                if label is not None:
+                    state.room.notify_all()
+                connection = state.connection
+            if connection is not None:
+                connection.flush()
+        return position
+
+    def _wait_to_take(
+        self, position: int, due: Optional[float], label: Label, *, ended: bool
+    ) -> Optional[int]:
+        """Wait until audio at a position may be taken; return it, or what is wanted in its place.
+
+        Needs the lock.
+        """
+        state = self._state
+        protocol = state.protocol
+        channel = protocol.channels[label]
+        while not state.over:
+            now = time.monotonic()
+            if channel.rereadable and channel.wanted != position:
+                return channel.wanted
+            if ended or not protocol.takes_audio(label):
+                if not channel.rereadable:
+                    return None
+                state.room.wait()
+            elif due is not None and now < due:
+                state.room.wait(due - now)
+            elif protocol.over or not protocol.has_room(label, now):
+                # A source that is waited for becomes one that gives nothing without a sign.
+                state.room.wait(_LOOK_AGAIN if label is not None else None)
             else:
-                return None
-        self.flush()
-        return position + len(chunk)
+                return position
+        return None
 
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a message of the user's, in order with the audio."""
@@ -186,21 +216,26 @@ class Outbox:
         """Hand on what may be sent now, and move what the network takes at once."""
         state = self._state
         with state.lock:
-            connection = state.connection
-            protocol = state.protocol
-            while connection is not None and connection.backlog < HIGH_WATER:
-                outgoing = protocol.next_to_send()
-                if outgoing is None:
-                    break
-                connection.send(outgoing.payload)
-                if outgoing.number:
-                    state.meter.sent(outgoing.label, outgoing.number)
+            self._hand_on()
             if state.options.labels:
                 state.room.notify_all()
-            elif protocol.has_room():
+            elif state.protocol.has_room():
                 state.room.notify()
+            connection = state.connection
         if connection is not None:
             connection.flush()
+
+    def _hand_on(self) -> None:
+        """Hand what may be sent now to the connection. Needs the lock."""
+        state = self._state
+        connection, protocol = state.connection, state.protocol
+        while connection is not None and connection.backlog < HIGH_WATER:
+            outgoing = protocol.next_to_send()
+            if outgoing is None:
+                return
+            connection.send(outgoing.payload)
+            if outgoing.number:
+                state.meter.sent(outgoing.label, outgoing.number)
 
     def _end(self, labels: Iterable[Label]) -> None:
         state = self._state
