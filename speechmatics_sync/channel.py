@@ -135,7 +135,8 @@ class Channel:
             start: The position of its first byte.
             chunk: The audio.
         """
-        self.sent = max(self.sent, number)
+        if number > self.sent:
+            self.sent = number
         self.next_number = number + 1
         if not self._retains:
             return
@@ -153,7 +154,8 @@ class Channel:
 
     def acknowledge(self, number: int, position: int) -> bool:
         """Take the audio up to a chunk and its position for read; return whether that is news."""
-        self.bytes_acknowledged = max(self.bytes_acknowledged, position)
+        if position > self.bytes_acknowledged:
+            self.bytes_acknowledged = position
         if number <= self.acknowledged:
             return False
         self.acknowledged = number

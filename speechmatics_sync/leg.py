@@ -103,6 +103,7 @@ TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
 
 _BUSY_TYPES = frozenset({"quota_exceeded", "job_error", "internal_error"})
 _BUSY_CODE = 1011
+_CHANNEL_AUDIO_ADDED = ServerMessageType.CHANNEL_AUDIO_ADDED.value
 
 
 class Deliver(NamedTuple):
@@ -417,9 +418,9 @@ class Leg:
 
     def _audio_added(self, message: Message) -> list[Event]:
         label: Any = None
-        if message["message"] == ServerMessageType.CHANNEL_AUDIO_ADDED.value:
+        if message["message"] == _CHANNEL_AUDIO_ADDED:
             label = message.get("channel", "")
-        channel = self.channels.get(label) if isinstance(label, (str, type(None))) else None
+        channel = self.channels.get(label) if label is None or isinstance(label, str) else None
         number = message.get("seq_no")
         if channel is None:
             where = "one stream" if label is None else f"the channel {label!r}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Optional
+from collections.abc import Sequence
+from typing import Optional, Union
 
 from .deadlines import Deadline
 from .leg import (
@@ -32,7 +33,9 @@ from .wire import Message, decode
 
 __all__ = ["Line"]
 
-_NEARS_ITS_END = (ServerMessageType.WARNING.value, WarningType.SESSION_TIMEOUT.value)
+_ERROR = ServerMessageType.ERROR.value
+_WARNING = ServerMessageType.WARNING.value
+_NEARS_ITS_END = WarningType.SESSION_TIMEOUT.value
 _MINUTES_LEFT = re.compile(r"\bin ([0-9]+(?:\.[0-9]+)?) ?m")
 
 _ERROR_GRACE = 0.25
@@ -98,14 +101,10 @@ class Line:
         if self._paused:
             self.connection.flush()
         else:
-            for received in self.connection.receive():
-                spoke = True
-                if isinstance(received, Closed):
-                    self._closed(received)
-                    return
-                self._take_in(received)
-                if self.lost is not None:
-                    return
+            received = self.connection.receive()
+            spoke = bool(received)
+            if not self._take_in(received):
+                return
         self._outbox.flush()
         if self._error_grace is None:
             self._check_limits(time.monotonic(), spoke)
@@ -126,22 +125,32 @@ class Line:
         elif self._limits.ping_is_due(now):
             self.connection.ping()
 
-    def _take_in(self, payload: bytes) -> None:
+    def _take_in(self, received: Sequence[Union[bytes, Closed]]) -> bool:
+        """Have what has come take effect; return whether the connection goes on."""
         state = self._state
-        message = decode(payload)
         with state.lock:
-            if state.over:
-                return
-            state.meter.received()
-            self._note_end(message)
-            if message.get("message") == ServerMessageType.ERROR.value:
-                self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
-            for event in state.protocol.receive(self.leg, message):
-                self._settle(event)
+            for each in received:
+                if isinstance(each, Closed):
+                    self._closed(each)
+                    return False
+                message = decode(each)
+                if state.over:
+                    continue
+                state.meter.received()
+                name = message.get("message")
+                if name == _WARNING:
+                    self._note_end(message)
+                elif name == _ERROR:
+                    self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
+                for event in state.protocol.receive(self.leg, message):
+                    self._settle(event)
+                if self.lost is not None:
+                    return False
+        return True
 
     def _note_end(self, message: Message) -> None:
-        """Take note of when the server will end the session."""
-        if (message.get("message"), message.get("type")) != _NEARS_ITS_END:
+        """Take note of when the server will end the session, if a Warning says so."""
+        if message.get("type") != _NEARS_ITS_END:
             return
         left = _MINUTES_LEFT.search(str(message.get("reason")))
         if left is not None:

@@ -188,6 +188,34 @@ class Protocol:
             channel.lead(other, now) <= channel.most_lead for other in self.channels.values()
         )
 
+    def room_for(self, chunks: Sequence[bytes], label: Label = None, now: float = 0.0) -> int:
+        """Return how many of some chunks may be added to a channel now, one after another.
+
+        Args:
+            chunks: They.
+            label: Which channel.
+            now: As for `has_room`.
+        """
+        if not self.has_room(label, now):
+            return 0
+        channel = self.channels[label]
+        on_leg = None if self.leg is None else self.leg.channels.get(label)
+        if on_leg is None or channel.behind or self._cuts:
+            return 1
+        room = min(len(chunks), self._window - on_leg.unacknowledged)
+        if len(self.channels) > 1:
+            lead = max(channel.lead(other, now) for other in self.channels.values())
+            for count, chunk in enumerate(chunks[:room]):
+                if lead > channel.most_lead:
+                    return max(1, count)
+                lead += len(chunk)
+        return max(1, room)
+
+    def takes_audio(self, label: Label) -> bool:
+        """Return whether audio of a channel is wanted: it has not ended, or is read again."""
+        channel = self.channels[label]
+        return not channel.ended or channel.refilling
+
     @property
     def audio_ended(self) -> bool:
         """Whether the user has said of every channel that there is no more audio."""
@@ -338,13 +366,18 @@ class Protocol:
 
     def receive(self, leg: Leg, message: Message) -> list[Event]:
         """Return what a message of the server's means, in order."""
-        if self.over:
+        if self._over is not None:
             return []
-        waits = leg is self.leg and self._ending is not None
-        asked = list(leg.asked) if waits else []
-        events = leg.receive(message)
-        self._answers_held += [placed for placed in asked if placed not in leg.asked]
-        return [told for event in events for told in self._tell(leg, event)]
+        if self._ending is None or leg is not self.leg:
+            events = leg.receive(message)
+        else:
+            asked = list(leg.asked)
+            events = leg.receive(message)
+            self._answers_held += [placed for placed in asked if placed not in leg.asked]
+        told: list[Event] = []
+        for event in events:
+            told += self._tell(leg, event)
+        return told
 
     def closed(self, leg: Leg, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
         """Return what the end of a leg's connection means; None after EndOfTranscript."""

@@ -166,9 +166,12 @@ class AudioSource:
         self.prompt = stream.length() is not None
         self.rereadable = stream.rereadable
         self.total_seconds: Optional[float] = None
-        if audio_format.encoding is not None and total_bytes is not None:
-            samples = total_bytes / audio_format.bytes_per_sample
-            self.total_seconds = samples / audio_format.sample_rate
+        self._chunk_size = audio_format.chunk_size
+        if audio_format.encoding is not None:
+            sample = audio_format.bytes_per_sample
+            self._chunk_size -= self._chunk_size % sample if self._chunk_size > sample else 0
+            if total_bytes is not None:
+                self.total_seconds = total_bytes / sample / audio_format.sample_rate
 
     def __iter__(self) -> Iterator[bytes]:
         """Read the source to its end, chunk by chunk, as `read` does."""
@@ -188,7 +191,7 @@ class AudioSource:
             AudioError: The source cannot be opened or read, gives something else than bytes, or
                 has become shorter since it was read before.
         """
-        size = self._chunk_size()
+        size = self._chunk_size
         if self._sought:
             size -= self._position % size
         if self._data_size is not None:
@@ -251,12 +254,6 @@ class AudioSource:
         if not self._closed:
             self._closed = True
             self._stream.close(self._logger)
-
-    def _chunk_size(self) -> int:
-        size = self.audio_format.chunk_size
-        if self.audio_format.encoding is None:
-            return size
-        return size - size % self.audio_format.bytes_per_sample or size
 
     def _warn_if_cut_short(self) -> None:
         if self._data_size is not None and not self._warned:

@@ -31,7 +31,7 @@ from .config import ConnectionConfig
 from .deadlines import Deadline
 from .dialing import dial
 from .errors import ConnectionError, SpeechmaticsError, TimeoutError, TransportError
-from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader
+from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, FrameWriter
 from .handshake import HandshakeSocket, line, without_query
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
@@ -88,7 +88,8 @@ class Connection:
         self._reading_wants_write = False
         self._writing_wants_read = False
         self._violation: Optional[TransportError] = None
-        self._frames = FrameReader(config.max_size)
+        self._reader = FrameReader(config.max_size)
+        self._writer = FrameWriter()
         self._selector: selectors.BaseSelector = _Selector()
         self._heedless = False  # waits, and not for the network to take more
         self._waking: Optional[tuple[socket.socket, socket.socket]] = None
@@ -210,7 +211,10 @@ class Connection:
 
         Nothing is on its way before `flush`.
         """
-        self._put(payload, TEXT if isinstance(payload, str) else BINARY)
+        if isinstance(payload, str):
+            self._put(payload.encode(), TEXT)
+        else:
+            self._put(payload, BINARY)
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -308,6 +312,8 @@ class Connection:
                 if not received:
                     raise
                 break
+            if len(fresh) < _READ_SIZE and not self._more_at_hand():
+                break  # most often there is no more, and asking costs as much as reading
         with self._io:
             self._write()
         return received
@@ -342,11 +348,11 @@ class Connection:
                 # Not the method of SSLSocket, which forgets that there was TLS.
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
-    def _put(self, payload: Union[str, bytes], opcode: int) -> None:
-        frame = websocket.ABNF.create_frame(payload, opcode).format()
+    def _put(self, payload: bytes, opcode: int) -> None:
         with self._io:
             if self._closing:
                 return  # nothing may follow a close frame (RFC 6455, 5.5.1)
+            frame = self._writer.frame(opcode, payload)
             self._outgoing.append(frame)
             self._backlog += len(frame)
 
@@ -400,11 +406,17 @@ class Connection:
                 return Closed(_ABNORMAL, error.strerror or str(error))
         return fresh if fresh else Closed(_ABNORMAL, "")
 
+    def _more_at_hand(self) -> bool:
+        """Return whether TLS has read what `wait` cannot know of."""
+        with self._io:
+            opened = self._socket
+            return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
+
     def _parse(self, fresh: bytes, received: list[Union[bytes, Closed]]) -> bool:
         """Append the messages that ``fresh`` completes; return whether the peer has closed."""
         completed: list[Union[bytes, Control]] = []
         try:
-            self._frames.feed(fresh, completed)
+            self._reader.feed(fresh, completed)
         finally:
             for each in completed:
                 if not isinstance(each, Control):

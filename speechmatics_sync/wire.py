@@ -27,7 +27,10 @@ def decode(payload: bytes) -> Message:
         TransportError: It is not UTF-8, not JSON, not an object, or nested without end.
     """
     try:
-        message = _DECODER.decode(payload.decode("utf-8"))
+        text = payload.decode("utf-8")
+        message, end = _DECODER.raw_decode(text)
+        if end < len(text):
+            message = _DECODER.decode(text)  # which takes space around it, and refuses the rest
     except (ValueError, RecursionError) as error:
         raise TransportError(
             f"The server sent a message that is not JSON: {type(error).__name__}: {error} "
@@ -35,8 +38,9 @@ def decode(payload: bytes) -> Message:
         ) from None
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
-    # Counted first, for that costs nothing, and most messages are small.
-    if payload.count(b"{") + payload.count(b"[") > _DEPTH and _is_too_deep(message):
+    # Most messages are too small for that, or hold too few objects and lists.
+    may_be = len(payload) > 2 * _DEPTH and payload.count(b"{") + payload.count(b"[") > _DEPTH
+    if may_be and _is_too_deep(message):
         raise TransportError(
             f"The server sent a message of more than {_DEPTH} levels ({payload[:60]!r}…)."
         )
