@@ -27,6 +27,7 @@ from speechmatics_sync.results import (
     TranscriptResult,
     TranslationResult,
     WarningMessage,
+    check_final,
 )
 
 
@@ -379,3 +380,72 @@ def test_no_garbled_message_raises_anything_else(data: st.DataObject) -> None:
         assert "the server broke the protocol" in str(error)  # noqa: PT017
     else:
         json.dumps(read.to_dict())
+
+
+PLAIN = {
+    "message": "AddTranscript",
+    "format": "2.9",
+    "metadata": {"start_time": 1.0, "end_time": 1.5, "transcript": "ten. "},
+    "results": [
+        {
+            "type": "word",
+            "start_time": 1.0,
+            "end_time": 1.5,
+            "volume": 40,
+            "channel": "agent",
+            "alternatives": [
+                {
+                    "content": "ten",
+                    "confidence": 0.97,
+                    "language": "en",
+                    "display": {"direction": "ltr"},
+                    "speaker": "S1",
+                }
+            ],
+        },
+        {
+            "type": "punctuation",
+            "start_time": 1.5,
+            "end_time": 1.5,
+            "is_eos": True,
+            "attaches_to": "previous",
+            "alternatives": [{"content": ".", "confidence": 1.0}],
+        },
+    ],
+}
+
+
+def test_a_final_of_the_usual_shape_is_not_read_to_be_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(message: Any) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr(TranscriptResult, "from_message", read)
+    check_final(PLAIN)
+
+
+@settings(max_examples=600)
+@given(data=st.data())
+def test_a_final_passes_when_it_can_be_read(data: st.DataObject) -> None:
+    """Also where it is garbled in one place, or lacks something."""
+    garbled: Any = copy.deepcopy(data.draw(st.sampled_from([PLAIN, TRANSCRIPT])))
+    place = data.draw(
+        st.sampled_from([place for place in places(garbled) if place not in [(), ("message",)]])
+    )
+    target = garbled
+    for step in place[:-1]:
+        target = target[step]
+    if data.draw(st.booleans()):
+        target[place[-1]] = data.draw(json_values | st.integers(10**308, 10**310))
+    else:
+        del target[place[-1]]
+    assert passes(check_final, garbled) == passes(TranscriptResult.from_message, garbled)
+
+
+def passes(check: Any, message: Any) -> bool:
+    try:
+        check(message)
+    except TransportError:
+        return False
+    return True
