@@ -415,6 +415,9 @@ PLAIN = {
 }
 
 
+NO_NUMBERS = st.sampled_from([float("inf"), float("-inf"), float("nan"), 10**400])
+
+
 def test_a_final_of_the_usual_shape_is_not_read_to_be_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -437,7 +440,7 @@ def test_a_final_passes_when_it_can_be_read(data: st.DataObject) -> None:
     for step in place[:-1]:
         target = target[step]
     if data.draw(st.booleans()):
-        target[place[-1]] = data.draw(json_values | st.integers(10**308, 10**310))
+        target[place[-1]] = data.draw(json_values | NO_NUMBERS)
     else:
         del target[place[-1]]
     assert passes(check_final, garbled) == passes(TranscriptResult.from_message, garbled)
