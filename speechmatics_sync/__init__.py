@@ -9,6 +9,8 @@ Example:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._version import __version__
 from .auth import AuthBase, JWTAuth, StaticKeyAuth
 from .client import Client, transcribe
@@ -78,8 +80,10 @@ from .results import (
 )
 from .split import split_channels
 from .stats import SessionStats
-from .stream import Stream
 from .transcript import Transcript, Translation, Turn, Word
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 __all__ = [
     "AdditionalVocab",
@@ -152,3 +156,16 @@ __all__ = [
     "split_channels",
     "transcribe",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Few name it, and it would load all that a session is made of.
+    if name == "Stream":
+        from .stream import Stream
+
+        return Stream
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

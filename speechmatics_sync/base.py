@@ -1,4 +1,8 @@
-"""What the clients share: one session at a time, and what can be asked of it."""
+"""What the clients share: one session at a time, and what can be asked of it.
+
+What a session is made of (and with it ``ssl`` and ``websocket``) is loaded when one begins, in the
+thread that begins it and before a lock is taken: it is two thirds of what there is to load.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import os
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from .auth import AuthBase, StaticKeyAuth
 from .config import (
@@ -23,7 +27,7 @@ from .config import (
     TranscriptionConfig,
     TranslationConfig,
 )
-from .deadlines import Deadline
+from .deadlines import INTERRUPTED, Deadline
 from .endpoint import DEFAULT_URL, Endpoint
 from .errors import (
     AudioError,
@@ -37,12 +41,13 @@ from .messages import SessionInfo
 from .multiplexer import Label
 from .progress import ProgressCallback, progress_report
 from .results import LanguagePackInfo
-from .session import Session
-from .sources import check_source
-from .state import SessionOptions
 from .stats import SessionStats
-from .stream import INTERRUPTED, Stream
 from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .state import SessionOptions
+    from .stream import Stream
 
 __all__ = ["BaseClient", "check_timeout", "checked_source", "session_options"]
 
@@ -293,6 +298,8 @@ class BaseClient(EventEmitter):
         if self._process != os.getpid():
             # The lock may have been held when the process was forked.
             self._process, self._session_lock = os.getpid(), threading.Lock()
+        from .session import Session
+
         with self._session_lock:
             current = self._session
             if current is not None and current.unfinished:
@@ -364,6 +371,8 @@ class BaseClient(EventEmitter):
         options: SessionOptions,
     ) -> Stream:
         """Start a session that reads its sources."""
+        from .stream import Stream
+
         check_timeout(timeout)
         if realtime and options.audio_format is not None and options.audio_format.encoding is None:
             raise ConfigurationError(
@@ -385,6 +394,8 @@ class BaseClient(EventEmitter):
 
 def checked_source(source: object) -> None:
     """Refuse what can never be a source, as `check_source` does: nothing is transcribed then."""
+    from .sources import check_source
+
     try:
         check_source(source)
     except AudioError as error:
@@ -401,6 +412,8 @@ def session_options(
     collect: bool,
 ) -> SessionOptions:
     """Return the options of a session: checked once more, and safe from later changes."""
+    from .state import SessionOptions
+
     config = _checked("transcription_config", transcription_config, TranscriptionConfig)
     config = config or TranscriptionConfig()
     _check_kind("ws_headers", ws_headers, Mapping)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .auth import AuthBase
 from .base import BaseClient, check_timeout, checked_source, session_options
@@ -16,12 +16,13 @@ from .config import (
     TranslationConfig,
 )
 from .errors import ConfigurationError
-from .messages import SessionInfo
-from .outbox import NOW
+from .messages import NOW, SessionInfo
 from .progress import ProgressCallback
-from .state import SessionOptions
-from .stream import Stream
 from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from .state import SessionOptions
+    from .stream import Stream
 
 __all__ = ["Client", "transcribe"]
 

@@ -6,7 +6,10 @@ import threading
 import time
 from typing import Optional
 
-__all__ = ["Deadline", "attentive"]
+__all__ = ["INTERRUPTED", "Deadline", "attentive"]
+
+INTERRUPTED = 0.5
+"""Seconds for ending a session after Ctrl-C, whose user waits."""
 
 _ATTENTION = 0.5
 """Seconds after which the main thread looks whether there was a signal."""

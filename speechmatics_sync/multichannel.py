@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .base import BaseClient, check_timeout, checked_source, session_options
 from .config import (
@@ -14,14 +14,15 @@ from .config import (
     TranslationConfig,
 )
 from .errors import ConfigurationError
-from .messages import SessionInfo
+from .messages import NOW, SessionInfo
 from .multiplexer import Label
-from .outbox import NOW
 from .progress import ProgressCallback
-from .session import Session
-from .state import SessionOptions
-from .stream import Stream
 from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .state import SessionOptions
+    from .stream import Stream
 
 __all__ = ["MultiChannelClient"]
 

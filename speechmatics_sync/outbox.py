@@ -13,26 +13,19 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from .config import MidSessionConfig, SpeakerIdentifier
 from .deadlines import Deadline, attentive
 from .errors import AudioError, SessionError, TimeoutError
+from .messages import Now
 from .multiplexer import Label
 from .protocol import Protocol
 from .sources import audio_view
 from .state import SessionState
 from .transport import HIGH_WATER
 
-__all__ = ["NOW", "Now", "Outbox"]
-
+__all__ = ["Outbox"]
 
 _T = TypeVar("_T")
 
 _LOOK_AGAIN = 0.02
 """Seconds after which a source looks whether others that it waits for still have audio."""
-
-
-class Now:
-    """The end of the audio sent so far, as a point in time."""
-
-
-NOW = Now()
 
 
 class Outbox:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .messages import ServerMessageType
 from .multiplexer import Label
-from .protocol import Protocol
+
+if TYPE_CHECKING:
+    from .protocol import Protocol
 
 __all__ = ["Meter", "SessionStats"]
 

@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, Optional
 
-from .deadlines import Deadline, attentive
+from .deadlines import INTERRUPTED, Deadline, attentive
 from .errors import SpeechmaticsError, TimeoutError
 from .messages import ServerMessageType
 from .progress import ProgressReport
 from .session import End, Session
 from .transcript import Transcript
 
-__all__ = ["INTERRUPTED", "Stream"]
+__all__ = ["Stream"]
 
 _PROGRESS_INTERVAL = 0.1
-INTERRUPTED = 0.5
-"""Seconds for ending a session after Ctrl-C, whose user waits."""
 _ACKNOWLEDGEMENTS = frozenset(
     {ServerMessageType.AUDIO_ADDED.value, ServerMessageType.CHANNEL_AUDIO_ADDED.value}
 )

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from serving import Peer, serving
 
 import speechmatics_sync
 
@@ -180,6 +181,37 @@ def test_importing_is_light() -> None:
         cwd=ROOT,
     )
     assert said.strip() == "[]"
+
+
+OF_A_SESSION = ("ssl", "socket", "websocket", "json", "speechmatics_sync.session")
+OF_FEW_SESSIONS = ("email", "http.client", "urllib.request", "pickle", "datetime")
+
+
+def loaded(code: str, names: tuple[str, ...]) -> str:
+    """Run code by itself and return which of the modules it has loaded."""
+    asked = f"import sys; print([name for name in {names!r} if name in sys.modules])"
+    # Without site-packages of the environment, whose .pth files may load anything.
+    found = importlib.metadata.distribution("websocket-client").locate_file("")
+    path = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(found)!r}]"
+    return run(sys.executable, "-S", "-c", f"{path}\n{code}\n{asked}").strip()
+
+
+def test_what_a_session_is_made_of_is_not_loaded_before_one_begins() -> None:
+    code = "import speechmatics_sync as s; s.Client(url='ws://localhost')"
+    assert loaded(code, OF_A_SESSION + OF_FEW_SESSIONS) == "[]"
+
+
+def test_a_session_loads_nothing_that_few_sessions_need() -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.finish()
+
+    with serving(behave) as url:
+        code = (
+            "from speechmatics_sync import AudioFormat, Client\n"
+            f"Client(url={url!r}).transcribe(bytes(3200), audio_format=AudioFormat('pcm_s16le'))"
+        )
+        assert loaded(code, OF_FEW_SESSIONS) == "[]"
 
 
 class TestSamples:
