@@ -189,6 +189,8 @@ def _proxy_for(secure: bool, host: str, port: int, configured: Optional[str]) ->
     """
     if configured is not None:
         return _parsed(configured, "proxy")
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None  # as most do; what reads them takes a fifth of the first connection to load
     from urllib.request import getproxies_environment
 
     proxies = getproxies_environment()
