@@ -74,8 +74,8 @@ def live(
         sessions: How many.
         seconds: For how long it is measured.
         ramp: Seconds over which they start.
-        shared_tls: Whether all share one TLS context, which saves most of their memory and 17 ms a
-            client, and no CPU while they run. By default each client has its own, made before the ramp.
+        shared_tls: Whether all share one TLS context, which saves most of their memory and 17 ms
+            a client, and no CPU while they run. By default each has its own, made before the ramp.
     """
     run = Live(sessions, seconds, ramp)
     chunk = audio(1)

@@ -239,7 +239,7 @@ def durations(one: Callable[[], float], count: int) -> dict[str, float]:
 
 
 def main(workloads: dict[str, Workload]) -> None:
-    """Run the workload that the command line names, with its arguments as JSON; print the result."""
+    """Run what the command line names: WORKLOAD URL CORE ARGUMENTS; print the result as JSON."""
     name, url, core, arguments = sys.argv[1:]
     if core != "-":
         os.sched_setaffinity(0, {int(core)})

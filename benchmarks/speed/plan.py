@@ -1,0 +1,167 @@
+"""What is run, in which order: interleaved, so that a slow minute hits every client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "BARE_WEBSOCKETS",
+    "BARE_WEBSOCKET_CLIENT",
+    "FULL_HOURS",
+    "KINDS",
+    "LEGACY",
+    "OFFICIAL",
+    "OURS",
+    "QUICK_HOURS",
+    "QUICK_KINDS",
+    "Step",
+    "full",
+    "ours",
+    "quick",
+]
+
+OURS = "speechmatics_sync"
+OFFICIAL = "speechmatics-rt"
+LEGACY = "speechmatics-python"
+BARE_WEBSOCKET_CLIENT = "websocket-client, bare"
+BARE_WEBSOCKETS = "websockets.sync, bare"
+
+SCRIPTS = {
+    OURS: "ours",
+    OFFICIAL: "official",
+    LEGACY: "legacy",
+    BARE_WEBSOCKET_CLIENT: "bare_websocket_client",
+    BARE_WEBSOCKETS: "bare_websockets",
+}
+
+KINDS = ("recorded", "blocking", "pushed")
+"""Who paces live audio: this client, a source that blocks, or the program that pushes it."""
+
+QUICK_KINDS = ("blocking",)
+"""The one that a call is: audio that comes when it is spoken, from whatever `read` blocks in."""
+
+FULL_HOURS = 10
+QUICK_HOURS = 2
+
+TLS_CONTEXT_SECONDS = 0.018
+"""What a client of `speechmatics-rt` takes to make."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of one client in a process of its own.
+
+    Args:
+        workload: What is measured, as tables name it.
+        who: Which client, as tables name it.
+        function: The workload's function in the client's script.
+        arguments: What it is called with.
+        seconds: How long it takes, more or less.
+        tls: Whether the server speaks TLS.
+    """
+
+    workload: str
+    who: str
+    function: str
+    arguments: dict[str, Any] = field(hash=False)
+    seconds: float
+    tls: bool = False
+
+    @property
+    def script(self) -> str:
+        """The file that runs it, without its suffix."""
+        return SCRIPTS.get(self.who, "ours")
+
+
+def ours(kind: str) -> str:
+    """Return the name of this client in live sessions of a kind."""
+    return f"{OURS}, {kind}"
+
+
+def _throughput(count: int, clients: Iterable[str]) -> list[Step]:
+    seconds = 1 + count * 1e-4
+    return [Step("throughput", who, "throughput", {"count": count}, seconds) for who in clients]
+
+
+def _multichannel(count: int, clients: Iterable[str]) -> list[Step]:
+    arguments = {"count": count, "channels": 2}
+    seconds = 1 + count * 1.5e-4
+    return [Step("2 channels", who, "multichannel", arguments, seconds) for who in clients]
+
+
+def _live(sessions: int, seconds: float, clients: Iterable[str], **more: Any) -> list[Step]:
+    ramp = 2.0
+    arguments = {"sessions": sessions, "seconds": seconds, "ramp": ramp}
+    steps = []
+    for who in clients:
+        particular: dict[str, Any] = {}
+        takes = ramp + seconds + 2.5
+        if who.startswith(OURS):
+            particular["kind"] = who.partition(", ")[2]
+        elif who == OFFICIAL:
+            particular.update(more)
+            if not more:
+                takes += sessions * TLS_CONTEXT_SECONDS
+        steps.append(Step(f"live {sessions}", who, "live", {**arguments, **particular}, takes))
+    return steps
+
+
+def _idle(seconds: float, clients: Iterable[str]) -> list[Step]:
+    arguments = {"seconds": seconds, "every": 0.05}
+    return [Step("idle", who, "idle", arguments, seconds + 1.5) for who in clients]
+
+
+def _starting(count: int, clients: Iterable[str]) -> list[Step]:
+    return [
+        Step("start, wss" if tls else "start, ws", who, "starting", {"count": count}, 1.5, tls)
+        for tls in (False, True)
+        for who in clients
+    ]
+
+
+def _length(hours: float) -> list[Step]:
+    return [
+        Step(
+            f"{hours:g} h, {'with' if collect else 'without'} a transcript",
+            OURS,
+            "length",
+            {"hours": hours, "collect": collect},
+            1 + 2 * hours,
+        )
+        for collect in (False, True)
+    ]
+
+
+def full() -> list[Step]:
+    """Return all of it: a quarter of an hour at most."""
+    every = list(SCRIPTS)
+    kinds = [ours(kind) for kind in KINDS]
+    others = [LEGACY, BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS]
+    steps = [
+        *5 * _throughput(10_000, every),
+        *5 * _multichannel(10_000, every),
+        *3 * _idle(5, every),
+        *3 * _starting(50, every),
+    ]
+    for sessions, repetitions in ((50, 2), (200, 2), (400, 3), (1000, 3)):
+        # The naive loops and the old client are there to compare: once will do for them.
+        steps += _live(sessions, 4, [*kinds, OFFICIAL, *others])
+        steps += (repetitions - 1) * _live(sessions, 4, [*kinds, OFFICIAL])
+    return [*steps, *_length(FULL_HOURS)]
+
+
+def quick() -> list[Step]:
+    """Return what the targets need: a minute and a quarter."""
+    both = [OURS, OFFICIAL]
+    one_kind = [*(ours(kind) for kind in QUICK_KINDS), OFFICIAL]
+    return [
+        *3 * _throughput(4000, [*both, BARE_WEBSOCKET_CLIENT]),
+        *2 * _multichannel(4000, both),
+        *_idle(4, [OURS]),
+        *_live(400, 3, one_kind),
+        # What a client of speechmatics-rt weighs is known from the 400; 17 s are saved here.
+        *_live(1000, 3, one_kind, shared_tls=True),
+        *_length(QUICK_HOURS),
+    ]
