@@ -18,7 +18,8 @@ import plan
 import report
 from importing import STATEMENTS, import_times
 from machine import described
-from running import LEGACY_PACKAGES, ROOT, Bench, Run
+from plan import Run
+from running import LEGACY_PACKAGES, ROOT, Bench
 
 RESULTS = ROOT / "benchmarks" / "results"
 NOTES = ROOT / "benchmarks" / "NOTES.rst"

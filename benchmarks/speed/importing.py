@@ -9,8 +9,8 @@ import sys
 import time
 from typing import Optional
 
-from plan import BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS, LEGACY, OFFICIAL, OURS
-from running import Run, environment
+from plan import BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS, LEGACY, OFFICIAL, OURS, Run
+from running import environment
 
 __all__ = ["CLIENT_TOO", "import_times"]
 

@@ -140,8 +140,11 @@ def starting(url: str, count: int) -> dict[str, Any]:
         await client.run(Silent(0), CONFIG, AUDIO)
         return begun[0] - since
 
-    with asyncio.Runner() as runner:
-        return durations(lambda: runner.run(one()), count)
+    loop = asyncio.new_event_loop()
+    try:
+        return durations(lambda: loop.run_until_complete(one()), count)
+    finally:
+        loop.close()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 __all__ = [
     "BARE_WEBSOCKETS",
@@ -16,6 +16,7 @@ __all__ = [
     "OURS",
     "QUICK_HOURS",
     "QUICK_KINDS",
+    "Run",
     "Step",
     "full",
     "ours",
@@ -73,6 +74,16 @@ class Step:
     def script(self) -> str:
         """The file that runs it, without its suffix."""
         return SCRIPTS.get(self.who, "ours")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured in a step; `failed` says why it was not."""
+
+    workload: str
+    who: str
+    figures: dict[str, float]
+    failed: Optional[str] = None
 
 
 def ours(kind: str) -> str:

@@ -15,9 +15,9 @@ from plan import (
     LEGACY,
     OFFICIAL,
     OURS,
+    Run,
     ours,
 )
-from running import Run
 
 __all__ = [
     "CLIENTS",
