@@ -1,10 +1,12 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
 # make test   every test
 # make soak   dozens of sessions that lose their connections, for three minutes
+# make bench  measure this client beside others, for twelve minutes, into benchmarks/results/
+# make bench-quick   only what the targets need: a minute and a quarter
 # make lint   what .ci/run checks besides
 # make build  wheel and sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
-# SOAK_ARGS=… to the soak.
+# SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks.
 
 VENV ?= .venv
 # Two processes, a whole file each: what a file's tests share is made once. The files come in the
@@ -12,6 +14,7 @@ VENV ?= .venv
 WORKERS ?= 2
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
+BENCH_ARGS ?=
 
 # The first interpreter that runs, is new enough and can make environments. 3.9 comes last, for
 # there the recognizer of the embedded server has to be compiled.
@@ -25,7 +28,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test soak lint format build clean
+.PHONY: demo test soak bench bench-quick lint format build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -35,6 +38,12 @@ test: $(VENV)/test.installed
 
 soak: $(VENV)/test.installed
 	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
+
+bench: $(VENV)/bench-full.installed
+	$(BIN)/python benchmarks/speed $(BENCH_ARGS)
+
+bench-quick: $(VENV)/bench.installed
+	@$(BIN)/python benchmarks/speed --quick $(BENCH_ARGS)
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .
@@ -70,6 +79,21 @@ $(VENV)/test.installed: $(DECLARED) | $(BIN)/python
 	@$(PIP) -e '.[test,local]' || { \
 		$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 10))' \
 		&& echo "Without pocketsphinx, which could not be compiled …" && $(PIP) -e '.[test]'; }
+	@touch $@
+
+# Wheels only: where there is none for this machine, nothing is to be compiled by surprise.
+$(VENV)/bench.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing what the benchmarks need …"
+	@$(PIP) --only-binary picows,numpy -e '.[bench]' || { \
+		echo "The benchmarks' server is picows, which PyPI may have no wheel of for this machine:" \
+			"without it nothing is measured." >&2; exit 1; }
+	@touch $@
+
+# speechmatics-python lies by itself: it and speechmatics-rt share the package's name.
+$(VENV)/bench-full.installed: $(VENV)/bench.installed
+	@echo "Installing what draws plots, and speechmatics-python …"
+	@$(PIP) --only-binary matplotlib -e '.[bench-full]'
+	@$(PIP) --only-binary :all: --upgrade --target $(VENV)/speechmatics-python speechmatics-python==5.0.0.post1
 	@touch $@
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python
