@@ -1,14 +1,14 @@
 """One open connection of a session: what comes over it takes effect, its time limits are watched.
 
 What a session does with a connection is kept apart from who waits for the bytes: `Line.pump` never
-waits, and `Line.wait` is all that a thread does between two of them.
+waits, and `Line.rest` says for what to wait until the next.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Optional, Union
 
 from .deadlines import Deadline
@@ -29,6 +29,7 @@ from .messages import ServerMessageType, WarningType
 from .outbox import Outbox
 from .state import SessionState
 from .transport import Closed, Connection
+from .waiting import Waiter
 from .wire import Message, decode
 
 __all__ = ["Line"]
@@ -73,23 +74,33 @@ class Line:
         self._error_grace: Optional[Deadline] = None
         self._paused = False
 
-    def wait(self, at_most: Optional[float] = None) -> None:
-        """Wait until there may be something to pump, or some seconds."""
+    def rest(self, waiter: Waiter, owner: Hashable) -> Optional[float]:
+        """Have a waiter say when there may be something to pump.
+
+        Args:
+            waiter: Who waits.
+            owner: Whom it names.
+
+        Returns:
+            The seconds after which there is something to pump in any case; None if there need not
+            be.
+        """
         with self._state.lock:
             # Before the start, nobody may have begun to handle what comes.
             started = self._state.started
             pauses = self._state.inbox.reading_pauses() and started
         self._paused = pauses and not self.connection.broken
+        if self.connection.rest(waiter, owner, read=not self._paused):
+            return 0.0
         if self._error_grace is not None:
-            patience = self._error_grace.remaining()
-        else:
-            patience = self._limits.patience(time.monotonic(), self.leg.state)
-        if at_most is not None:
-            patience = at_most if patience is None else min(patience, at_most)
-        self.connection.wait(patience, read=not self._paused)
+            return self._error_grace.remaining()
+        return self._limits.patience(time.monotonic(), self.leg.state)
 
-    def pump(self) -> None:
+    def pump(self, *, read: bool = True) -> None:
         """Take in what has come, hand on what may be sent, look at the limits. Never waits.
+
+        Args:
+            read: Whether something may have come.
 
         Raises:
             TransportError: The server broke the protocol.
@@ -98,14 +109,14 @@ class Line:
             self._state.request_close()
             return
         spoke = False
-        if self._paused:
-            self.connection.flush()
-        else:
+        if read and not self._paused:
             received = self.connection.receive()
             spoke = bool(received)
             if not self._take_in(received):
                 return
-        self._outbox.flush()
+        self._outbox.hand_on()
+        if self.connection.backlog:
+            self.connection.move()
         if self._error_grace is None:
             self._check_limits(time.monotonic(), spoke)
         elif self._error_grace.passed():

@@ -207,6 +207,13 @@ class Outbox:
 
     def flush(self) -> None:
         """Hand on what may be sent now, and move what the network takes at once."""
+        self.hand_on()
+        connection = self._state.connection
+        if connection is not None:
+            connection.flush()
+
+    def hand_on(self) -> None:
+        """Hand what may be sent now to the connection, and say so if there is room again."""
         state = self._state
         with state.lock:
             self._hand_on()
@@ -214,9 +221,6 @@ class Outbox:
                 state.room.notify_all()
             elif state.protocol.has_room():
                 state.room.notify()
-            connection = state.connection
-        if connection is not None:
-            connection.flush()
 
     def _hand_on(self) -> None:
         """Hand what may be sent now to the connection. Needs the lock."""

@@ -15,6 +15,7 @@ from .outbox import Outbox
 from .recovery import given_up
 from .rollover import Rollover
 from .state import SessionState
+from .switchboard import attend
 from .transport import Closed, Connection
 
 __all__ = ["Receiver"]
@@ -98,8 +99,7 @@ class Receiver:
             return None
         rollover = Rollover(state, self._outbox, line, self._start_opening, self._begin)
         try:
-            while not (state.over or rollover.lost or rollover.ended):
-                rollover.pump()
+            attend(rollover)
             if state.over:
                 self._say_goodbye(rollover.line.connection)
                 return None

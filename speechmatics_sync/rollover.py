@@ -19,14 +19,12 @@ from .opening import Opening
 from .outbox import Outbox
 from .state import SessionState
 from .transport import Connection
+from .waiting import Waiter
 
 __all__ = ["Rollover"]
 
 _LOOK_AGAIN = 0.05
-"""Seconds after which a connection in the making is looked at again."""
-
-_TAKE_TURNS = 0.01
-"""Seconds for which one line is waited for while there are two."""
+"""Seconds after which it is looked how far a connection in the making is, or a cut."""
 
 _TRIES = 10
 """How often another connection is tried for while there is time."""
@@ -68,24 +66,47 @@ class Rollover:
         self._alone = False
         self._cut_by: Optional[float] = None
 
-    def pump(self) -> None:
-        """Wait for what comes, take it in, and look whether it is time for another line.
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to pump."""
+        return self._state.over or self.lost is not None or self.ended
+
+    def rest(self, waiter: Waiter) -> Optional[float]:
+        """Have a waiter name this when there may be something to pump.
+
+        Returns:
+            The seconds after which there is something to pump in any case; None if there need not
+            be.
+        """
+        lines = [self.line] if self._successor is None else [self.line, self._successor]
+        rests = [self._patience(), *(line.rest(waiter, self) for line in lines)]
+        return min((rest for rest in rests if rest is not None), default=None)
+
+    def pump(self, *, read: bool = True) -> None:
+        """Take in what has come, and look whether it is time for another line. Never waits.
+
+        Args:
+            read: Whether something may have come.
 
         Raises:
             TransportError: The server broke the protocol.
         """
         line, successor = self.line, self._successor
-        line.wait(self._patience())
-        line.pump()
+        line.pump(read=read)
         if successor is not None and not line.lost:
-            successor.wait(0)
             try:
-                successor.pump()
+                successor.pump(read=read)
             except TransportError as error:
                 if line.successor is not None:
                     raise
                 self._without(error)
         self._look()
+
+    def leave(self) -> None:
+        """Have no waiter name this any more."""
+        for line in (self.line, self._successor):
+            if line is not None:
+                line.connection.leave()
 
     def close(self) -> None:
         """Free the connections."""
@@ -98,9 +119,7 @@ class Rollover:
     # -- inside ---------------------------------------------------------------------------------
 
     def _patience(self) -> Optional[float]:
-        if self._successor is not None:
-            return _TAKE_TURNS
-        if self._opening is not None or self._alone:
+        if self._successor is not None or self._opening is not None or self._alone:
             return _LOOK_AGAIN
         due = self._due()
         return None if due is None else max(0.0, due - time.monotonic())

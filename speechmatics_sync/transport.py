@@ -4,12 +4,12 @@ Only this module imports ``websocket``, and only here do the errors of ``websock
 ``ssl`` and ``socket`` become ours.
 
 Once open, the socket never blocks. Whoever sends puts frames into a buffer and moves what the
-network takes (`Connection.flush`); one thread, the receiver, waits outside the socket
-(`Connection.wait`), moves the rest and reads (`Connection.receive`). Nobody ever waits for the
-network inside a call, which is what makes it safe to share a TLS socket between threads: one that
-blocks in TLS stops the other, or races with it (CPython issues 77271 and 137583). And the
-receiver, which never waits for a write, goes on reading while the network takes nothing: a pong
-that waits for a sender that waits for a peer that waits for us to read is a deadlock.
+network takes (`Connection.flush`); one thread, the receiver, waits outside the socket (for any
+number of connections, with a `Waiter`), moves the rest and reads (`Connection.receive`). Nobody
+ever waits for the network inside a call, which is what makes it safe to share a TLS socket between
+threads: one that blocks in TLS stops the other, or races with it (CPython issues 77271 and 137583).
+And the receiver, which never waits for a write, goes on reading while the network takes nothing: a
+pong that waits for a sender that waits for a peer that waits for us to read is a deadlock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple, Optional, Union
 
 import websocket
@@ -33,6 +33,7 @@ from .dialing import dial
 from .errors import ConnectionError, SpeechmaticsError, TimeoutError, TransportError
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, FrameWriter
 from .handshake import HandshakeSocket, line, without_query
+from .waiting import Waiter
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
 
@@ -42,12 +43,8 @@ HIGH_WATER = 64 * 1024
 _READ_SIZE = 64 * 1024
 _READS_IN_A_ROW = 16
 _ABNORMAL = 1006
-_LONGEST_WAIT = 3600.0
-"""Seconds; what the system takes has an end, which a user's limits may pass."""
 
 _GIVEN_UP = "The connection was given up while it was being made."
-
-_Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Closed(NamedTuple):
@@ -61,7 +58,8 @@ class Connection:
     """One WebSocket connection, from connecting to the end.
 
     `open` may block and belongs to one thread; `send`, `flush`, `ping`, `wake` and `abort` may be
-    called from any; `wait`, `receive` and `close` belong to the thread that receives.
+    called from any; `rest`, `wait`, `receive`, `move` and `close` belong to the thread that
+    receives.
 
     Args:
         url: Where to connect, with its whole query.
@@ -90,9 +88,10 @@ class Connection:
         self._violation: Optional[TransportError] = None
         self._reader = FrameReader(config.max_size)
         self._writer = FrameWriter()
-        self._selector: selectors.BaseSelector = _Selector()
-        self._heedless = False  # waits, and not for the network to take more
-        self._waking: Optional[tuple[socket.socket, socket.socket]] = None
+        self._waiter: Optional[Waiter] = None
+        self._own_waiter: Optional[Waiter] = None
+        self._owner: Hashable = self
+        self._heedless = False  # rests, and not until the network takes more
         self._woken = False
         self.last_heard = time.monotonic()
         """When the peer was last heard: any byte counts."""
@@ -131,15 +130,9 @@ class Connection:
             redirect_limit=0,  # a second line: HandshakeSocket lets no redirect through
         )
         opened.setblocking(False)
-        waking = socket.socketpair()
-        for end in waking:
-            end.setblocking(False)
         with self._io:
-            self._waking = waking
             self._socket, self._opening = opened, None
         self.last_heard = time.monotonic()
-        self._selector.register(waking[0], selectors.EVENT_READ)
-        self._selector.register(opened, selectors.EVENT_READ)
         self._refuse_aborted()
 
     def _adopt(self, opened: socket.socket) -> None:
@@ -232,22 +225,26 @@ class Connection:
         """Move what the network takes at once; the receiver moves the rest.
 
         It is woken for that, and also when the backlog falls below `HIGH_WATER`: what was not
-        handed to `send` because of it may wait for nothing else.
+        handed to `send` because of it may wait for nothing else. One that waits for many moves all
+        of it.
         """
         with self._io:
+            if self._waiter is not None and self._waiter.many:
+                if self._backlog:
+                    self.wake()
+                return
             full = self._backlog >= HIGH_WATER
             left = self._write()
             if (left and self._heedless) or (full and self._backlog < HIGH_WATER):
                 self.wake()
 
     def wake(self) -> None:
-        """Make `wait` return."""
+        """End the rest of the thread that receives, or its next one."""
         with self._io:
-            if self._woken or self._waking is None:
-                return
-            self._woken = True
-            with contextlib.suppress(OSError):  # closed needs no waking
-                self._waking[1].send(b"\0")
+            if self._waiter is None:
+                self._woken = True
+            else:
+                self._waiter.wake(self._owner)
 
     def abort(self) -> None:
         """End the connection at once, whatever waits for it. Idempotent."""
@@ -258,31 +255,50 @@ class Connection:
 
     # -- the receiver ---------------------------------------------------------------------------
 
-    def wait(self, timeout: Optional[float], *, read: bool = True) -> None:
-        """Wait until there is something to do, or ``timeout`` seconds.
+    def rest(self, waiter: Waiter, owner: Hashable, *, read: bool = True) -> bool:
+        """Have a waiter say when there is something to do: `receive` comes next then.
 
         Args:
-            timeout: In seconds; None for no limit.
-            read: Whether bytes that arrive end the wait. Without it, only `wake` and the network
-                taking what is left to send do.
+            waiter: Who waits; the one before forgets this connection.
+            owner: Whom the waiter names.
+            read: Whether bytes that arrive are something to do. Without it, only `wake` and the
+                network taking what is left to send are.
+
+        Returns:
+            Whether there is something to do at once.
         """
-        if read and self._violation is not None:
-            return
         events = selectors.EVENT_READ if read else 0
         with self._io:
             left = self._backlog and not self._writing_wants_read
             if left or (read and self._reading_wants_write):
                 events |= selectors.EVENT_WRITE
             self._heedless = not events & selectors.EVENT_WRITE
-        try:
-            self._register(events)
-            self._selector.select(_LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT))
-        finally:
-            self._heedless = False
+            if waiter is not self._waiter:
+                self._leave_waiter()
+                self._waiter, self._owner = waiter, owner
+            if self._socket is not None:
+                waiter.watch(self._socket, events, owner)
+            at_hand = read and (self._violation is not None or self._more_at_hand())
+            woken, self._woken = self._woken, False
+        return woken or at_hand
+
+    def leave(self) -> None:
+        """Have the waiter watch this connection no more."""
         with self._io:
-            if self._woken and self._waking is not None:
-                self._woken = False
-                self._waking[0].recv(1)
+            self._leave_waiter()
+
+    def wait(self, timeout: Optional[float], *, read: bool = True) -> None:
+        """Rest by itself until there is something to do, or ``timeout`` seconds."""
+        if self._own_waiter is None:
+            self._own_waiter = Waiter()
+        if not self.rest(self._own_waiter, self, read=read):
+            self._own_waiter.wait(timeout)
+        self._heedless = False
+
+    def move(self) -> None:
+        """Move what is left to send, as far as the network takes it."""
+        with self._io:
+            self._write()
 
     def receive(self) -> list[Union[bytes, Closed]]:
         """Move what is left to send and return the messages that have come, without waiting.
@@ -312,10 +328,9 @@ class Connection:
                 if not received:
                     raise
                 break
-            if len(fresh) < _READ_SIZE and not self._more_at_hand():
+            if len(fresh) < _READ_SIZE:
                 break  # most often there is no more, and asking costs as much as reading
-        with self._io:
-            self._write()
+        self.move()
         return received
 
     def close(self) -> None:
@@ -329,13 +344,14 @@ class Connection:
 
         Takes no lock: in a forked process nobody is left to give it back.
         """
-        sockets = [self._socket, self._opening, *(self._waking or ())]
-        self._socket = self._opening = self._waking = None
+        self._leave_waiter()
+        own_waiter, self._own_waiter = self._own_waiter, None
+        sockets = [self._socket, self._opening]
+        self._socket = self._opening = None
         self._outgoing.clear()
         self._sending = memoryview(b"")
         self._backlog = 0
-        self._selector.close()
-        for held in sockets:
+        for held in (own_waiter, *sockets):
             if held is not None:
                 held.close()
 
@@ -407,10 +423,14 @@ class Connection:
         return fresh if fresh else Closed(_ABNORMAL, "")
 
     def _more_at_hand(self) -> bool:
-        """Return whether TLS has read what `wait` cannot know of."""
-        with self._io:
-            opened = self._socket
-            return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
+        """Return whether TLS has read what no waiter can know of. Needs `_io`."""
+        opened = self._socket
+        return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
+
+    def _leave_waiter(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and self._socket is not None:
+            waiter.forget(self._socket)
 
     def _parse(self, fresh: bytes, received: list[Union[bytes, Closed]]) -> bool:
         """Append the messages that ``fresh`` completes; return whether the peer has closed."""
@@ -436,19 +456,6 @@ class Connection:
             else:
                 # The latest stands for all (RFC 6455, 5.5.3): pings cannot fill memory.
                 self._pong = ping
-
-    def _register(self, events: int) -> None:
-        if self._socket is None:
-            return
-        watched = self._selector.get_map().get(self._socket.fileno())
-        if watched is None:
-            if events:
-                self._selector.register(self._socket, events)
-        elif not events:
-            # Without this a connection that is not read but was reset would end every wait.
-            self._selector.unregister(self._socket)
-        elif watched.events != events:
-            self._selector.modify(self._socket, events)
 
 
 def _closed(payload: bytes) -> Closed:

@@ -508,8 +508,11 @@ def test_each_wake_ends_one_wait() -> None:
 
 def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
     with connected() as connection:
-        assert connection._waking is not None
-        near, far = connection._waking
+        connection.wait(0)  # from now on it has a waiter
+        waiter = connection._waiter
+        assert waiter is not None
+        assert waiter._bell is not None
+        near, far = waiter._bell
         sending = threading.Event()
 
         class Late:
@@ -523,9 +526,9 @@ def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
             def close(self) -> None:
                 far.close()
 
-        connection._waking = (near, Late())  # type: ignore[assignment]
+        waiter._bell = (near, Late())  # type: ignore[assignment]
         waiting = InThread(connection.wait, 0.1)
-        while not connection._heedless:
+        while not waiter._listening:
             time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
         waking = InThread(connection.wake)
         wait_for(sending)
