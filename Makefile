@@ -1,7 +1,7 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
 # make test   every test
 # make soak   dozens of sessions that lose their connections, for three minutes
-# make bench  measure this client beside others, for twelve minutes, into benchmarks/results/
+# make bench  measure this client beside others, for a quarter of an hour, into benchmarks/results/
 # make bench-quick   only what the targets need: a minute and a quarter
 # make lint   what .ci/run checks besides
 # make build  wheel and sdist, in dist/

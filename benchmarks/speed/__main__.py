@@ -39,7 +39,7 @@ def measure(bench: Bench, steps: Sequence[plan.Step]) -> list[Run]:
         done += step.seconds
         left = round((expected - done) * (time.monotonic() - begun) / done)
         print(
-            f"{index:3}/{len(steps)}  {step.workload:24} {step.who:28} {report.summary(run):60}"
+            f"{index:3}/{len(steps)}  {step.workload:25} {step.who:27} {report.summary(run):60}"
             f"  {left // 60}:{left % 60:02} left",
             flush=True,
         )
@@ -50,7 +50,7 @@ def import_runs(names: Iterable[str], repetitions: int, bench: Bench) -> list[Ru
     """Measure what imports take."""
     runs = import_times(list(names), repetitions, bench.client_core)
     for run in runs:
-        print(f"         {run.workload:24} {run.who:28} {report.summary(run)}", flush=True)
+        print(f"         {run.workload:25} {run.who:27} {report.summary(run)}", flush=True)
     return runs
 
 
@@ -92,7 +92,9 @@ def full(bench: Bench, steps: Sequence[plan.Step], where: Path) -> int:
         "targets": [{**asdict(one.target), "measured": one.value} for one in judged],
         "runs": [asdict(run) for run in runs],
     }
-    (where / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    # Six digits are more than any run repeats.
+    rounded = json.loads(json.dumps(results), parse_float=lambda text: float(f"{float(text):.6g}"))
+    (where / "results.json").write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
     tables = report.pages(where_and_when, figures, COUNTS)
     (where / "table.rst").write_text(tables, encoding="utf-8")
     draw(figures, COUNTS, where)
@@ -117,6 +119,8 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="REGEX", help="only these workloads, clients")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIRECTORY")
     options = parser.parse_args()
+    if options.only and options.results == RESULTS:
+        parser.error("a part is not to replace the results of all: say --results DIRECTORY")
     if not sys.platform.startswith("linux"):
         sys.exit("The benchmarks read /proc and pin processes to cores: they need Linux.")
     with tempfile.TemporaryDirectory() as directory:

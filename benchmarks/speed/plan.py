@@ -170,7 +170,8 @@ def quick() -> list[Step]:
     return [
         *3 * _throughput(4000, [*both, BARE_WEBSOCKET_CLIENT]),
         *2 * _multichannel(4000, both),
-        *_idle(4, [OURS]),
+        # Long enough for one hiccup of the machine to be no part of the p99.
+        *_idle(6, [OURS]),
         *_live(400, 3, one_kind),
         # What a client of speechmatics-rt weighs is known from the 400; 17 s are saved here.
         *_live(1000, 3, one_kind, shared_tls=True),

@@ -33,7 +33,7 @@ def draw(figures: Figures, counts: list[int], where: Path) -> None:
     _bars(figures, where / "throughput.svg")
     for figure, factor, title, name, logarithmic in (
         ("cpu", 100.0, "CPU, % of a core", "live_cpu", False),
-        ("p99_ms", 1.0, "latency from the server's send to the handler, p99, ms", "live_p99", True),
+        ("p99_ms", 1.0, "latency p99, ms", "live_p99", True),
         ("kilobytes_per_session", 1.0, "memory a session, KB", "live_memory", True),
     ):
         _lines(figures, counts, figure, factor, title, logarithmic, where / f"{name}.svg")
@@ -53,11 +53,11 @@ def _bars(figures: Figures, where: Path) -> None:
         for place, who in enumerate(reversed(CLIENTS)):
             value = figures.get(workload, {}).get(who, {}).get("cpu_us_per_chunk", 0.0)
             bar = axes.barh(place + offset, value, 0.38, color=COLOURS[who], alpha=shade)
-            label = "one session" if shade == 1.0 else "2 channels"
-            axes.bar_label(bar, [f" {value:.0f} ({label})"], fontsize=7)
+            label = "" if shade == 1.0 else " (2 channels)"
+            axes.bar_label(bar, [f" {value:.0f}{label}"], fontsize=7)
     axes.set_yticks(range(len(CLIENTS)), list(reversed(CLIENTS)))
     axes.set_xlabel("CPU a chunk of 4,096 bytes at full speed, µs")
-    axes.margins(x=0.2)
+    axes.set_xlim(right=1.1 * axes.get_xlim()[1])
     axes.grid(axis="x", alpha=0.3)
     _save(where)
 
