@@ -9,13 +9,10 @@ import sys
 import time
 from typing import Optional
 
-from plan import BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS, LEGACY, OFFICIAL, OURS, Run
+from plan import BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS, CLIENT_TOO, LEGACY, OFFICIAL, OURS, Run
 from running import environment
 
-__all__ = ["CLIENT_TOO", "import_times"]
-
-CLIENT_TOO = f"{OURS}, Client"
-"""What is loaded when a name is used counts too."""
+__all__ = ["import_times"]
 
 STATEMENTS = {
     OURS: "import speechmatics_sync",

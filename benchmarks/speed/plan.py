@@ -9,6 +9,7 @@ from typing import Any, Optional
 __all__ = [
     "BARE_WEBSOCKETS",
     "BARE_WEBSOCKET_CLIENT",
+    "CLIENT_TOO",
     "FULL_HOURS",
     "KINDS",
     "LEGACY",
@@ -28,6 +29,9 @@ OFFICIAL = "speechmatics-rt"
 LEGACY = "speechmatics-python"
 BARE_WEBSOCKET_CLIENT = "websocket-client, bare"
 BARE_WEBSOCKETS = "websockets.sync, bare"
+
+CLIENT_TOO = f"{OURS}, Client"
+"""What is loaded when a name is used counts too, when imports are measured."""
 
 SCRIPTS = {
     OURS: "ours",

@@ -11,6 +11,7 @@ from typing import Callable, Optional
 from plan import (
     BARE_WEBSOCKET_CLIENT,
     BARE_WEBSOCKETS,
+    CLIENT_TOO,
     KINDS,
     LEGACY,
     OFFICIAL,
@@ -292,9 +293,11 @@ def pages(machine: dict[str, str], figures: Figures, counts: Sequence[int]) -> s
         f"{machine['cpu']}, {machine['cores']} cores, {machine['kernel']}, {machine['python']}, "
         f"{machine['versions']}; {machine['date']}."
     )
+    client = figures.get("import", {}).get(CLIENT_TOO, {}).get("ms")
     return "\n".join(
         [
             single_table(figures),
+            f"``from speechmatics_sync import Client`` takes {number(client)} ms.\n",
             live_table(figures, counts),
             length_table(figures),
             "\n".join(textwrap.wrap(where, 100)),
