@@ -20,6 +20,14 @@ class Limits:
 
     def __init__(self, config: ConnectionConfig, now: float) -> None:
         self._config = config
+        limits = (
+            config.start_timeout,
+            config.ack_timeout,
+            config.ping_interval,
+            config.ping_timeout,
+        )
+        self.accuracy = min(1.0, *(limit / 8 for limit in limits if limit is not None))
+        """Seconds within which it need not be looked again at the limits."""
         self._started = now
         self._pinged = now
         self._unanswered_ping: Optional[float] = None

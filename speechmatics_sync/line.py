@@ -28,7 +28,7 @@ from .limits import Limits
 from .messages import ServerMessageType, WarningType
 from .outbox import Outbox
 from .state import SessionState
-from .transport import Closed, Connection
+from .transport import HIGH_WATER, Closed, Connection
 from .waiting import Waiter
 from .wire import Message, decode
 
@@ -71,6 +71,11 @@ class Line:
         self._state = state
         self._outbox = outbox
         self._limits = Limits(state.config, time.monotonic())
+        self._spoke = False
+        """Whether the peer has said something since it was looked at the limits."""
+        self._look_at = 0.0
+        self._due: Optional[float] = 0.0
+        self._seen = leg.state
         self._error_grace: Optional[Deadline] = None
         self._paused = False
 
@@ -94,7 +99,7 @@ class Line:
             return 0.0
         if self._error_grace is not None:
             return self._error_grace.remaining()
-        return self._limits.patience(time.monotonic(), self.leg.state)
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def pump(self, *, read: bool = True) -> None:
         """Take in what has come, hand on what may be sent, look at the limits. Never waits.
@@ -108,37 +113,57 @@ class Line:
         if self._state.abandoned:
             self._state.request_close()
             return
-        spoke = False
         if read and not self._paused:
             received = self.connection.receive()
-            spoke = bool(received)
-            if not self._take_in(received):
-                return
-        self._outbox.hand_on()
-        if self.connection.backlog:
-            self.connection.move()
+            if received:
+                self._spoke = True
+                if not self._take_in(received):
+                    return
+        self._send()
         if self._error_grace is None:
-            self._check_limits(time.monotonic(), spoke)
+            now = time.monotonic()
+            if now >= self._look_at or self.leg.state is not self._seen:
+                self._check_limits(now)
         elif self._error_grace.passed():
             self._closed(Closed(None, ""))
 
-    def _check_limits(self, now: float, spoke: bool) -> None:
-        state = self._state
+    def _send(self) -> None:
+        """Hand on and move what the network takes; more, if it was only for want of room."""
+        connection = self.connection
+        full = True
+        while full:
+            self._outbox.hand_on()
+            full = connection.backlog >= HIGH_WATER
+            if connection.backlog:
+                connection.move()
+            full = full and connection.backlog < HIGH_WATER
+
+    def _check_limits(self, now: float) -> None:
+        state, leg_state = self._state, self.leg.state
         with state.lock:
             owes = self.leg.owes_answer
         if self._paused:
             self._limits.restart(now)
-        self._limits.note(now, heard=self.connection.last_heard, spoke=spoke, owes=owes)
-        passed = self._limits.passed(now, self.leg.state)
+        self._limits.note(now, heard=self.connection.last_heard, spoke=self._spoke, owes=owes)
+        self._spoke = False
+        passed = self._limits.passed(now, leg_state)
         if passed is not None:
             with state.lock:
                 self.lost = self.leg.limit_passed(passed)
         elif self._limits.ping_is_due(now):
             self.connection.ping()
+        # Most often nothing of this changes before, and each look would cost as much as a chunk.
+        patience = self._limits.patience(now, leg_state)
+        self._due = None if patience is None else now + patience
+        self._look_at = now + self._limits.accuracy
+        if self._due is not None:
+            self._look_at = min(self._look_at, self._due)
+        self._seen = leg_state
 
     def _take_in(self, received: Sequence[Union[bytes, Closed]]) -> bool:
         """Have what has come take effect; return whether the connection goes on."""
         state = self._state
+        protocol = state.protocol
         with state.lock:
             for each in received:
                 if isinstance(each, Closed):
@@ -153,7 +178,7 @@ class Line:
                     self._note_end(message)
                 elif name == _ERROR:
                     self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
-                for event in state.protocol.receive(self.leg, message):
+                for event in protocol.receive(self.leg, message):
                     self._settle(event)
                 if self.lost is not None:
                     return False

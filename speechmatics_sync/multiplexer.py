@@ -28,7 +28,10 @@ _Message = TypeVar("_Message")
 
 
 class EndOfChannel:
-    """Comes out of the multiplexer after the last audio of a channel."""
+    """Comes out of the multiplexer after the last audio of a channel, and takes up one place."""
+
+    def __len__(self) -> int:
+        return 1
 
 
 END_OF_CHANNEL = EndOfChannel()
@@ -59,13 +62,14 @@ class _Lane:
 
     def put(self, audio: _Audio) -> None:
         self.waiting.append(audio)
-        self.size += _size(audio)
+        self.size += len(audio)
         self.ended = self.ended or isinstance(audio, EndOfChannel)
 
     def take(self) -> _Audio:
         audio = self.waiting.popleft()
-        self.size -= _size(audio)
-        self.position += _size(audio)
+        size = len(audio)
+        self.size -= size
+        self.position += size
         return audio
 
 
@@ -96,6 +100,16 @@ class Multiplexer(Generic[_Message]):
     def audio_waits(self, label: Label) -> bool:
         """Return whether audio of a channel, or its end, has not come out yet."""
         return bool(self._lanes[label].waiting)
+
+    @property
+    def any_waits(self) -> bool:
+        """Whether anything has not come out yet: audio, an end, a message."""
+        if self._messages:
+            return True
+        for lane in self._lanes.values():  # noqa: SIM110  (a generator would cost four times this)
+            if lane.waiting:
+                return True
+        return False
 
     def position(self, label: Label) -> int:
         """Return how many bytes of a channel's audio have come out."""
@@ -174,7 +188,3 @@ class Multiplexer(Generic[_Message]):
         if after is not None and arrived:
             return None, self._messages.popleft()
         return None
-
-
-def _size(audio: _Audio) -> int:
-    return 1 if isinstance(audio, EndOfChannel) else len(audio)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from .config import MidSessionConfig, SpeakerIdentifier
 from .deadlines import Deadline, attentive
@@ -20,12 +20,22 @@ from .sources import audio_view
 from .state import SessionState
 from .transport import HIGH_WATER
 
-__all__ = ["Outbox"]
+__all__ = ["Later", "Outbox"]
 
 _T = TypeVar("_T")
 
 _LOOK_AGAIN = 0.02
 """Seconds after which a source looks whether others that it waits for still have audio."""
+
+
+class Later(NamedTuple):
+    """There is no room for audio now.
+
+    Args:
+        seconds: After which there may be; None if only an event tells.
+    """
+
+    seconds: Optional[float]
 
 
 class Outbox:
@@ -37,6 +47,8 @@ class Outbox:
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
+        self._wait_for_room = 0
+        """Threads that wait until there is room, or something else to do."""
 
     def send_audio(
         self,
@@ -71,7 +83,7 @@ class Outbox:
                                 "nothing of the payload was taken."
                             )
                         )
-                    state.room.wait(deadline.remaining())
+                    self._wait(deadline.remaining())
                     self._open(label)
                 protocol.add_audio(audio, label)
             self.flush()
@@ -84,7 +96,9 @@ class Outbox:
         position: int,
         due: Optional[float],
         label: Label = None,
-    ) -> Optional[int]:
+        *,
+        wait: bool = True,
+    ) -> Union[int, Later, None]:
         """Take audio of a source as there is room.
 
         Args:
@@ -93,23 +107,26 @@ class Outbox:
             due: The moment before which it does not leave: on an absolute schedule, which does not
                 drift as a sleep for each chunk would.
             label: Its channel.
+            wait: Whether to wait until there is room. Without it the chunks are tried for once.
 
         Returns:
             The position of what is wanted next, which may be audio that was taken before; None
-            if no more is wanted.
+            if no more is wanted; or when to try again.
         """
         state = self._state
         ended = not chunks
         left = list(chunks)
         while left or ended:
             with state.lock:
-                wanted = self._wait_to_take(position, due, label, ended=ended)
+                wanted, room = self._wanted(left, position, due, label)
+                while wait and isinstance(wanted, Later):
+                    self._wait(wanted.seconds)
+                    wanted, room = self._wanted(left, position, due, label)
                 if wanted != position:
                     return wanted
                 # All that there is room for under one lock and in one write, which is the
                 # better part of what a chunk costs.
                 protocol = state.protocol
-                room = protocol.room_for(left, label, time.monotonic())
                 for chunk in left[:room]:
                     protocol.refill(chunk, label)
                     position += len(chunk)
@@ -122,32 +139,39 @@ class Outbox:
                 connection.flush()
         return position
 
-    def _wait_to_take(
-        self, position: int, due: Optional[float], label: Label, *, ended: bool
-    ) -> Optional[int]:
-        """Wait until audio at a position may be taken; return it, or what is wanted in its place.
+    def _wanted(
+        self, chunks: Sequence[bytes], position: int, due: Optional[float], label: Label
+    ) -> tuple[Union[int, Later, None], int]:
+        """Return what is wanted of a source that has come to a position. Needs the lock.
 
-        Needs the lock.
+        Returns:
+            What `take_from_source` returns; and how many of the chunks there is room for.
         """
         state = self._state
         protocol = state.protocol
         channel = protocol.channels[label]
-        while not state.over:
-            now = time.monotonic()
-            if channel.rereadable and channel.wanted != position:
-                return channel.wanted
-            if ended or not protocol.takes_audio(label):
-                if not channel.rereadable:
-                    return None
-                state.room.wait()
-            elif due is not None and now < due:
-                state.room.wait(due - now)
-            elif protocol.over or not protocol.has_room(label, now):
-                # A source that is waited for becomes one that gives nothing without a sign.
-                state.room.wait(_LOOK_AGAIN if label is not None else None)
-            else:
-                return position
-        return None
+        if state.over:
+            return None, 0
+        now = time.monotonic()
+        if channel.rereadable and channel.wanted != position:
+            return channel.wanted, 0
+        if not chunks or not protocol.takes_audio(label):
+            return (Later(None) if channel.rereadable else None), 0
+        if due is not None and now < due:
+            return Later(due - now), 0
+        room = 0 if protocol.over else protocol.room_for(chunks, label, now)
+        if not room:
+            # A source that is waited for becomes one that gives nothing without a sign.
+            return Later(_LOOK_AGAIN if label is not None else None), 0
+        return position, room
+
+    def _wait(self, timeout: Optional[float]) -> None:
+        """Wait until there may be room, or something else to do. Needs the lock."""
+        self._wait_for_room += 1
+        try:
+            self._state.room.wait(timeout)
+        finally:
+            self._wait_for_room -= 1
 
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a message of the user's, in order with the audio."""
@@ -215,8 +239,12 @@ class Outbox:
     def hand_on(self) -> None:
         """Hand what may be sent now to the connection, and say so if there is room again."""
         state = self._state
+        if not (self._wait_for_room or state.protocol.waits):
+            return
         with state.lock:
             self._hand_on()
+            if not self._wait_for_room:
+                return
             if state.options.labels:
                 state.room.notify_all()
             elif state.protocol.has_room():
@@ -226,7 +254,7 @@ class Outbox:
         """Hand what may be sent now to the connection. Needs the lock."""
         state = self._state
         connection, protocol = state.connection, state.protocol
-        while connection is not None and connection.backlog < HIGH_WATER:
+        while connection is not None and protocol.waits and connection.backlog < HIGH_WATER:
             outgoing = protocol.next_to_send()
             if outgoing is None:
                 return

@@ -198,6 +198,8 @@ class Protocol:
         """
         if not self.has_room(label, now):
             return 0
+        if len(chunks) == 1:
+            return 1
         channel = self.channels[label]
         on_leg = None if self.leg is None else self.leg.channels.get(label)
         if on_leg is None or channel.behind or self._cuts:
@@ -335,6 +337,11 @@ class Protocol:
         if not channel.refilling:
             self._waiting.end_channel(label)
         return channel.drop_half_sample()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything that `next_to_send` may give, now or later."""
+        return self._waiting.any_waits
 
     def next_to_send(self) -> Optional[Outgoing]:
         """Return the next message that may be sent over the leg's connection."""

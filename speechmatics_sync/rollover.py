@@ -78,9 +78,10 @@ class Rollover:
             The seconds after which there is something to pump in any case; None if there need not
             be.
         """
-        lines = [self.line] if self._successor is None else [self.line, self._successor]
-        rests = [self._patience(), *(line.rest(waiter, self) for line in lines)]
-        return min((rest for rest in rests if rest is not None), default=None)
+        rest = _sooner(self._patience(), self.line.rest(waiter, self))
+        if self._successor is not None:
+            rest = _sooner(rest, self._successor.rest(waiter, self))
+        return rest
 
     def pump(self, *, read: bool = True) -> None:
         """Take in what has come, and look whether it is time for another line. Never waits.
@@ -127,8 +128,9 @@ class Rollover:
     def _due(self) -> Optional[float]:
         """Return when another line is to be made."""
         policy, ends_at = self._state.policy, self.line.ends_at
-        running = self.line.leg.state is State.RUNNING and self._state.protocol.cuttable
-        if policy is None or ends_at is None or not running:
+        if policy is None or ends_at is None or self.line.leg.state is not State.RUNNING:
+            return None
+        if not self._state.protocol.cuttable:
             return None
         return max(ends_at - policy.rollover_margin, self._not_before)
 
@@ -234,3 +236,9 @@ class Rollover:
         else:
             self.line, self._successor = self._successor, None
             self.lost = self.line.lost
+
+
+def _sooner(one: Optional[float], other: Optional[float]) -> Optional[float]:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

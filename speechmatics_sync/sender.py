@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Optional
 
 from .config import AudioFormat
@@ -10,13 +9,12 @@ from .errors import AudioError, ConfigurationError, SpeechmaticsError
 from .messages import SessionEvent
 from .multiplexer import Label
 from .outbox import Outbox
+from .reading import Reading
 from .sources import AudioSource, open_source
 from .state import SessionState
+from .switchboard import read
 
 __all__ = ["Sender"]
-
-_AT_ONCE = 32 * 1024
-"""Bytes that are read at once of a source that has them at hand."""
 
 
 class Sender:
@@ -38,7 +36,6 @@ class Sender:
         self._source = source
         self._label = label
         self._realtime = realtime
-        self._failed: Optional[AudioError] = None
 
     def run(self) -> None:
         """Send all of it; the sender thread's whole life."""
@@ -97,53 +94,15 @@ class Sender:
 
     def _send_chunks(self, opened: AudioSource) -> None:
         state = self._state
-        channel = state.protocol.channels[self._label]
-        channel.rereadable = opened.rereadable
-        begun = state.started_at or time.monotonic()
-        position = 0
-        while not state.over:
-            channel.read_since = None if opened.prompt else time.monotonic()
-            with state.threads.in_users_hands():
-                chunks = self._read(opened)
-            channel.read_since = None
-            state.source_seconds[self._label] = opened.total_seconds
-            if not chunks:
-                self._end_channel()
-            after = position + sum(map(len, chunks))
-            spoken = channel.seconds(after) or 0.0
-            due = begun + spoken if self._realtime else None
-            wanted = self._outbox.take_from_source(chunks, position, due, self._label)
-            if wanted is None:
-                return
-            position = wanted
-            if wanted != after:
-                self._failed = None
-                with state.threads.in_users_hands():
-                    opened.seek(wanted)
-
-    def _read(self, opened: AudioSource) -> list[bytes]:
-        """Read a chunk, or some if they are all at hand and leave at once; none at the end.
-
-        Raises:
-            AudioError: The source cannot be read, and what could be read has been returned.
-        """
-        if self._failed is not None:
-            raise self._failed
-        chunks: list[bytes] = []
-        left = 1 if self._realtime or not opened.prompt else _AT_ONCE
-        while left > 0:
-            try:
-                chunk = opened.read()
-            except AudioError as error:
-                if not chunks:
-                    raise
-                self._failed = error
-                break
-            if not chunk:
-                break
-            chunks.append(chunk)
-            left -= len(chunk)
-        return chunks
+        reading = Reading(
+            state,
+            self._outbox,
+            opened,
+            label=self._label,
+            realtime=self._realtime,
+            end=self._end_channel,
+        )
+        read(reading)
 
     def _end_channel(self, *, failed: bool = False) -> None:
         protocol = self._state.protocol

@@ -113,6 +113,7 @@ class SessionState:
         """Why there is no connection that handlers know of; None while there is one."""
         self.over = False
         self.handled = False
+        self._when_over: list[Callable[[], None]] = []
         """Whether handlers have been given everything that a session that ended well said."""
         self.failure: Optional[BaseException] = None
         self._failed_at: Optional[TracebackType] = None
@@ -334,6 +335,14 @@ class SessionState:
         """End everything, without waiting until it is gone."""
         self.fail(SessionError("close() was called: the session was ended."), discard=True)
 
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Have something called, with the lock held, once the session has ended."""
+        with self.lock:
+            if not self.over:
+                self._when_over.append(call)
+                return
+        call()
+
     def finish(self, failure: Optional[BaseException]) -> None:
         """End the session, once. Needs the lock."""
         if self.over:
@@ -342,6 +351,9 @@ class SessionState:
         if failure is not None:
             self._fail_with(failure)
         self.inbox.close()
+        for call in self._when_over:
+            call()
+        self._when_over.clear()
         self.threads.dismiss_callers()
         self.room.notify_all()
         self.progressed.notify_all()

@@ -1,90 +1,116 @@
-"""Who waits for the connections of a process, and pumps them.
+"""One thread that many sessions share: it pumps their connections and reads their paced sources.
 
-A session's receiver thread does it itself while few sessions run. Hundreds of threads that wake for
-every acknowledgement would fight for the interpreter's lock, and with a thousand all are late for
-ever. So above a few, one thread, the switchboard, attends to all that come, and their receiver
-threads sleep until their connection has come to its end. It never waits for a session: pumping one
-takes what has come and hands it on. What a user's code may block in (sources, handlers, keys) has
-threads of its own.
+A session's own threads do that while few sessions run. Beyond, they sleep, each until its
+connection or its source has come to its end, and the switchboard does it for all. Two threads in
+its place, let alone two a session, would hand the interpreter's lock to and fro at every call of
+the system.
 
-The switchboard comes with the first session that needs it and goes with its last.
+It never waits for a session. Pumping a connection takes what has come and hands it on; and what a
+user's code may block in (handlers, keys, sources that wait for audio) has threads of its own. A
+source that has all its audio at hand may be slow all the same: a file on a disk that sleeps. So a
+second thread watches the first and takes its place as soon as a read holds it up; the slow source
+is read by its own thread from then on.
 """
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
-import os
 import threading
 import time
-from collections.abc import Iterator
 from typing import Optional
 
+from .reading import Reading
 from .rollover import Rollover
+from .sharing import Exchange
 from .waiting import Waiter
 
-__all__ = ["Switchboard", "attend"]
+__all__ = ["Switchboard", "attend", "read"]
 
-_ALONE = 4
-"""Sessions of a process that attend to their connections themselves."""
+_HELD_UP = 0.2
+"""Seconds after which a read holds up the others."""
+
+_LOOK_AGAIN = 0.05
+"""Seconds after which a source looks again whether there is room, or anything of it is wanted."""
+
+_AT_A_TIME = 32
+"""Chunks that one source gives while others wait, if it is behind."""
 
 
 def attend(rollover: Rollover) -> None:
-    """Pump a session's lines until they are finished, here or in the switchboard's thread.
+    """Pump a session's lines until they are finished, here or at the switchboard.
 
     Raises:
         BaseException: What pumping raised.
     """
     with _exchange.place() as switchboard:
-        if switchboard is None:
-            _attend_alone(rollover)
-        else:
+        if switchboard is not None:
             switchboard.attend(rollover)
+            return
+        waiter = Waiter()
+        try:
+            while not rollover.finished:
+                happened = waiter.wait(rollover.rest(waiter))
+                rollover.pump(read=happened.get(rollover, True))
+        finally:
+            rollover.leave()
+            waiter.close()
 
 
-def _attend_alone(rollover: Rollover) -> None:
-    waiter = Waiter()
-    try:
-        while not rollover.finished:
-            happened = waiter.wait(rollover.rest(waiter))
-            rollover.pump(read=happened.get(rollover, True))
-    finally:
-        rollover.leave()
-        waiter.close()
+def read(reading: Reading) -> None:
+    """Read a source until nothing more of it is wanted, here or at the switchboard.
+
+    Raises:
+        BaseException: What reading raised.
+    """
+    if reading.paced:
+        with _exchange.place() as switchboard:
+            if switchboard is not None:
+                switchboard.read(reading)
+    reading.run()
 
 
 class _Visit:
-    """A session's stay at the switchboard."""
+    """A connection's or a source's stay at the switchboard."""
 
     def __init__(self) -> None:
         self.due: Optional[float] = None
-        """When it is to be pumped in any case."""
+        """When it is to be served in any case."""
         self.queued: Optional[float] = None
         """For when it stands in the queue: for then or sooner than it is due."""
         self.error: Optional[BaseException] = None
         self.over = threading.Event()
 
+    def wait(self) -> None:
+        """Wait until it is over; raise what it failed with."""
+        self.over.wait()
+        if self.error is not None:
+            raise self.error
+
 
 class Switchboard:
-    """Attends to the lines of many sessions, in a thread of its own.
+    """Pumps the connections of many sessions, and reads their paced sources.
 
     Example:
         >>> switchboard = Switchboard()
-        >>> switchboard.attend(rollover)  # returns when it has come to its end
         >>> switchboard.stop()
     """
 
     def __init__(self) -> None:
         self._waiter = Waiter(many=True)
-        self._visits: dict[Rollover, _Visit] = {}
-        self._queue: list[tuple[float, int, Rollover]] = []
-        self._turn = itertools.count()
+        self._visits: dict[object, _Visit] = {}
+        # Guards whose turn it is to serve, and what is read.
+        self._lock = threading.Lock()
+        self._stopping = threading.Condition(self._lock)
         self._stopped = False
-        self._thread = threading.Thread(
-            target=self._run, name="speechmatics-switchboard", daemon=True
-        )
-        self._thread.start()
+        self._queue: list[tuple[float, int, object]] = []
+        self._turn = itertools.count()
+        self._servant: Optional[threading.Thread] = None
+        self._read_now: Optional[Reading] = None
+        self._reading_since: Optional[float] = None
+        self._threads: list[threading.Thread] = []
+        with self._lock:
+            self._add_thread()
 
     def attend(self, rollover: Rollover) -> None:
         """Wait until a session's lines, which are pumped meanwhile, are finished.
@@ -94,41 +120,96 @@ class Switchboard:
         """
         visit = self._visits[rollover] = _Visit()
         self._waiter.wake(rollover)
-        visit.over.wait()
-        if visit.error is not None:
-            raise visit.error
+        visit.wait()
+
+    def read(self, reading: Reading) -> None:
+        """Wait until a source, which is read meanwhile, has come to its end, or proved slow.
+
+        Raises:
+            BaseException: What reading raised.
+        """
+        visit = self._visits[reading] = _Visit()
+        self._waiter.wake(reading)
+        reading.when_over(lambda: self._waiter.wake(reading))
+        with reading.in_users_hands():  # of which it may be, in whatever thread
+            visit.wait()
 
     def stop(self) -> None:
-        """End the thread; nobody is attended to any more."""
-        self._stopped = True
+        """End the threads; nobody is served any more."""
+        with self._lock:
+            self._stopped = True
+            self._stopping.notify_all()
+            threads = list(self._threads)
         self._waiter.wake(self)
-        self._thread.join()
+        for thread in threads:
+            thread.join()
         self._waiter.close()
 
+    # -- the threads ----------------------------------------------------------------------------
+
+    def _add_thread(self) -> None:
+        """Start another thread, which serves if the one that does is held up. Needs the lock."""
+        thread = threading.Thread(target=self._run, name="speechmatics-switchboard", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def _run(self) -> None:
-        """Pump whoever has something to pump; the thread's whole life."""
+        """Watch whoever serves, then serve; a thread's whole life."""
+        if not self._take_turn():
+            return
         while not self._stopped:
             patience = None
             if self._queue:
                 patience = max(0.0, self._queue[0][0] - time.monotonic())
-            for owner, read in self._waiter.wait(patience).items():
-                if isinstance(owner, Rollover):
-                    self._serve(owner, read=read)
+            for visitor, happened in self._waiter.wait(patience).items():
+                if isinstance(visitor, Rollover):
+                    self._pump(visitor, read=happened)
+                else:
+                    self._hurry(visitor)
             now = time.monotonic()
             while self._queue and self._queue[0][0] <= now:
-                self._serve_if_due(heapq.heappop(self._queue)[2], now)
+                _, _, visitor = heapq.heappop(self._queue)
+                if not self._serve_if_due(visitor, now):
+                    return  # another thread has taken its place, and goes on with the queue
 
-    def _serve_if_due(self, rollover: Rollover, now: float) -> None:
-        visit = self._visits.get(rollover)
+    def _take_turn(self) -> bool:
+        """Wait until nobody serves, or who does is held up; return whether it is time to serve."""
+        with self._lock:
+            while not self._stopped and self._servant is not None:
+                since = self._reading_since
+                if since is not None and time.monotonic() - since > _HELD_UP:
+                    self._threads.remove(self._servant)
+                    self._visits.pop(self._read_now, None)
+                    break
+                self._stopping.wait(_HELD_UP / 2)
+            if self._stopped:
+                return False
+            self._servant, self._reading_since = threading.current_thread(), None
+            self._add_thread()
+            return True
+
+    # -- serving --------------------------------------------------------------------------------
+
+    def _hurry(self, visitor: object) -> None:
+        visit = self._visits.get(visitor)
+        if visit is not None:
+            self._put(visitor, visit, 0.0)
+
+    def _serve_if_due(self, visitor: object, now: float) -> bool:
+        """Serve a visitor whose turn has come; return whether that held up nobody."""
+        visit = self._visits.get(visitor)
         if visit is None:
-            return
+            return True
         visit.queued = None
-        if visit.due is not None and visit.due <= now:
-            self._serve(rollover)
-        elif visit.due is not None:
-            self._put(rollover, visit, visit.due)
+        if visit.due is not None and visit.due > now:
+            self._put(visitor, visit, visit.due - now)
+        elif isinstance(visitor, Rollover):
+            self._pump(visitor)
+        elif isinstance(visitor, Reading):
+            return self._read(visitor, visit)
+        return True
 
-    def _serve(self, rollover: Rollover, *, read: bool = True) -> None:
+    def _pump(self, rollover: Rollover, *, read: bool = True) -> None:
         """Pump a session's lines, and see when that is to be done again."""
         visit = self._visits.get(rollover)
         if visit is None:
@@ -137,11 +218,7 @@ class Switchboard:
             if not rollover.finished:
                 rollover.pump(read=read)
             if not rollover.finished:
-                patience = rollover.rest(self._waiter)
-                visit.due = None if patience is None else time.monotonic() + patience
-                # What it stands for already comes sooner, most often: it is looked at then.
-                if visit.due is not None and (visit.queued is None or visit.due < visit.queued):
-                    self._put(rollover, visit, visit.due)
+                self._put(rollover, visit, rollover.rest(self._waiter))
                 return
         except BaseException as error:
             visit.error = error
@@ -149,56 +226,36 @@ class Switchboard:
         rollover.leave()
         visit.over.set()
 
-    def _put(self, rollover: Rollover, visit: _Visit, when: float) -> None:
-        visit.queued = when
-        heapq.heappush(self._queue, (when, next(self._turn), rollover))
-
-
-class _Exchange:
-    """Who attends to whom in this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._alone = 0
-        self._visitors = 0
-        self._switchboard: Optional[Switchboard] = None
-
-    @contextlib.contextmanager
-    def place(self) -> Iterator[Optional[Switchboard]]:
-        """Give a session the switchboard, or None if it is to attend to itself."""
-        with self._lock:
-            alone = self._alone < _ALONE
-            if alone:
-                self._alone += 1
-            else:
-                self._visitors += 1
-                if self._switchboard is None:
-                    self._switchboard = Switchboard()
-            switchboard = None if alone else self._switchboard
+    def _read(self, reading: Reading, visit: _Visit) -> bool:
+        """Read what is due of a source, and see when more is; return whether nobody was held up."""
+        patience = 0.0
+        self._read_now, self._reading_since = reading, time.monotonic()
         try:
-            yield switchboard
-        finally:
-            with self._lock:
-                last = False
-                if alone:
-                    self._alone -= 1
-                else:
-                    self._visitors -= 1
-                    last = not self._visitors
-                if last:
-                    self._switchboard = None
-            if last and switchboard is not None:
-                switchboard.stop()
+            for _ in range(_AT_A_TIME):
+                later = None if reading.finished else reading.step(wait=False)
+                if later is not None:
+                    patience = _LOOK_AGAIN if later.seconds is None else later.seconds
+                    break
+        except BaseException as error:
+            visit.error = error
+        with self._lock:
+            on = self._servant is threading.current_thread()
+            if on:
+                self._read_now = self._reading_since = None
+        if on and visit.error is None and not reading.finished:
+            self._put(reading, visit, patience)
+            return True
+        if on:
+            del self._visits[reading]
+        visit.over.set()  # if it held up others, its own thread reads it from here
+        return on
+
+    def _put(self, visitor: object, visit: _Visit, patience: Optional[float]) -> None:
+        """Put a visitor in the queue, unless it stands there for sooner than it is due."""
+        visit.due = None if patience is None else time.monotonic() + patience
+        if visit.due is not None and (visit.queued is None or visit.due < visit.queued):
+            visit.queued = visit.due
+            heapq.heappush(self._queue, (visit.due, next(self._turn), visitor))
 
 
-_exchange = _Exchange()
-
-
-def _begin_anew() -> None:
-    """Leave threads, and a lock that one may hold, to the parent process."""
-    global _exchange
-    _exchange = _Exchange()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+_exchange = Exchange(Switchboard)

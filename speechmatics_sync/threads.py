@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, Callable, Generic, Optional, TypeVar
 
 from .deadlines import Deadline, attentive
@@ -48,6 +46,23 @@ class _Order(Generic[_T]):
             finally:
                 self._raised.clear()  # or the error would hold itself, through this frame
         return self._returned[0]
+
+
+class _InUsersHands:
+    """A context; a generator would cost a source or a handler four times as much each time."""
+
+    __slots__ = ("_grace", "_marked", "_thread")
+
+    def __init__(self, marked: dict[threading.Thread, float], grace: float) -> None:
+        self._marked = marked
+        self._grace = grace
+        self._thread = threading.current_thread()
+
+    def __enter__(self) -> None:
+        self._marked[self._thread] = self._grace
+
+    def __exit__(self, *exc: object) -> None:
+        self._marked.pop(self._thread, None)
 
 
 class Threads:
@@ -124,19 +139,13 @@ class Threads:
             order.done()
             del order  # and with it what the call holds
 
-    @contextlib.contextmanager
-    def in_users_hands(self, grace: float = _LEAVING_GRACE) -> Iterator[None]:
-        """Mark the calling thread as inside code of the user's.
+    def in_users_hands(self, grace: float = _LEAVING_GRACE) -> _InUsersHands:
+        """Mark the calling thread as inside code of the user's, while the context lasts.
 
         Args:
             grace: Seconds that it is waited for nevertheless.
         """
-        thread = threading.current_thread()
-        self._in_users_hands[thread] = grace
-        try:
-            yield
-        finally:
-            self._in_users_hands.pop(thread, None)
+        return _InUsersHands(self._in_users_hands, grace)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for all but the calling thread; return whether none is left but the user's."""

@@ -44,6 +44,7 @@ _READ_SIZE = 64 * 1024
 _READS_IN_A_ROW = 16
 _ABNORMAL = 1006
 
+_NOTHING = memoryview(b"")
 _GIVEN_UP = "The connection was given up while it was being made."
 
 
@@ -77,7 +78,7 @@ class Connection:
         self._opening: Optional[socket.socket] = None
         self._socket: Optional[socket.socket] = None
         self._outgoing: collections.deque[bytes] = collections.deque()
-        self._sending = memoryview(b"")
+        self._sending = _NOTHING
         self._backlog = 0
         self._pong: Optional[bytes] = None
         self._aborted = False
@@ -91,6 +92,7 @@ class Connection:
         self._waiter: Optional[Waiter] = None
         self._own_waiter: Optional[Waiter] = None
         self._owner: Hashable = self
+        self._watched = 0
         self._heedless = False  # rests, and not until the network takes more
         self._woken = False
         self.last_heard = time.monotonic()
@@ -229,14 +231,10 @@ class Connection:
         of it.
         """
         with self._io:
-            if self._waiter is not None and self._waiter.many:
-                if self._backlog:
-                    self.wake()
-                return
-            full = self._backlog >= HIGH_WATER
-            left = self._write()
-            if (left and self._heedless) or (full and self._backlog < HIGH_WATER):
-                self.wake()
+            if self._waiter is None or not self._waiter.many or self._waiter.is_here:
+                self.move()
+            elif self._backlog:
+                self._waiter.post(self.move)
 
     def wake(self) -> None:
         """End the rest of the thread that receives, or its next one."""
@@ -276,8 +274,9 @@ class Connection:
             if waiter is not self._waiter:
                 self._leave_waiter()
                 self._waiter, self._owner = waiter, owner
-            if self._socket is not None:
+            if events != self._watched and self._socket is not None:
                 waiter.watch(self._socket, events, owner)
+                self._watched = events
             at_hand = read and (self._violation is not None or self._more_at_hand())
             woken, self._woken = self._woken, False
         return woken or at_hand
@@ -296,9 +295,12 @@ class Connection:
         self._heedless = False
 
     def move(self) -> None:
-        """Move what is left to send, as far as the network takes it."""
+        """Move what is left to send, as far as the network takes it, as `flush` does."""
         with self._io:
-            self._write()
+            full = self._backlog >= HIGH_WATER
+            left = self._write()
+            if (left and self._heedless) or (full and self._backlog < HIGH_WATER):
+                self.wake()
 
     def receive(self) -> list[Union[bytes, Closed]]:
         """Move what is left to send and return the messages that have come, without waiting.
@@ -330,7 +332,9 @@ class Connection:
                 break
             if len(fresh) < _READ_SIZE:
                 break  # most often there is no more, and asking costs as much as reading
-        self.move()
+        if self._backlog:
+            with self._io:
+                self._write()
         return received
 
     def close(self) -> None:
@@ -349,7 +353,7 @@ class Connection:
         sockets = [self._socket, self._opening]
         self._socket = self._opening = None
         self._outgoing.clear()
-        self._sending = memoryview(b"")
+        self._sending = _NOTHING
         self._backlog = 0
         for held in (own_waiter, *sockets):
             if held is not None:
@@ -394,10 +398,11 @@ class Connection:
                 # reports the end when it has come to it.
                 self._send_failed = True
                 self._outgoing.clear()
-                self._sending = memoryview(b"")
+                self._sending = _NOTHING
                 self._backlog = 0
                 return True
-            self._sending = self._sending[sent:]
+            # An empty view would hold on to what was sent.
+            self._sending = self._sending[sent:] if sent < len(self._sending) else _NOTHING
             self._backlog -= sent
             if self._pong is not None and not self._sending:
                 # Behind what waits, which is little: above HIGH_WATER nothing more is handed in.
@@ -428,7 +433,7 @@ class Connection:
         return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
 
     def _leave_waiter(self) -> None:
-        waiter, self._waiter = self._waiter, None
+        waiter, self._waiter, self._watched = self._waiter, None, 0
         if waiter is not None and self._socket is not None:
             waiter.forget(self._socket)
 

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Hashable
-from typing import Optional
+from typing import Callable, Optional
 
 __all__ = ["Waiter"]
 
@@ -46,6 +46,7 @@ class Waiter:
         self.many = many
         self._selector: selectors.BaseSelector = _MANY() if many else _FEW()
         self._not_before = 0.0
+        self._thread: Optional[int] = None
         # Guards the bell and who was woken. Reentrant: the garbage collector may end a session at
         # any line.
         self._lock = threading.RLock()
@@ -53,6 +54,7 @@ class Waiter:
         self._listening = False
         self._rung = False
         self._woken: set[Hashable] = set()
+        self._errands: set[Callable[[], None]] = set()
         for end in self._bell:
             end.setblocking(False)
         self._selector.register(self._bell[0], selectors.EVENT_READ)
@@ -84,11 +86,18 @@ class Waiter:
         """Make `wait` return, with this owner among the others."""
         with self._lock:
             self._woken.add(owner)
-            if not self._listening or self._rung or self._bell is None:
-                return
-            self._rung = True
-            with contextlib.suppress(OSError):
-                self._bell[1].send(b"\0")
+            self._ring()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is the one that waits."""
+        return self._thread == threading.get_ident()
+
+    def post(self, errand: Callable[[], None]) -> None:
+        """Have `wait` do something before it waits again, once however often it is asked to."""
+        with self._lock:
+            self._errands.add(errand)
+            self._ring()
 
     def wait(self, timeout: Optional[float]) -> dict[Hashable, bool]:
         """Wait until something happens, or ``timeout`` seconds.
@@ -100,22 +109,34 @@ class Waiter:
             early = self._not_before - time.monotonic()
             if early > 0:
                 time.sleep(early)
+        self._thread = threading.get_ident()
         limit = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
         with self._lock:
-            self._listening = not self._woken
+            self._listening = not (self._woken or self._errands)
         ready = self._selector.select(limit if self._listening else 0)
         with self._lock:
             self._listening = False
-            woken, self._woken = self._woken, set()
+            errands, self._errands = self._errands, set()
             if self._rung and self._bell is not None:
                 self._rung = False
                 self._bell[0].recv(1)
+        for errand in errands:
+            errand()
+        with self._lock:
+            woken, self._woken = self._woken, set()
         self._not_before = time.monotonic() + _PAUSE
         happened = dict.fromkeys(woken, False)
         for key, _ in ready:
             if key.data is not None:
                 happened[key.data] = True
         return happened
+
+    def _ring(self) -> None:
+        """End the wait, if there is one. Needs the lock."""
+        if self._listening and not self._rung and self._bell is not None:
+            self._rung = True
+            with contextlib.suppress(OSError):
+                self._bell[1].send(b"\0")
 
     def close(self) -> None:
         """Free what it holds. Takes no lock: in a forked process nobody may be left to give it."""

@@ -53,6 +53,13 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``SHARED=1``: every session shares its threads, as those of a busy process do."""
+    if os.environ.get("SHARED"):
+        monkeypatch.setattr("speechmatics_sync.sharing.ALONE", 0)
+
+
+@pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys, endpoints and proxies of the machine reach no test."""
     for name in list(os.environ):
