@@ -341,6 +341,7 @@ class Connection:
         """Free the socket, without a word to the peer. Idempotent."""
         with self._io:
             self._shut_down()
+            self._leave_waiter()
             self.forget()
 
     def forget(self) -> None:
@@ -348,7 +349,7 @@ class Connection:
 
         Takes no lock: in a forked process nobody is left to give it back.
         """
-        self._leave_waiter()
+        # No waiter is told: what one watches may be the same in the process before the fork.
         own_waiter, self._own_waiter = self._own_waiter, None
         sockets = [self._socket, self._opening]
         self._socket = self._opening = None
