@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandshakeSocket", "line", "without_query"]
 
+_READ_SIZE = 4096
 _BODY_LIMIT = 16 * 1024
 _BODY_SECONDS = 2.0
 _SECRET_LENGTH = 8
@@ -45,6 +46,7 @@ class HandshakeSocket:
         self._deadline = deadline
         self._url = url
         self._headers = headers
+        self._received = b""
         self._head = b""
         self._line = b""
 
@@ -72,21 +74,31 @@ class HandshakeSocket:
             # others, and raise what it should not for some. The service has no use for any.
             if b"set-cookie" not in read.partition(b":")[0].lower():
                 self._line = read
-        given, self._line = self._line[:size], self._line[size:]
+        # It asks for each byte until one ends the line, and joins what it got: all that comes
+        # before that one may come at once.
+        at_once = len(self._line) - 1 if size == 1 and len(self._line) > 1 else size
+        given, self._line = self._line[:at_once], self._line[at_once:]
         return given
+
+    @property
+    def rest(self) -> bytes:
+        """What came behind the head: the first frames."""
+        return self._received[len(self._head) :]
 
     def _next_line(self) -> bytes:
         """Return a line of an answer that is 101, or nothing if the answer ends inside of one."""
         start = len(self._head)
-        while not self._head.endswith(b"\n") or len(self._head) == start:
+        while (end := self._received.find(b"\n", start)) < 0:
+            if len(self._received) > HTTP_HEAD_LIMIT:
+                raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
             self._socket.settimeout(patience(self._deadline))
-            # Byte by byte: what follows the empty line is frames.
-            received = self._socket.recv(1)
+            received = self._socket.recv(_READ_SIZE)
             if not received:
                 return b""
-            self._head += received
-            if len(self._head) > HTTP_HEAD_LIMIT:
-                raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
+            self._received += received
+        self._head = self._received[: end + 1]
+        if len(self._head) > HTTP_HEAD_LIMIT:
+            raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
         if start == 0:
             remember(self._socket, self._url)
         if not re.match(rb"HTTP/1\.\d 101\b", self._head):
@@ -128,7 +140,7 @@ class HandshakeSocket:
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > _BODY_LIMIT:
             return b""
         deadline = Deadline(self._deadline.remaining(at_most=_BODY_SECONDS))
-        body = b""
+        body = self.rest[: int(length)]
         try:
             while len(body) < int(length):
                 self._socket.settimeout(patience(deadline))

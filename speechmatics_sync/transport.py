@@ -87,6 +87,7 @@ class Connection:
         self._reading_wants_write = False
         self._writing_wants_read = False
         self._violation: Optional[TransportError] = None
+        self._unread = b""
         self._reader = FrameReader(config.max_size)
         self._writer = FrameWriter()
         self._waiter: Optional[Waiter] = None
@@ -124,14 +125,16 @@ class Connection:
         deadline = Deadline(self._config.open_timeout)
         opened = dial(self._url, self._config, deadline, self._adopt)
         self._opening = opened
+        handshake = HandshakeSocket(opened, deadline, self._url, self._headers)
         websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
             self._url,
-            socket=HandshakeSocket(opened, deadline, self._url, self._headers),
+            socket=handshake,
             header=[f"{name}: {value}" for name, value in self._headers.items()],
             suppress_origin=True,  # the service's own clients send none
             redirect_limit=0,  # a second line: HandshakeSocket lets no redirect through
         )
         opened.setblocking(False)
+        self._unread = handshake.rest
         with self._io:
             self._socket, self._opening = opened, None
         self.last_heard = time.monotonic()
@@ -414,6 +417,9 @@ class Connection:
     def _read(self) -> Union[bytes, Closed, None]:
         """Return fresh bytes, the end of the connection, or None if there is nothing now."""
         self._reading_wants_write = False
+        if self._unread:
+            fresh, self._unread = self._unread, b""
+            return fresh
         with self._io:
             if self._socket is None:
                 return Closed(_ABNORMAL, "")
@@ -429,9 +435,9 @@ class Connection:
         return fresh if fresh else Closed(_ABNORMAL, "")
 
     def _more_at_hand(self) -> bool:
-        """Return whether TLS has read what no waiter can know of. Needs `_io`."""
+        """Return whether something was read that no waiter can know of. Needs `_io`."""
         opened = self._socket
-        return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
+        return bool(self._unread) or (isinstance(opened, ssl.SSLSocket) and opened.pending() > 0)
 
     def _leave_waiter(self) -> None:
         waiter, self._waiter, self._watched = self._waiter, None, 0

@@ -15,7 +15,8 @@ __all__ = ["Waiter"]
 _LONGEST_WAIT = 3600.0
 """Seconds; what the system takes has an end, which a user's limits may pass."""
 
-_PAUSE = 0.003
+_PAUSES = 3.0
+_LONGEST_PAUSE = 0.003
 """Seconds between two waits for many: each thread that runs costs all others a turn, so what comes
 within this time is done in one."""
 
@@ -45,7 +46,7 @@ class Waiter:
     def __init__(self, *, many: bool = False) -> None:
         self.many = many
         self._selector: selectors.BaseSelector = _MANY() if many else _FEW()
-        self._not_before = 0.0
+        self._woke = 0.0
         self._thread: Optional[int] = None
         # Guards the bell and who was woken. Reentrant: the garbage collector may end a session at
         # any line.
@@ -106,9 +107,8 @@ class Waiter:
             To whom something happened, and whether it was at their socket.
         """
         if self.many:
-            early = self._not_before - time.monotonic()
-            if early > 0:
-                time.sleep(early)
+            # In proportion to what there was to do: one message waits for nobody.
+            time.sleep(min(_LONGEST_PAUSE, _PAUSES * (time.monotonic() - self._woke)))
         self._thread = threading.get_ident()
         limit = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
         with self._lock:
@@ -124,7 +124,7 @@ class Waiter:
             errand()
         with self._lock:
             woken, self._woken = self._woken, set()
-        self._not_before = time.monotonic() + _PAUSE
+        self._woke = time.monotonic()
         happened = dict.fromkeys(woken, False)
         for key, _ in ready:
             if key.data is not None:
