@@ -41,6 +41,8 @@ class Reading:
     ) -> None:
         self.finished = False
         """Whether nothing more of it is wanted."""
+        self.gathered = 0.0
+        """Seconds of audio that may leave together, if it is paced: what is spoken first waits."""
         self.paced = realtime and opened.prompt
         """Whether it leaves at the speed it is spoken, and all of it is at hand."""
         self.when_over = state.when_over
@@ -112,7 +114,9 @@ class Reading:
             raise self._failed
         opened = self._opened
         chunks: list[bytes] = []
-        left = 1 if self._realtime or not opened.prompt else _AT_ONCE
+        left = _AT_ONCE if opened.prompt else 1
+        if self._realtime:
+            left = self._size_of(self.gathered)
         self._channel.read_since = None if opened.prompt else time.monotonic()
         with self.in_users_hands():
             while left > 0:
@@ -130,3 +134,7 @@ class Reading:
         self._channel.read_since = None
         self._state.source_seconds[self._label] = opened.total_seconds
         return chunks
+
+    def _size_of(self, seconds: float) -> int:
+        """Return how many bytes are spoken in so many seconds; 1 if that is not known."""
+        return int(seconds / (self._channel.seconds(1) or seconds or 1.0)) or 1

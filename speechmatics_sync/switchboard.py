@@ -36,6 +36,15 @@ _LOOK_AGAIN = 0.05
 _AT_A_TIME = 32
 """Chunks that one source gives while others wait, if it is behind."""
 
+_GATHERED = 0.25
+"""Seconds of a source's audio that leave together while there is much to do."""
+
+_MUCH, _LITTLE = 0.25, 0.05
+"""Parts of its time for which the thread is busy; gathering makes it half as much."""
+
+_LOAD_SECONDS = 1.0
+"""Seconds over which that is measured."""
+
 
 def attend(rollover: Rollover) -> None:
     """Pump a session's lines until they are finished, here or at the switchboard.
@@ -106,6 +115,7 @@ class Switchboard:
         self._queue: list[tuple[float, int, object]] = []
         self._turn = itertools.count()
         self._servant: Optional[threading.Thread] = None
+        self._gathered = 0.0
         self._read_now: Optional[Reading] = None
         self._reading_since: Optional[float] = None
         self._threads: list[threading.Thread] = []
@@ -157,11 +167,17 @@ class Switchboard:
         """Watch whoever serves, then serve; a thread's whole life."""
         if not self._take_turn():
             return
+        begun, busy = time.monotonic(), 0.0
         while not self._stopped:
             patience = None
             if self._queue:
                 patience = max(0.0, self._queue[0][0] - time.monotonic())
-            for visitor, happened in self._waiter.wait(patience).items():
+            visitors = self._waiter.wait(patience)
+            woken = time.monotonic()
+            if woken - begun > _LOAD_SECONDS:
+                self._note_load(busy / (woken - begun))
+                begun, busy = woken, 0.0
+            for visitor, happened in visitors.items():
                 if isinstance(visitor, Rollover):
                     self._pump(visitor, read=happened)
                 else:
@@ -171,6 +187,14 @@ class Switchboard:
                 _, _, visitor = heapq.heappop(self._queue)
                 if not self._serve_if_due(visitor, now):
                     return  # another thread has taken its place, and goes on with the queue
+            busy += time.monotonic() - woken
+
+    def _note_load(self, load: float) -> None:
+        """Gather audio while there is much to do."""
+        if load > _MUCH:
+            self._gathered = _GATHERED
+        elif load < _LITTLE:
+            self._gathered = 0.0
 
     def _take_turn(self) -> bool:
         """Wait until nobody serves, or who does is held up; return whether it is time to serve."""
@@ -229,6 +253,7 @@ class Switchboard:
     def _read(self, reading: Reading, visit: _Visit) -> bool:
         """Read what is due of a source, and see when more is; return whether nobody was held up."""
         patience = 0.0
+        reading.gathered = self._gathered
         self._read_now, self._reading_since = reading, time.monotonic()
         try:
             for _ in range(_AT_A_TIME):

@@ -15,7 +15,7 @@ __all__ = ["Waiter"]
 _LONGEST_WAIT = 3600.0
 """Seconds; what the system takes has an end, which a user's limits may pass."""
 
-_PAUSES = 3.0
+_PAUSES = 2.0
 _LONGEST_PAUSE = 0.003
 """Seconds between two waits for many: each thread that runs costs all others a turn, so what comes
 within this time is done in one."""
