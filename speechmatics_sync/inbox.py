@@ -31,11 +31,18 @@ class Inbox:
         lock: The session's: every call needs it.
         limit: How many messages may wait; None for no limit.
         resume: Is called when reading may go on.
+        at_rest: Calls something now, or as soon as the calling thread has done what others wait
+            for.
     """
 
     def __init__(
-        self, lock: threading.RLock, limit: Optional[int], resume: Callable[[], None]
+        self,
+        lock: threading.RLock,
+        limit: Optional[int],
+        resume: Callable[[], None],
+        at_rest: Callable[[Callable[[], None]], None],
     ) -> None:
+        self._lock = lock
         self._arrived = threading.Condition(lock)
         # By number, for a partial in the middle to be taken out at no cost.
         self._messages: collections.OrderedDict[int, Message] = collections.OrderedDict()
@@ -43,6 +50,8 @@ class Inbox:
         self._partials: dict[Hashable, int] = {}
         self._limit = limit
         self._resume = resume
+        self._at_rest = at_rest
+        self._unannounced = False
         self._paused = False
         self._answers_awaited = 0
         self._closed = False
@@ -60,7 +69,9 @@ class Inbox:
                 self._messages.pop(before, None)
             self._partials[guess] = self._number
         self._messages[self._number] = message
-        self._arrived.notify()
+        if not self._unannounced:
+            self._unannounced = True
+            self._at_rest(self._announce)
 
     def get(self, timeout: Optional[float]) -> Optional[Message]:
         """Return the next message; None if none came in time, or none will come any more."""
@@ -100,6 +111,12 @@ class Inbox:
         finally:
             self._answers_awaited -= waits
 
+    def _announce(self) -> None:
+        """Wake whoever waits for what has come."""
+        with self._lock:
+            self._unannounced = False
+            self._arrived.notify()
+
     def _too_many_wait(self) -> bool:
         if self._paused:
             return self._half_full()
@@ -115,6 +132,7 @@ def _guess_of(message: Message) -> Optional[Hashable]:
     if not isinstance(name, str) or name not in _PARTIALS:
         return None
     channel, language = message.get("channel"), message.get("language")
-    if not all(isinstance(value, (str, type(None))) for value in (channel, language)):
-        return None
+    for value in (channel, language):
+        if value is not None and not isinstance(value, str):
+            return None
     return name, channel, language

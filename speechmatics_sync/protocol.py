@@ -182,7 +182,7 @@ class Protocol:
             return self._begun and channel.takes_more()
         if self._waiting.audio_waits(label) or not self._window_open(label):
             return False
-        if self._pushed or self._waiting.is_awaited(label):
+        if len(self.channels) == 1 or self._pushed or self._waiting.is_awaited(label):
             return True  # what others have may wait behind that message
         return all(
             channel.lead(other, now) <= channel.most_lead for other in self.channels.values()

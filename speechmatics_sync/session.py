@@ -14,9 +14,8 @@ Nothing here decides about the protocol: values move between `protocol` and the 
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Callable, Optional, Union
 
 from .config import ConnectionConfig, ReconnectPolicy
@@ -47,6 +46,25 @@ class End:
 END = End()
 
 
+class _Dispatching:
+    """A context; a generator would cost each message more than its handler does."""
+
+    __slots__ = ("_before", "_hands", "_session")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._hands = session.threads.in_users_hands()
+        self._before = session.dispatched_by
+
+    def __enter__(self) -> None:
+        self._session.dispatched_by = threading.get_ident()
+        self._hands.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self._hands.__exit__(*exc)
+        self._session.dispatched_by = self._before
+
+
 class Session(SessionState):
     """One session, from connecting to its end: its state, and the threads that share it.
 
@@ -71,7 +89,8 @@ class Session(SessionState):
         self.outbox = Outbox(self)
         self._receiver = Receiver(self, self.outbox, endpoint)
         self._dispatcher: Optional[threading.Thread] = None
-        self._dispatching: Optional[int] = None
+        self.dispatched_by: Optional[int] = None
+        """The thread that runs handlers now."""
         self._closing = False
 
     # -- starting -------------------------------------------------------------------------------
@@ -146,20 +165,14 @@ class Session(SessionState):
             self.progressed.notify_all()
             return END
 
-    @contextlib.contextmanager
-    def dispatching(self) -> Iterator[None]:
-        """Mark the calling thread as the one that runs handlers."""
-        before, self._dispatching = self._dispatching, threading.get_ident()
-        try:
-            with self.threads.in_users_hands():
-                yield
-        finally:
-            self._dispatching = before
+    def dispatching(self) -> _Dispatching:
+        """Mark the calling thread as the one that runs handlers, while the context lasts."""
+        return _Dispatching(self)
 
     @property
     def in_handler(self) -> bool:
         """Whether the calling thread is running one of this session's handlers."""
-        return self._dispatching == threading.get_ident()
+        return self.dispatched_by == threading.get_ident()
 
     def wait_until_handled(self, deadline: Deadline) -> None:
         """Block until the session has ended and the dispatcher has handled every message.
@@ -211,7 +224,7 @@ class Session(SessionState):
         return (
             self.failure is None
             and not self.handled
-            and (self.pushed or len(self.inbox) > 0 or self._dispatching is not None)
+            and (self.pushed or len(self.inbox) > 0 or self.dispatched_by is not None)
         )
 
     def abandon(self) -> None:

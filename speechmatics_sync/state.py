@@ -38,6 +38,9 @@ from .wire import Message
 
 __all__ = ["SessionOptions", "SessionState"]
 
+_WARNING = ServerMessageType.WARNING.value
+_ERROR = ServerMessageType.ERROR.value
+
 _LOOK_AGAIN = 0.25
 """Seconds after which whoever waits to connect again looks whether anybody still wants it."""
 
@@ -101,7 +104,7 @@ class SessionState:
         """Is notified when there may be room for audio."""
         self.progressed = threading.Condition(self.lock)
         """Is notified when the session has started or ended, or a question was answered."""
-        self.inbox = Inbox(self.lock, config.max_queue, self.wake)
+        self.inbox = Inbox(self.lock, config.max_queue, self.wake, self.at_rest)
         self.opening: Optional[Opening] = None
         self.connection: Optional[Connection] = None
         self.abandoned = False
@@ -233,6 +236,12 @@ class SessionState:
         if connection is not None:
             connection.wake()
 
+    def at_rest(self, call: Callable[[], None]) -> None:
+        """Call something when the calling thread rests, if many sessions share it, or at once."""
+        connection = self.connection
+        if connection is None or not connection.at_rest(call):
+            call()
+
     @property
     def total_seconds(self) -> Optional[float]:
         """How long the audio is: the longest source, if that of each is known."""
@@ -249,10 +258,10 @@ class SessionState:
             self.transcript.add(message)
         self.meter.delivered(message)
         name = message.get("message")
-        if name == ServerMessageType.WARNING.value:
+        if name == _WARNING:
             reason = message.get("reason")
             self.log.warning("The server warns: %s: %s", message.get("type"), reason)
-        elif name == ServerMessageType.ERROR.value:
+        elif name == _ERROR:
             self.log.error("The server sent an Error: %s", message.get("type"))
         self.inbox.put(message)
 

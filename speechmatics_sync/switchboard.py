@@ -36,6 +36,9 @@ _LOOK_AGAIN = 0.05
 _AT_A_TIME = 32
 """Chunks that one source gives while others wait, if it is behind."""
 
+_TURNS = 8
+"""Visitors that are served before those who wait for what they brought are woken."""
+
 _GATHERED = 0.25
 """Seconds of a source's audio that leave together while there is much to do."""
 
@@ -177,13 +180,19 @@ class Switchboard:
             if woken - begun > _LOAD_SECONDS:
                 self._note_load(busy / (woken - begun))
                 begun, busy = woken, 0.0
-            for visitor, happened in visitors.items():
+            for count, (visitor, happened) in enumerate(visitors.items(), 1):
+                if not count % _TURNS:
+                    self._waiter.run_errands()
                 if isinstance(visitor, Rollover):
                     self._pump(visitor, read=happened)
                 else:
                     self._hurry(visitor)
             now = time.monotonic()
+            turns = 0
             while self._queue and self._queue[0][0] <= now:
+                turns += 1
+                if not turns % _TURNS:
+                    self._waiter.run_errands()
                 _, _, visitor = heapq.heappop(self._queue)
                 if not self._serve_if_due(visitor, now):
                     return  # another thread has taken its place, and goes on with the queue

@@ -23,7 +23,7 @@ import struct
 import threading
 import time
 from collections.abc import Hashable, Mapping
-from typing import NamedTuple, Optional, Union
+from typing import Callable, NamedTuple, Optional, Union
 
 import websocket
 
@@ -246,6 +246,14 @@ class Connection:
                 self._woken = True
             else:
                 self._waiter.wake(self._owner)
+
+    def at_rest(self, call: Callable[[], None]) -> bool:
+        """Have something called when this thread rests, if it waits for many; return whether so."""
+        waiter = self._waiter
+        if waiter is None or not waiter.many or not waiter.is_here:
+            return False
+        waiter.post(call)
+        return True
 
     def abort(self) -> None:
         """End the connection at once, whatever waits for it. Idempotent."""

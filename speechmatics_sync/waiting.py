@@ -106,6 +106,7 @@ class Waiter:
         Returns:
             To whom something happened, and whether it was at their socket.
         """
+        self.run_errands()
         if self.many:
             # In proportion to what there was to do: one message waits for nobody.
             time.sleep(min(_LONGEST_PAUSE, _PAUSES * (time.monotonic() - self._woke)))
@@ -116,12 +117,10 @@ class Waiter:
         ready = self._selector.select(limit if self._listening else 0)
         with self._lock:
             self._listening = False
-            errands, self._errands = self._errands, set()
             if self._rung and self._bell is not None:
                 self._rung = False
                 self._bell[0].recv(1)
-        for errand in errands:
-            errand()
+        self.run_errands()
         with self._lock:
             woken, self._woken = self._woken, set()
         self._woke = time.monotonic()
@@ -130,6 +129,14 @@ class Waiter:
             if key.data is not None:
                 happened[key.data] = True
         return happened
+
+    def run_errands(self) -> None:
+        """Do what was posted."""
+        if self._errands:
+            with self._lock:
+                errands, self._errands = self._errands, set()
+            for errand in errands:
+                errand()
 
     def _ring(self) -> None:
         """End the wait, if there is one. Needs the lock."""

@@ -191,7 +191,7 @@ def test_a_stream_that_is_pulled_slowly_gives_the_last_partial_and_every_final()
 def test_endless_partials_that_nobody_handles_take_no_room() -> None:
     """They never fill the queue, so that reading goes on for ever: nor may they fill memory."""
     lock = threading.RLock()
-    inbox = Inbox(lock, 8, lambda: None)
+    inbox = Inbox(lock, 8, lambda: None, lambda call: call())
     with lock:
         for number in range(100_000):
             inbox.put(guess(number))
