@@ -83,16 +83,14 @@ class Reading:
             self.finished = True
             return None
         if self._chunks is None:
+            early = 0.0 if wait else self._due(self._size_of_next()) - time.monotonic()
+            if early > 0:
+                return Later(early)  # what was read would only lie there until then
             self._chunks = self._read()
             if not self._chunks:
                 self._end()
         size = sum(map(len, self._chunks))
-        due = None
-        if self._realtime:
-            due = self._begun + (self._channel.seconds(self._position + size) or 0.0)
-            early = 0.0 if wait else due - time.monotonic()
-            if early > 0:
-                return Later(early)
+        due = self._due(size) if self._realtime else None
         wanted = self._outbox.take_from_source(
             self._chunks, self._position, due, self._label, wait=wait
         )
@@ -116,7 +114,7 @@ class Reading:
         chunks: list[bytes] = []
         left = _AT_ONCE if opened.prompt else 1
         if self._realtime:
-            left = self._size_of(self.gathered)
+            left = self._size_of_gathered()
         self._channel.read_since = None if opened.prompt else time.monotonic()
         with self.in_users_hands():
             while left > 0:
@@ -135,6 +133,21 @@ class Reading:
         self._state.source_seconds[self._label] = opened.total_seconds
         return chunks
 
-    def _size_of(self, seconds: float) -> int:
-        """Return how many bytes are spoken in so many seconds; 1 if that is not known."""
-        return int(seconds / (self._channel.seconds(1) or seconds or 1.0)) or 1
+    def _due(self, size: int) -> float:
+        """Return the moment when so many bytes from here on have been spoken."""
+        return self._begun + (self._channel.seconds(self._position + size) or 0.0)
+
+    def _size_of_gathered(self) -> int:
+        """Return how many bytes of paced audio leave together at least."""
+        return int(self.gathered / (self._channel.seconds(1) or 1.0)) or 1
+
+    def _size_of_next(self) -> int:
+        """Return how many bytes are read next, unless the source ends before."""
+        chunk = self._opened.audio_format.chunk_size
+        size = -(-self._size_of_gathered() // chunk) * chunk
+        total = self._opened.total_seconds
+        if total is not None:
+            size = min(
+                size, max(0, round(total / (self._channel.seconds(1) or 1.0)) - self._position)
+            )
+        return size

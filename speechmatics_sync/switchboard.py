@@ -39,11 +39,12 @@ _AT_A_TIME = 32
 _TURNS = 8
 """Visitors that are served before those who wait for what they brought are woken."""
 
-_GATHERED = 0.25
-"""Seconds of a source's audio that leave together while there is much to do."""
+_GATHERING = ((0.25, 0.25), (0.4, 0.375))
+"""For which part of its time the thread is busy, and how many seconds of a source's audio leave
+together then: what is spoken first is sent that much later, and costs half as much or less."""
 
-_MUCH, _LITTLE = 0.25, 0.05
-"""Parts of its time for which the thread is busy; gathering makes it half as much."""
+_LITTLE = 0.05
+"""For which part it is busy when there is no need for that any more."""
 
 _LOAD_SECONDS = 1.0
 """Seconds over which that is measured."""
@@ -199,10 +200,11 @@ class Switchboard:
             busy += time.monotonic() - woken
 
     def _note_load(self, load: float) -> None:
-        """Gather audio while there is much to do."""
-        if load > _MUCH:
-            self._gathered = _GATHERED
-        elif load < _LITTLE:
+        """Gather audio while there is much to do, and until there is little."""
+        for much, seconds in _GATHERING:
+            if load > much:
+                self._gathered = max(self._gathered, seconds)
+        if load < _LITTLE:
             self._gathered = 0.0
 
     def _take_turn(self) -> bool:
