@@ -70,8 +70,8 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("steps", "targets"),
         [
-            (plan.quick(), report.targets(plan.QUICK_KINDS, plan.QUICK_HOURS)),
-            (plan.full(), report.targets(plan.KINDS, plan.FULL_HOURS)),
+            (plan.quick(), report.targets(plan.JUDGED_KINDS, plan.QUICK_HOURS)),
+            (plan.full(), report.targets(plan.JUDGED_KINDS, plan.FULL_HOURS)),
         ],
         ids=["quick", "full"],
     )
