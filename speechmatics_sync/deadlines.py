@@ -1,4 +1,4 @@
-"""A moment by which something must have happened."""
+"""Moments: by which something must have happened, and the one that is now."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import threading
 import time
 from typing import Optional
 
-__all__ = ["INTERRUPTED", "Deadline", "attentive"]
+__all__ = ["INTERRUPTED", "NOW", "Deadline", "Now", "attentive"]
 
 INTERRUPTED = 0.5
 """Seconds for ending a session after Ctrl-C, whose user waits."""
 
 _ATTENTION = 0.5
 """Seconds after which the main thread looks whether there was a signal."""
+
+
+class Now:
+    """The end of the audio sent so far, as the time in a ForceEndOfUtterance."""
+
+
+NOW = Now()
 
 
 class Deadline:

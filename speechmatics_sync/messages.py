@@ -14,11 +14,9 @@ from .results import LanguagePackInfo
 
 __all__ = [
     "CLOSE_CODES",
-    "NOW",
     "ClientMessageType",
     "ErrorType",
     "InfoType",
-    "Now",
     "ServerMessageType",
     "SessionEvent",
     "SessionInfo",
@@ -139,13 +137,6 @@ CLOSE_CODES: dict[int, str] = {
     4013: "job_error",
 }
 """The error that a documented close code stands for, when no Error came before it."""
-
-
-class Now:
-    """The end of the audio sent so far, as the time in a ForceEndOfUtterance."""
-
-
-NOW = Now()
 
 
 @dataclass

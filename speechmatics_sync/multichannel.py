@@ -13,8 +13,9 @@ from .config import (
     TranscriptionConfig,
     TranslationConfig,
 )
+from .deadlines import NOW
 from .errors import ConfigurationError
-from .messages import NOW, SessionInfo
+from .messages import SessionInfo
 from .multiplexer import Label
 from .progress import ProgressCallback
 from .transcript import Transcript

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from .config import MidSessionConfig, SpeakerIdentifier
-from .deadlines import Deadline, attentive
+from .deadlines import Deadline, Now, attentive
 from .errors import AudioError, SessionError, TimeoutError
-from .messages import Now
 from .multiplexer import Label
 from .protocol import Protocol
 from .sources import audio_view
