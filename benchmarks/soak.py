@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
+import http.client  # noqa: F401  (what only a refusal loads is no growth)
 import itertools
 import json
 import os
