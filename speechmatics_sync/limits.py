@@ -26,7 +26,7 @@ class Limits:
             config.ping_interval,
             config.ping_timeout,
         )
-        self.accuracy = min(1.0, *(limit / 8 for limit in limits if limit is not None))
+        self.accuracy = min([1.0, *(limit / 8 for limit in limits if limit is not None)])
         """Seconds within which it need not be looked again at the limits."""
         self._started = now
         self._pinged = now

@@ -113,7 +113,7 @@ class Line:
         if self._state.abandoned:
             self._state.request_close()
             return
-        if read and not self._paused:
+        if (read or self.connection.broken) and not self._paused:
             received = self.connection.receive()
             if received:
                 self._spoke = True

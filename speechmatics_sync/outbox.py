@@ -106,7 +106,7 @@ class Outbox:
             due: The moment before which it does not leave: on an absolute schedule, which does not
                 drift as a sleep for each chunk would.
             label: Its channel.
-            wait: Whether to wait until there is room. Without it the chunks are tried for once.
+            wait: Whether to wait until there is room for all. Without it some may be taken.
 
         Returns:
             The position of what is wanted next, which may be audio that was taken before; None
@@ -115,12 +115,15 @@ class Outbox:
         state = self._state
         ended = not chunks
         left = list(chunks)
+        begun = position
         while left or ended:
             with state.lock:
                 wanted, room = self._wanted(left, position, due, label)
                 while wait and isinstance(wanted, Later):
                     self._wait(wanted.seconds)
                     wanted, room = self._wanted(left, position, due, label)
+                if isinstance(wanted, Later) and position != begun:
+                    return position  # there was room for some of it
                 if wanted != position:
                     return wanted
                 # All that there is room for under one lock and in one write, which is the

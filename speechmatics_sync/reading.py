@@ -96,14 +96,19 @@ class Reading:
         )
         if isinstance(wanted, Later):
             return wanted
-        self._chunks = None
         if wanted is None:
             self.finished = True
-        elif wanted != self._position + size:
-            self._failed = None
-            with self.in_users_hands():
-                self._opened.seek(wanted)
-        self._position = wanted or 0
+            return None
+        read_until = self._position + size
+        if self._position < wanted < read_until:
+            self._chunks = _without(self._chunks, wanted - self._position)
+        else:
+            self._chunks = None
+            if wanted != read_until:
+                self._failed = None
+                with self.in_users_hands():
+                    self._opened.seek(wanted)
+        self._position = wanted
         return None
 
     def _read(self) -> list[bytes]:
@@ -151,3 +156,13 @@ class Reading:
                 size, max(0, round(total / (self._channel.seconds(1) or 1.0)) - self._position)
             )
         return size
+
+
+def _without(chunks: list[bytes], size: int) -> list[bytes]:
+    """Return chunks without their first bytes."""
+    left = []
+    for chunk in chunks:
+        if size < len(chunk):
+            left.append(chunk[size:] if size else chunk)
+        size = max(0, size - len(chunk))
+    return left

@@ -8,6 +8,8 @@ Nothing here decides about the protocol: values move between `protocol` and the 
   end, it makes the next one.
 - The *sender* thread (`sender`), one for each source, reads it and waits for room. In a pushed
   session the threads that call `Outbox.send_audio` are the senders.
+- While many sessions run in a process, one thread does the waiting, and the reading of paced
+  sources, for all of them; these two sleep meanwhile (`switchboard`).
 - Messages for handlers go through the `inbox` to the thread that runs them: the caller of
   ``transcribe``, whoever pulls the stream, or in a pushed session the *dispatcher* thread.
 """
@@ -56,13 +58,17 @@ class _Dispatching:
         self._hands = session.threads.in_users_hands()
         self._before = session.dispatched_by
 
+    # An interrupt may come at any line, and must leave no mark behind.
+
     def __enter__(self) -> None:
-        self._session.dispatched_by = threading.get_ident()
         self._hands.__enter__()
+        self._session.dispatched_by = threading.get_ident()
 
     def __exit__(self, *exc: object) -> None:
-        self._hands.__exit__(*exc)
-        self._session.dispatched_by = self._before
+        try:
+            self._hands.__exit__(*exc)
+        finally:
+            self._session.dispatched_by = self._before
 
 
 class Session(SessionState):
@@ -251,7 +257,11 @@ class Session(SessionState):
                 self._closing = True
                 # The rest of the limit is for freeing what is left.
                 self._receiver.hurry(Deadline(None if limit is None else 0.9 * limit))
+        connection = self.connection
+        served_here = connection is not None and connection.is_served_here
         self.request_close()
+        if served_here:
+            return  # the garbage collector called this in the very thread that it would wait for
         if not self.threads.join(Deadline(limit)):
             self._receiver.abort()
             self.threads.join(Deadline(_ABORT_GRACE))

@@ -116,8 +116,8 @@ class SessionState:
         """Why there is no connection that handlers know of; None while there is one."""
         self.over = False
         self.handled = False
-        self._when_over: list[Callable[[], None]] = []
         """Whether handlers have been given everything that a session that ended well said."""
+        self._when_over: list[Callable[[], None]] = []
         self.failure: Optional[BaseException] = None
         self._failed_at: Optional[TracebackType] = None
         self._protocol: Optional[Protocol] = None
@@ -345,7 +345,7 @@ class SessionState:
         self.fail(SessionError("close() was called: the session was ended."), discard=True)
 
     def when_over(self, call: Callable[[], None]) -> None:
-        """Have something called, with the lock held, once the session has ended."""
+        """Have something that is quick called once the session has ended."""
         with self.lock:
             if not self.over:
                 self._when_over.append(call)

@@ -7,19 +7,21 @@ the system.
 
 It never waits for a session. Pumping a connection takes what has come and hands it on; and what a
 user's code may block in (handlers, keys, sources that wait for audio) has threads of its own. A
-source that has all its audio at hand may be slow all the same: a file on a disk that sleeps. So a
-second thread watches the first and takes its place as soon as a read holds it up; the slow source
-is read by its own thread from then on.
+source that has all its audio at hand may be slow all the same: a file on a disk that sleeps. One
+whose read takes long is read by its own thread from then on; and a second thread watches the first
+and takes its place when a read does not come back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
 import time
 from typing import Optional
 
+from .logs import logger
 from .reading import Reading
 from .rollover import Rollover
 from .sharing import Exchange
@@ -27,8 +29,11 @@ from .waiting import Waiter
 
 __all__ = ["Switchboard", "attend", "read"]
 
-_HELD_UP = 0.2
-"""Seconds after which a read holds up the others."""
+_SLOW = 0.05
+"""Seconds that a source may take of the others' time."""
+
+_HELD_UP = 0.1
+"""Seconds after which another thread serves the others."""
 
 _LOOK_AGAIN = 0.05
 """Seconds after which a source looks again whether there is room, or anything of it is wanted."""
@@ -76,11 +81,17 @@ def read(reading: Reading) -> None:
     Raises:
         BaseException: What reading raised.
     """
+    visit = None
     if reading.paced:
         with _exchange.place() as switchboard:
-            if switchboard is not None:
-                switchboard.read(reading)
-    reading.run()
+            if switchboard is None:
+                reading.run()
+            else:
+                visit = switchboard.read(reading)
+    if visit is not None:
+        with reading.in_users_hands():
+            visit.wait_until_free()
+    reading.run()  # what is left of it
 
 
 class _Visit:
@@ -93,10 +104,19 @@ class _Visit:
         """For when it stands in the queue: for then or sooner than it is due."""
         self.error: Optional[BaseException] = None
         self.over = threading.Event()
+        self.held: Optional[threading.Event] = None
+        """Is set when the thread that a read held up has come back from it."""
 
     def wait(self) -> None:
         """Wait until it is over; raise what it failed with."""
         self.over.wait()
+        if self.error is not None:
+            raise self.error
+
+    def wait_until_free(self) -> None:
+        """Wait until no other thread is in the source's read; raise what that failed with."""
+        if self.held is not None:
+            self.held.wait()
         if self.error is not None:
             raise self.error
 
@@ -136,8 +156,11 @@ class Switchboard:
         self._waiter.wake(rollover)
         visit.wait()
 
-    def read(self, reading: Reading) -> None:
+    def read(self, reading: Reading) -> _Visit:
         """Wait until a source, which is read meanwhile, has come to its end, or proved slow.
+
+        Returns:
+            The visit: a thread may still be in the source's read.
 
         Raises:
             BaseException: What reading raised.
@@ -147,6 +170,7 @@ class Switchboard:
         reading.when_over(lambda: self._waiter.wake(reading))
         with reading.in_users_hands():  # of which it may be, in whatever thread
             visit.wait()
+        return visit
 
     def stop(self) -> None:
         """End the threads; nobody is served any more."""
@@ -164,13 +188,25 @@ class Switchboard:
     def _add_thread(self) -> None:
         """Start another thread, which serves if the one that does is held up. Needs the lock."""
         thread = threading.Thread(target=self._run, name="speechmatics-switchboard", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _run(self) -> None:
         """Watch whoever serves, then serve; a thread's whole life."""
         if not self._take_turn():
             return
+        try:
+            self._serve_all()
+        except BaseException as error:
+            logger.exception("The thread that many sessions share failed")
+            for visit in list(self._visits.values()):
+                visit.error = error
+                visit.over.set()
+        finally:
+            self._waiter.run_errands()  # of sessions that go on elsewhere
+
+    def _serve_all(self) -> None:
+        """Serve whoever has something to do, until nobody is served or another thread does it."""
         begun, busy = time.monotonic(), 0.0
         while not self._stopped:
             patience = None
@@ -194,8 +230,8 @@ class Switchboard:
                 turns += 1
                 if not turns % _TURNS:
                     self._waiter.run_errands()
-                _, _, visitor = heapq.heappop(self._queue)
-                if not self._serve_if_due(visitor, now):
+                when, _, visitor = heapq.heappop(self._queue)
+                if not self._serve_if_due(visitor, when, now):
                     return  # another thread has taken its place, and goes on with the queue
             busy += time.monotonic() - woken
 
@@ -214,13 +250,17 @@ class Switchboard:
                 since = self._reading_since
                 if since is not None and time.monotonic() - since > _HELD_UP:
                     self._threads.remove(self._servant)
-                    self._visits.pop(self._read_now, None)
+                    visit = self._visits.pop(self._read_now, None)
+                    if visit is not None:
+                        visit.held = threading.Event()
+                        visit.over.set()
                     break
                 self._stopping.wait(_HELD_UP / 2)
             if self._stopped:
                 return False
             self._servant, self._reading_since = threading.current_thread(), None
-            self._add_thread()
+            with contextlib.suppress(RuntimeError):  # no more threads: nobody watches this one
+                self._add_thread()
             return True
 
     # -- serving --------------------------------------------------------------------------------
@@ -230,11 +270,11 @@ class Switchboard:
         if visit is not None:
             self._put(visitor, visit, 0.0)
 
-    def _serve_if_due(self, visitor: object, now: float) -> bool:
-        """Serve a visitor whose turn has come; return whether that held up nobody."""
+    def _serve_if_due(self, visitor: object, when: float, now: float) -> bool:
+        """Serve a visitor whose turn has come; return whether this thread serves on."""
         visit = self._visits.get(visitor)
-        if visit is None:
-            return True
+        if visit is None or visit.queued != when:
+            return True  # it has left, or has been put further ahead since
         visit.queued = None
         if visit.due is not None and visit.due > now:
             self._put(visitor, visit, visit.due - now)
@@ -259,13 +299,19 @@ class Switchboard:
             visit.error = error
         del self._visits[rollover]
         rollover.leave()
+        self._waiter.run_errands()  # nobody else does them if this is the last
         visit.over.set()
 
     def _read(self, reading: Reading, visit: _Visit) -> bool:
-        """Read what is due of a source, and see when more is; return whether nobody was held up."""
+        """Read what is due of a source, and see when more is.
+
+        Returns:
+            Whether this thread serves on: none took its place meanwhile.
+        """
         patience = 0.0
         reading.gathered = self._gathered
-        self._read_now, self._reading_since = reading, time.monotonic()
+        begun = time.monotonic()
+        self._read_now, self._reading_since = reading, begun
         try:
             for _ in range(_AT_A_TIME):
                 later = None if reading.finished else reading.step(wait=False)
@@ -278,13 +324,17 @@ class Switchboard:
             on = self._servant is threading.current_thread()
             if on:
                 self._read_now = self._reading_since = None
-        if on and visit.error is None and not reading.finished:
+        if not on:
+            if visit.held is not None:
+                visit.held.set()  # its own thread reads it from here
+            return False
+        slow = time.monotonic() - begun > _SLOW
+        if visit.error is None and not reading.finished and not slow:
             self._put(reading, visit, patience)
-            return True
-        if on:
+        else:
             del self._visits[reading]
-        visit.over.set()  # if it held up others, its own thread reads it from here
-        return on
+            visit.over.set()
+        return True
 
     def _put(self, visitor: object, visit: _Visit, patience: Optional[float]) -> None:
         """Put a visitor in the queue, unless it stands there for sooner than it is due."""

@@ -42,6 +42,8 @@ HIGH_WATER = 64 * 1024
 
 _READ_SIZE = 64 * 1024
 _READS_IN_A_ROW = 16
+_TLS_RECORD = 16 * 1024
+"""Bytes that a read over TLS gives at most."""
 _ABNORMAL = 1006
 
 _NOTHING = memoryview(b"")
@@ -58,9 +60,8 @@ class Closed(NamedTuple):
 class Connection:
     """One WebSocket connection, from connecting to the end.
 
-    `open` may block and belongs to one thread; `send`, `flush`, `ping`, `wake` and `abort` may be
-    called from any; `rest`, `wait`, `receive`, `move` and `close` belong to the thread that
-    receives.
+    `open` may block and belongs to one thread; `send`, `flush`, `move`, `ping`, `wake` and `abort`
+    may be called from any; `rest`, `wait`, `receive` and `close` belong to the one that receives.
 
     Args:
         url: Where to connect, with its whole query.
@@ -88,6 +89,7 @@ class Connection:
         self._writing_wants_read = False
         self._violation: Optional[TransportError] = None
         self._unread = b""
+        self._encrypted = False
         self._reader = FrameReader(config.max_size)
         self._writer = FrameWriter()
         self._waiter: Optional[Waiter] = None
@@ -135,6 +137,7 @@ class Connection:
         )
         opened.setblocking(False)
         self._unread = handshake.rest
+        self._encrypted = isinstance(opened, ssl.SSLSocket)
         with self._io:
             self._socket, self._opening = opened, None
         self.last_heard = time.monotonic()
@@ -200,6 +203,12 @@ class Connection:
         return self._backlog
 
     @property
+    def is_served_here(self) -> bool:
+        """Whether it is the calling thread that waits for this connection, among others."""
+        waiter = self._waiter
+        return waiter is not None and waiter.many and waiter.is_here
+
+    @property
     def broken(self) -> bool:
         """Whether the network refused what was sent: only what has come can still be read."""
         return self._send_failed
@@ -240,17 +249,20 @@ class Connection:
                 self._waiter.post(self.move)
 
     def wake(self) -> None:
-        """End the rest of the thread that receives, or its next one."""
-        with self._io:
-            if self._waiter is None:
-                self._woken = True
-            else:
-                self._waiter.wake(self._owner)
+        """End the rest of the thread that receives, or its next one.
+
+        Takes no lock of the connection's: the garbage collector may call this in a thread that
+        holds the waiter's.
+        """
+        self._woken = True
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.wake(self._owner)
 
     def at_rest(self, call: Callable[[], None]) -> bool:
         """Have something called when this thread rests, if it waits for many; return whether so."""
         waiter = self._waiter
-        if waiter is None or not waiter.many or not waiter.is_here:
+        if waiter is None or not self.is_served_here:
             return False
         waiter.post(call)
         return True
@@ -282,14 +294,16 @@ class Connection:
             if left or (read and self._reading_wants_write):
                 events |= selectors.EVENT_WRITE
             self._heedless = not events & selectors.EVENT_WRITE
-            if waiter is not self._waiter:
+            comes = waiter is not self._waiter
+            if comes:
                 self._leave_waiter()
-                self._waiter, self._owner = waiter, owner
+                self._owner = owner
+                self._waiter = waiter  # from here on, `wake` tells it
             if events != self._watched and self._socket is not None:
                 waiter.watch(self._socket, events, owner)
                 self._watched = events
             at_hand = read and (self._violation is not None or self._more_at_hand())
-            woken, self._woken = self._woken, False
+            woken, self._woken = self._woken and comes, False
         return woken or at_hand
 
     def leave(self) -> None:
@@ -341,7 +355,7 @@ class Connection:
                 if not received:
                     raise
                 break
-            if len(fresh) < _READ_SIZE:
+            if len(fresh) < (_TLS_RECORD if self._encrypted else _READ_SIZE):
                 break  # most often there is no more, and asking costs as much as reading
         if self._backlog:
             with self._io:

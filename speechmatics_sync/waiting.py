@@ -140,10 +140,11 @@ class Waiter:
 
     def _ring(self) -> None:
         """End the wait, if there is one. Needs the lock."""
-        if self._listening and not self._rung and self._bell is not None:
+        bell = self._bell
+        if self._listening and not self._rung and bell is not None:
             self._rung = True
             with contextlib.suppress(OSError):
-                self._bell[1].send(b"\0")
+                bell[1].send(b"\0")
 
     def close(self) -> None:
         """Free what it holds. Takes no lock: in a forked process nobody may be left to give it."""

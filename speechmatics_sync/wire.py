@@ -12,6 +12,7 @@ __all__ = ["Message", "decode", "encode"]
 
 Message = dict[str, Any]
 
+_SPACE = " \t\n\r"
 _DEPTH = 64
 """Levels of objects and lists in a message, several times what any needs.
 
@@ -27,10 +28,12 @@ def decode(payload: bytes) -> Message:
         TransportError: It is not UTF-8, not JSON, not an object, or nested without end.
     """
     try:
-        text = payload.decode("utf-8")
-        message, end = _DECODER.raw_decode(text)
+        text = payload.decode("utf-8").strip(_SPACE)
+        message, end = _DECODER.raw_decode(
+            text
+        )  # half of what `decode` takes, which looks for space
         if end < len(text):
-            message = _DECODER.decode(text)  # which takes space around it, and refuses the rest
+            raise ValueError(f"there is more behind its end, at character {end}")
     except (ValueError, RecursionError) as error:
         raise TransportError(
             f"The server sent a message that is not JSON: {type(error).__name__}: {error} "
