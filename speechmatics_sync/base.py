@@ -343,8 +343,7 @@ class BaseClient(EventEmitter):
     def _dispatch(self, session: Session, message: dict[str, Any]) -> None:
         name = message.get("message")
         if isinstance(name, str) and self.has_listeners(name):
-            with session.dispatching():
-                self.emit(name, message)
+            session.dispatch(self.emit, name, message)
 
     def _push(self, options: SessionOptions) -> SessionInfo:
         """Start a pushed session."""

@@ -48,29 +48,6 @@ class End:
 END = End()
 
 
-class _Dispatching:
-    """A context; a generator would cost each message more than its handler does."""
-
-    __slots__ = ("_before", "_hands", "_session")
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._hands = session.threads.in_users_hands()
-        self._before = session.dispatched_by
-
-    # An interrupt may come at any line, and must leave no mark behind.
-
-    def __enter__(self) -> None:
-        self._hands.__enter__()
-        self._session.dispatched_by = threading.get_ident()
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self._hands.__exit__(*exc)
-        finally:
-            self._session.dispatched_by = self._before
-
-
 class Session(SessionState):
     """One session, from connecting to its end: its state, and the threads that share it.
 
@@ -171,9 +148,16 @@ class Session(SessionState):
             self.progressed.notify_all()
             return END
 
-    def dispatching(self) -> _Dispatching:
-        """Mark the calling thread as the one that runs handlers, while the context lasts."""
-        return _Dispatching(self)
+    def dispatch(self, call: Callable[..., None], *args: object) -> None:
+        """Call handlers in the calling thread, which is marked as the one that runs them."""
+        before = self.dispatched_by
+        try:
+            self.dispatched_by = threading.get_ident()
+            with self.threads.in_users_hands():
+                call(*args)
+        finally:
+            # Here, and in no call, which an interrupt might come before.
+            self.dispatched_by = before
 
     @property
     def in_handler(self) -> bool:
@@ -212,8 +196,7 @@ class Session(SessionState):
             if message is None:
                 continue
             try:
-                with self.dispatching():
-                    dispatch(message)
+                self.dispatch(dispatch, message)
             except BaseException as error:
                 self.log.exception("A handler of %s raised", message.get("message"))
                 self.fail(error, discard=True)

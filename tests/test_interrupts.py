@@ -18,7 +18,10 @@ from sessions import RAW, client_of, speech
 from speechmatics_sync import Client, SessionError
 
 PACKAGE = Path(__file__).resolve().parent.parent / "speechmatics_sync"
-WHERE = {str(PACKAGE / name) for name in ("base.py", "client.py", "session.py", "stream.py")}
+WHERE = {
+    str(PACKAGE / name)
+    for name in ("base.py", "client.py", "session.py", "stream.py", "threads.py")
+}
 
 
 class Interrupt:
@@ -76,6 +79,7 @@ def test_an_interrupt_anywhere_leaves_a_client_that_works(call: Callable[[Client
     with serving(answers) as url:
         for number in itertools.count():
             client = client_of(url, close_timeout=1)
+            client.on("RecognitionStarted", str)
             interrupt = Interrupt(number)
             interrupt.during(lambda: call(client))  # noqa: B023  (it is called at once)
             try:
