@@ -35,6 +35,14 @@ def message_of(error: object) -> str:
 # -- told what happens and when -----------------------------------------------------------------
 
 
+def test_without_any_limit_nothing_ever_passes() -> None:
+    unlimited = limits(start_timeout=None, ack_timeout=None, ping_interval=None, ping_timeout=None)
+    for state in State:
+        assert unlimited.passed(1e9, state) is None
+        assert unlimited.patience(1e9, state) is None
+    assert not unlimited.ping_is_due(1e9)
+
+
 def test_a_session_must_start_within_start_timeout() -> None:
     watched = limits(100.0, start_timeout=20)
     assert watched.passed(119.9, State.STARTING) is None

@@ -853,6 +853,15 @@ def test_garbage_collector_may_end_a_session_at_any_line() -> None:
         assert connection.receive()[-1] == Closed(1006, "")
 
 
+def test_waking_waits_for_nobody_who_uses_the_connection() -> None:
+    """The garbage collector may call it where the waiter's lock is held, which comes second."""
+    with connected() as connection:
+        connection.wait(0)
+        with connection._io:
+            InThread(connection.wake).result()
+        InThread(connection.wait, None).result()
+
+
 def test_child_of_a_fork_lets_go_without_the_locks_of_its_parent() -> None:
     with connected() as connection, connection._io:
         child = InThread(connection.forget)
