@@ -9,7 +9,7 @@ import pytest
 from channel_server import ChannelServer
 from fault_proxying import Counted
 from reconnecting import noise
-from serving import Peer, serving
+from serving import PATIENCE, Peer, serving
 from sessions import RAW, client_of
 
 from speechmatics_sync import AudioError, MultiChannelClient
@@ -67,6 +67,46 @@ def test_all_that_was_read_before_a_source_failed_is_sent(at: int, realtime: boo
         assert client.audio_bytes_sent == (at - 1) * CHUNK
     assert heard == [audio[start : start + CHUNK] for start in range(0, (at - 1) * CHUNK, CHUNK)]
     assert source.reads_after == 0, "it was read again after it had failed"
+
+
+class Once(io.BytesIO):
+    """Audio in memory that cannot be read again."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("window", [1, 3])
+@pytest.mark.parametrize("kind", [io.BytesIO, Once])
+def test_chunks_for_which_there_is_no_room_yet_are_sent_later_and_once(
+    kind: type[io.BytesIO], window: int, realtime: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if there is room for some of those that were read together."""
+    monkeypatch.setattr("speechmatics_sync.switchboard._LOAD_SECONDS", 0.0)
+    monkeypatch.setattr("speechmatics_sync.switchboard._LITTLE", -1.0)
+    monkeypatch.setattr("speechmatics_sync.switchboard._GATHERING", ((-1.0, 0.6),))
+    audio = noise(2.0)
+    heard: list[bytes] = []
+
+    def take_slowly(peer: Peer) -> None:
+        """Acknowledge what fills the window only when nothing more can come."""
+        peer.start()
+        while True:
+            message = peer.receive()
+            if isinstance(message, dict):
+                break
+            peer.audio.append(message)
+            heard.append(message)
+            assert len(heard) <= len(audio) // CHUNK + 1, "more came than there is"
+            if not len(heard) % window or sum(map(len, heard)) == len(audio):
+                peer.acknowledge()
+        assert message == {"message": "EndOfStream", "last_seq_no": len(heard)}
+        peer.send({"message": "EndOfTranscript"})
+        peer.wait_closed()
+
+    with serving(take_slowly) as url, client_of(url, max_unacked_chunks=window) as client:
+        client.transcribe(kind(audio), audio_format=RAW, realtime=realtime, timeout=PATIENCE)
+    assert heard == [audio[start : start + CHUNK] for start in range(0, len(audio), CHUNK)]
 
 
 @pytest.mark.parametrize("at", [1, 2, 5])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 from sessions import InThread, wait_for
@@ -137,12 +138,47 @@ def test_nobody_is_given_what_was_stopped_however_many_come_and_go(made: Made) -
                     with shared.used():
                         pass
 
-    coming = [InThread(come_and_go) for _ in range(12)]
-    for each in coming:
-        each.result()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads come in at every line of each other
+    try:
+        for each in [InThread(come_and_go) for _ in range(12)]:
+            each.result()
+    finally:
+        sys.setswitchinterval(before)
     assert most <= 3
     assert [each.stops for each in made.all] == [1] * len(made.all)
     assert not any(each.used_when_stopped for each in made.all)
+
+
+class Released:
+    """A lock; just after it is released for the first time, something happens."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._calls = [call]
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._calls:
+            self._calls.pop()()
+
+
+def test_whoever_leaves_just_when_another_comes_ends_nothing_for_it(made: Made) -> None:
+    def visit() -> None:
+        with made.exchange.place():
+            pass
+
+    with contextlib.ExitStack() as inside:
+        for _ in range(3):
+            inside.enter_context(made.exchange.place())
+        made.exchange._lock = Released(visit)  # type: ignore[assignment]
+        with made.exchange.place() as shared:
+            assert shared is not None
+            assert shared.stops == 0
+        assert shared.stops == 1
 
 
 def test_coming_does_not_wait_until_what_others_shared_has_ended(made: Made) -> None:

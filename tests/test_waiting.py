@@ -6,9 +6,11 @@ import contextlib
 import queue
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Hashable, Iterator
+from typing import Callable
 
 import pytest
 from serving import PATIENCE
@@ -41,6 +43,15 @@ def wait_until_asleep(waiter: Waiter) -> None:
     given_up = time.monotonic() + PATIENCE
     while not waiter._listening:
         assert time.monotonic() < given_up, "nobody waits"
+
+
+@pytest.fixture
+def many_turns() -> Iterator[None]:
+    """Threads take turns so often that each comes in at every line of the others."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 # -- sockets ------------------------------------------------------------------------------------
@@ -145,10 +156,11 @@ def test_an_owner_who_is_woken_and_whose_socket_is_ready_is_named_with_its_socke
 
 
 def test_a_call_ends_the_wait_of_a_thread_that_sleeps(waiter: Waiter) -> None:
-    waiting = InThread(waiter.wait, None)
-    wait_until_asleep(waiter)
-    waiter.wake("owner")
-    assert waiting.result() == {"owner": False}
+    for owner in ("one", "other"):  # the call that ended a wait ends no other
+        waiting = InThread(waiter.wait, None)
+        wait_until_asleep(waiter)
+        waiter.wake(owner)
+        assert waiting.result() == {owner: False}
 
 
 def test_a_wait_ends_when_its_time_is_up_and_names_nobody(waiter: Waiter) -> None:
@@ -157,6 +169,7 @@ def test_a_wait_ends_when_its_time_is_up_and_names_nobody(waiter: Waiter) -> Non
         assert waiter.wait(0.01) == {}
 
 
+@pytest.mark.usefixtures("many_turns")
 def test_no_call_is_missed_whenever_it_comes(waiter: Waiter) -> None:
     """While the thread sleeps, rests, is on its way to sleep, or has just woken."""
     seen: queue.SimpleQueue[Hashable] = queue.SimpleQueue()
@@ -178,6 +191,46 @@ def test_no_call_is_missed_whenever_it_comes(waiter: Waiter) -> None:
     serving.result()
 
 
+class Interrupted:
+    """A lock; just before it is taken for the n-th time, something happens in another thread."""
+
+    def __init__(self, at: int, call: Callable[[], None]) -> None:
+        self._lock = threading.RLock()
+        self._left = at
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            InThread(self._call).result()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_no_call_is_missed_between_any_two_steps_of_a_wait(waiter: Waiter, at: int) -> None:
+    """Each takes the lock a few times; the first does not sleep, and the second need not."""
+    done = threading.Event()
+
+    def call() -> None:
+        waiter.wake("owner")
+        waiter.post(done.set)
+
+    waiter._lock = Interrupted(at, call)  # type: ignore[assignment]
+    waiter.wake("first")
+    waiter.post(lambda: None)
+    named: set[Hashable] = set()
+    for _ in range(3):
+        begun = time.monotonic()
+        named |= waiter.wait(0 if "owner" in named else PATIENCE).keys()
+        assert time.monotonic() - begun < PATIENCE, "it slept although it had been called"
+    assert named == {"first", "owner"}
+    assert done.is_set()
+
+
+@pytest.mark.usefixtures("many_turns")
 def test_calls_from_many_threads_all_arrive(waiter: Waiter) -> None:
     callers, calls = 8, 400
     missing = {(caller, call) for caller in range(callers) for call in range(calls)}
@@ -249,10 +302,11 @@ def test_an_errand_may_wake_and_post(waiter: Waiter) -> None:
 
     waiter.post(first)
     assert waiter.wait(None) == {"owner": False}
-    waiter.wait(PATIENCE / 2)
+    waiter.wait(0)
     assert order == ["first", "second", "third"]
 
 
+@pytest.mark.usefixtures("many_turns")
 def test_no_errand_is_missed_whenever_it_is_posted(waiter: Waiter) -> None:
     stopping = threading.Event()
 
