@@ -56,7 +56,8 @@ def test_all_that_was_read_before_a_source_failed_is_sent(at: int, realtime: boo
     def listen(peer: Peer) -> None:
         peer.start()
         try:
-            peer.take_audio()
+            # An acknowledgement on its way to whom closes is a reset, which loses what came before.
+            peer.take_audio(acknowledge=False)
         finally:
             heard.extend(peer.audio)
 
