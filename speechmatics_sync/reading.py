@@ -43,9 +43,8 @@ class Reading:
         """Whether nothing more of it is wanted."""
         self.gathered = 0.0
         """Seconds of audio that may leave together, if it is paced: what is spoken first waits."""
-        self.paced = realtime and opened.prompt and opened.rereadable
-        """Whether it leaves at the speed it is spoken, and all of it is at hand; also once more, as
-        a part of what is tried for without waiting may be taken."""
+        self.paced = realtime and opened.prompt
+        """Whether it leaves at the speed it is spoken, and all of it is at hand."""
         self.when_over = state.when_over
         self.in_users_hands = state.threads.in_users_hands
         self._state = state
