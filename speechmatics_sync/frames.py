@@ -160,7 +160,6 @@ class FrameWriter:
     """Makes a frame of each message. Not for use by several threads at once.
 
     Example:
-        >>> reader = FrameReader(None)
         >>> written = FrameWriter().frame(TEXT, b"hello")
         >>> len(written), written[:2]
         (11, b'\x81\x85')

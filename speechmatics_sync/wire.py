@@ -29,9 +29,8 @@ def decode(payload: bytes) -> Message:
     """
     try:
         text = payload.decode("utf-8").strip(_SPACE)
-        message, end = _DECODER.raw_decode(
-            text
-        )  # half of what `decode` takes, which looks for space
+        # Half of what `decode` takes, which looks for space by itself.
+        message, end = _DECODER.raw_decode(text)
         if end < len(text):
             raise ValueError(f"there is more behind its end, at character {end}")
     except (ValueError, RecursionError) as error:
