@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._version import __version__
-from .auth import AuthBase, JWTAuth, StaticKeyAuth
-from .client import Client, transcribe
-from .config import (
+from ._audio.split_channels import split_channels
+from ._auth.auth import AuthBase, JWTAuth, StaticKeyAuth
+from ._client.client import Client, transcribe
+from ._client.event_emitter import EventEmitter
+from ._client.multichannel import MultiChannelClient
+from ._model.config import (
     AdditionalVocab,
     AudioEncoding,
     AudioEventsConfig,
@@ -36,20 +38,7 @@ from .config import (
     TranslationConfig,
     WordReplacement,
 )
-from .errors import (
-    AudioError,
-    AuthenticationError,
-    ConfigurationError,
-    ConnectionError,
-    EndOfTranscriptError,
-    SessionError,
-    SpeechmaticsError,
-    TimeoutError,
-    TranscriptionError,
-    TransportError,
-)
-from .events import EventEmitter
-from .messages import (
+from ._model.messages import (
     ClientMessageType,
     ErrorType,
     InfoType,
@@ -58,8 +47,7 @@ from .messages import (
     SessionInfo,
     WarningType,
 )
-from .multichannel import MultiChannelClient
-from .results import (
+from ._model.results import (
     AudioEvent,
     EndOfUtterance,
     EndOfUtteranceMetadata,
@@ -78,12 +66,24 @@ from .results import (
     TranslationResult,
     WarningMessage,
 )
-from .split import split_channels
-from .stats import SessionStats
-from .transcript import Transcript, Translation, Turn, Word
+from ._model.stats import SessionStats
+from ._model.transcript import Transcript, Translation, Turn, Word
+from ._version import __version__
+from .errors import (
+    AudioError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionError,
+    EndOfTranscriptError,
+    SessionError,
+    SpeechmaticsError,
+    TimeoutError,
+    TranscriptionError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from ._client.stream import Stream
 
 __all__ = [
     "AdditionalVocab",
@@ -161,7 +161,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # Few name it, and it would load all that a session is made of.
     if name == "Stream":
-        from .stream import Stream
+        from ._client.stream import Stream
 
         return Stream
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,109 @@
+"""What every test starts from, and what none may leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from support.places import ROOT
+
+# Threads and sockets that are just ending are given this long; nothing is asserted about speed.
+ENDING_SECONDS = 10.0
+
+# How fast a property is checked is no property: a busy machine fails no test.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+LONG = (
+    "test_local_speech.py",
+    "test_demo.py",
+    "test_examples.py",
+    "test_local_call.py",
+    "test_local_official_client.py",
+)
+
+# In the background of a shell SIGINT is ignored, and in every program that the tests start as well.
+# Some send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: of the processes that share the files, none is left with one at the end."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The directory of reference files beside the project: the API description and recordings."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{path} is not there, and in CI no test may be skipped for it")
+        pytest.skip(f"needs {path}")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``SHARED=1``: every session shares its threads, as those of a busy process do."""
+    if os.environ.get("SHARED"):
+        monkeypatch.setattr("speechmatics_sync._concurrency.sharing.ALONE", 0)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys, endpoints and proxies of the machine reach no test."""
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper.startswith(("SPEECHMATICS_", "SM_")) or upper.endswith("_PROXY"):
+            monkeypatch.delenv(name)
+
+
+def _open_descriptors() -> set[tuple[int, str]]:
+    """Number and target of every open descriptor; both, for the numbers are used again."""
+    found = set()
+    try:
+        numbers = os.listdir("/proc/self/fd")
+    except FileNotFoundError:  # not Linux
+        return set()
+    for number in numbers:
+        try:
+            found.add((int(number), os.readlink(f"/proc/self/fd/{number}")))
+        except FileNotFoundError:
+            continue  # the descriptor of the listing itself, or one that closed meanwhile
+    return found
+
+
+@pytest.fixture(autouse=True)
+def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test after which a thread still runs or a socket, pipe or file is still open.
+
+    Nothing is garbage-collected first: what is closed only by the collector counts as left open.
+    ``@pytest.mark.leaves_threads(reason="…")`` allows threads, never descriptors.
+    """
+    marker = request.node.get_closest_marker("leaves_threads")
+    if marker is not None and not (marker.args or marker.kwargs.get("reason")):
+        pytest.fail("leaves_threads needs a reason")
+    threads_before = set(threading.enumerate())
+    descriptors_before = _open_descriptors()
+    yield
+    deadline = time.monotonic() + ENDING_SECONDS
+    while True:
+        threads = set() if marker else set(threading.enumerate()) - threads_before
+        descriptors = _open_descriptors() - descriptors_before
+        if not threads and not descriptors:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)  # the pace of the poll; what ends the wait is the state itself
+    left = [repr(thread) for thread in threads]
+    left += [f"descriptor {number}: {target}" for number, target in sorted(descriptors)]
+    pytest.fail("the test leaves behind: " + "; ".join(left))

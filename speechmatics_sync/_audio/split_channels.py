@@ -1,0 +1,179 @@
+"""One WAV file of several channels as several sources of one channel each."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Literal, Optional, Union
+
+from .._model.config import AudioEncoding
+from ..errors import AudioError, ConfigurationError
+from .wav import WavHeader, read_wav_header
+
+__all__ = ["WavChannel", "split_channels"]
+
+_FRAMES = 4096
+"""Frames read at a time: half a second of telephone speech, and little memory."""
+
+# Samples are moved and never looked at, so only their size counts.
+_CELLS: dict[AudioEncoding, Literal["H", "I", "B"]] = {
+    AudioEncoding.PCM_S16LE: "H",
+    AudioEncoding.PCM_F32LE: "I",
+    AudioEncoding.MULAW: "B",
+}
+
+Recording = Union[str, "os.PathLike[str]", bytes]
+
+
+class WavChannel:
+    """One channel of a recording: a source, which reads as a mono WAV file of its own.
+
+    Made by `split_channels`. Every iteration reads the recording anew and closes it at its end.
+    """
+
+    def __init__(self, recording: Recording, header: WavHeader, index: int) -> None:
+        self._recording = recording
+        self._header = header
+        self._index = index
+
+    def __repr__(self) -> str:
+        return f"WavChannel({_name(self._recording)}, index={self._index})"
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.pieces()
+
+    def pieces(self, position: int = 0) -> Iterator[bytes]:
+        """Read the channel as a mono WAV file, from any byte of that file on.
+
+        Args:
+            position: Where to begin (bytes from the start of the mono file, its header included).
+                Pieces end where they do when the whole is read.
+
+        Raises:
+            AudioError: The recording cannot be opened.
+        """
+        header = self._header
+        count = header.channels
+        cell = _CELLS[_encoding(header, self._recording)]
+        mono = _mono_header(header)
+        frame, cut = divmod(max(0, position - len(mono)), header.frame_size // count)
+        offset = frame * header.frame_size
+        left = max(0, header.data_size - offset) if header.data_size_is_certain else None
+        with _opened(self._recording) as file:
+            file.seek(header.data_offset + offset)
+            if position < len(mono):
+                yield mono[position:]
+            size = (_FRAMES - frame % _FRAMES) * header.frame_size
+            while True:
+                frames = file.read(size if left is None else min(size, left))
+                if left is not None:
+                    left -= len(frames)
+                # A frame that the file cuts off is none.
+                whole = memoryview(frames)[: len(frames) - len(frames) % header.frame_size]
+                if not whole:
+                    return
+                yield whole.cast(cell)[self._index :: count].tobytes()[cut:]
+                size, cut = _FRAMES * header.frame_size, 0
+
+
+def split_channels(
+    recording: Recording, labels: Optional[Sequence[str]] = None
+) -> dict[str, WavChannel]:
+    """Return one source for each channel of a WAV file, for `MultiChannelClient.transcribe`.
+
+    The file is read as it is sent, once for each channel, and never whole.
+
+    Args:
+        recording: The path of a WAV file of 16-bit, float32 or mu-law samples, or its content.
+        labels: The name of each channel, in the file's order; by default ``"1"``, ``"2"`` …
+
+    Returns:
+        The channels' sources by label.
+
+    Raises:
+        AudioError: The file cannot be read, or is no WAV file of such samples.
+        ConfigurationError: There are not as many labels as channels, or one comes twice.
+
+    Example:
+        >>> sources = split_channels("call.wav", labels=["agent", "customer"])
+        >>> transcript = client.transcribe(sources)
+    """
+    with _opened(recording) as file:
+        header = read_wav_header(lambda offset, size: _bytes_at(file, offset, size))
+    name = _name(recording)
+    if header is None:
+        raise AudioError(f"{name} is no WAV file whose channels can be told apart.")
+    _encoding(header, recording)
+    if labels is None:
+        labels = [str(number + 1) for number in range(header.channels)]
+    if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
+        raise ConfigurationError(f"labels is {labels!r}; allowed: a list of names")
+    if len(labels) != header.channels or len(set(labels)) != len(labels):
+        raise ConfigurationError(
+            f"labels is {list(labels)!r}; allowed: {header.channels} different names, "
+            f"for the channels of {name}"
+        )
+    return {label: WavChannel(recording, header, index) for index, label in enumerate(labels)}
+
+
+@contextlib.contextmanager
+def _opened(recording: Recording) -> Iterator[BinaryIO]:
+    if isinstance(recording, bytes):
+        yield io.BytesIO(recording)
+        return
+    if not isinstance(recording, (str, os.PathLike)):
+        raise AudioError(
+            f"a recording to split is the path of a WAV file or its content as bytes, not "
+            f"{type(recording).__name__}"
+        )
+    try:
+        file = open(recording, "rb")  # noqa: SIM115  (what reading raises is not for this except)
+    except OSError as error:
+        raise AudioError(f"{_name(recording)} cannot be read: {error.strerror}") from error
+    with file:
+        if not file.seekable():
+            raise AudioError(f"{_name(recording)} cannot be read once for each of its channels.")
+        yield file
+
+
+def _bytes_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    return file.read(size)
+
+
+def _encoding(header: WavHeader, recording: Recording) -> AudioEncoding:
+    if header.encoding is None:
+        raise AudioError(
+            f"{_name(recording)} has samples that the API does not take raw "
+            f"(format {header.format_tag}, {header.bits_per_sample} bits); "
+            "16-bit, float32 and mu-law can be split."
+        )
+    return header.encoding
+
+
+def _mono_header(header: WavHeader) -> bytes:
+    size = header.frame_size // header.channels
+    data_size = header.data_size // header.channels if header.data_size_is_certain else 0
+    form = struct.pack(
+        "<4sIHHIIHH",
+        b"fmt ",
+        16,
+        header.format_tag,
+        1,
+        header.sample_rate,
+        header.sample_rate * size,
+        size,
+        size * 8,
+    )
+    return (
+        struct.pack("<4sI4s", b"RIFF", min(data_size + 36, 0xFFFFFFFF), b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", data_size)
+    )
+
+
+def _name(recording: Recording) -> str:
+    return "the recording" if isinstance(recording, bytes) else f"the file {os.fspath(recording)!r}"

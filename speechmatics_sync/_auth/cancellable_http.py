@@ -1,0 +1,106 @@
+"""HTTP that another thread can end, whether it connects, shakes hands in TLS, or reads.
+
+``requests`` cannot be interrupted. But ``urllib3`` has its connections make their own sockets, in
+a method that it overrides itself for SOCKS; those made here are known, and can be shut down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+import threading
+from typing import Any
+
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from .._concurrency.deadlines import Deadline
+from .._transport.dialing import Adopt, connect
+from ..errors import ConnectionError
+
+__all__ = ["EndableSession"]
+
+
+class EndableSession(requests.Session):
+    """A session of ``requests`` for one request, which `end` ends.
+
+    It does not reach one that goes through a SOCKS proxy: that ends with its time limit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.RLock()
+        self._ended = False
+        # Duplicates: TLS takes the sockets themselves over.
+        self._sockets: list[socket.socket] = []
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter(self._adopt))
+
+    def end(self) -> None:
+        """End the request at once, from any thread."""
+        with self._lock:
+            self._ended = True
+            for held in self._sockets:
+                with contextlib.suppress(OSError):
+                    held.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Free every socket."""
+        super().close()
+        with self._lock:
+            while self._sockets:
+                self._sockets.pop().close()
+
+    def _adopt(self, opened: socket.socket) -> None:
+        with self._lock:
+            if self._ended:
+                raise ConnectionError("The request was given up.")
+            self._sockets.append(opened.dup())
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def __init__(self, adopt: Adopt) -> None:
+        self._pools = {
+            "http": _pool(urllib3.HTTPConnectionPool, _Connection, adopt),
+            "https": _pool(urllib3.HTTPSConnectionPool, _SecureConnection, adopt),
+        }
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        found = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            found.pool_classes_by_scheme = self._pools
+        return found
+
+
+def _pool(kind: Any, connection: Any, adopt: Adopt) -> Any:
+    # A partial in a class is to become a method: Python 3.13 warns where it is looked up.
+    made = staticmethod(functools.partial(connection, adopt))
+    return type(kind.__name__, (kind,), {"ConnectionCls": made})
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, adopt: Adopt, *args: Any, **kwargs: Any) -> None:
+        self._adopt = adopt
+        super().__init__(*args, **kwargs)
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            opened = connect(self.host, self.port, Deadline(self.timeout), self._adopt)
+        except socket.timeout as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+        opened.settimeout(self.timeout)
+        return opened
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass

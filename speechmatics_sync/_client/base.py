@@ -1,0 +1,451 @@
+"""What the clients share: one session at a time, and what can be asked of it.
+
+What a session is made of (and with it ``ssl`` and ``websocket``) is loaded when one begins, in the
+thread that begins it and before a lock is taken: it is two thirds of what there is to load.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+
+from .._auth.auth import AuthBase, StaticKeyAuth
+from .._auth.endpoint import DEFAULT_URL, Endpoint
+from .._concurrency.deadlines import INTERRUPTED, Deadline
+from .._model.config import (
+    AudioEventsConfig,
+    AudioFilteringConfig,
+    AudioFormat,
+    ConnectionConfig,
+    ConversationConfig,
+    MaxDelayMode,
+    MidSessionConfig,
+    ReconnectPolicy,
+    SpeakerIdentifier,
+    TranscriptionConfig,
+    TranslationConfig,
+)
+from .._model.messages import SessionInfo
+from .._model.results import LanguagePackInfo
+from .._model.stats import SessionStats
+from .._model.transcript import Transcript
+from .._model.typing import Label
+from ..errors import (
+    AudioError,
+    ConfigurationError,
+    EndOfTranscriptError,
+    SessionError,
+    SpeechmaticsError,
+)
+from .event_emitter import EventEmitter
+from .progress import ProgressCallback, progress_report
+
+if TYPE_CHECKING:
+    from .._session.options import SessionOptions
+    from .._session.session import Session
+    from .stream import Stream
+
+__all__ = ["BaseClient", "check_timeout", "checked_source", "session_options"]
+
+_SPEAKERS_TIMEOUT = 30.0
+_Self = TypeVar("_Self", bound="BaseClient")
+_Config = TypeVar("_Config")
+
+
+class BaseClient(EventEmitter):
+    """What the clients for one channel and for several share: one session at a time.
+
+    Args:
+        auth: Where the key comes from; by default `StaticKeyAuth`.
+        api_key: The API key; by default the environment's ``SPEECHMATICS_API_KEY``.
+        url: The server, ``wss://…``; by default the environment's ``SPEECHMATICS_RT_URL``, else
+            ``wss://eu.rt.speechmatics.com/v2``.
+        conn_config: Limits, proxy and TLS settings of the connection.
+        reconnect: What to do when the connection is lost; None gives up at once.
+        handler_errors: ``"raise"``: what a handler raises ends the session and comes out of it.
+            ``"log"``: it is logged, and the session goes on.
+        sdk_identifier: What the service is told this client is (``sm-sdk``).
+
+    Raises:
+        ConfigurationError: A setting is refused, or there is no key for a server that wants one.
+    """
+
+    def __init__(
+        self,
+        auth: Optional[AuthBase] = None,
+        *,
+        api_key: Optional[str] = None,
+        url: Optional[str] = None,
+        conn_config: Optional[ConnectionConfig] = None,
+        reconnect: Optional[ReconnectPolicy] = ReconnectPolicy(),  # noqa: B008  (it is immutable)
+        handler_errors: str = "raise",
+        sdk_identifier: Optional[str] = None,
+    ) -> None:
+        super().__init__(handler_errors=handler_errors)
+        if auth is not None and api_key is not None:
+            raise ConfigurationError("auth and api_key both say which key to use: pass one.")
+        if auth is not None and not isinstance(auth, AuthBase):
+            raise ConfigurationError(
+                f"auth is an AuthBase such as StaticKeyAuth or JWTAuth, not a "
+                f"{type(auth).__name__}; a key is passed as api_key."
+            )
+        _check_kind("conn_config", conn_config, ConnectionConfig)
+        _check_kind("reconnect", reconnect, ReconnectPolicy)
+        self._conn_config = copy.copy(conn_config) or ConnectionConfig()
+        self._reconnect = reconnect
+        self._endpoint = Endpoint(
+            url or os.environ.get("SPEECHMATICS_RT_URL") or DEFAULT_URL,
+            auth or StaticKeyAuth(api_key),
+            sdk_identifier=sdk_identifier,
+            allow_insecure=self._conn_config.allow_insecure,
+        )
+        self._session: Optional[Session] = None
+        self._stopped: Optional[Session] = None
+        self._session_lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._endpoint!r})"
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)) and self._session is not None:
+            self._session.close(within=INTERRUPTED)
+        self.close()
+
+    # -- the running session --------------------------------------------------------------------
+
+    def send_message(self, message: dict[str, Any]) -> None:
+        """Send a message of your own, in order with the audio.
+
+        Args:
+            message: With its name under ``"message"``. StartRecognition, audio and the end
+                messages have methods instead.
+
+        Raises:
+            ConfigurationError: It is not such a message.
+            SessionError: No session takes messages now.
+        """
+        self._running().outbox.send_message(message)
+
+    def update_transcription_config(
+        self,
+        *,
+        max_delay: Optional[float] = None,
+        max_delay_mode: Union[MaxDelayMode, str, None] = None,
+        enable_partials: Optional[bool] = None,
+        audio_filtering_config: Union[AudioFilteringConfig, dict[str, Any], None] = None,
+        conversation_config: Union[ConversationConfig, dict[str, Any], None] = None,
+    ) -> None:
+        """Change the configuration of the running session; what is not named stays.
+
+        Args:
+            max_delay: Seconds from the end of a word to its final, 0.7 to 4.
+            max_delay_mode: ``"flexible"`` or ``"fixed"``.
+            enable_partials: Whether partials are sent.
+            audio_filtering_config: The volume below which audio is ignored.
+            conversation_config: The silence that ends an utterance.
+
+        Raises:
+            ConfigurationError: A value that the API would refuse, or none at all.
+            SessionError: No session takes messages now.
+        """
+        changes = MidSessionConfig(
+            max_delay=max_delay,
+            max_delay_mode=max_delay_mode,
+            enable_partials=enable_partials,
+            audio_filtering_config=audio_filtering_config,
+            conversation_config=conversation_config,
+        )
+        if not changes.to_dict():
+            raise ConfigurationError("update_transcription_config was given nothing to change.")
+        self._running().outbox.configure(changes)
+
+    def get_speakers(
+        self, *, final: bool = False, timeout: Optional[float] = _SPEAKERS_TIMEOUT
+    ) -> list[SpeakerIdentifier]:
+        """Return the speakers heard so far, with the identifiers to recognise them again.
+
+        Args:
+            final: Ask for the answer at the end of the session instead; returns ``[]`` at once,
+                and `Transcript.speakers` has them then.
+            timeout: Seconds to wait for the answer; None waits for as long as it takes.
+
+        Raises:
+            SessionError: No session takes messages now.
+            TimeoutError: No answer came in time.
+        """
+        check_timeout(timeout, at_once=True)
+        session = self._running()
+        if final:
+            session.outbox.send_message({"message": "GetSpeakers", "final": True})
+            return []
+        return session.outbox.get_speakers(timeout)
+
+    def end_of_stream(self) -> None:
+        """Say that there is no more audio, and return at once.
+
+        Allowed in any thread and in a handler; what the session still transcribes comes as before.
+
+        Raises:
+            SessionError: No session is running.
+        """
+        self._running().outbox.end_of_stream()
+
+    def stop_session(self, *, timeout: Optional[float] = None) -> Transcript:
+        """Say that there is no more audio, wait until all of it is transcribed, and close.
+
+        Args:
+            timeout: Seconds to wait; None waits for as long as it takes. When it passes, the
+                session is ended.
+
+        Returns:
+            What was transcribed. All handlers have run.
+
+        Raises:
+            SpeechmaticsError: The session did not end well; ``error.transcript`` has what came.
+            SessionError: No session is running, or a handler called this.
+        """
+        check_timeout(timeout)
+        self._refuse_in_handler("stop_session")
+        session = self._pushed()
+        if self._stopped is session:
+            raise session.identified(EndOfTranscriptError("The session was stopped already."))
+        deadline = Deadline(timeout)
+        try:
+            if not session.over:
+                session.outbox.end_of_stream()
+            session.wait_until_handled(deadline)
+        except SpeechmaticsError as error:
+            session.fail(error, discard=True)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            session.close(within=INTERRUPTED)
+            raise
+        finally:
+            session.close()
+        self._stopped = session
+        return session.transcript
+
+    def close(self) -> None:
+        """End everything now. Idempotent, from any thread and from a handler.
+
+        Audio that was sent and is not transcribed stays so; a WARNING says how much.
+        """
+        session = self._session
+        if session is None:
+            return
+        if not session.over and not session.forked:
+            session.log.warning(
+                "close() ends a session that still runs: %s stay untranscribed",
+                session.untranscribed,
+            )
+        session.close()
+
+    # -- what it knows of itself ----------------------------------------------------------------
+
+    @property
+    def transcript(self) -> Transcript:
+        """What the current or last session has transcribed so far."""
+        return Transcript() if self._session is None else self._session.transcript
+
+    @property
+    def audio_bytes_sent(self) -> int:
+        """Bytes of audio that the current or last session has taken."""
+        return 0 if self._session is None else self._session.audio_bytes
+
+    @property
+    def audio_seconds_sent(self) -> Optional[float]:
+        """Seconds of audio that the current or last session has taken; None for ``file`` audio."""
+        return 0.0 if self._session is None else self._session.audio_seconds
+
+    @property
+    def request_id(self) -> Optional[str]:
+        """This client's id of the current or last session; None before the first."""
+        return None if self._session is None else self._session.request_id
+
+    @property
+    def session_id(self) -> Optional[str]:
+        """The server's id of the current or last session; None before RecognitionStarted."""
+        return None if self._session is None else self._session.session_id
+
+    @property
+    def language_pack_info(self) -> Optional[LanguagePackInfo]:
+        """How the session's language is written; None before RecognitionStarted."""
+        return None if self._session is None else self._session.language_pack_info
+
+    @property
+    def stats(self) -> SessionStats:
+        """A snapshot of the current or last session's figures."""
+        return SessionStats() if self._session is None else self._session.stats
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _begin(self, call: str, options: SessionOptions) -> Session:
+        """Return a new session, which is the client's from now on."""
+        self._refuse_in_handler(call)
+        if self._process != os.getpid():
+            # The lock may have been held when the process was forked.
+            self._process, self._session_lock = os.getpid(), threading.Lock()
+        from .._session.session import Session
+
+        with self._session_lock:
+            current = self._session
+            if current is not None and current.unfinished:
+                current.check_process()
+                raise current.identified(
+                    SessionError(
+                        "This client runs a session already, and runs one at a time: "
+                        "end it first, or make another client."
+                    )
+                )
+            session = Session(
+                self._endpoint, options, self._conn_config, self.has_listeners, self._reconnect
+            )
+            self._session = session
+            self._handler_logger = session.log
+            return session
+
+    def _running(self) -> Session:
+        if self._session is None:
+            raise SessionError("There is no session yet: start_session, transcribe or stream.")
+        return self._session
+
+    def _pushed(self) -> Session:
+        session = self._running()
+        if not session.pushed:
+            raise session.identified(
+                SessionError(
+                    "The audio of this session comes from its source, and the session ends with "
+                    "it: end_of_stream() ends it sooner."
+                )
+            )
+        return session
+
+    def _refuse_in_handler(self, call: str) -> None:
+        session = self._session
+        if session is not None and session.in_handler:
+            raise session.identified(
+                SessionError(f"{call} would wait for the handler that calls it.")
+            )
+
+    def _dispatch(self, session: Session, message: dict[str, Any]) -> None:
+        name = message.get("message")
+        if isinstance(name, str) and self.has_listeners(name):
+            session.dispatch(self.emit, name, message)
+
+    def _push(self, options: SessionOptions) -> SessionInfo:
+        """Start a pushed session."""
+        session: Optional[Session] = None
+        try:
+            session = running = self._begin("start_session", options)
+            session.start(dispatch=lambda message: self._dispatch(running, message))
+            return session.wait_until_started(Deadline(None))
+        except BaseException as error:
+            if session is not None and isinstance(error, SpeechmaticsError):
+                session.let_handlers_finish()
+                session.close()
+            elif session is not None:
+                session.close(within=INTERRUPTED)
+            raise
+
+    def _stream(
+        self,
+        call: str,
+        sources: Mapping[Label, object],
+        timeout: Optional[float],
+        realtime: bool,
+        progress: Union[bool, ProgressCallback, None],
+        options: SessionOptions,
+    ) -> Stream:
+        """Start a session that reads its sources."""
+        from .stream import Stream
+
+        check_timeout(timeout)
+        if realtime and options.audio_format is not None and options.audio_format.encoding is None:
+            raise ConfigurationError(
+                "realtime=True paces raw audio, and AudioFormat() says that this is a file: "
+                "give the format an encoding, or leave realtime out."
+            )
+        report = progress_report(progress)
+        session: Optional[Session] = None
+        try:
+            session = self._begin(call, options)
+            stream = Stream(session, self._dispatch, Deadline(timeout), report)
+            session.start(sources=sources, realtime=realtime)
+            return stream
+        except BaseException:
+            if session is not None:
+                session.close(within=INTERRUPTED)
+            raise
+
+
+def checked_source(source: object) -> None:
+    """Refuse what can never be a source, as `check_source` does: nothing is transcribed then."""
+    from .._audio.sources import check_source
+
+    try:
+        check_source(source)
+    except AudioError as error:
+        error.transcript = Transcript()
+        raise
+
+
+def session_options(
+    transcription_config: Optional[TranscriptionConfig],
+    audio_format: Optional[AudioFormat],
+    translation_config: Optional[TranslationConfig],
+    audio_events_config: Optional[AudioEventsConfig],
+    ws_headers: Optional[Mapping[str, str]],
+    collect: bool,
+) -> SessionOptions:
+    """Return the options of a session: checked once more, and safe from later changes."""
+    from .._session.options import SessionOptions
+
+    config = _checked("transcription_config", transcription_config, TranscriptionConfig)
+    config = config or TranscriptionConfig()
+    _check_kind("ws_headers", ws_headers, Mapping)
+    for name, value in (ws_headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ConfigurationError(f"ws_headers maps str to str, unlike the header {name!r}.")
+    return SessionOptions(
+        config,
+        _checked("audio_format", audio_format, AudioFormat),
+        _checked("translation_config", translation_config, TranslationConfig),
+        _checked("audio_events_config", audio_events_config, AudioEventsConfig),
+        dict(ws_headers) if ws_headers else None,
+        collect,
+    )
+
+
+def _checked(name: str, config: Optional[_Config], kind: type[_Config]) -> Optional[_Config]:
+    _check_kind(name, config, kind)
+    config = copy.deepcopy(config)
+    if config is not None:
+        config.to_dict()  # type: ignore[attr-defined]  # raises what the API would refuse
+    return config
+
+
+def _check_kind(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError(f"{name} is a {kind.__name__}, not a {type(value).__name__}.")
+
+
+def check_timeout(timeout: object, *, at_once: bool = False) -> None:
+    if timeout is None:
+        return
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    least = "from 0 on" if at_once else "above 0"
+    if not number or not 0 <= timeout <= threading.TIMEOUT_MAX or not (timeout or at_once):  # type: ignore[operator]
+        raise ConfigurationError(f"timeout is a number of seconds {least}, or None: {timeout!r}.")

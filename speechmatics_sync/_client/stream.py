@@ -1,0 +1,167 @@
+"""A session that is pulled: an iterator over the server's messages."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Callable, Optional
+
+from .._concurrency.deadlines import INTERRUPTED, Deadline, attentive
+from .._model.messages import ServerMessageType
+from .._model.transcript import Transcript
+from .._session.session import End, Session
+from ..errors import SpeechmaticsError, TimeoutError
+from .progress import ProgressReport
+
+__all__ = ["Stream"]
+
+_PROGRESS_INTERVAL = 0.1
+_ACKNOWLEDGEMENTS = frozenset(
+    {ServerMessageType.AUDIO_ADDED.value, ServerMessageType.CHANNEL_AUDIO_ADDED.value}
+)
+
+
+class Stream(Iterator[dict[str, Any]]):
+    """The messages of a running session, in the order in which the server sent them.
+
+    `Client.stream` returns it. Iterating blocks until the next message; it ends after
+    EndOfTranscript, and raises whatever else ended the session. Acknowledgements of audio are left
+    out. Handlers that are registered with the client run before a message is handed out, in the
+    pulling thread.
+
+    Leaving it early, by ``break`` out of a ``with`` or by dropping it, ends the session.
+
+    Example:
+        >>> with client.stream("call.wav") as stream:
+        ...     for message in stream:
+        ...         if message["message"] == "AddTranscript":
+        ...             print(message["metadata"]["transcript"])
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        dispatch: Callable[[Session, dict[str, Any]], None],
+        deadline: Deadline,
+        progress: Optional[ProgressReport],
+    ) -> None:
+        self._session = session
+        self._dispatch = dispatch
+        self._deadline = deadline
+        self._progress = progress
+        self._dropped = weakref.finalize(self, session.abandon)
+        self._dropped.atexit = False
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        """Return the next message.
+
+        Raises:
+            SpeechmaticsError: The session ended without having transcribed everything.
+            TimeoutError: The ``timeout`` of the whole call passed.
+        """
+        try:
+            message = self.pull()
+        except StopIteration as error:
+            # A handler's own; let through, it would end the iteration as if all were well.
+            raise RuntimeError("a handler raised StopIteration") from error
+        if message is None:
+            raise StopIteration
+        return message
+
+    def run(self) -> Transcript:
+        """Pull all messages, for the handlers; return the transcript."""
+        with self:
+            while self.pull() is not None:
+                pass
+        return self.transcript
+
+    def pull(self) -> Optional[dict[str, Any]]:
+        """Return the next message, None after the last; raises what a handler raises as it is."""
+        session = self._session
+        tick = None if self._progress is None else _PROGRESS_INTERVAL
+        while True:
+            if self._deadline.passed():
+                session.fail(
+                    TimeoutError(
+                        f"The whole call took longer than timeout ({self._deadline.seconds} s)."
+                    ),
+                    discard=True,
+                )
+            try:
+                message = session.next_message(attentive(self._deadline.remaining(at_most=tick)))
+            except BaseException as error:
+                self._leave(error)
+                raise
+            try:
+                if self._progress is not None:
+                    self._report(self._progress)
+                if message is not None and not isinstance(message, End):
+                    self._dispatch(session, message)
+            except BaseException as error:
+                session.fail(error, discard=True)
+                self._leave(error)
+                raise
+            if isinstance(message, End):
+                self.close()
+                return None
+            if message is not None and not _acknowledges(message):
+                return message
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._leave(exc)
+
+    @property
+    def transcript(self) -> Transcript:
+        """What has been transcribed so far."""
+        return self._session.transcript
+
+    def close(self) -> None:
+        """End the session now, and wait until it is gone. Idempotent."""
+        self._dropped.detach()
+        self._session.close()
+        if self._progress is not None:
+            self._progress.close()
+
+    def wait_until_started(self) -> None:
+        """Block until RecognitionStarted has come; raise what came in its place."""
+        try:
+            self._session.wait_until_started(self._deadline)
+        except SpeechmaticsError as error:
+            self._session.fail(error)
+            while self.pull() is not None:  # handlers get what came; then this raises
+                pass
+        except BaseException as error:
+            self._leave(error)
+            raise
+
+    def _leave(self, error: Optional[BaseException]) -> None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._session.close(within=INTERRUPTED)
+        self.close()
+
+    def _report(self, progress: ProgressReport) -> None:
+        session = self._session
+        total = session.total_seconds
+        done = session.stats.seconds_acknowledged
+        if done is None:
+            done = session.meter.final_end or 0.0
+        if total is not None:
+            done = min(done, total)
+        progress.update(done, total)
+
+
+def _acknowledges(message: dict[str, Any]) -> bool:
+    name = message.get("message")
+    return isinstance(name, str) and name in _ACKNOWLEDGEMENTS

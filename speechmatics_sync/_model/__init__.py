@@ -1,0 +1,4 @@
+"""Plain values: configuration, messages, results and transcripts.
+
+Knows nothing but ``errors``.
+"""

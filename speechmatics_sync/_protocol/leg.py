@@ -1,0 +1,539 @@
+"""One leg of a session: what is said over one of its connections, as a state machine.
+
+A session begins on one connection, and goes on over another when that is lost or has reached its
+age; to the server each is a session of its own. No socket, no thread, no clock.
+
+The rules:
+
+- `TRANSITIONS` is all that can happen to a leg, and only its methods make it happen.
+- A chunk has its number, counted for each channel, from the moment it leaves: ``last_seq_no`` is
+  the number of chunks that left on this leg, whatever acknowledgements have come.
+- Acknowledgements count up, channel by channel, and never past what was sent.
+- A leg of one stream ends its audio with EndOfStream; one of several channels ends each with
+  EndOfChannel, and EndOfStream on top would be one end too many.
+- Answers to GetSpeakers come in the order of the questions; one that no question waits for is the
+  one that comes at the end of the session. ForceEndOfUtterance is answered by a forced
+  EndOfUtterance.
+- It has succeeded when EndOfTranscript came after the end of every channel and every chunk was
+  acknowledged.
+- What ends it otherwise is either `Lost`, which another leg may make good, or `Failed`, which none
+  can.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import enum
+from collections.abc import Mapping
+from typing import Any, Callable, NamedTuple, Optional, Union
+
+from .._model.config import SpeakerIdentifier
+from .._model.messages import ClientMessageType, ServerMessageType
+from .._model.results import LanguagePackInfo, RecognitionStarted
+from .._model.typing import Label, Message
+from ..errors import (
+    AuthenticationError,
+    ConnectionError,
+    SpeechmaticsError,
+    TranscriptionError,
+    TransportError,
+)
+from .codec import encode
+from .multiplexer import Placed
+from .server_errors import error_of, error_of_close
+from .speaker_labels import LegVoices
+from .stitching import Seam
+
+__all__ = [
+    "TRANSITIONS",
+    "Acknowledged",
+    "Cause",
+    "Deliver",
+    "Ended",
+    "Event",
+    "Failed",
+    "Leg",
+    "LegChannel",
+    "LegEnded",
+    "Lost",
+    "Outgoing",
+    "Queued",
+    "Settled",
+    "SpeakersAnswered",
+    "SpeakersQuestion",
+    "Started",
+    "State",
+]
+
+
+class State(enum.Enum):
+    """Where a leg stands."""
+
+    CONNECTING = "connecting"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
+    ENDED = "ended"
+    LOST = "lost"
+    FAILED = "failed"
+
+
+class Cause(enum.Enum):
+    """What moves a leg from one state to the next."""
+
+    CONNECTED = "StartRecognition sent"
+    STARTED = "RecognitionStarted received"
+    AUDIO_ENDED = "the end of every channel sent"
+    TRANSCRIBED = "EndOfTranscript received, all audio acknowledged"
+    LOSS = "a lost connection, a busy server, an EndOfTranscript before the end of audio"
+    FAILURE = "an Error or a broken protocol"
+
+
+_ENDS = {Cause.LOSS: State.LOST, Cause.FAILURE: State.FAILED}
+
+TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
+    State.CONNECTING: {Cause.CONNECTED: State.STARTING, **_ENDS},
+    State.STARTING: {Cause.STARTED: State.RUNNING, **_ENDS},
+    State.RUNNING: {Cause.AUDIO_ENDED: State.ENDING, **_ENDS},
+    State.ENDING: {Cause.TRANSCRIBED: State.ENDED, **_ENDS},
+    State.ENDED: {},
+    State.LOST: {},
+    State.FAILED: {},
+}
+
+_BUSY_TYPES = frozenset({"quota_exceeded", "job_error", "internal_error"})
+_BUSY_CODE = 1011
+_CHANNEL_AUDIO_ADDED = ServerMessageType.CHANNEL_AUDIO_ADDED.value
+
+
+class Deliver(NamedTuple):
+    """A message for the user's handlers."""
+
+    message: Message
+
+
+class Started(NamedTuple):
+    """RecognitionStarted has come."""
+
+    session_id: Optional[str]
+    language_pack_info: Optional[LanguagePackInfo]
+    first: bool = True
+    """Whether it is the session's first."""
+
+
+class Acknowledged(NamedTuple):
+    """The server has read a channel's audio up to a chunk."""
+
+    label: Label
+    number: int
+    message: Message
+
+
+class SpeakersAnswered(NamedTuple):
+    """A GetSpeakers was answered."""
+
+    question: SpeakersQuestion
+    message: Message
+
+
+class Ended(NamedTuple):
+    """Everything is transcribed and acknowledged."""
+
+
+class Lost(NamedTuple):
+    """The leg is over, and another may go on where it was.
+
+    Args:
+        error: What is raised if none can.
+        busy: Whether the server had no room, and wants to be left alone for some seconds.
+        last_message: What the server said of it, which handlers get only if no other leg goes on.
+    """
+
+    error: SpeechmaticsError
+    busy: bool = False
+    last_message: Optional[Message] = None
+
+
+class Failed(NamedTuple):
+    """The session is over without having succeeded."""
+
+    error: BaseException
+
+
+class Settled(NamedTuple):
+    """More audio is covered by finals."""
+
+
+class LegEnded(NamedTuple):
+    """A leg that was ended for another to go on has said its last."""
+
+
+Event = Union[
+    Deliver, Started, Acknowledged, SpeakersAnswered, Ended, Lost, Failed, Settled, LegEnded
+]
+
+
+class SpeakersQuestion:
+    """A GetSpeakers and, once it has come, its answer: the ``speakers`` of SpeakersResult.
+
+    Args:
+        own: Whether the session asks for itself: handlers never see the answer.
+    """
+
+    def __init__(self, *, own: bool = False) -> None:
+        self.own = own
+        self.answer: Optional[list[SpeakerIdentifier]] = None
+
+
+class Outgoing(NamedTuple):
+    """What may be sent now: ``bytes`` in a binary message, ``str`` as JSON.
+
+    If it is audio, ``label`` and ``number`` say which chunk of the session; else ``number`` is 0.
+    """
+
+    payload: Union[bytes, str]
+    label: Label = None
+    number: int = 0
+
+
+class Queued(NamedTuple):
+    """A message of the user's on its way, as it is and as it is sent."""
+
+    message: Message
+    encoded: str
+    question: Optional[SpeakersQuestion] = None
+    answered: frozenset[Label] = frozenset()
+    """The channels that have answered it, of a message for all."""
+
+
+class LegChannel:
+    """A channel's audio on one leg, counted as the server counts it.
+
+    Args:
+        start: The position in the session's audio where the leg's begins.
+        before: How many of the session's chunks came before.
+    """
+
+    def __init__(self, start: int = 0, before: int = 0) -> None:
+        self.start = start
+        self.before = before
+        self.sent = 0
+        self.acknowledged = 0
+        self.end_sent = False
+        self.acknowledged_until = start
+        """The position up to which audio is acknowledged."""
+        self._sizes: collections.deque[int] = collections.deque()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Chunks that were sent and not yet acknowledged."""
+        return self.sent - self.acknowledged
+
+    def send(self, chunk: bytes) -> int:
+        """Give a chunk its number; return it in the session's counting."""
+        self.sent += 1
+        self._sizes.append(len(chunk))
+        return self.before + self.sent
+
+    def acknowledge(self, number: int) -> None:
+        """Take every chunk up to this one for read."""
+        while self.acknowledged < number:
+            self.acknowledged += 1
+            self.acknowledged_until += self._sizes.popleft()
+
+
+class Leg:
+    """What is said over one connection.
+
+    Args:
+        start_message: StartRecognition.
+        channels: Its channels by label, or the only one under None.
+    """
+
+    def __init__(self, start_message: Message, channels: dict[Label, LegChannel]) -> None:
+        self.state = State.CONNECTING
+        self.channels = channels
+        self.seam: Optional[Seam] = None
+        """How its messages join those of the legs before; None on the first."""
+        self.voices: Optional[LegVoices] = None
+        """Whose speakers are whose; None where that is not asked for."""
+        self.asked: collections.deque[Placed[Queued]] = collections.deque()
+        """What was sent and is not answered: GetSpeakers, ForceEndOfUtterance."""
+        self._frames_of_audio: dict[str, tuple[str, str]] = {}
+        self._start_message = start_message
+        self._duration_limit: Optional[Message] = None
+        self._error: Optional[SpeechmaticsError] = None
+        self._error_message: Optional[Message] = None
+        self._error_is_loss = False
+        self._receivers: dict[str, Callable[[Message], list[Event]]] = {
+            ServerMessageType.RECOGNITION_STARTED.value: self._recognition_started,
+            ServerMessageType.AUDIO_ADDED.value: self._audio_added,
+            ServerMessageType.CHANNEL_AUDIO_ADDED.value: self._audio_added,
+            ServerMessageType.SPEAKERS_RESULT.value: self._speakers_result,
+            ServerMessageType.END_OF_UTTERANCE.value: self._end_of_utterance,
+            ServerMessageType.END_OF_TRANSCRIPT.value: self._end_of_transcript,
+            ServerMessageType.WARNING.value: self._warning,
+            ServerMessageType.ERROR.value: self._error_received,
+        }
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be said."""
+        return self.state in (State.ENDED, State.LOST, State.FAILED)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Chunks that were sent and not yet acknowledged, of all channels."""
+        return sum(channel.unacknowledged for channel in self.channels.values())
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether the server has something to answer. What the session asks for itself is not."""
+        return (
+            self.state in (State.STARTING, State.ENDING)
+            or self.unacknowledged > 0
+            or any(
+                placed.message.question is not None and not placed.message.question.own
+                for placed in self.asked
+            )
+        )
+
+    # -- what is sent ---------------------------------------------------------------------------
+
+    def connected(self) -> str:
+        """Return StartRecognition: the connection is there."""
+        self._move(Cause.CONNECTED)
+        return encode(self._start_message)
+
+    def audio(self, label: Label, chunk: bytes) -> Outgoing:
+        """Return a chunk of a channel as it is sent."""
+        number = self.channels[label].send(chunk)
+        if label is None:
+            return Outgoing(chunk, label, number)
+        # Only what is around the audio is encoded, once: looking through base64 for what JSON
+        # escapes takes as long as masking it.
+        head, tail = self._around_audio(label)
+        return Outgoing(f"{head}{base64.b64encode(chunk).decode('ascii')}{tail}", label, number)
+
+    def end(self, label: Label) -> Outgoing:
+        """Return the end of a channel as it is sent."""
+        channel = self.channels[label]
+        channel.end_sent = True
+        if all(channel.end_sent for channel in self.channels.values()):
+            self._move(Cause.AUDIO_ENDED)
+        message: Message = {"last_seq_no": channel.sent}
+        if label is None:
+            return Outgoing(encode({"message": ClientMessageType.END_OF_STREAM.value, **message}))
+        name = ClientMessageType.END_OF_CHANNEL.value
+        return Outgoing(encode({"message": name, "channel": label, **message}))
+
+    def request(self, placed: Placed[Queued], message: Message) -> Outgoing:
+        """Return a message of the user's as it is sent, its time being the leg's own."""
+        queued = placed.message
+        forces = message.get("message") == ClientMessageType.FORCE_END_OF_UTTERANCE.value
+        if queued.question is not None or forces:
+            self.asked.append(placed)
+        return Outgoing(queued.encoded if message is queued.message else encode(message))
+
+    # -- what the server says -------------------------------------------------------------------
+
+    def receive(self, message: Message) -> list[Event]:
+        """Return what a message of the server's means, in order."""
+        if self.over:
+            return []
+        name = message.get("message")
+        receiver = self._receivers.get(name) if isinstance(name, str) else None
+        if receiver is None:
+            return [Deliver(message)]
+        return receiver(message)
+
+    def closed(self, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
+        """Return what the end of the connection means; None after EndOfTranscript."""
+        if self.state is State.ENDED:
+            return None
+        started = self.state in (State.RUNNING, State.ENDING)
+        if self._error is not None:
+            # The Error came first; the close frame adds its code.
+            if isinstance(self._error, (TranscriptionError, AuthenticationError)):
+                self._error.close_code = code
+            if not self._error_is_loss:
+                return Failed(self._error)
+            return self._lost(self._error, busy=not started, last_message=self._error_message)
+        error = error_of_close(code, reason, when=_WHEN.get(self.state, _MIDDLE))
+        busy = not started and (
+            code == _BUSY_CODE
+            or (isinstance(error, TranscriptionError) and error.type in _BUSY_TYPES)
+        )
+        if busy or isinstance(error, ConnectionError):
+            return self._lost(error, busy=busy)
+        return self._failed(error)
+
+    def limit_passed(self, error: SpeechmaticsError) -> Lost:
+        """Return what a time limit means that has passed."""
+        return self._lost(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the leg with an error of the caller's."""
+        if not self.over:
+            self._move(Cause.FAILURE)
+
+    def lose(self) -> None:
+        """Give the leg up."""
+        if not self.over:
+            self._move(Cause.LOSS)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _move(self, cause: Cause) -> None:
+        self.state = TRANSITIONS[self.state][cause]
+
+    def _failed(self, error: SpeechmaticsError) -> Failed:
+        self.fail(error)
+        return Failed(error)
+
+    def _lost(
+        self,
+        error: SpeechmaticsError,
+        *,
+        busy: bool = False,
+        last_message: Optional[Message] = None,
+    ) -> Lost:
+        self.lose()
+        return Lost(error, busy, last_message)
+
+    def _around_audio(self, label: str) -> tuple[str, str]:
+        """Return AddChannelAudio without its audio: what comes before, and what comes after."""
+        around = self._frames_of_audio.get(label)
+        if around is None:
+            name = ClientMessageType.ADD_CHANNEL_AUDIO.value
+            whole = encode({"message": name, "channel": label, "data": ""})
+            around = self._frames_of_audio[label] = whole[:-2], whole[-2:]
+        return around
+
+    def _recognition_started(self, message: Message) -> list[Event]:
+        if self.state is not State.STARTING:
+            return [self._failed(TransportError("The server sent RecognitionStarted twice."))]
+        started = RecognitionStarted.from_message(message)
+        asked = [label for label in self.channels if label is not None]
+        if asked and started.channels and set(started.channels) != set(asked):
+            return [
+                self._failed(
+                    TransportError(
+                        f"The server started the channels {started.channels}, "
+                        f"and was asked for {asked}."
+                    )
+                )
+            ]
+        self._move(Cause.STARTED)
+        return [Started(started.id, started.language_pack_info), Deliver(message)]
+
+    def _audio_added(self, message: Message) -> list[Event]:
+        label: Any = None
+        if message["message"] == _CHANNEL_AUDIO_ADDED:
+            label = message.get("channel", "")
+        channel = self.channels.get(label) if label is None or isinstance(label, str) else None
+        number = message.get("seq_no")
+        if channel is None:
+            where = "one stream" if label is None else f"the channel {label!r}"
+            return [self._never_due(f"audio of {where}, which this session does not have.")]
+        if type(number) is not int or not channel.acknowledged < number <= channel.sent:
+            of_channel = "" if label is None else f" of the channel {label!r}"
+            return [
+                self._never_due(
+                    f"chunk {number!r}{of_channel}, which was never due: "
+                    f"{channel.sent} chunks were sent, {channel.acknowledged} acknowledged."
+                )
+            ]
+        channel.acknowledge(number)
+        return [Acknowledged(label, number, message)]
+
+    def _never_due(self, what: str) -> Failed:
+        return self._failed(TransportError(f"The server acknowledged {what}"))
+
+    def _speakers_result(self, message: Message) -> list[Event]:
+        for placed in self.asked:
+            question = placed.message.question
+            if question is not None:
+                self.asked.remove(placed)
+                return [SpeakersAnswered(question, message)]
+        return [Deliver(message)]
+
+    def _end_of_utterance(self, message: Message) -> list[Event]:
+        if message.get("forced"):
+            label = message.get("channel")
+            for at, placed in enumerate(self.asked):
+                queued = placed.message
+                if queued.question is not None or queued.message.get("channel") not in (
+                    None,
+                    label,
+                ):
+                    continue
+                answered = queued.answered | {label}
+                open_channels = {name for name in self.channels if not self.channels[name].end_sent}
+                if queued.message.get("channel") is None and not open_channels <= answered:
+                    if label in queued.answered:
+                        continue  # this answers a later one
+                    queued = queued._replace(answered=answered)
+                    self.asked[at] = Placed(queued, placed.after)
+                else:
+                    del self.asked[at]
+                break
+        return [Deliver(message)]
+
+    def _end_of_transcript(self, message: Message) -> list[Event]:
+        if self._duration_limit is not None:
+            reason = str(self._duration_limit.get("reason", ""))
+            error = TranscriptionError(
+                "The session is longer than this account allows, and the audio past the limit was "
+                f"not transcribed: {reason}",
+                type="duration_limit_exceeded",
+                reason=reason,
+            )
+            return [self._lost(error, last_message=message)]
+        if self.state is not State.ENDING:
+            error = TranscriptionError(
+                "The server ended the transcript before our end of audio: "
+                "what was still to be sent is not transcribed.",
+                type="unknown_error",
+                reason="EndOfTranscript before the end of audio",
+            )
+            return [self._lost(error, last_message=message)]
+        if self.unacknowledged:
+            broken = TransportError(
+                f"The server ended the transcript with {self.unacknowledged} of "
+                f"{sum(channel.sent for channel in self.channels.values())} chunks of audio "
+                "unacknowledged."
+            )
+            return [Deliver(message), self._failed(broken)]
+        self._move(Cause.TRANSCRIBED)
+        return [Deliver(message), Ended()]
+
+    def _warning(self, message: Message) -> list[Event]:
+        if message.get("type") == "duration_limit_exceeded":
+            self._duration_limit = message
+        return [Deliver(message)]
+
+    def _error_received(self, message: Message) -> list[Event]:
+        if self._error is not None:
+            return [Deliver(message)]
+        code = message.get("code")
+        type = str(message.get("type", "unknown_error"))
+        reason = str(message.get("reason", ""))
+        self._error = error_of(type, reason, code if isinstance(code, int) else None)
+        busy = type in _BUSY_TYPES and self.state not in (State.RUNNING, State.ENDING)
+        if busy or type == "session_timeout":
+            # Its close frame follows, and then the leg is lost.
+            self._error_is_loss = True
+            self._error_message = message
+            return []
+        self._move(Cause.FAILURE)
+        return [Deliver(message), Failed(self._error)]
+
+
+_MIDDLE = "in the middle of the session"
+_WHEN = {
+    State.CONNECTING: "before the session had started",
+    State.STARTING: "before the session had started",
+    State.ENDING: "before the end of the transcript",
+}

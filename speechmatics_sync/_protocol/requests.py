@@ -1,0 +1,128 @@
+"""What a session is asked to do, as the messages that ask for it."""
+
+from __future__ import annotations
+
+import collections.abc
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
+
+from .._model.config import (
+    AudioEventsConfig,
+    AudioFormat,
+    TranscriptionConfig,
+    TranslationConfig,
+)
+from .._model.messages import ClientMessageType
+from .._model.typing import Label, Message
+from ..errors import ConfigurationError
+
+__all__ = [
+    "Recognition",
+    "asks_for_speakers",
+    "asks_for_the_end",
+    "checked",
+    "force_end_of_utterance",
+    "is_for_all_channels",
+    "merged",
+    "set_config",
+]
+
+_SENT_BY_METHODS = {
+    ClientMessageType.START_RECOGNITION.value: "start_session, transcribe and stream send it.",
+    ClientMessageType.ADD_AUDIO.value: "use send_audio.",
+    ClientMessageType.ADD_CHANNEL_AUDIO.value: "use send_audio.",
+    ClientMessageType.END_OF_STREAM.value: "use end_of_stream or stop_session.",
+    ClientMessageType.END_OF_CHANNEL.value: "use end_of_channel.",
+}
+
+
+class Recognition(NamedTuple):
+    """What a session is asked to do: the content of StartRecognition."""
+
+    transcription_config: TranscriptionConfig
+    audio_format: AudioFormat
+    translation_config: Optional[TranslationConfig] = None
+    audio_events_config: Optional[AudioEventsConfig] = None
+
+    def message(self) -> Message:
+        """Return StartRecognition."""
+        message: Message = {
+            "message": ClientMessageType.START_RECOGNITION.value,
+            "audio_format": self.audio_format.to_dict(),
+            "transcription_config": self.transcription_config.to_dict(),
+        }
+        if self.translation_config is not None:
+            message["translation_config"] = self.translation_config.to_dict()
+        if self.audio_events_config is not None:
+            message["audio_events_config"] = self.audio_events_config.to_dict()
+        return message
+
+
+def checked(message: Mapping[str, Any]) -> Message:
+    """Return a message of the user's, its name being a plain string.
+
+    Raises:
+        ConfigurationError: It is not a message that may be sent this way.
+    """
+    name = message.get("message") if isinstance(message, collections.abc.Mapping) else None
+    if not isinstance(name, str):
+        raise ConfigurationError(
+            f"A message is a dict with its name under 'message', not {message!r}."
+        )
+    name = getattr(name, "value", name)
+    if name in _SENT_BY_METHODS:
+        raise ConfigurationError(f"{name} is not sent as a message: {_SENT_BY_METHODS[name]}")
+    return {**message, "message": name}
+
+
+def asks_for_speakers(message: Message) -> bool:
+    """Return whether a message is a GetSpeakers that is answered at once."""
+    return message["message"] == ClientMessageType.GET_SPEAKERS.value and not asks_for_the_end(
+        message
+    )
+
+
+def asks_for_the_end(message: Message) -> bool:
+    """Return whether a message is a GetSpeakers that is answered at the end."""
+    return message["message"] == ClientMessageType.GET_SPEAKERS.value and bool(message.get("final"))
+
+
+def force_end_of_utterance(timestamp: Optional[float], label: Label) -> Message:
+    """Return ForceEndOfUtterance, at ``timestamp`` seconds or without saying when.
+
+    Raises:
+        ConfigurationError: ``timestamp`` is not a time.
+    """
+    message: Message = {"message": ClientMessageType.FORCE_END_OF_UTTERANCE.value}
+    if timestamp is not None:
+        if isinstance(timestamp, bool) or not isinstance(timestamp, (int, float)):
+            raise ConfigurationError(f"timestamp is in seconds, not {timestamp!r}.")
+        if not 0 <= timestamp < float("inf"):
+            raise ConfigurationError(f"timestamp is 0 or more seconds, not {timestamp!r}.")
+        message["timestamp"] = timestamp
+    if label is not None:
+        message["channel"] = label
+    return message
+
+
+def is_for_all_channels(message: Message) -> bool:
+    """Return whether a message is a ForceEndOfUtterance that names no channel."""
+    name = ClientMessageType.FORCE_END_OF_UTTERANCE.value
+    return bool(message["message"] == name and message.get("channel") is None)
+
+
+def set_config(config: Mapping[str, Any]) -> Message:
+    """Return SetRecognitionConfig."""
+    name = ClientMessageType.SET_RECOGNITION_CONFIG.value
+    return {"message": name, "transcription_config": config}
+
+
+def merged(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with changes; what is an object changes by its members."""
+    result = dict(config)
+    for name, value in changes.items():
+        before = result.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = {**before, **value}
+        result[name] = value
+    return result

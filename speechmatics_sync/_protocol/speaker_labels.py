@@ -1,0 +1,215 @@
+"""Speaker labels that stay the same over several connections.
+
+A server numbers voices anew on every connection: who was S2 may become S1. So the voices that are
+known are enrolled in the next connection, each under a label of ours (the API allows none that
+looks like its own), and taken back in what comes; a voice that nobody knew yet is numbered after
+those that were heard.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Callable, Optional
+
+from .._model.config import SpeakerIdentifier, TranscriptionConfig
+from .._model.typing import Message
+from .message_fields import Malformed, a_text, objects
+
+__all__ = ["LegVoices", "Voices"]
+
+_IDENTIFIERS_MOST = 50
+"""Across all speakers of a session: more are refused (the API's description of ``speakers``)."""
+
+_CONFIG = "speaker_diarization_config"
+_FORMS = ("spoken_form", "written_form")
+_numbered = re.compile(r"S([1-9][0-9]{0,8})").fullmatch
+
+
+class Voices:
+    """The voices that a session has heard, over all its connections.
+
+    Example:
+        >>> voices = Voices()
+        >>> voices.learn([SpeakerIdentifier("S1", ["dm9pY2U="])])
+        >>> leg = voices.begin_leg()
+        >>> leg.enrolled(TranscriptionConfig()).to_dict()["speaker_diarization_config"]
+        {'speakers': [{'label': 'known-S1', 'speaker_identifiers': ['dm9pY2U=']}]}
+        >>> answer = {"message": "SpeakersResult", "speakers": [{"label": "known-S1"}]}
+        >>> leg.session_labels(answer)["speakers"]
+        [{'label': 'S1'}]
+    """
+
+    def __init__(self) -> None:
+        self._highest = 0
+        self._identifiers: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def highest(self) -> int:
+        """The highest n of all labels S<n>; 0 before the first."""
+        return self._highest
+
+    def note(self, message: Message) -> bool:
+        """Take note of a message, in the session's labels, that was delivered.
+
+        Returns:
+            Whether it has a speaker whose voice is not known yet, so that asking would help.
+        """
+        if message.get("message") not in ("AddTranscript", "AddTranslation"):
+            return False
+        heard: set[str] = set()
+
+        def hear(label: str) -> str:
+            heard.add(label)
+            return label
+
+        try:
+            _relabelled(message, hear)
+        except (Malformed, RecursionError):
+            return False
+        unknown = [label for label in heard if self._hear(label)]
+        return bool(unknown)
+
+    def _hear(self, label: str) -> bool:
+        numbered = _numbered(label)
+        if numbered is None:
+            return False
+        self._highest = max(self._highest, int(numbered[1]))
+        return label not in self._identifiers
+
+    def learn(self, speakers: Iterable[SpeakerIdentifier]) -> None:
+        """Take the answer to a GetSpeakers, in the session's labels."""
+        for speaker in speakers:
+            if _numbered(speaker.label) is None:
+                continue
+            self._hear(speaker.label)
+            identifiers = tuple(dict.fromkeys(filter(None, speaker.speaker_identifiers)))
+            if identifiers:
+                self._identifiers[speaker.label] = identifiers
+
+    def begin_leg(self) -> LegVoices:
+        """Return what the next connection is to know of the voices heard so far."""
+        return LegVoices(self, self._identifiers)
+
+
+class LegVoices:
+    """The voices of one connection, which knows none that the session learns later.
+
+    Args:
+        voices: Those of the session.
+        identifiers: What to enrol: label of the session → identifiers.
+    """
+
+    def __init__(self, voices: Voices, identifiers: Mapping[str, Sequence[str]]) -> None:
+        self._voices = voices
+        self._identifiers = dict(identifiers)
+        self._session_labels: dict[str, str] = {}
+        # Where some were heard, not before the first new voice: when a session rolls over, the
+        # old connection may hear another one while this one begins.
+        self._numbered_from: Optional[int] = None if voices.highest else 0
+
+    def enrolled(self, config: TranscriptionConfig) -> TranscriptionConfig:
+        """Return a configuration with the known voices beside those that the user enrolled.
+
+        Args:
+            config: What the session is asked for; it is not changed, and returned if no voice is
+                known.
+        """
+        diarization = config.to_dict().get(_CONFIG) or {}
+        theirs = diarization.get("speakers") or []
+        voices = self._to_enrol(
+            {known for speaker in theirs for known in speaker.get("speaker_identifiers", ())}
+        )
+        if not voices:
+            return config
+        prefix = "known-"
+        while any(str(speaker.get("label")).startswith(prefix) for speaker in theirs):
+            prefix += "-"
+        self._session_labels = {prefix + label: label for label in voices}
+        ours = [{"label": prefix + label, "speaker_identifiers": voices[label]} for label in voices]
+        # Not dataclasses.replace, which would warn of a deprecated field once more; and in
+        # `extra`, for what the user has there is to stay unchecked.
+        config = copy.copy(config)
+        config.extra = {**config.extra, _CONFIG: {**diarization, "speakers": [*theirs, *ours]}}
+        return config
+
+    def _to_enrol(self, taken: set[str]) -> dict[str, list[str]]:
+        """Every label's first identifier, then its second …, as many as the API takes."""
+        labels = list(self._identifiers)
+        rounds = zip_longest(*self._identifiers.values())
+        voices: dict[str, list[str]] = {}
+        enrolled = set(taken)
+        for label, identifier in chain.from_iterable(zip(labels, each) for each in rounds):
+            if identifier is None or identifier in enrolled:
+                continue
+            if len(enrolled) >= _IDENTIFIERS_MOST:
+                break
+            enrolled.add(identifier)
+            voices.setdefault(label, []).append(identifier)
+        return voices
+
+    def session_labels(self, message: Message) -> Message:
+        """Return a message of this connection with the session's labels.
+
+        Args:
+            message: As the server sent it; it is not changed.
+
+        Returns:
+            The same object if nothing is to be changed.
+        """
+        if self._numbered_from == 0:  # nobody was heard before, so nobody is known
+            return message
+        try:
+            return _relabelled(message, self._session_label)
+        except (Malformed, RecursionError):
+            return message
+
+    def _session_label(self, label: str) -> str:
+        known = self._session_labels.get(label)
+        if known is not None:
+            return known
+        numbered = _numbered(label)
+        if numbered is None:
+            return label
+        if self._numbered_from is None:
+            self._numbered_from = self._voices.highest
+        return f"S{self._numbered_from + int(numbered[1])}"
+
+
+_Rename = Callable[[str], str]
+
+
+def _relabelled(message: Message, rename: _Rename) -> Message:
+    """The message with every speaker's label renamed; the same one if no label changes."""
+    name = message.get("message")
+    if name in ("AddTranscript", "AddPartialTranscript"):
+        return _each(message, "results", lambda part: _relabelled_result(part, rename))
+    if name in ("AddTranslation", "AddPartialTranslation"):
+        return _each(message, "results", lambda part: _renamed(part, "speaker", rename))
+    if name == "SpeakersResult":
+        return _each(message, "speakers", lambda part: _renamed(part, "label", rename))
+    return message
+
+
+def _relabelled_result(part: Message, rename: _Rename) -> Message:
+    for form in _FORMS:
+        part = _each(part, form, lambda piece: _relabelled_result(piece, rename))
+    return _each(part, "alternatives", lambda best: _renamed(best, "speaker", rename))
+
+
+def _each(whole: Message, key: str, change: Callable[[Message], Message]) -> Message:
+    old = whole.get(key)
+    if old is None:
+        return whole
+    new = [change(part) for part in objects(whole, key)]
+    return whole if all(a is b for a, b in zip(new, old)) else {**whole, key: new}
+
+
+def _renamed(part: Message, key: str, rename: _Rename) -> Message:
+    old = part.get(key)
+    if old is None:
+        return part
+    new = rename(a_text(part, key))
+    return part if new == old else {**part, key: new}

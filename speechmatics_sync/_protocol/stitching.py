@@ -1,0 +1,308 @@
+"""Where one connection's messages end and the next one's begin: no word twice, none missing.
+
+A session may run over several connections, one after another. Each new one is sent audio again
+from a little before what is settled (see `delivered`), and counts its times from there. The rules
+of the seam:
+
+- Every time in a message moves by the position at which its channel's audio began.
+- What comes back is trimmed by result, not by message: the new connection cuts its finals
+  elsewhere. A word whose middle lies in settled time was delivered; a mark goes with its word.
+- No time goes back: what is new but begins in settled time begins where that ends.
+- What is told once (the end of an utterance, a language, a warning) is not told again.
+- A message that cannot be read is passed on as it is: what to make of it is not decided here.
+
+`Delivered` is what handlers were given, over all connections; a `Seam` belongs to one connection
+and measures by what had been delivered when it was made, so that a connection's own messages never
+trim one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, Optional
+
+from .._model.typing import Label, Message
+from .delivered import DIGITS, Delivered
+from .message_fields import (
+    Malformed,
+    a_time,
+    an_object,
+    audio_event_of,
+    given_times,
+    label_of,
+    objects,
+    own_label,
+    results_of,
+    times_of,
+    translation_of,
+)
+
+__all__ = ["Delivered", "Seam"]
+
+_SAME_TIME = 0.1
+_SAME_EVENT = 0.5
+"""Seconds by which two connections may differ on when the same thing happened."""
+
+
+class Seam:
+    """One connection's messages, as the user of a session over several is to receive them.
+
+    Make it when nothing more of the connection before it will be delivered.
+
+    Args:
+        delivered: What handlers have been given; whoever delivers a message notes it there.
+        offsets: Where the audio of each channel begins on this connection, in seconds of the
+            session.
+        delimiter: What stands between two words, where no LanguageInfo says otherwise.
+        first: Whether there was no connection before; then nothing is changed.
+
+    Example:
+        >>> seam = Seam(Delivered([None]), {None: 4.0})
+        >>> seam.join({"message": "EndOfUtterance", "metadata": {"end_time": 1.5}})
+        {'message': 'EndOfUtterance', 'metadata': {'end_time': 5.5}}
+    """
+
+    def __init__(
+        self,
+        delivered: Delivered,
+        offsets: Mapping[Label, float],
+        *,
+        delimiter: str = " ",
+        first: bool = False,
+    ) -> None:
+        self._delivered = delivered
+        self._before = delivered.as_of_now()
+        self._offsets = dict(offsets)
+        self._earliest = min(self._offsets.values(), default=0.0)
+        self._delimiter = delimiter
+        self._first = first
+        self._last_word_is_new: dict[Label, bool] = {}
+
+    def join(self, message: Message) -> Optional[Message]:
+        """Return a message of this connection as the user is to receive it.
+
+        Args:
+            message: As the server sent it; it is not changed.
+
+        Returns:
+            The same object if nothing is to be changed; None if it is not to be delivered.
+        """
+        name = message.get("message")
+        join = _JOINS.get(name) if isinstance(name, str) and not self._first else None
+        if join is None:
+            return message
+        try:
+            return join(self, message)
+        except (Malformed, RecursionError):
+            return message
+
+    def shifted_back(self, message: Message) -> Message:
+        """Return a client's message with its ``timestamp`` in this connection's own time.
+
+        Args:
+            message: A ForceEndOfUtterance in the session's time; others stay as they are.
+        """
+        if self._first or message.get("timestamp") is None:
+            return message
+        try:
+            offset = self._offset(own_label(message, self._before.labels))
+            timestamp = max(0.0, round(a_time(message["timestamp"]) - offset, DIGITS))
+        except Malformed:
+            return message
+        return _with(message, {"timestamp": timestamp})
+
+    # Times.
+
+    def _offset(self, label: Label) -> float:
+        return self._offsets.get(label, self._earliest)
+
+    def _moved(self, time: float, label: Label) -> float:
+        return round(time + self._offset(label), DIGITS)
+
+    def _moved_part(self, part: Message, label: Label, until: float) -> Message:
+        """A result or sentence in the session's time, beginning at `until` or later."""
+        changes: Message = {
+            key: _not_before(until, self._moved(time, label))
+            for key, time in zip(("start_time", "end_time"), times_of(part))
+        }
+        for form in ("spoken_form", "written_form"):
+            if part.get(form) is not None:
+                pieces = objects(part, form)
+                changes[form] = [self._moved_part(piece, label, until) for piece in pieces]
+        return _with(part, changes)
+
+    # The messages.
+
+    def _join_final(self, message: Message) -> Optional[Message]:
+        last_word_is_new = self._last_word_is_new.copy()
+        joined = self._join_transcript(message, last_word_is_new)
+        self._last_word_is_new = last_word_is_new
+        return joined
+
+    def _join_partial(self, message: Message) -> Optional[Message]:
+        return self._join_transcript(message, self._last_word_is_new.copy())
+
+    def _join_transcript(
+        self, message: Message, last_word_is_new: dict[Label, bool]
+    ) -> Optional[Message]:
+        parts = results_of(message)
+        label = label_of(message, parts, self._before.labels)
+        until = self._before.words_until(label)
+        metadata = message["metadata"]
+        start_time, end_time = (self._moved(time, label) for time in times_of(metadata))
+        if not parts and _is_settled(end_time, end_time, until):
+            return None
+        channels = [own_label(part, self._before.labels) or label for part in parts]
+        is_new = self._find_new(parts, channels, last_word_is_new)
+        kept = [
+            self._moved_part(part, channel, self._before.words_until(channel))
+            for part, channel, new in zip(parts, channels, is_new)
+            if new
+        ]
+        if parts and not kept:
+            return None
+        start_time = _not_before(until, start_time)
+        changes: Message = {"start_time": start_time, "end_time": max(start_time, end_time)}
+        if len(kept) < len(parts):
+            changes["transcript"] = self._joined(kept, metadata["transcript"])
+        return _with(message, {"metadata": _with(metadata, changes), "results": kept})
+
+    def _find_new(
+        self,
+        parts: Sequence[Message],
+        channels: Sequence[Label],
+        last_word_is_new: dict[Label, bool],
+    ) -> list[bool]:
+        """Return for each result whether it is new; keep for each channel whether its last is."""
+        is_new: list[bool] = []
+        before_next_word: dict[Label, list[int]] = {}
+        for index, (part, channel) in enumerate(zip(parts, channels)):
+            start_time, end_time = (self._moved(time, channel) for time in times_of(part))
+            until = self._before.words_until(channel)
+            new = not _is_settled(start_time, end_time, until)
+            if part.get("type") != "punctuation":
+                last_word_is_new[channel] = new
+                for mark in before_next_word.pop(channel, ()):
+                    is_new[mark] = new
+            elif part.get("attaches_to") == "next":
+                new = start_time >= until
+                before_next_word.setdefault(channel, []).append(index)
+            else:
+                new = last_word_is_new.get(channel, new)
+            is_new.append(new)
+        return is_new
+
+    def _joined(self, parts: Sequence[Message], original: str) -> str:
+        """Return what the results read as, ended as the original was."""
+        text, last_attaches_to, last_delimiter = "", "next", ""
+        for part in parts:
+            best = next(iter(part.get("alternatives") or ()), None)
+            if best is None:
+                continue
+            usual = "previous" if part.get("type") == "punctuation" else "none"
+            attaches_to = part.get("attaches_to") or usual
+            delimiter = self._delivered.delimiter(best.get("language"))
+            if delimiter is None:
+                delimiter = self._delimiter
+            if last_attaches_to not in ("next", "both") and attaches_to not in ("previous", "both"):
+                # Where two languages meet, the longer delimiter keeps their words apart.
+                text += max(last_delimiter, delimiter, key=len)
+            text += best["content"]
+            last_attaches_to, last_delimiter = attaches_to, delimiter
+        return text + last_delimiter if original.endswith(last_delimiter) else text
+
+    def _join_translation(self, message: Message) -> Optional[Message]:
+        language, sentences = translation_of(message)
+        label = label_of(message, sentences, self._before.labels)
+        until = self._before.sentences_until(language)
+        kept = []
+        for sentence in sentences:
+            channel = own_label(sentence, self._before.labels) or label
+            start_time, end_time = (self._moved(time, channel) for time in times_of(sentence))
+            if not _is_settled(start_time, end_time, until):
+                kept.append(self._moved_part(sentence, channel, until))
+        if sentences and not kept:
+            return None
+        return _with(message, {"results": kept})
+
+    def _join_utterance(self, message: Message) -> Optional[Message]:
+        metadata = an_object(message, "metadata")
+        label = own_label(message, self._before.labels)
+        times = {key: self._moved(time, label) for key, time in given_times(metadata).items()}
+        # A forced one answers a question that was asked again, whatever its time.
+        if times and message.get("forced") is not True:
+            time, until = max(times.values()), self._before.words_until(label)
+            # One that lies before words that were delivered came before them, or is not true.
+            told_until = max(self._before.utterance_until(label) + _SAME_TIME, until - _SAME_TIME)
+            if time <= round(told_until, DIGITS):
+                return None
+            times = {key: _not_before(until, time) for key, time in times.items()}
+        return _with(message, {"metadata": _with(metadata, times)})
+
+    def _join_event_start(self, message: Message) -> Optional[Message]:
+        type, label, times = audio_event_of(message, self._before.labels, "start_time")
+        start_time = self._moved(times["start_time"], label)
+        last, now = self._before.event(type, label), self._delivered.event(type, label)
+        if now is not None and now.is_open:
+            return None
+        if last is not None and last.start_time >= start_time - _SAME_EVENT:
+            return None
+        return self._with_event(message, label, times)
+
+    def _join_event_end(self, message: Message) -> Optional[Message]:
+        type, label, times = audio_event_of(message, self._before.labels, "end_time")
+        event = self._delivered.event(type, label)
+        end_time = self._moved(times["end_time"], label)
+        if event is None or not event.is_open or end_time < event.start_time:
+            return None
+        return self._with_event(message, label, times)
+
+    def _with_event(self, message: Message, label: Label, times: Mapping[str, float]) -> Message:
+        moved = {key: self._moved(time, label) for key, time in times.items()}
+        return _with(message, {"event": _with(message["event"], moved)})
+
+    def _join_told_once(self, message: Message) -> Optional[Message]:
+        return None if self._before.was_told(message) else message
+
+    def _leave_out(self, message: Message) -> Optional[Message]:
+        return None
+
+
+_JOINS: dict[str, Callable[[Seam, Message], Optional[Message]]] = {
+    "AddTranscript": Seam._join_final,
+    "AddPartialTranscript": Seam._join_partial,
+    "AddTranslation": Seam._join_translation,
+    "AddPartialTranslation": Seam._join_translation,
+    "EndOfUtterance": Seam._join_utterance,
+    "AudioEventStarted": Seam._join_event_start,
+    "AudioEventEnded": Seam._join_event_end,
+    "LanguageInfo": Seam._join_told_once,
+    "Warning": Seam._join_told_once,
+    "Info": Seam._leave_out,
+    "RecognitionStarted": Seam._leave_out,
+}
+
+
+def _is_settled(start_time: float, end_time: float, until: float) -> bool:
+    """Whether what was said at a time lies in what is settled until `until`.
+
+    A word without length that ends there does: it is the last one, heard again.
+    """
+    return until > 0 and ((start_time + end_time) / 2 < until or end_time <= until)
+
+
+def _not_before(until: float, time: float) -> float:
+    return max(until, time) if until > 0 else time
+
+
+def _with(original: Message, changes: Mapping[str, Any]) -> Message:
+    """The object with some of its values changed; itself if it has them all."""
+    if all(_is_same(original[key], value) for key, value in changes.items()):
+        return original
+    return {**original, **changes}
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    if isinstance(new, list):  # of objects: each is either the old one or another
+        return len(old) == len(new) and all(a is b for a, b in zip(old, new))
+    return old is new or (not isinstance(new, dict) and bool(old == new))

@@ -1,0 +1,102 @@
+"""The time limits of a connection, without a clock: they are told what happens and when."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .._model.config import ConnectionConfig
+from ..errors import ConnectionError, SpeechmaticsError, TimeoutError
+from .leg import State
+
+__all__ = ["Limits"]
+
+
+class Limits:
+    """The time limits of one connection, told what happens and when.
+
+    Silence counts only while it is the peer's: `restart` forgives what passed while we did not
+    read.
+    """
+
+    def __init__(self, config: ConnectionConfig, now: float) -> None:
+        self._config = config
+        limits = (
+            config.start_timeout,
+            config.ack_timeout,
+            config.ping_interval,
+            config.ping_timeout,
+        )
+        self.accuracy = min([1.0, *(limit / 8 for limit in limits if limit is not None)])
+        """Seconds within which it need not be looked again at the limits."""
+        self._started = now
+        self._pinged = now
+        self._unanswered_ping: Optional[float] = None
+        self._owing_since: Optional[float] = None
+
+    def restart(self, now: float) -> None:
+        """Count the peer's silence from now."""
+        if self._unanswered_ping is not None:
+            self._unanswered_ping = now
+        if self._owing_since is not None:
+            self._owing_since = now
+
+    def ping_is_due(self, now: float) -> bool:
+        """Return whether to send a ping, which is then taken for sent."""
+        interval = self._config.ping_interval
+        if interval is None or now - self._pinged < interval:
+            return False
+        self._pinged = now
+        if self._unanswered_ping is None:
+            self._unanswered_ping = now
+        return True
+
+    def note(self, now: float, *, heard: float, spoke: bool, owes: bool) -> None:
+        """Note when the peer's last byte came, whether it said something, and if it owes more."""
+        if self._unanswered_ping is not None and heard > self._unanswered_ping:
+            self._unanswered_ping = None
+        if not owes:
+            self._owing_since = None
+        elif self._owing_since is None or spoke:
+            self._owing_since = now
+
+    def passed(self, now: float, state: State) -> Optional[SpeechmaticsError]:
+        """Return the error of a limit that has passed."""
+        config = self._config
+        if state is State.STARTING:
+            if _over(config.start_timeout, self._started, now):
+                return TimeoutError(
+                    f"The server did not start the session within start_timeout "
+                    f"({config.start_timeout} s)."
+                )
+        elif _over(config.ack_timeout, self._owing_since, now):
+            return ConnectionError(
+                f"The connection was lost: the server owed an answer and said nothing for "
+                f"ack_timeout ({config.ack_timeout} s)."
+            )
+        if _over(config.ping_timeout, self._unanswered_ping, now):
+            return ConnectionError(
+                f"The connection was lost: no sign of life within ping_timeout "
+                f"({config.ping_timeout} s) of a ping."
+            )
+        return None
+
+    def patience(self, now: float, state: State) -> Optional[float]:
+        """Return for how many seconds no limit can pass and no ping is due."""
+        config = self._config
+        moments = []
+        if state is State.STARTING:
+            if config.start_timeout is not None:
+                moments.append(self._started + config.start_timeout)
+        elif config.ack_timeout is not None:
+            # Something may come to be owed while the receiver sleeps: it looks often enough.
+            since = now if self._owing_since is None else self._owing_since
+            moments.append(min(since + config.ack_timeout, now + config.ack_timeout / 4))
+        if config.ping_interval is not None:
+            moments.append(self._pinged + config.ping_interval)
+        if config.ping_timeout is not None and self._unanswered_ping is not None:
+            moments.append(self._unanswered_ping + config.ping_timeout)
+        return max(0.0, min(moments) - now) if moments else None
+
+
+def _over(limit: Optional[float], since: Optional[float], now: float) -> bool:
+    return limit is not None and since is not None and now - since >= limit

@@ -1,0 +1,138 @@
+"""Messages on their way from the receiver to the thread that runs handlers."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import threading
+from collections.abc import Hashable, Iterator
+from typing import Callable, Optional
+
+from .._model.messages import ServerMessageType
+from .._model.typing import Message
+
+__all__ = ["Inbox"]
+
+_PARTIALS = frozenset(
+    {
+        ServerMessageType.ADD_PARTIAL_TRANSCRIPT.value,
+        ServerMessageType.ADD_PARTIAL_TRANSLATION.value,
+    }
+)
+
+
+class Inbox:
+    """A queue that asks for reading to pause above a limit, until half of it has been taken.
+
+    While more than half of the limit waits, a partial takes the place of the one before it, which
+    it supersedes, if that still waits; nothing else is ever dropped.
+
+    Args:
+        lock: The session's: every call needs it.
+        limit: How many messages may wait; None for no limit.
+        resume: Is called when reading may go on.
+        at_rest: Calls something now, or as soon as the calling thread has done what others wait
+            for.
+    """
+
+    def __init__(
+        self,
+        lock: threading.RLock,
+        limit: Optional[int],
+        resume: Callable[[], None],
+        at_rest: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._lock = lock
+        self._arrived = threading.Condition(lock)
+        # By number, for a partial in the middle to be taken out at no cost.
+        self._messages: collections.OrderedDict[int, Message] = collections.OrderedDict()
+        self._number = 0
+        self._partials: dict[Hashable, int] = {}
+        self._limit = limit
+        self._resume = resume
+        self._at_rest = at_rest
+        self._unannounced = False
+        self._paused = False
+        self._answers_awaited = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message: Message) -> None:
+        """Add a message, in place of one that waits and that it supersedes, if many wait."""
+        self._number += 1
+        guess = _guess_of(message)
+        if guess is not None:
+            before = self._partials.get(guess)
+            if before is not None and self._half_full():
+                self._messages.pop(before, None)
+            self._partials[guess] = self._number
+        self._messages[self._number] = message
+        if not self._unannounced:
+            self._unannounced = True
+            self._at_rest(self._announce)
+
+    def get(self, timeout: Optional[float]) -> Optional[Message]:
+        """Return the next message; None if none came in time, or none will come any more."""
+        if not self._messages and not self._closed:
+            self._arrived.wait(timeout)
+        try:
+            _, message = self._messages.popitem(last=False)
+        except KeyError:
+            return None
+        if self._paused and not self._too_many_wait():
+            self._resume()
+        return message
+
+    def clear(self) -> None:
+        """Give up what waits."""
+        self._messages.clear()
+        self._partials.clear()
+
+    def close(self) -> None:
+        """Nothing more will come: whoever waits need not."""
+        self._closed = True
+        self._arrived.notify_all()
+
+    def reading_pauses(self) -> bool:
+        """Return whether so much waits that reading must pause."""
+        self._paused = self._too_many_wait() and not self._answers_awaited
+        return self._paused
+
+    @contextlib.contextmanager
+    def awaiting_answers(self, waits: bool = True) -> Iterator[None]:
+        """Keep reading although handlers are behind: they may be what waits for an answer."""
+        self._answers_awaited += waits
+        if waits and self._paused:
+            self._resume()
+        try:
+            yield
+        finally:
+            self._answers_awaited -= waits
+
+    def _announce(self) -> None:
+        """Wake whoever waits for what has come."""
+        with self._lock:
+            self._unannounced = False
+            self._arrived.notify()
+
+    def _too_many_wait(self) -> bool:
+        if self._paused:
+            return self._half_full()
+        return self._limit is not None and len(self._messages) > self._limit
+
+    def _half_full(self) -> bool:
+        return self._limit is not None and len(self._messages) > self._limit // 2
+
+
+def _guess_of(message: Message) -> Optional[Hashable]:
+    """What a partial is a guess of, which the next guess of the same supersedes; else None."""
+    name = message.get("message")
+    if not isinstance(name, str) or name not in _PARTIALS:
+        return None
+    channel, language = message.get("channel"), message.get("language")
+    for value in (channel, language):
+        if value is not None and not isinstance(value, str):
+            return None
+    return name, channel, language

@@ -1,0 +1,243 @@
+"""The first few are by themselves, all others share one thing, which ends with the last of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+from support.forking import in_child
+from support.sessions import InThread, wait_for
+
+from speechmatics_sync._concurrency.sharing import Exchange
+
+
+class Counter:
+    """What is shared: it counts who uses it and how often it is stopped."""
+
+    def __init__(self) -> None:
+        self.stops = 0
+        self.used_when_stopped = False
+        self._lock = threading.Lock()
+        self._users = 0
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        with self._lock:
+            self._users += 1
+            self.used_when_stopped |= self.stops > 0
+        yield
+        with self._lock:
+            self._users -= 1
+            self.used_when_stopped |= self.stops > 0
+
+    def stop(self) -> None:
+        with self._lock:
+            self.stops += 1
+            self.used_when_stopped |= self._users > 0
+
+
+class Made:
+    """All that was made to be shared."""
+
+    def __init__(self) -> None:
+        self.all: list[Counter] = []
+        self.exchange: Exchange[Counter] = Exchange(self.make)
+
+    def make(self) -> Counter:
+        self.all.append(Counter())
+        return self.all[-1]
+
+
+@pytest.fixture(autouse=True)
+def three_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speechmatics_sync._concurrency.sharing.ALONE", 3)
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made()
+
+
+def test_the_first_few_share_nothing_and_all_others_one_thing(made: Made) -> None:
+    with contextlib.ExitStack() as inside:
+        places = [inside.enter_context(made.exchange.place()) for _ in range(8)]
+        assert places[:3] == [None] * 3
+        assert len(made.all) == 1
+        assert all(place is made.all[0] for place in places[3:])
+
+
+def test_nothing_is_made_for_those_who_do_not_share(made: Made) -> None:
+    with contextlib.ExitStack() as inside:
+        for _ in range(3):
+            inside.enter_context(made.exchange.place())
+    assert made.all == []
+
+
+def test_a_place_of_its_own_that_is_given_back_goes_to_the_next(made: Made) -> None:
+    with contextlib.ExitStack() as inside:
+        for _ in range(2):
+            inside.enter_context(made.exchange.place())
+        with made.exchange.place() as third:
+            assert third is None
+            with made.exchange.place() as fourth:
+                assert fourth is made.all[0]
+        with made.exchange.place() as fifth:
+            assert fifth is None
+
+
+def test_what_is_shared_is_stopped_once_when_the_last_leaves_and_made_anew(made: Made) -> None:
+    with contextlib.ExitStack() as alone:
+        for _ in range(3):
+            alone.enter_context(made.exchange.place())
+        for round in range(2):
+            first, second = made.exchange.place(), made.exchange.place()
+            shared = first.__enter__()
+            assert second.__enter__() is shared
+            assert len(made.all) == round + 1
+            first.__exit__(None, None, None)
+            assert made.all[round].stops == 0
+            second.__exit__(None, None, None)
+            assert made.all[round].stops == 1
+    assert [each.stops for each in made.all] == [1, 1]
+
+
+def test_whoever_fails_gives_the_place_back(made: Made) -> None:
+    def fail() -> None:
+        with contextlib.ExitStack() as inside:
+            for _ in range(5):
+                inside.enter_context(made.exchange.place())
+            raise OSError("mine")
+
+    for _ in range(3):
+        with pytest.raises(OSError, match="mine"):
+            fail()
+    assert [each.stops for each in made.all] == [1, 1, 1]
+
+
+def test_nobody_is_given_what_was_stopped_however_many_come_and_go(made: Made) -> None:
+    """Or what is stopped later, while they use it; and no more than three ever do not share."""
+    lock = threading.Lock()
+    alone = most = 0
+
+    def come_and_go() -> None:
+        nonlocal alone, most
+        for _ in range(300):
+            with made.exchange.place() as shared:
+                if shared is None:
+                    with lock:
+                        alone += 1
+                        most = max(most, alone)
+                    with lock:
+                        alone -= 1
+                else:
+                    with shared.used():
+                        pass
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads come in at every line of each other
+    try:
+        for each in [InThread(come_and_go) for _ in range(12)]:
+            each.result()
+    finally:
+        sys.setswitchinterval(before)
+    assert most <= 3
+    assert [each.stops for each in made.all] == [1] * len(made.all)
+    assert not any(each.used_when_stopped for each in made.all)
+
+
+class Released:
+    """A lock; just after it is released for the first time, something happens."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._calls = [call]
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._calls:
+            self._calls.pop()()
+
+
+def test_whoever_leaves_just_when_another_comes_ends_nothing_for_it(made: Made) -> None:
+    def visit() -> None:
+        with made.exchange.place():
+            pass
+
+    with contextlib.ExitStack() as inside:
+        for _ in range(3):
+            inside.enter_context(made.exchange.place())
+        made.exchange._lock = Released(visit)  # type: ignore[assignment]
+        with made.exchange.place() as shared:
+            assert shared is not None
+            assert shared.stops == 0
+        assert shared.stops == 1
+
+
+def test_coming_does_not_wait_until_what_others_shared_has_ended(made: Made) -> None:
+    """To end it a thread is waited for, which may be at its last read."""
+    stopping, go_on = threading.Event(), threading.Event()
+
+    class Slow(Counter):
+        def stop(self) -> None:
+            stopping.set()
+            wait_for(go_on)
+            super().stop()
+
+    made.all = []
+    first = Slow()
+    objects: list[Counter] = [first, Counter()]
+    exchange: Exchange[Counter] = Exchange(lambda: objects.pop(0))
+    with contextlib.ExitStack() as alone:
+        for _ in range(3):
+            alone.enter_context(exchange.place())
+
+        def visit() -> Optional[Counter]:
+            with exchange.place() as shared:
+                return shared
+
+        leaving = InThread(visit)
+        wait_for(stopping)
+        second = InThread(visit).result()
+        go_on.set()
+        assert leaving.result() is first
+        assert second is not first
+        assert (first.stops, second.stops) == (1, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_process_begins_anew_and_leaves_what_is_shared_to_its_parent(made: Made) -> None:
+    held, release = threading.Event(), threading.Event()
+    exchange: Any = made.exchange
+
+    def hold() -> None:
+        with exchange._lock:
+            held.set()
+            wait_for(release)
+
+    with contextlib.ExitStack() as inside:
+        for _ in range(4):
+            inside.enter_context(exchange.place())
+        holding = InThread(hold)
+        wait_for(held)
+
+        def child() -> None:
+            with contextlib.ExitStack() as childs:
+                places = [childs.enter_context(exchange.place()) for _ in range(5)]
+            assert places[:3] == [None] * 3
+            assert places[3] is places[4] is made.all[1]
+            assert [each.stops for each in made.all] == [0, 1]
+
+        in_child(child)
+        release.set()
+        holding.result()
+        with exchange.place() as shared:
+            assert shared is made.all[0]
+    assert [each.stops for each in made.all] == [1]

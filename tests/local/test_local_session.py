@@ -1,0 +1,615 @@
+"""The protocol of the embedded server, as a client sees it on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+import jsonschema
+import pytest
+import yaml
+from support.local_wire import RAW, Message, Wire, chunks, named, run, start_message, words
+
+from speechmatics_sync.local import (
+    CountedRecognizer,
+    LocalServer,
+    ScriptedRecognizer,
+    Word,
+    counted_audio,
+)
+
+
+def silence(seconds: float) -> bytes:
+    return bytes(2 * round(16000 * seconds))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    """Strict, and hearing counted audio, with a final half a second late."""
+    recognizer = CountedRecognizer(delay=0.5, voices=("ann", "bob"), turn=2)
+    with LocalServer(recognizer=recognizer, strict=True) as server:
+        yield server
+
+
+def test_a_session_goes_from_info_to_end_of_transcript_and_a_normal_close(
+    server: LocalServer,
+) -> None:
+    wire = run(server.url, counted_audio(4))
+    names = [message["message"] for message in wire.received]
+    assert names[0] == "Info"
+    assert wire.received[0]["type"] == "concurrent_session_usage"
+    assert names.index("RecognitionStarted") < names.index("AudioAdded")
+    assert names[-1] == "EndOfTranscript"
+    assert wire.close_code == 1000
+    assert words(wire.received) == ["w1", "w2", "w3", "w4"]
+
+
+def test_every_chunk_is_acknowledged_by_its_number_from_one(server: LocalServer) -> None:
+    wire = run(server.url, counted_audio(4), size=1001)
+    numbers = [message["seq_no"] for message in named(wire.received, "AudioAdded")]
+    assert numbers == list(range(1, -(-len(counted_audio(4)) // 1001) + 1))
+
+
+def test_what_is_heard_depends_on_the_audio_and_not_on_its_chunks(server: LocalServer) -> None:
+    def heard(size: int) -> list[Message]:
+        wire = run(
+            server.url,
+            counted_audio(6) + silence(1) + counted_audio(6, first=7),
+            size=size,
+            enable_partials=True,
+            conversation_config={"end_of_utterance_silence_trigger": 0.6},
+        )
+        skipped = ("AudioAdded", "Info", "RecognitionStarted")
+        return [message for message in wire.received if message["message"] not in skipped]
+
+    assert heard(333) == heard(64000)
+
+
+def test_words_have_the_times_of_the_audio(server: LocalServer) -> None:
+    wire = run(server.url, silence(0.5) + counted_audio(3))
+    results = [
+        result
+        for message in named(wire.received, "AddTranscript")
+        for result in message["results"]
+        if result["type"] == "word"
+    ]
+    assert [(result["start_time"], result["end_time"]) for result in results] == [
+        (0.5, 0.9),
+        (1.0, 1.4),
+        (1.5, 1.9),
+    ]
+
+
+def test_transcripts_join_to_a_text_with_its_full_stop_in_place(server: LocalServer) -> None:
+    wire = run(server.url, counted_audio(3))
+    text = "".join(
+        message["metadata"]["transcript"] for message in named(wire.received, "AddTranscript")
+    )
+    assert text == "w1 w2 w3. "
+    last = named(wire.received, "AddTranscript")[-1]["results"][-1]
+    assert (last["type"], last["attaches_to"], last["is_eos"]) == ("punctuation", "previous", True)
+
+
+def test_only_permitted_marks_are_set(server: LocalServer) -> None:
+    wire = run(server.url, counted_audio(2), punctuation_overrides={"permitted_marks": [","]})
+    assert named(wire.received, "AddTranscript")[-1]["metadata"]["transcript"] == "w2 "
+
+
+def test_partials_come_only_when_they_are_wanted_and_before_their_final(
+    server: LocalServer,
+) -> None:
+    assert not named(run(server.url, counted_audio(4)).received, "AddPartialTranscript")
+    wire = run(server.url, counted_audio(4), enable_partials=True)
+    first_partial = wire.received.index(named(wire.received, "AddPartialTranscript")[0])
+    first_final = wire.received.index(named(wire.received, "AddTranscript")[0])
+    assert first_partial < first_final
+    assert words(wire.received) == ["w1", "w2", "w3", "w4"]
+
+
+def test_a_word_is_final_within_max_delay() -> None:
+    recognizer = ScriptedRecognizer([("late", 0.2, 0.5)], delay=4.0)
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
+        wire.start(max_delay=1.0)
+        wire.send(silence(1.5))
+        wire.until("AddTranscript")
+        wire.end(1)
+
+
+def test_silence_ends_an_utterance_where_the_trigger_says(server: LocalServer) -> None:
+    wire = run(
+        server.url,
+        counted_audio(2) + silence(1.5) + counted_audio(1, first=3) + silence(1.5),
+        conversation_config={"end_of_utterance_silence_trigger": 0.7},
+    )
+    ends = [message["metadata"]["end_time"] for message in named(wire.received, "EndOfUtterance")]
+    assert ends == [pytest.approx(0.9 + 0.7), pytest.approx(2.9 + 0.7)]
+    names = [message["message"] for message in wire.received]
+    assert names.index("AddTranscript") < names.index("EndOfUtterance")
+
+
+def test_without_a_trigger_silence_ends_nothing(server: LocalServer) -> None:
+    wire = run(server.url, counted_audio(2) + silence(3))
+    assert not named(wire.received, "EndOfUtterance")
+
+
+def test_a_forced_end_of_utterance_brings_the_finals_at_once() -> None:
+    recognizer = CountedRecognizer(delay=3.0)
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
+        wire.start()
+        wire.send(counted_audio(2))
+        wire.send({"message": "ForceEndOfUtterance"})
+        final = wire.until("AddTranscript")
+        assert (final["metadata"]["transcript"], final["forced"]) == ("w1 w2. ", True)
+        end = wire.until("EndOfUtterance")
+        assert (end["metadata"]["end_time"], end["forced"]) == (1.0, True)
+        wire.send(counted_audio(1, first=3))
+        assert words(wire.end(2)) == ["w1", "w2", "w3"]
+        assert "forced" not in named(wire.received, "AddTranscript")[-1]
+
+
+def test_an_utterance_that_was_forced_to_end_does_not_end_again(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start(conversation_config={"end_of_utterance_silence_trigger": 0.5})
+        wire.send(counted_audio(2), {"message": "ForceEndOfUtterance"}, silence(2))
+        ends = named(wire.end(2), "EndOfUtterance")
+    assert [end.get("forced") for end in ends] == [True]
+
+
+def test_a_forced_end_of_utterance_goes_to_its_timestamp() -> None:
+    recognizer = CountedRecognizer(delay=3.0)
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
+        wire.start()
+        wire.send(counted_audio(4))
+        wire.send({"message": "ForceEndOfUtterance", "timestamp": 1.0})
+        assert wire.until("AddTranscript")["metadata"]["transcript"] == "w1 w2. "
+        assert wire.until("EndOfUtterance")["metadata"]["end_time"] == 1.0
+        assert words(wire.end(1)) == ["w1", "w2", "w3", "w4"]
+
+
+def test_a_timestamp_ahead_of_the_audio_waits_for_it() -> None:
+    recognizer = CountedRecognizer(delay=3.0)
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
+        wire.start()
+        audio = list(chunks(counted_audio(4), 16000))
+        wire.send(audio[0], {"message": "ForceEndOfUtterance", "timestamp": 1.5}, *audio[1:])
+        assert wire.until("AddTranscript")["metadata"]["transcript"] == "w1 w2 w3. "
+        wire.end(4)
+
+
+def test_a_session_can_be_configured_anew() -> None:
+    recognizer = CountedRecognizer(delay=3.0)
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
+        wire.start(max_delay=4)
+        wire.send(
+            {
+                "message": "SetRecognitionConfig",
+                "transcription_config": {
+                    "language": "en",
+                    "enable_partials": True,
+                    "max_delay": 0.7,
+                    "conversation_config": {"end_of_utterance_silence_trigger": 1},
+                },
+            },
+            counted_audio(3) + silence(1.5),
+        )
+        wire.until("AddPartialTranscript")
+        assert wire.until("AddTranscript")["results"][0]["alternatives"][0]["content"] == "w1"
+        wire.until("EndOfUtterance")
+        wire.end(1)
+
+
+def test_speakers_are_labelled_in_the_order_in_which_they_speak(server: LocalServer) -> None:
+    wire = run(server.url, counted_audio(5, first=3), diarization="speaker")
+    labels = [
+        result["alternatives"][0]["speaker"]
+        for message in named(wire.received, "AddTranscript")
+        for result in message["results"]
+        if result["type"] == "word"
+    ]
+    assert labels == ["S1", "S1", "S2", "S2", "S1"]
+
+
+def test_without_diarization_words_have_no_speaker(server: LocalServer) -> None:
+    wire = run(server.url, counted_audio(2))
+    results = named(wire.received, "AddTranscript")[0]["results"]
+    assert "speaker" not in results[0]["alternatives"][0]
+
+
+def test_speakers_can_be_asked_for_and_enrolled_in_the_next_session(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start(diarization="speaker")
+        wire.send(counted_audio(6), {"message": "GetSpeakers"})
+        speakers = wire.until("SpeakersResult")["speakers"]
+        assert [speaker["label"] for speaker in speakers] == ["S1", "S2"]
+        wire.end(1)
+    enrolled = [{**speakers[1], "label": "Bob"}]
+    wire = run(
+        server.url,
+        counted_audio(4),
+        diarization="speaker",
+        speaker_diarization_config={"speakers": enrolled, "get_speakers": True},
+    )
+    last = wire.received[-2:]
+    assert [message["message"] for message in last] == ["SpeakersResult", "EndOfTranscript"]
+    assert [speaker["label"] for speaker in last[0]["speakers"]] == ["S1", "Bob"]
+
+
+def test_speakers_asked_for_at_the_end_come_once_and_at_the_end(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start(diarization="speaker")
+        for _ in range(2):
+            wire.send({"message": "GetSpeakers", "final": True})
+        wire.send(counted_audio(4))
+        received = wire.end(1)
+    assert len(named(received, "SpeakersResult")) == 1
+    assert received[-2]["message"] == "SpeakersResult"
+
+
+def test_without_diarization_asking_for_speakers_gets_none_and_a_warning(
+    server: LocalServer,
+) -> None:
+    with Wire(server.url) as wire:
+        wire.start()
+        wire.send({"message": "GetSpeakers"})
+        assert wire.until("Warning")["type"] == "speaker_id"
+        assert wire.until("SpeakersResult")["speakers"] == []
+        wire.end(0)
+
+
+def test_translation_is_declined_and_the_session_goes_on(server: LocalServer) -> None:
+    start = {**start_message(), "translation_config": {"target_languages": ["de", "fr"]}}
+    wire = run(server.url, counted_audio(2), start=start)
+    assert [warning["type"] for warning in named(wire.received, "Warning")] == [
+        "unsupported_translation_pair",
+        "unsupported_translation_pair",
+        "empty_translation_target_list",
+    ]
+    assert words(wire.received) == ["w1", "w2"]
+
+
+def test_disfluencies_and_replacements_follow_the_configuration() -> None:
+    script = [("uh", 0.1, 0.2), ("hello", 0.3, 0.6), ("there", 0.7, 0.9)]
+    with LocalServer(recognizer=ScriptedRecognizer(script), strict=True) as server:
+        plain = run(server.url, silence(1))
+        filtered = run(
+            server.url,
+            silence(1),
+            transcript_filtering_config={
+                "remove_disfluencies": True,
+                "replacements": [{"from": "hello", "to": "hi"}],
+            },
+        )
+    first = named(plain.received, "AddTranscript")[0]["results"][0]["alternatives"][0]
+    assert (first["content"], first["tags"]) == ("uh", ["disfluency"])
+    assert words(filtered.received) == ["hi", "there"]
+
+
+def test_audio_after_end_of_stream_is_ignored_with_a_warning(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start()
+        wire.send(counted_audio(2))
+        # In one write: the server must find the audio beside EndOfStream, not after its answer.
+        with wire.connection.protocol_mutex:
+            wire.connection.protocol.send_text(b'{"message":"EndOfStream","last_seq_no":1}')
+            wire.connection.protocol.send_binary(counted_audio(1, first=3))
+            wire.connection.socket.sendall(b"".join(wire.connection.protocol.data_to_send()))
+        wire.rest()
+    assert named(wire.received, "Warning")[0]["type"] == "add_audio_after_eos"
+    assert words(wire.received) == ["w1", "w2"]
+    assert (wire.received[-1]["message"], wire.close_code) == ("EndOfTranscript", 1000)
+
+
+def test_a_session_without_audio_ends_like_any_other(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start()
+        assert wire.end(0)[-1]["message"] == "EndOfTranscript"
+    assert wire.close_code == 1000
+
+
+def changed(path: str, value: Any) -> Message:
+    """A StartRecognition with one field set."""
+    message = start_message()
+    *parents, name = path.split(".")
+    at = message
+    for parent in parents:
+        at[parent] = dict(at.get(parent, {}))
+        at = at[parent]
+    at[name] = value
+    return message
+
+
+CONFIG = "transcription_config"
+REFUSED_STARTS: list[tuple[Message, str, int]] = [
+    ({"message": "StartRecognition"}, "invalid_message", 1003),
+    ({"message": "StartRecognition", "audio_format": RAW}, "invalid_message", 1003),
+    (changed("surprise", 1), "invalid_config", 1003),
+    (changed("audio_format.type", "tape"), "invalid_audio_type", 1003),
+    (changed("audio_format.encoding", "mp3"), "invalid_audio_type", 1003),
+    (changed("audio_format.sample_rate", "16000"), "invalid_audio_type", 1003),
+    (changed("audio_format.sample_rate", 1), "invalid_audio_type", 1003),
+    (changed("audio_format.sample_rate", 44100.5), "invalid_audio_type", 1003),
+    (changed("audio_format.surprise", 1), "invalid_audio_type", 1003),
+    (changed("audio_format", {"type": "raw"}), "invalid_audio_type", 1003),
+    (changed("audio_format", "raw"), "invalid_audio_type", 1003),
+    (changed(CONFIG, []), "invalid_config", 1003),
+    (changed(CONFIG, {}), "invalid_config", 1003),
+    (changed(f"{CONFIG}.language", 7), "invalid_config", 1003),
+    (changed(f"{CONFIG}.language", "klingon!"), "invalid_language", 1003),
+    (changed(f"{CONFIG}.max_delay", 0.5), "invalid_config", 1003),
+    (changed(f"{CONFIG}.max_delay", 4.1), "invalid_config", 1003),
+    (changed(f"{CONFIG}.max_delay", True), "invalid_config", 1003),
+    (changed(f"{CONFIG}.max_delay", float("nan")), "invalid_config", 1003),
+    (changed(f"{CONFIG}.max_delay_mode", "slow"), "invalid_config", 1003),
+    (changed(f"{CONFIG}.enable_partials", 1), "invalid_config", 1003),
+    (changed(f"{CONFIG}.model", "best"), "invalid_config", 1003),
+    (changed(f"{CONFIG}.operating_point", None), "invalid_config", 1003),
+    (changed(f"{CONFIG}.diarization", "speakers"), "invalid_config", 1003),
+    (changed(f"{CONFIG}.diarization", "channel"), "invalid_config", 1003),
+    (changed(f"{CONFIG}.channel_diarization_labels", ["a"]), "invalid_config", 1003),
+    (changed(f"{CONFIG}.additional_vocab", [""]), "invalid_config", 1003),
+    (changed(f"{CONFIG}.additional_vocab", [{"sounds_like": ["a"]}]), "invalid_config", 1003),
+    (
+        changed(f"{CONFIG}.additional_vocab", [{"content": "a", "sounds_like": []}]),
+        "invalid_config",
+        1003,
+    ),
+    (changed(f"{CONFIG}.output_locale", ""), "invalid_config", 1003),
+    (
+        changed(f"{CONFIG}.punctuation_overrides", {"permitted_marks": ["..", "all"]}),
+        "invalid_config",
+        1003,
+    ),
+    (changed(f"{CONFIG}.punctuation_overrides", {"sensitivity": 2}), "invalid_config", 1003),
+    (
+        changed(f"{CONFIG}.conversation_config", {"end_of_utterance_silence_trigger": 2.5}),
+        "invalid_config",
+        1003,
+    ),
+    (
+        changed(f"{CONFIG}.speaker_diarization_config", {"max_speakers": 1}),
+        "invalid_config",
+        1003,
+    ),
+    (
+        changed(
+            f"{CONFIG}.speaker_diarization_config",
+            {"speakers": [{"label": "S1", "speaker_identifiers": ["aQ=="]}]},
+        ),
+        "invalid_config",
+        1003,
+    ),
+    (
+        changed(
+            f"{CONFIG}.speaker_diarization_config",
+            {"speakers": [{"label": "Al", "speaker_identifiers": []}]},
+        ),
+        "invalid_config",
+        1003,
+    ),
+    (
+        changed(f"{CONFIG}.audio_filtering_config", {"volume_threshold": 101}),
+        "invalid_config",
+        1003,
+    ),
+    (
+        changed(f"{CONFIG}.transcript_filtering_config", {"replacements": [{"from": "a"}]}),
+        "invalid_config",
+        1003,
+    ),
+    (changed(f"{CONFIG}.streaming_mode", 1), "invalid_config", 1003),
+    (changed(f"{CONFIG}.ctrl", "all"), "invalid_config", 1003),
+    (changed(f"{CONFIG}.surprise", 1), "invalid_config", 1003),
+    (changed("translation_config", {}), "invalid_config", 1003),
+    (changed("audio_events_config", {"types": "music"}), "invalid_config", 1003),
+]
+
+
+@pytest.mark.parametrize(("message", "type", "code"), REFUSED_STARTS)
+def test_a_start_that_does_not_fit_the_api_gets_its_error_and_close_code(
+    server: LocalServer, message: Message, type: str, code: int
+) -> None:
+    with Wire(server.url) as wire:
+        wire.send(message)
+        wire.rest()
+    assert wire.received[-1]["message"] == "Error"
+    assert (wire.received[-1]["type"], wire.close_code) == (type, code)
+    assert not named(wire.received, "RecognitionStarted")
+
+
+def test_a_start_with_every_field_of_the_api_is_accepted(server: LocalServer) -> None:
+    config: dict[str, Any] = {
+        "domain": "finance",
+        "output_locale": "en-US",
+        "additional_vocab": ["gnocchi", {"content": "bucatini", "sounds_like": ["boo cat"]}],
+        "diarization": "speaker",
+        "max_delay": 0.7,
+        "max_delay_mode": "fixed",
+        "speaker_diarization_config": {
+            "max_speakers": 2,
+            "prefer_current_speaker": True,
+            "speaker_sensitivity": 0.5,
+            "get_speakers": True,
+            "speakers": [{"label": "Ann", "speaker_identifiers": ["YWJj"]}],
+        },
+        "audio_filtering_config": {"volume_threshold": 3.4},
+        "transcript_filtering_config": {
+            "remove_disfluencies": True,
+            "replacements": [{"from": "a", "to": "b"}],
+        },
+        "enable_partials": True,
+        "enable_entities": True,
+        "operating_point": "enhanced",
+        "model": "enhanced",
+        "punctuation_overrides": {"permitted_marks": ["all"], "sensitivity": 0.5},
+        "conversation_config": {"end_of_utterance_silence_trigger": 0.5},
+        "language_hints": ["en", "de"],
+        "language_hints_strict": True,
+        "streaming_mode": True,
+        "ctrl": {"any": {"thing": 1}},
+    }
+    start = {
+        **start_message(**config),
+        "translation_config": {"target_languages": ["es"], "enable_partials": True},
+        "audio_events_config": {"types": ["applause", "music"]},
+    }
+    assert words(run(server.url, counted_audio(2), start=start).received) == ["w1", "w2"]
+
+
+def test_a_language_without_a_model_is_refused_as_an_invalid_model() -> None:
+    class English(CountedRecognizer):
+        languages = frozenset({"en"})
+
+    with LocalServer(recognizer=English(), strict=True) as server:
+        assert words(run(server.url, counted_audio(1), language="en-GB").received) == ["w1"]
+        with Wire(server.url) as wire:
+            wire.send(start_message(language="de"))
+            wire.rest()
+    assert (wire.received[-1]["type"], wire.close_code) == ("invalid_model", 4004)
+
+
+END = {"message": "EndOfStream", "last_seq_no": 0}
+
+
+@pytest.mark.parametrize(
+    ("before", "messages", "type"),
+    [
+        (False, [b"audio"], "protocol_error"),
+        (False, [END], "protocol_error"),
+        (False, [{"message": "ForceEndOfUtterance"}], "protocol_error"),
+        (False, [{"message": "GetSpeakers"}], "protocol_error"),
+        (False, ["this is not JSON"], "invalid_message"),
+        (False, ["[1, 2]"], "invalid_message"),
+        (False, ["[" * 100000], "invalid_message"),
+        (False, ['{"message": 7}'], "invalid_message"),
+        (False, ['{"hello": "world"}'], "invalid_message"),
+        (False, [{"message": "MakeTea"}], "invalid_message"),
+        (True, [start_message()], "protocol_error"),
+        (True, [END, END], "protocol_error"),
+        (True, [b"12", {"message": "EndOfStream", "last_seq_no": 2}], "protocol_error"),
+        (True, [{"message": "EndOfStream"}], "invalid_message"),
+        (True, [{"message": "EndOfStream", "last_seq_no": "0"}], "invalid_message"),
+        (True, [{"message": "ForceEndOfUtterance", "timestamp": -1}], "invalid_message"),
+        (True, [{"message": "ForceEndOfUtterance", "channel": "a"}], "protocol_error"),
+        (True, [{"message": "GetSpeakers", "final": "yes"}], "invalid_message"),
+        (True, [{"message": "AddChannelAudio", "channel": "a", "data": ""}], "protocol_error"),
+        (
+            True,
+            [{"message": "EndOfChannel", "channel": "a", "last_seq_no": 0}],
+            "protocol_error",
+        ),
+        (True, [{"message": "SetRecognitionConfig"}], "invalid_message"),
+        (
+            True,
+            [{"message": "SetRecognitionConfig", CONFIG: {"language": "de"}}],
+            "invalid_config",
+        ),
+        (
+            True,
+            [{"message": "SetRecognitionConfig", CONFIG: {"diarization": "none"}}],
+            "invalid_config",
+        ),
+        (
+            True,
+            [{"message": "SetRecognitionConfig", CONFIG: {"max_delay": 9}}],
+            "invalid_config",
+        ),
+    ],
+)
+def test_what_the_protocol_does_not_allow_ends_the_session_with_its_error(
+    server: LocalServer, before: bool, messages: list[Any], type: str
+) -> None:
+    with Wire(server.url) as wire:
+        if before:
+            wire.start()
+        wire.send(*messages)
+        wire.rest()
+    assert wire.received[-1]["message"] == "Error"
+    assert (wire.received[-1]["type"], wire.close_code) == (type, 1003)
+
+
+def test_a_wrong_count_is_only_logged_when_not_strict(caplog: pytest.LogCaptureFixture) -> None:
+    with LocalServer(recognizer=CountedRecognizer()) as server:
+        with Wire(server.url) as wire:
+            wire.start()
+            wire.send(counted_audio(1))
+            assert wire.end(7)[-1]["message"] == "EndOfTranscript"
+        assert server.sessions[0].last_seq_no == 7
+    assert "last_seq_no is 7, but 1 chunks" in caplog.text
+
+
+def test_a_recogniser_that_fails_ends_the_session_with_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(CountedRecognizer):
+        def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Any:
+            raise RuntimeError("no model")
+
+    with LocalServer(recognizer=Broken(), strict=True) as server, Wire(server.url) as wire:
+        wire.send(start_message())
+        wire.rest()
+    assert (wire.received[-1]["type"], wire.close_code) == ("unknown_error", 1011)
+    assert "no model" in caplog.text  # the cause is the server's own affair
+
+
+def test_an_error_reaches_a_client_that_is_still_sending(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start()
+        wire.send({"message": "MakeTea"})
+        try:
+            for _ in range(200):
+                wire.send(bytes(64000))
+        except Exception:  # the server closed meanwhile; what counts is what it said before
+            pass
+        wire.rest()
+    assert wire.received[-1]["message"] == "Error"
+    assert wire.close_code == 1003
+
+
+def test_everything_the_server_sends_fits_the_description_of_the_api(
+    shared: Path, server: LocalServer
+) -> None:
+    text = (shared / "spec" / "realtime.yaml").read_text(encoding="utf-8")
+    schemas = yaml.safe_load(text)["components"]["schemas"]
+    received = run(
+        server.url,
+        counted_audio(6) + silence(2) + counted_audio(4, first=7),
+        start={
+            **start_message(
+                enable_partials=True,
+                diarization="speaker",
+                speaker_diarization_config={"get_speakers": True},
+                conversation_config={"end_of_utterance_silence_trigger": 0.5},
+            ),
+            "translation_config": {"target_languages": ["de"]},
+        },
+    ).received
+    script = [Word("uh", 0.1, 0.3, 0.25), Word("hello", 0.4, 0.8, 1.0)]
+    recognizer = ScriptedRecognizer(script, delay=1.0)
+    with LocalServer(recognizer=recognizer, strict=True) as other, Wire(other.url) as wire:
+        wire.start()
+        wire.send(silence(1), {"message": "ForceEndOfUtterance"}, {"message": "GetSpeakers"})
+        received += wire.end(1)
+    with Wire(server.url) as wire:
+        wire.send({"message": "MakeTea"})
+        received += wire.rest()
+    assert {message["message"] for message in received} == {
+        "AddPartialTranscript",
+        "AddTranscript",
+        "AudioAdded",
+        "EndOfTranscript",
+        "EndOfUtterance",
+        "Error",
+        "Info",
+        "RecognitionStarted",
+        "SpeakersResult",
+        "Warning",
+    }
+    known = {
+        name: set(schemas[name]["properties"]) for name in schemas if "properties" in schemas[name]
+    }
+    for message in received:
+        name = message["message"]
+        schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
+        jsonschema.validate(message, schema)
+        assert set(message) <= known[name], message

@@ -1,0 +1,184 @@
+"""The fixtures for `pytest`, in runs of their own, as whoever installs the package has them."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+import speechmatics_sync
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A directory where the package counts as installed, as setup.cfg describes it."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    told = tmp_path / "site" / f"speechmatics_sync-{speechmatics_sync.__version__}.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: speechmatics-sync\nVersion: 0\n")
+    points = setup["options.entry_points"]["pytest11"]
+    (told / "entry_points.txt").write_text(f"[pytest11]\n{points.strip()}\n")
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    return tests
+
+
+def run(workplace: Path, code: str = "", *options: object) -> str:
+    """Run pytest on a file of this content; returns what it says."""
+    if code:
+        (workplace / "test_it.py").write_text(textwrap.dedent(code))
+    path = os.pathsep.join([str(workplace.parent / "site"), str(ROOT)])
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *options],
+        cwd=workplace,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+    )
+    return ran.stdout
+
+
+def test_a_test_gets_a_server_that_the_environment_names(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEECHMATICS_RT_URL", "elsewhere")
+    monkeypatch.setenv("SPEECHMATICS_API_KEY", "a-real-key")
+    said = run(
+        workplace,
+        """
+        import os
+        from speechmatics_sync import AudioEncoding, AudioFormat, Client
+        from speechmatics_sync.local import counted_audio
+
+        RAW = AudioFormat(AudioEncoding.PCM_S16LE, sample_rate=16000)
+
+        def test_it(speechmatics_server):
+            assert os.environ["SPEECHMATICS_RT_URL"] == speechmatics_server.url
+            with Client() as client:
+                said = client.transcribe(counted_audio(3), audio_format=RAW)
+            assert said.text.rstrip(".") == "w1 w2 w3"
+            assert len(speechmatics_server.sessions) == 1
+
+        def test_every_test_has_one_of_its_own(speechmatics_server):
+            assert speechmatics_server.sessions == []
+
+        def test_and_leaves_no_trace():
+            import threading
+            names = ("SPEECHMATICS_RT_URL", "SPEECHMATICS_API_KEY")
+            assert [os.environ.get(name) for name in names] == ["elsewhere", "a-real-key"]
+            assert not [t for t in threading.enumerate() if "speechmatics" in t.name]
+        """,
+    )
+    assert "3 passed" in said, said
+
+
+def test_no_real_key_reaches_the_server(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPEECHMATICS_API_KEY", "sk-real")
+    said = run(
+        workplace,
+        """
+        import os
+
+        def test_it(speechmatics_server):
+            assert os.environ["SPEECHMATICS_API_KEY"] not in ("", "sk-real")
+        """,
+    )
+    assert "1 passed" in said, said
+
+
+def test_faults_are_those_of_the_server(workplace: Path) -> None:
+    said = run(
+        workplace,
+        """
+        import pytest
+        from speechmatics_sync import AuthenticationError, Client
+        from speechmatics_sync.local import Refuse
+
+        def test_it(speechmatics_server, speechmatics_faults):
+            speechmatics_faults.add(Refuse(403))
+            with Client(reconnect=None) as client, pytest.raises(AuthenticationError):
+                client.start_session()
+            assert speechmatics_faults.wait(0)
+
+        def test_that_were_added_for_one_test_are_gone_in_the_next(speechmatics_faults):
+            assert speechmatics_faults.happened == ()
+        """,
+    )
+    assert "2 passed" in said, said
+
+
+def test_the_recognizer_can_be_chosen(workplace: Path) -> None:
+    said = run(
+        workplace,
+        """
+        import pytest
+        from speechmatics_sync import AudioEncoding, AudioFormat, Client
+        from speechmatics_sync.local import ScriptedRecognizer
+
+        @pytest.fixture
+        def speechmatics_recognizer():
+            return ScriptedRecognizer([("hello", 0.2, 0.5), ("world", 0.6, 1.0)])
+
+        def test_it(speechmatics_server):
+            raw = AudioFormat(AudioEncoding.PCM_S16LE, sample_rate=16000)
+            with Client() as client:
+                said = client.transcribe(bytes(64000), audio_format=raw)
+            assert said.text.rstrip(".") == "hello world"
+        """,
+    )
+    assert "1 passed" in said, said
+
+
+def test_unused_it_loads_nothing_of_the_server(workplace: Path) -> None:
+    said = run(
+        workplace,
+        """
+        import sys
+
+        def test_it(request):
+            assert "speechmatics_sync.local.pytest_plugin" in sys.modules
+            loaded = {"numpy", "soxr", "websockets", "pocketsphinx"} & set(sys.modules)
+            assert not loaded, loaded
+        """,
+        # Another package's plugin may load what it likes.
+        "-p",
+        "no:hypothesispytest",
+        "-p",
+        "no:anyio",
+    )
+    assert "1 passed" in said, said
+
+
+@pytest.mark.parametrize("missing", ["websockets", "numpy"])
+def test_without_the_extra_it_names_the_extra(workplace: Path, missing: str) -> None:
+    (workplace / "conftest.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+    said = run(workplace, "def test_it(speechmatics_server): ...\n")
+    assert "1 error" in said, said
+    assert 'pip install "speechmatics-sync[local]"' in said
+    assert "Traceback" not in said
+
+
+def test_the_fixtures_say_what_they_are(workplace: Path) -> None:
+    said = run(workplace, "", "--fixtures", "-v")
+    for name in ("speechmatics_server", "speechmatics_faults", "speechmatics_recognizer"):
+        assert name in said
+
+
+def test_the_example_of_an_application_passes(workplace: Path) -> None:
+    example = ROOT / "examples" / "test_an_application.py"
+    said = run(workplace, example.read_text(encoding="utf-8"))
+    assert "passed" in said, said
+    assert "failed" not in said, said
+    assert "error" not in said.splitlines()[-1], said

@@ -1,0 +1,105 @@
+"""The demo hears the words that were spoken."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from support.places import ROOT
+
+AUDIO = ROOT / "examples" / "audio"
+
+if sys.version_info >= (3, 11):
+    import pocketsphinx  # noqa: F401
+else:
+    pytest.importorskip("pocketsphinx")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, as they sound."""
+    return re.sub(r"[^a-z' ]", " ", text.lower()).split()
+
+
+def distance(heard: list[str], spoken: list[str]) -> int:
+    """How many words are wrong, missing or too many."""
+    row = list(range(len(spoken) + 1))
+    for index, word in enumerate(heard, 1):
+        previous, row[0] = row[0], index
+        for place, expected in enumerate(spoken, 1):
+            change = previous + (word != expected)
+            previous = row[place]
+            row[place] = min(change, row[place] + 1, row[place - 1] + 1)
+    return row[-1]
+
+
+@pytest.fixture(scope="module")
+def printed() -> str:
+    """What the demo prints where there is no terminal."""
+    demo = [sys.executable, str(ROOT / "examples" / "demo.py")]
+    ran = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    return ran.stdout
+
+
+def test_the_transcript_is_what_was_spoken(printed: str) -> None:
+    spoken = words((AUDIO / "demo.txt").read_text(encoding="utf-8"))
+    heard = words(printed.split("Transcript:")[1].split("Word by word")[0])
+    assert distance(heard, spoken) <= 0.05 * len(spoken), (heard, spoken)
+
+
+def test_partials_come_while_speech_goes_on(printed: str) -> None:
+    partials = [line for line in printed.splitlines() if line.startswith("  … ")]
+    finals = words((AUDIO / "demo.txt").read_text(encoding="utf-8"))
+    assert len(partials) > len(finals) / 2
+    said = [words(line) for line in partials]
+    assert any(len(some) >= 3 and some == finals[: len(some)] for some in said)
+
+
+def test_every_word_has_its_times(printed: str) -> None:
+    table = printed.split("(seconds, confidence):")[1].partition("\nAnd call.wav")[0]
+    lines = table.strip().splitlines()
+    times = [re.match(r" *([\d.]+) – *([\d.]+)  ([\d.]+)  \S+$", line) for line in lines]
+    assert len(times) == len(words((AUDIO / "demo.txt").read_text(encoding="utf-8")))
+    starts = []
+    for found in times:
+        assert found is not None
+        start, end, confidence = map(float, found.groups())
+        assert start < end
+        assert 0 <= confidence <= 1
+        starts.append(start)
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("shown", ["live", "at the end"])
+def test_a_call_is_shown_as_the_conversation_it_was(printed: str, shown: str) -> None:
+    live, _, end = printed.partition("And call.wav")[2].partition("The call:")
+    heard = turns(live.partition("\n")[2] if shown == "live" else end)
+    spoken = turns((AUDIO / "call.txt").read_text(encoding="utf-8"))
+    labels, expected = [label for label, _ in heard], [label for label, _ in spoken]
+    if shown == "live":
+        # Each line comes when its side was heard, which on a busy machine may be a little late.
+        labels, expected = sorted(labels), sorted(expected)
+    assert labels == expected
+    for label in ("agent", "customer"):
+        ours, theirs = (
+            [word for name, words in said if name == label for word in words]
+            for said in (heard, spoken)
+        )
+        assert distance(ours, theirs) <= 0.05 * len(theirs), (heard, spoken)
+
+
+def turns(text: str) -> list[tuple[str, list[str]]]:
+    """Who says which words, line by line."""
+    lines = [line.partition(":") for line in text.splitlines() if line.strip()]
+    return [(label.strip(), words(said)) for label, _, said in lines]
+
+
+def test_a_file_that_is_not_there_is_one_clear_line() -> None:
+    demo = [sys.executable, str(ROOT / "examples" / "demo.py"), "nothing.wav"]
+    ran = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert "nothing.wav" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

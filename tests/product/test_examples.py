@@ -1,0 +1,545 @@
+"""Every example does what it says, run as a user runs it, against the embedded server."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import fcntl
+import importlib.util
+import io
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import wave
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import pytest
+import requests
+from support.places import ROOT
+from support.serving import answering, listening
+
+EXAMPLES = ROOT / "examples"
+SAMPLE = EXAMPLES / "audio" / "demo.wav"
+SENTENCES = (EXAMPLES / "audio" / "demo.txt").read_text().splitlines()
+PAUSE = re.compile(rb"(?:\0\0){4000,}")
+"""A quarter of a second of silence at 16 kHz, as there is between the sample's sentences."""
+PATIENCE = 50.0
+"""Seconds after which an example is given up: a guard against hanging, nothing more."""
+
+CALL = EXAMPLES / "audio" / "call.wav"
+CONVERSATION = [
+    (label, text.strip())
+    for label, _, text in (
+        line.partition(":") for line in CALL.with_suffix(".txt").read_text().splitlines()
+    )
+]
+SCRIPTS = [
+    "transcribe_file.py",
+    "live_source.py",
+    "pull.py",
+    "pushed_session.py",
+    "jwt_auth.py",
+    "two_channels.py",
+]
+OPTIONS = {"jwt_auth.py": ["--local"], "live_source.py": ["--fast"]}
+
+# The embedded server recognises with pocketsphinx, which has to be compiled on Python 3.9.
+recognising = pytest.mark.skipif(
+    importlib.util.find_spec("pocketsphinx") is None and sys.version_info[:2] != (3, 11),
+    reason="needs pocketsphinx",
+)
+recording = pytest.mark.skipif(
+    not (shutil.which("sox") or shutil.which("ffmpeg")) and os.environ.get("CI") != "true",
+    reason="needs sox or ffmpeg",
+)
+SCRIPT_PARAMETERS = [
+    pytest.param(script, marks=[recording] if script == "live_source.py" else [])
+    for script in SCRIPTS
+]
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment of an example: this tree's package, no key, and a width to print in."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let examples hear SIGINT where the tests themselves run in a shell's background.
+
+    Such a shell has it ignored, which is inherited; a signal that is handled is not.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One WAV file for each sentence of the sample."""
+    directory = tmp_path_factory.mktemp("sentences")
+    with wave.open(str(SAMPLE)) as sample:
+        parameters = sample.getparams()
+        samples = sample.readframes(sample.getnframes())
+    pauses = [(found.start() + found.end()) // 4 * 2 for found in PAUSE.finditer(samples)]
+    cuts = [0, *(cut for cut in pauses if 8000 < cut < len(samples) - 8000), len(samples)]
+    assert len(cuts) == len(SENTENCES) + 1, "one pause between two sentences"
+    paths = []
+    for number, (start, end) in enumerate(zip(cuts, cuts[1:])):
+        paths.append(directory / f"{number}.wav")
+        with wave.open(str(paths[-1]), "wb") as sentence:
+            sentence.setparams(parameters)
+            sentence.writeframes(samples[start:end])
+    return paths
+
+
+def run(
+    script: str, *arguments: Union[str, Path], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end, with Python's own warnings shown."""
+    return subprocess.run(
+        [sys.executable, "-W", "default", EXAMPLES / script, *arguments],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+    )
+
+
+def words_of(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def wrong_share(heard: str, spoken: str) -> float:
+    """Return the share of words to change, to leave out and to add: the word error rate."""
+    said, row = words_of(spoken), list(range(len(words_of(spoken)) + 1))
+    for number, word in enumerate(words_of(heard), 1):
+        diagonal, row[0] = row[0], number
+        for column, other in enumerate(said, 1):
+            cost = min(row[column] + 1, row[column - 1] + 1, diagonal + (word != other))
+            diagonal, row[column] = row[column], cost
+    return row[-1] / len(said)
+
+
+def assert_heard(heard: str, spoken: str) -> None:
+    assert wrong_share(heard, spoken) <= 0.05, f"heard {heard!r}, spoken was {spoken!r}"
+
+
+def assert_only_says_where(stderr: str) -> None:
+    """Nothing but the line that names the server."""
+    lines = stderr.splitlines()
+    assert len(lines) == 1, stderr
+    assert "ws://" in lines[0]
+
+
+# -- transcripts ----------------------------------------------------------------------------------
+
+
+@recognising
+def test_a_file_is_printed_with_the_times_of_its_words(environment: dict[str, str]) -> None:
+    done = run("transcribe_file.py", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    text, _, table = done.stdout.partition("\n\n")
+    assert_heard(text, " ".join(SENTENCES))
+    rows = [line.split() for line in table.splitlines()[1:]]
+    assert words_of(" ".join(row[3] for row in rows)) == words_of(text)
+    times = [(float(row[0]), float(row[2])) for row in rows]
+    assert times == sorted(times)
+    assert all(start < end for start, end in times)
+    with wave.open(str(SAMPLE)) as sample:
+        assert times[-1][1] <= sample.getnframes() / sample.getframerate()
+
+
+@recognising
+def test_a_terminal_is_shown_the_progress_of_a_file(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    shown = run_in_terminal("transcribe_file.py", recordings[2], environment=environment)
+    assert "100%" in shown
+    assert_heard(shown.rpartition("\r\n\r\n")[0].rpartition("\r\n")[2], SENTENCES[2])
+
+
+@recognising
+@recording
+def test_a_terminal_is_shown_partials_of_a_live_source_until_the_final_comes(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    shown = run_in_terminal("live_source.py", "--fast", recordings[0], environment=environment)
+    lines = [line.rpartition("\x1b[K")[2] for line in shown.splitlines()]
+    finals = [line for line in lines if re.match(r" *\d+\.\d\d ", line)]
+    assert_heard(" ".join(finals), SENTENCES[0])
+    partials = [line for line in shown.split("\r\x1b[K") if line.startswith("      … ")]
+    assert len(partials) > 1
+    assert words_of(SENTENCES[0])[0] in words_of(partials[0])
+    assert all("\n" not in partial for partial in partials), "each is rewritten in its place"
+
+
+@recognising
+@recording
+def test_a_live_source_prints_only_finals_to_a_file(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    done = run("live_source.py", "--fast", recordings[1], environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    assert_heard(done.stdout, SENTENCES[1])
+    assert "\x1b" not in done.stdout
+
+
+@recognising
+def test_pulling_prints_every_final_and_the_whole(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    done = run("pull.py", recordings[1], environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    finals, _, text = done.stdout.partition("\n\n")
+    assert_heard(text, SENTENCES[1])
+    assert words_of(finals) == words_of(text)
+
+
+@recognising
+def test_pulling_stops_at_the_word_that_was_waited_for(environment: dict[str, str]) -> None:
+    done = run("pull.py", "--until", "department", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    assert "department" in words_of(done.stdout)
+    assert "number" not in words_of(done.stdout)
+
+
+@recognising
+def test_a_pushed_session_prints_what_it_was_pushed(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    done = run("pushed_session.py", recordings[0], environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    finals, text, count = done.stdout.split("\n\n")
+    assert_heard(text, SENTENCES[0])
+    assert words_of(finals) == words_of(text)
+    seconds = (recordings[0].stat().st_size - 44) / 32000
+    assert count.strip() == f"{len(words_of(text))} words in {seconds:.1f} s of audio"
+
+
+@recognising
+def test_two_sessions_share_a_temporary_key_of_the_local_service(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    done = run("jwt_auth.py", "--local", recordings[2], environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    first, second = done.stdout.splitlines()
+    assert_heard(first.partition(": ")[2], SENTENCES[2])
+    assert_heard(second.partition(": ")[2], SENTENCES[2])
+
+
+@recognising
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], {"agent": "agent", "customer": "customer"}),
+        ([CALL, "--labels", "Ann", "Bob"], {"agent": "Ann", "customer": "Bob"}),
+    ],
+)
+def test_a_call_of_two_channels_is_printed_as_a_conversation(
+    arguments: list[Union[str, Path]], names: dict[str, str], environment: dict[str, str]
+) -> None:
+    done = run("two_channels.py", *arguments, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert_only_says_where(done.stderr)
+    turns = [re.fullmatch(r" *(\d+\.\d\d)  (\w+): (.+)", line) for line in done.stdout.splitlines()]
+    assert [turn and turn[2] for turn in turns] == [names[label] for label, _ in CONVERSATION]
+    for turn, (_, spoken) in zip(turns, CONVERSATION):
+        assert turn is not None
+        assert_heard(turn[3], spoken)
+    times = [float(turn[1]) for turn in turns if turn is not None]
+    assert times == sorted(set(times))
+
+
+EXECUTE = """
+import sys, nbclient, nbformat
+notebook = nbformat.read(sys.stdin, as_version=4)
+nbclient.NotebookClient(notebook, timeout=50).execute()
+nbformat.write(notebook, sys.stdout)
+"""
+
+
+@recognising
+def test_the_notebook_transcribes_in_plain_cells(environment: dict[str, str]) -> None:
+    # In a process of its own, for what Jupyter opens it leaves to the garbage collector.
+    done = subprocess.run(
+        [sys.executable, "-c", EXECUTE],
+        env=environment,
+        cwd=EXAMPLES,
+        input=(EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    notebook = json.loads(done.stdout)
+    cells = {cell["id"]: cell.get("outputs", []) for cell in notebook["cells"]}
+    spoken = " ".join(SENTENCES)
+    assert_heard(printed(cells["transcribe"]), spoken)
+    table = "".join(cells["table"][0]["data"]["text/markdown"]).splitlines()
+    assert_heard(" ".join(row.split("|")[3] for row in table[2:]), spoken)
+
+
+def printed(outputs: Sequence[dict[str, Any]]) -> str:
+    return "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
+
+
+def test_the_notebook_is_kept_without_outputs_and_traces_of_a_machine() -> None:
+    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
+    assert notebook["metadata"] == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook["cells"]:
+        assert cell["metadata"] == {}
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
+
+
+# -- what goes wrong ------------------------------------------------------------------------------
+
+
+@recognising
+@pytest.mark.parametrize("script", SCRIPT_PARAMETERS)
+def test_a_file_that_is_not_there_is_one_clear_line(
+    script: str, environment: dict[str, str]
+) -> None:
+    done = run(script, *OPTIONS.get(script, []), "not there.wav", environment=environment)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    said = [line for line in done.stderr.splitlines() if "ws://" not in line]
+    assert "Traceback" not in done.stderr
+    assert len(said) == 1, done.stderr
+    assert "not there.wav" in said[0]
+    assert "No such file" in said[0]
+
+
+@recognising
+@pytest.mark.parametrize("script", [*SCRIPT_PARAMETERS, "flask_app.py"])
+def test_ctrl_c_ends_it_without_a_traceback(
+    script: str, environment: dict[str, str], interruptible: None
+) -> None:
+    options = {"flask_app.py": ["--port", "0"], "jwt_auth.py": ["--local"]}.get(script, [])
+    with started(script, *options, environment=environment) as example:
+        said = read_until(example, "Running on" if script == "flask_app.py" else "ws://")
+        example.send_signal(signal.SIGINT)
+        _, rest = example.communicate(timeout=PATIENCE)
+    assert example.returncode == 130, said + rest
+    assert "Traceback" not in said + rest
+    assert "Exception" not in said + rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["README.rst"], "README.rst"), (["--labels", "a", "b", "c"], "['a', 'b', 'c']")],
+)
+def test_a_call_that_cannot_be_taken_apart_is_one_clear_line(
+    arguments: list[str], named: str, environment: dict[str, str]
+) -> None:
+    done = run("two_channels.py", *arguments, environment=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert named in done.stderr
+
+
+def test_temporary_keys_without_a_key_name_both_ways_on(environment: dict[str, str]) -> None:
+    done = run("jwt_auth.py", environment=environment)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "SPEECHMATICS_API_KEY" in done.stderr
+    assert "--local" in done.stderr
+
+
+def test_a_live_source_without_a_recorder_says_what_to_install(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = run("live_source.py", environment={**environment, "PATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "Neither sox nor ffmpeg is installed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "script", ["transcribe_file.py", "pull.py", "pushed_session.py", "two_channels.py"]
+)
+def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
+    script: str, environment: dict[str, str]
+) -> None:
+    with listening(answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as port:
+        done = run(
+            script,
+            environment={**environment, "SPEECHMATICS_RT_URL": f"ws://127.0.0.1:{port}/v2"},
+        )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "404" in done.stderr
+
+
+# -- the Flask application ------------------------------------------------------------------------
+
+
+@recognising
+def test_uploads_at_once_each_get_their_own_transcript(
+    environment: dict[str, str], recordings: list[Path]
+) -> None:
+    uploads = [*recordings, recordings[0]]
+    with flask_app(environment) as url:
+
+        def transcript_of(path: Path) -> str:
+            answer = post(url, path.read_bytes())
+            assert answer.status_code == 200, answer.text
+            transcript = answer.json()
+            spoken = [word["content"] for word in transcript["words"]]
+            assert words_of(" ".join(spoken)) == words_of(transcript["text"])
+            assert all(word["start"] < word["end"] for word in transcript["words"])
+            return str(transcript["text"])
+
+        with concurrent.futures.ThreadPoolExecutor(len(uploads)) as pool:
+            texts = list(pool.map(transcript_of, uploads))
+    for heard, spoken in zip(texts, [*SENTENCES, SENTENCES[0]]):
+        assert_heard(heard, spoken)
+
+
+@recognising
+def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str, str]) -> None:
+    with flask_app(environment) as url:
+        text = post(url, b"this is a text, and nobody speaks\n" * 100)
+        empty = post(url, b"")
+    assert (text.status_code, empty.status_code) == (415, 400)
+    assert text.json()["error"].startswith("This audio cannot be read: ")
+    assert empty.json()["error"].startswith("This is no audio: ")
+
+
+def test_a_request_without_a_file_is_told_which_field_to_use(environment: dict[str, str]) -> None:
+    with flask_app(environment, "ws://127.0.0.1:9/v2") as url:
+        answer = requests.post(f"{url}/transcribe", data={"audio": "text"}, timeout=PATIENCE)
+        lost = requests.get(f"{url}/nowhere", timeout=PATIENCE)
+    assert (answer.status_code, lost.status_code) == (400, 404)
+    assert "'audio'" in answer.json()["error"]
+    assert lost.json()["error"]
+
+
+def test_a_service_that_cannot_be_reached_is_unavailable(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with flask_app(environment, f"ws://127.0.0.1:{port}/v2") as url:
+        answer = post(url, SAMPLE.read_bytes())
+    assert answer.status_code == 503
+    assert str(port) not in answer.text, "where the service is, is not the sender's business"
+
+
+def test_a_service_that_refuses_our_key_is_a_bad_gateway(environment: dict[str, str]) -> None:
+    refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+    with (
+        listening(answering(refusal)) as port,
+        flask_app(environment, f"ws://127.0.0.1:{port}/v2") as url,
+    ):
+        answer = post(url, SAMPLE.read_bytes())
+    assert answer.status_code == 502
+    assert answer.json()["id"]
+
+
+@contextlib.contextmanager
+def flask_app(environment: dict[str, str], service: Optional[str] = None) -> Iterator[str]:
+    """Run the application on a free port; give its URL. It must say nothing of a traceback."""
+    if service is not None:
+        environment = {**environment, "SPEECHMATICS_RT_URL": service}
+    with started("flask_app.py", "--port", "0", environment=environment) as app:
+        said = read_until(app, "Running on")
+        found = re.search(r"Running on (http://\S+)", said)
+        assert found is not None
+        yield found[1]
+        app.terminate()
+        _, rest = app.communicate(timeout=PATIENCE)
+        assert "Traceback" not in rest, rest
+
+
+def post(url: str, audio: bytes) -> requests.Response:
+    files = {"audio": ("call.wav", io.BytesIO(audio))}
+    return requests.post(f"{url}/transcribe", files=files, timeout=PATIENCE)
+
+
+# -- running what is interactive ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def started(
+    script: str, *arguments: str, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Run an example that is not waited for; what is left of it is killed."""
+    with subprocess.Popen(
+        [sys.executable, EXAMPLES / script, *arguments],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as example:
+        try:
+            yield example
+        finally:
+            example.kill()
+
+
+def read_until(example: subprocess.Popen[str], awaited: str) -> str:
+    """Return what an example says on stderr, up to the line with what is awaited."""
+    assert example.stderr is not None
+    said = ""
+    for line in example.stderr:
+        said += line
+        if awaited in line:
+            return said
+    raise AssertionError(f"it ended before it said {awaited!r}: {said}")
+
+
+def run_in_terminal(script: str, *arguments: Union[str, Path], environment: dict[str, str]) -> str:
+    """Run an example in a terminal of its own; return everything that the terminal was sent."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    try:
+        with subprocess.Popen(
+            [sys.executable, EXAMPLES / script, *arguments],
+            env={**environment, "TERM": "xterm"},
+            cwd=ROOT,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        ) as example:
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # how Linux says that the terminal is gone
+                while select.select([ours], [], [], PATIENCE)[0]:
+                    received = os.read(ours, 4096)
+                    if not received:
+                        break
+                    shown += received
+            example.kill()
+    finally:
+        os.close(ours)
+    text = shown.decode("utf-8")
+    assert example.returncode == 0, text
+    return text

@@ -1,0 +1,671 @@
+"""A session over connections that break at any moment, beside a model of user and server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from support.counted_speech import (
+    AUDIO,
+    PERIOD,
+    PIECES,
+    RATE,
+    SAMPLE,
+    WORDS,
+    Connection,
+    Heard,
+    Piece,
+    pieces_between,
+)
+from support.serving import STARTED
+from support.sessions import END_OF_TRANSCRIPT
+
+from speechmatics_sync import (
+    AudioFormat,
+    ConnectionError,
+    TranscriptionConfig,
+    TranslationConfig,
+)
+from speechmatics_sync._model.config import MidSessionConfig
+from speechmatics_sync._model.typing import Label
+from speechmatics_sync._protocol.leg import (
+    Acknowledged,
+    Deliver,
+    Ended,
+    Event,
+    Failed,
+    LegEnded,
+    Lost,
+    Outgoing,
+    SpeakersQuestion,
+    Started,
+    State,
+)
+from speechmatics_sync._protocol.protocol import Protocol, Recognition
+
+TARGET = "fr"
+
+
+class Session(RuleBasedStateMachine):
+    """A user, a protocol and a server, and what is known of each."""
+
+    # -- the user -------------------------------------------------------------------------------
+
+    @initialize(
+        count=st.sampled_from([1, 1, 2, 3]),
+        kind=st.sampled_from(["pushed", "pushed", "mixed", "read", "file"]),
+        window=st.integers(1, 8),
+        replay_seconds=st.sampled_from([300.0, 0.5]),
+        translated=st.booleans(),
+        seconds=st.integers(2, WORDS * PERIOD // RATE),
+        starts=st.integers(0, 3),
+    )
+    def begin(
+        self,
+        count: int,
+        kind: str,
+        window: int,
+        replay_seconds: float,
+        translated: bool,
+        seconds: int,
+        starts: int,
+    ) -> None:
+        labels = [] if count == 1 else [str(number) for number in range(count)]
+        self.raw = kind != "file"
+        config = TranscriptionConfig()
+        if labels:
+            config = TranscriptionConfig(diarization="channel", channel_diarization_labels=labels)
+        # A translation says of no channel that it is its own.
+        self.translated = translated and not labels
+        self.protocol = Protocol(
+            Recognition(
+                config,
+                AudioFormat("pcm_f32le", RATE) if self.raw else AudioFormat(),
+                TranslationConfig([TARGET]) if self.translated else None,
+            ),
+            max_unacked_chunks=window,
+            labels=labels,
+            pushed=kind == "pushed",
+            replay_seconds=replay_seconds,
+        )
+        self.labels: list[Label] = [*labels] or [None]
+        self.window = max(1, window // len(self.labels))
+        self.ample = replay_seconds == 300.0
+        for index, label in enumerate(self.labels):
+            channel = self.protocol.channels[label]
+            channel.rereadable = kind in ("read", "file") or (kind == "mixed" and index % 2 == 0)
+        self.pushed = kind == "pushed"
+        self.total = dict.fromkeys(self.labels, seconds * RATE * SAMPLE)
+        self.given = dict.fromkeys(self.labels, 0)
+
+        self.connection: Optional[Connection] = None
+        self.ending: Optional[Connection] = None
+        self.successor: Optional[Connection] = None
+        self.begun = self.over = self.reconnecting = False
+
+        self.finals: dict[Label, list[Piece]] = {label: [] for label in self.labels}
+        self.sentences: list[Piece] = []
+        self.final_until = dict.fromkeys(self.labels, 0.0)
+        self.acknowledged = dict.fromkeys(self.labels, 0)
+        self.numbers: dict[tuple[Label, int], int] = {}
+        self.gaps: list[tuple[float, float]] = []
+        self.cuts: list[tuple[Label, int]] = []
+        self.seeks_cut = self.split = False
+        self.questions: list[SpeakersQuestion] = []
+        self.forced: list[tuple[Label, float]] = []
+        self.requested_delay: Optional[int] = None
+        self.max_delay: Optional[int] = None
+        if starts:
+            self.connect(starts > 1)
+
+    def give(self, label: Label, size: int) -> None:
+        """Read a source on, or push its audio, if there is room."""
+        channel = self.protocol.channels[label]
+        position = channel.wanted if channel.rereadable else self.given[label]
+        chunk = AUDIO[position : min(position + size, self.total[label])]
+        if not chunk or not self.protocol.has_room(label):
+            return
+        if self.pushed:
+            self.protocol.add_audio(chunk, label)
+        else:
+            self.protocol.refill(chunk, label)
+        self.given[label] = position + len(chunk)
+
+    @rule(index=st.integers(0, 2), size=st.integers(1, 3 * RATE * SAMPLE))
+    def add_audio(self, index: int, size: int) -> None:
+        label = self.labels[index % len(self.labels)]
+        channel = self.protocol.channels[label]
+        if self.started and not self.over and (channel.refilling or not channel.ended):
+            self.give(label, size)
+
+    @rule(index=st.integers(0, 2))
+    def end_channel(self, index: int) -> None:
+        label = self.labels[index % len(self.labels)]
+        if self.started and not self.over:
+            channel = self.protocol.channels[label]
+            if channel.rereadable:
+                if channel.wanted < self.total[label]:
+                    return
+            else:
+                self.total[label] = self.given[label]
+            dropped = self.protocol.end_audio(label)
+            assert dropped == 0 or self.raw
+            if dropped:
+                self.total[label] -= dropped
+
+    @precondition(lambda self: self.talking)
+    @rule(
+        what=st.sampled_from(["configure", "ask", "force"]),
+        index=st.integers(0, 2),
+        sends=st.booleans(),
+    )
+    def request(self, what: str, index: int, sends: bool) -> None:
+        if what == "configure":
+            self.requested_delay = 1 + (self.requested_delay or 0) % 3
+            self.protocol.configure(MidSessionConfig(max_delay=self.requested_delay))
+        elif what == "ask":
+            self.questions.append(self.protocol.ask_speakers())
+        else:
+            self.force(self.labels[index % len(self.labels)])
+        if sends:
+            self.send(20)
+
+    def force(self, label: Label) -> None:
+        channel = self.protocol.channels[label]
+        if self.raw and channel.bytes_taken and not channel.ended:
+            at = channel.seconds(channel.bytes_taken)
+            assert at is not None
+            self.protocol.force_end_of_utterance(at, label)
+            self.forced.append((label, at))
+
+    @property
+    def started(self) -> bool:
+        """Whether the session has ever started."""
+        return self.begun
+
+    @property
+    def talking(self) -> bool:
+        return self.started and not self.over and not self.protocol.audio_ended
+
+    @property
+    def can_connect(self) -> bool:
+        return not self.over and self.connection is None and self.ending is None
+
+    # -- the network ----------------------------------------------------------------------------
+
+    @rule(most=st.integers(1, 20))
+    def send(self, most: int) -> None:
+        for _ in range(most):
+            if self.connection is None or self.connection.leg is not self.protocol.leg:
+                return
+            outgoing = self.protocol.next_to_send()
+            if outgoing is None:
+                return
+            self.note_sent(outgoing)
+            self.connection.take(outgoing)
+            if outgoing.number and not self.protocol.channels[outgoing.label].rereadable:
+                end = self.connection.channels[outgoing.label].until
+                number = self.numbers.setdefault((outgoing.label, end), outgoing.number)
+                assert number == outgoing.number or self.split, "a chunk got another number"
+
+    def note_sent(self, outgoing: Outgoing) -> None:
+        if outgoing.number == 0 and isinstance(outgoing.payload, str):
+            message = json.loads(outgoing.payload)
+            if message["message"] == "SetRecognitionConfig":
+                self.max_delay = message["transcription_config"]["max_delay"]
+
+    @precondition(lambda self: self.can_connect)
+    @rule(starts=st.sampled_from([True, True, False]))
+    def connect(self, starts: bool) -> None:
+        leg = self.protocol.new_leg()
+        if not self.started:
+            self.protocol.enter(leg)
+        self.connection = Connection(leg, raw=self.raw)
+        assert self.connection.config.get("max_delay") == self.max_delay
+        if starts:
+            self.start()
+
+    @rule()
+    def start(self) -> None:
+        for connection in (self.connection, self.successor):
+            if connection is not None and connection.leg.state is State.STARTING:
+                self.say(connection, STARTED)
+                return
+
+    @precondition(lambda self: self.started)
+    @rule(
+        index=st.integers(0, 2),
+        size=st.sampled_from([37, 100, 250, 400, 801]),
+        chunks=st.integers(1, 6),
+        finals=st.integers(0, 7),
+    )
+    def talk(self, index: int, size: int, chunks: int, finals: int) -> None:
+        """What happens most of the time."""
+        for _ in range(chunks):
+            self.add_audio(index, size)
+            self.send(2)
+            self.acknowledge(1, index, 1)
+        if finals > 3:
+            self.finalise(1, index, finals - 3)
+            self.translate(1)
+
+    @precondition(lambda self: not self.over and (self.connection or self.ending))
+    @rule(
+        how=st.sampled_from(["closed", "closed", "limit", "early"]),
+        which=st.sampled_from([0, 0, 0, 1, 2]),
+    )
+    def lose(self, how: str, which: int) -> None:
+        connections = [self.connection, self.ending, self.successor]
+        connection = connections[which] or self.connection or self.ending
+        assert connection is not None
+        if connection.leg.state is State.ENDED:
+            how = "closed"
+        if how == "early" and connection.leg.state is State.RUNNING:
+            self.say(connection, END_OF_TRANSCRIPT)
+        elif how == "limit":
+            self.settle(connection, connection.leg.limit_passed(ConnectionError("silent")))
+        else:
+            event = self.protocol.closed(connection.leg, 1006, "")
+            if event is None:
+                assert connection.leg.state is State.ENDED
+                return
+            self.settle(connection, event)
+        assert self.protocol.receive(connection.leg, STARTED) == []
+
+    def lost(self, connection: Connection, lost: Lost) -> None:
+        if connection is self.successor:
+            self.successor = None
+            return
+        assert self.protocol.irrecoverable(lost.error) is None
+        self.protocol.lose()
+        self.connection = self.ending = self.successor = None
+        self.reconnecting, self.seeks_cut = self.started, False
+
+    # -- another connection takes over ----------------------------------------------------------
+
+    @property
+    def can_roll_over(self) -> bool:
+        return (
+            not self.over
+            and self.raw
+            and self.ending is None
+            and self.connection is not None
+            and self.connection.leg.state is State.RUNNING
+        )
+
+    @precondition(lambda self: self.can_roll_over and self.successor is None)
+    @rule(starts=st.sampled_from([True, True, False]))
+    def open_another(self, starts: bool) -> None:
+        self.successor = Connection(self.protocol.new_leg(), raw=self.raw)
+        if starts:
+            self.start()
+
+    @precondition(lambda self: self.can_roll_over)
+    @rule()
+    def seek_cut(self) -> None:
+        self.protocol.seek_cut()
+        self.seeks_cut = True
+        # Chunks are cut where it is quiet: there are more then, and they have other numbers.
+        self.split = True
+
+    @precondition(lambda self: self.can_roll_over and self.successor is None)
+    @rule()
+    def end_first(self) -> None:
+        """Where the account allows no second session."""
+        self.cut()
+
+    @precondition(
+        lambda self: self.can_roll_over and self.successor is not None and self.successor.started
+    )
+    @rule()
+    def take_over(self) -> None:
+        successor, self.successor = self.successor, None
+        assert successor is not None
+        self.cut()
+        self.connection = successor
+        for outgoing in self.protocol.enter(successor.leg):
+            successor.take(outgoing)
+        assert successor.config.get("max_delay") == self.max_delay
+
+    @precondition(lambda self: self.can_roll_over and self.successor is None)
+    @rule(what=st.sampled_from(["", "configure", "ask", "force"]), index=st.integers(0, 2))
+    def roll_over(self, what: str, index: int) -> None:
+        """All at once, and the new one speaks before the old one has said its last."""
+        self.open_another(starts=True)
+        if what and self.talking:
+            self.request(what, index, sends=True)
+        if not self.can_roll_over:
+            return  # the end of the audio was sent with it
+        self.take_over()
+        self.talk(index, 400, chunks=2, finals=7)
+        if what and self.talking:
+            self.request(what, index, sends=True)
+            self.answer(1)
+
+    def cut(self) -> None:
+        old = self.connection
+        assert old is not None
+        quiet = self.seeks_cut and self.protocol.cut_found
+        for label, heard in old.channels.items():
+            if not heard.ended:
+                at = heard.until // SAMPLE
+                assert not quiet or not any(piece.start < at < piece.end for piece in PIECES)
+                self.cuts.append((label, at))
+        for outgoing in self.protocol.end_leg():
+            old.take(outgoing)
+        assert old.all_ended
+        self.ending, self.connection = old, None
+        self.reconnecting, self.seeks_cut = True, False
+
+    # -- the server -----------------------------------------------------------------------------
+
+    @property
+    def listening(self) -> list[Connection]:
+        """The connections that are sent audio, or were."""
+        both = (self.ending, self.connection)
+        return [each for each in both if each is not None and each.started]
+
+    def pick(self, which: int) -> Optional[Connection]:
+        return self.listening[which % len(self.listening)] if self.listening else None
+
+    @precondition(lambda self: self.listening)
+    @rule(
+        what=st.sampled_from(["acknowledge", "finalise", "guess", "translate", "answer", "end"]),
+        which=st.integers(0, 1),
+        index=st.integers(0, 2),
+        most=st.integers(1, 9),
+    )
+    def serve(self, what: str, which: int, index: int, most: int) -> None:
+        if what == "acknowledge":
+            self.acknowledge(which, index, most)
+        elif what == "finalise":
+            self.finalise(which, index, most)
+        elif what == "guess":
+            self.guess(which, index)
+        elif what == "translate":
+            self.translate(which)
+        elif what == "answer":
+            self.answer(which)
+        else:
+            self.end_transcript(which)
+
+    def acknowledge(self, which: int, index: int, most: int) -> None:
+        connection = self.pick(which)
+        if connection is None or self.over:
+            return
+        label = list(connection.channels)[index % len(connection.channels)]
+        heard = connection.channels[label]
+        number = min(heard.chunks, heard.acknowledged + most)
+        if number > heard.acknowledged:
+            heard.acknowledged = number
+            if label is None:
+                self.say(connection, {"message": "AudioAdded", "seq_no": number})
+            else:
+                message = {"message": "ChannelAudioAdded", "channel": label, "seq_no": number}
+                self.say(connection, message)
+
+    def finalise(self, which: int, index: int, most: int) -> None:
+        connection = self.pick(which)
+        if connection is None or self.over:
+            return
+        label = list(connection.channels)[index % len(connection.channels)]
+        self.finalise_channel(connection, label, most)
+
+    def finalise_channel(self, connection: Connection, label: Label, most: Optional[int]) -> None:
+        heard = connection.channels[label]
+        pieces = heard.finals(most)
+        if pieces:
+            heard.final_until = pieces[-1].end
+            self.say(connection, self.transcript("AddTranscript", label, heard, pieces))
+
+    def guess(self, which: int, index: int) -> None:
+        """Say what is not final."""
+        connection = self.pick(which)
+        if connection is None or self.over:
+            return
+        label = list(connection.channels)[index % len(connection.channels)]
+        heard = connection.channels[label]
+        pieces = heard.finals()
+        if pieces:
+            self.say(connection, self.transcript("AddPartialTranscript", label, heard, pieces))
+
+    def translate(self, which: int) -> None:
+        connection = self.pick(which)
+        if connection is None or self.over or not self.translated:
+            return
+        heard = connection.channels[None]
+        pieces = pieces_between(heard.translated_until, heard.final_until)
+        if pieces:
+            heard.translated_until = heard.final_until
+            self.say(
+                connection,
+                {
+                    "message": "AddTranslation",
+                    "language": TARGET,
+                    "results": [
+                        {"content": json.dumps(piece), **heard.times(piece)} for piece in pieces
+                    ],
+                },
+            )
+
+    def answer(self, which: int) -> None:
+        connection = self.pick(which)
+        if connection is None or self.over or not connection.asked:
+            return
+        question = connection.asked.popleft()
+        if question["message"] == "GetSpeakers":
+            self.say(connection, {"message": "SpeakersResult", "speakers": []})
+        else:
+            at = question["timestamp"]
+            message = {
+                "message": "EndOfUtterance",
+                "forced": True,
+                "metadata": {"start_time": at, "end_time": at},
+            }
+            if question.get("channel") is not None:
+                message["channel"] = question["channel"]
+            self.say(connection, message)
+
+    def end_transcript(self, which: int) -> None:
+        connection = self.pick(which)
+        if connection is not None and connection.all_ended and not self.over:
+            self.complete(connection)
+
+    def complete(self, connection: Connection) -> None:
+        """Say all that is left to be said, and EndOfTranscript."""
+        which = self.listening.index(connection)
+        for index, label in enumerate(connection.channels):
+            self.acknowledge(which, index, 10**6)
+            self.finalise_channel(connection, label, None)
+        self.translate(which)
+        while connection.asked:
+            self.answer(which)
+        self.say(connection, END_OF_TRANSCRIPT)
+
+    def transcript(
+        self, name: str, label: Label, heard: Heard, pieces: list[Piece]
+    ) -> dict[str, Any]:
+        results = [
+            {
+                "type": "word",
+                **heard.times(piece),
+                "alternatives": [{"content": json.dumps(piece), "confidence": 1.0}],
+            }
+            for piece in pieces
+        ]
+        metadata = {
+            "transcript": " ".join(result["alternatives"][0]["content"] for result in results),
+            "start_time": results[0]["start_time"],
+            "end_time": results[-1]["end_time"],
+        }
+        message = {"message": name, "metadata": metadata, "results": results}
+        return message if label is None else {**message, "channel": label}
+
+    # -- what the user is told ------------------------------------------------------------------
+
+    def say(self, connection: Connection, message: dict[str, Any]) -> None:
+        for event in self.protocol.receive(connection.leg, message):
+            self.settle(connection, event)
+
+    def settle(self, connection: Connection, event: Event) -> None:
+        assert not isinstance(event, Failed), event
+        assert not self.over
+        if isinstance(event, Lost):
+            self.lost(connection, event)
+        elif isinstance(event, Started):
+            assert event.first != self.begun
+            self.begun = True
+            if connection.leg is self.protocol.leg:
+                self.reconnected()
+        elif isinstance(event, LegEnded):
+            assert connection is self.ending
+            self.ending = None
+            if self.connection is not None:
+                self.reconnected()
+        elif isinstance(event, Ended):
+            self.over = True
+        elif isinstance(event, Acknowledged):
+            assert event.number > self.acknowledged[event.label]
+            assert event.message["seq_no"] == event.number
+            self.acknowledged[event.label] = event.number
+        elif isinstance(event, Deliver):
+            self.handle(event.message)
+
+    def reconnected(self) -> None:
+        if self.reconnecting:
+            self.reconnecting = False
+            self.gaps += self.protocol.replay.gaps
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """What a handler looks at."""
+        name = message["message"]
+        label = message.get("channel")
+        if name in ("AddTranscript", "AddPartialTranscript"):
+            pieces = [
+                self.heard(part, part["alternatives"][0]["content"], label)
+                for part in message["results"]
+            ]
+            assert pieces
+            text = " ".join(json.dumps(piece) for piece in pieces)
+            assert message["metadata"]["transcript"] == text
+            assert message["metadata"]["start_time"] >= self.final_until[label]
+            assert message["results"][0]["start_time"] >= self.final_until[label]
+            if name == "AddTranscript":
+                self.finals[label] += pieces
+                self.final_until[label] = message["results"][-1]["end_time"]
+        elif name == "AddTranslation":
+            self.sentences += [
+                self.heard(part, part["content"], None) for part in message["results"]
+            ]
+        elif name == "EndOfUtterance":
+            at = message["metadata"]["end_time"]
+            if (label, at) not in self.forced and (label, round(at * RATE)) in self.cuts:
+                # It was asked for only after the cut, where no earlier time can be named.
+                earlier = [asked for of, asked in self.forced if of == label and asked < at]
+                at = max(earlier, default=at)
+            assert not self.ample or (label, at) in self.forced
+            if (label, at) in self.forced:
+                self.forced.remove((label, at))
+        elif name == "RecognitionStarted":
+            assert not self.finals[self.labels[0]]
+
+    def heard(self, part: dict[str, Any], content: str, label: Label) -> Piece:
+        """A word that a handler is given: it lies where its audio does."""
+        piece = Piece(*json.loads(content))
+        assert part["end_time"] == piece.end / RATE
+        # Of a word that was cut in two and is heard again whole, the beginning was told before.
+        told = [at for cut, at in self.cuts if cut == label and piece.start < at < piece.end]
+        assert part["start_time"] in [at / RATE for at in (piece.start, *told)]
+        return piece
+
+    @invariant()
+    def the_window_holds(self) -> None:
+        for connection in (self.connection, self.ending):
+            for heard in connection.channels.values() if connection is not None else ():
+                assert heard.chunks - heard.acknowledged <= self.window
+
+    @invariant()
+    def what_was_taken_is_what_was_given(self) -> None:
+        for label in self.labels:
+            taken = self.protocol.channels[label].bytes_taken
+            assert taken <= self.total[label]
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        if not hasattr(self, "protocol"):
+            return
+        self.successor = None
+        if self.can_roll_over and self.seeks_cut:
+            self.cut()  # whoever seeks a place to cut cuts at last wherever it is
+        for _ in range(2000):
+            if self.over:
+                break
+            self.go_on()
+        assert self.over, "the session does not come to its end"
+        for question in self.questions:
+            assert question.answer == []
+        if self.ample:
+            assert self.gaps == []
+        for label in self.labels:
+            self.check_complete(self.finals[label], label)
+        if self.translated:
+            self.check_complete(self.sentences, None)
+
+    def go_on(self) -> None:
+        if self.ending is not None:
+            self.complete(self.ending)
+        if self.connection is None:
+            self.connect(True)
+        self.start()
+        for index, label in enumerate(self.labels):
+            self.add_audio(index, RATE * SAMPLE)
+            channel = self.protocol.channels[label]
+            at = channel.wanted if channel.rereadable else self.given[label]
+            if at == self.total[label]:
+                self.end_channel(index)
+            self.acknowledge(1, index, 10**6)
+        self.send(20)
+        self.end_transcript(1)
+
+    def check_complete(self, heard: list[Piece], label: Label) -> None:
+        """Every word of a channel, once, in order, whole; save where it was cut, or is lost."""
+        torn = {
+            piece.word
+            for piece in PIECES
+            if any(cut == label and piece.start < at < piece.end for cut, at in self.cuts)
+        }
+        lost = {
+            piece.word
+            for piece in PIECES
+            if any(
+                piece.start < end * RATE and piece.end > start * RATE for start, end in self.gaps
+            )
+        }
+        expected = pieces_between(0, self.total[label] // SAMPLE)
+        excepted = torn | lost
+        assert [piece for piece in heard if piece.word not in excepted] == [
+            piece for piece in expected if piece.word not in excepted
+        ]
+        assert torn - lost <= {piece.word for piece in heard} | {
+            piece.word for piece in PIECES if piece not in expected
+        }
+
+
+TestSession = Session.TestCase
+TestSession.settings = settings(
+    report_multiple_bugs=False,
+    max_examples=400,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

@@ -1,0 +1,342 @@
+"""Who is S1 stays S1, whatever a new connection calls the voice."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Optional
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from support.labels import ENGINES_OWN
+
+from speechmatics_sync._model.config import (
+    SpeakerDiarizationConfig,
+    SpeakerIdentifier,
+    TranscriptionConfig,
+)
+from speechmatics_sync._model.typing import Message
+from speechmatics_sync._protocol.speaker_labels import LegVoices, Voices
+from speechmatics_sync.local.speakers import Speakers, identifier
+
+
+def said(*labels: Optional[str], name: str = "AddTranscript") -> Message:
+    results = []
+    for index, label in enumerate(labels):
+        best: Message = {"content": "word", "confidence": 1.0}
+        if label is not None:
+            best["speaker"] = label
+        times = {"start_time": index, "end_time": index + 1}
+        results.append({"type": "word", **times, "alternatives": [best]})
+    metadata = {"start_time": 0, "end_time": len(labels), "transcript": ""}
+    return {"message": name, "metadata": metadata, "results": results}
+
+
+def speakers_of(message: Message) -> list[Optional[str]]:
+    return [result["alternatives"][0].get("speaker") for result in message["results"]]
+
+
+def translated(*labels: str, name: str = "AddTranslation") -> Message:
+    results = [
+        {"content": "x", "start_time": 0, "end_time": 1, "speaker": label} for label in labels
+    ]
+    return {"message": name, "language": "de", "results": results}
+
+
+def answer(**identifiers: list[str]) -> list[SpeakerIdentifier]:
+    return [
+        SpeakerIdentifier.from_dict({"label": label, "speaker_identifiers": known})
+        for label, known in identifiers.items()
+    ]
+
+
+def config(*speakers: SpeakerIdentifier, **more: Any) -> TranscriptionConfig:
+    diarization = SpeakerDiarizationConfig(speakers=list(speakers) or None, **more)
+    return TranscriptionConfig(diarization="speaker", speaker_diarization_config=diarization)
+
+
+def enrolled(leg: LegVoices, given: TranscriptionConfig) -> dict[str, list[str]]:
+    """What is enrolled with a configuration: label → identifiers."""
+    speakers = leg.enrolled(given).to_dict()["speaker_diarization_config"]["speakers"]
+    SpeakerDiarizationConfig(speakers=speakers)  # which refuses what the API would refuse
+    return {speaker["label"]: speaker["speaker_identifiers"] for speaker in speakers}
+
+
+def after(voices: Voices) -> tuple[LegVoices, dict[str, str]]:
+    """The next connection's voices, and the label on it of each that is known."""
+    leg = voices.begin_leg()
+    labels = enrolled(leg, config())
+    own = {known: label for label, identifiers in labels.items() for known in identifiers}
+    return leg, own
+
+
+# The session's voices.
+
+
+@pytest.mark.parametrize("message", [said("S1", "S3"), translated("S1", "S3")])
+def test_a_voice_that_is_not_known_asks_to_be_learnt(message: Message) -> None:
+    voices = Voices()
+    assert voices.note(message)
+    voices.learn(answer(S1=["a"]))
+    assert voices.note(message)
+    voices.learn(answer(S3=["c"]))
+    assert not voices.note(message)
+    assert voices.highest == 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        said("S7", name="AddPartialTranscript"),
+        translated("S7", name="AddPartialTranslation"),
+        said("UU", "Ada", None, "S", "s7", "S07", "xS7", "S7x", "S7\n", "S٧"),
+        {"message": "SomethingNew", "results": said("S7")["results"]},
+    ],
+)
+def test_only_final_labels_of_the_engine_count(message: Message) -> None:
+    voices = Voices()
+    assert not voices.note(message)
+    assert voices.highest == 0
+
+
+def test_a_later_answer_replaces_a_voice_and_an_empty_one_does_not() -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a", "b", "a"], S2=["c"], Ada=["d"], UU=["e"]))
+    voices.learn(answer(S1=[""], S2=["f"]))
+    assert sorted(after(voices)[1]) == ["a", "b", "f"]
+    assert voices.highest == 2
+
+
+# What a connection is asked for.
+
+
+def test_the_first_connection_is_asked_for_what_the_user_asked() -> None:
+    leg = Voices().begin_leg()
+    given = config(SpeakerIdentifier("Ada", ["a"]))
+    assert leg.enrolled(given) is given
+    message = said("S1", "Ada")
+    assert leg.session_labels(message) is message
+
+
+def test_a_connection_knows_the_voices_from_before_it_began() -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    leg = voices.begin_leg()
+    voices.learn(answer(S2=["b"]))
+    assert list(enrolled(leg, config()).values()) == [["a"]]
+
+
+def test_known_voices_are_enrolled_beside_the_users() -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a", "b"], S2=["c"]))
+    given = config(SpeakerIdentifier("Ada", ["z"]), max_speakers=4)
+    before = copy.deepcopy(given)
+    leg = voices.begin_leg()
+    diarization = leg.enrolled(given).to_dict()["speaker_diarization_config"]
+    assert given == before
+    assert diarization["max_speakers"] == 4
+    assert diarization["speakers"][0] == {"label": "Ada", "speaker_identifiers": ["z"]}
+    known = [speaker["speaker_identifiers"] for speaker in diarization["speakers"][1:]]
+    assert known == [["a", "b"], ["c"]]
+    assert not any(ENGINES_OWN.match(speaker["label"]) for speaker in diarization["speakers"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        TranscriptionConfig(),
+        TranscriptionConfig(speaker_diarization_config={"future": 1}),
+        TranscriptionConfig(extra={"speaker_diarization_config": {"max_speakers": 1}}),
+        TranscriptionConfig(extra={"speaker_diarization_config": {"speakers": [{"name": "x"}]}}),
+    ],
+    ids=["unset", "a dict", "unchecked", "speakers of a shape to come"],
+)
+def test_voices_are_enrolled_however_the_configuration_was_given(
+    given: TranscriptionConfig,
+) -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    before = given.to_dict().get("speaker_diarization_config", {})
+    after = voices.begin_leg().enrolled(given).to_dict()["speaker_diarization_config"]
+    assert after["speakers"].pop()["speaker_identifiers"] == ["a"]
+    assert after == {"speakers": [], **before}
+
+
+def test_a_deprecated_field_is_not_warned_of_again() -> None:
+    with pytest.warns(DeprecationWarning, match="operating_point"):
+        given = TranscriptionConfig(operating_point="standard")
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    assert voices.begin_leg().enrolled(given).to_dict()["operating_point"] == "standard"
+
+
+def test_no_identifier_is_enrolled_twice() -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a", "b"], S2=["z"], S3=["a", "c"]))
+    leg = voices.begin_leg()
+    known = enrolled(leg, config(SpeakerIdentifier("Ada", ["z", "y"])))
+    assert list(known.values()) == [["z", "y"], ["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("users_own", [0, 40, 50])
+def test_no_more_identifiers_are_enrolled_than_the_api_takes(users_own: int) -> None:
+    voices = Voices()
+    for number in range(1, 4):
+        voices.learn(answer(**{f"S{number}": [f"{number}/{index}" for index in range(30)]}))
+    theirs = [SpeakerIdentifier(f"user {index}", [str(index)]) for index in range(users_own)]
+    known = enrolled(voices.begin_leg(), config(*theirs)) if users_own < 50 else {}
+    ours = [len(identifiers) for label, identifiers in known.items() if "user" not in label]
+    if users_own < 50:
+        assert sum(ours) == 50 - users_own
+        assert max(ours) - min(ours) <= 1  # so every voice has its share
+    else:
+        given = config(*theirs)
+        assert voices.begin_leg().enrolled(given) is given
+
+
+@hypothesis.example(["known-S1", "known--S1"])
+@hypothesis.given(st.lists(st.from_regex(r"\A(known)?-{0,3}(S?[0-9])?x?\Z"), unique=True))
+def test_labels_of_ours_are_none_of_the_users(labels: list[str]) -> None:
+    labels = [label for label in labels if label and not ENGINES_OWN.match(label)]
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    theirs = [SpeakerIdentifier(label, [f"voice {label}"]) for label in labels]
+    leg = voices.begin_leg()
+    known = enrolled(leg, config(*theirs))  # refuses two of one label
+    assert len(known) == len(labels) + 1
+    back = speakers_of(leg.session_labels(said(*known)))
+    assert back == [*labels, "S1"]
+
+
+# What comes back.
+
+
+@pytest.mark.parametrize("name", ["AddTranscript", "AddPartialTranscript"])
+def test_labels_of_transcripts_become_the_sessions(name: str) -> None:
+    voices = Voices()
+    voices.note(said("S1", "S2", "S3"))
+    voices.learn(answer(S1=["a"], S3=["c"]))
+    leg, own = after(voices)
+    message = said("S1", own["c"], "UU", "Ada", own["a"], "S2", None, name=name)
+    message["results"][0]["spoken_form"] = said(own["c"], "S1")["results"]
+    message["results"][0]["written_form"] = said("S2")["results"]
+    original = copy.deepcopy(message)
+    mapped = leg.session_labels(message)
+    assert message == original
+    assert speakers_of(mapped) == ["S4", "S3", "UU", "Ada", "S1", "S5", None]
+    first = mapped["results"][0]
+    assert speakers_of({"results": first["spoken_form"]}) == ["S3", "S4"]
+    assert speakers_of({"results": first["written_form"]}) == ["S5"]
+
+
+def test_labels_of_translations_and_answers_become_the_sessions() -> None:
+    voices = Voices()
+    voices.learn(answer(S2=["b"]))
+    leg, own = after(voices)
+    for name in ("AddTranslation", "AddPartialTranslation"):
+        mapped = leg.session_labels(translated(own["b"], "S1", "UU", name=name))
+        assert [result["speaker"] for result in mapped["results"]] == ["S2", "S3", "UU"]
+    result = {
+        "message": "SpeakersResult",
+        "speakers": [{"label": label, "speaker_identifiers": ["x"]} for label in (own["b"], "S1")],
+    }
+    mapped = leg.session_labels(result)
+    assert [speaker["label"] for speaker in mapped["speakers"]] == ["S2", "S3"]
+    assert mapped["speakers"][0]["speaker_identifiers"] == ["x"]
+
+
+def test_nothing_is_copied_where_no_label_changes() -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    leg, _ = after(voices)
+    for message in (said("UU", None, "Ada"), {"message": "EndOfTranscript"}):
+        assert leg.session_labels(message) is message
+
+
+def test_what_a_connection_calls_new_is_numbered_after_those_before_it() -> None:
+    voices = Voices()
+    voices.note(said("S1", "S2"))
+    leg = voices.begin_leg()
+    voices.note(said("S3"))  # the connection before it, which ends while this one begins
+    for _ in range(2):
+        mapped = leg.session_labels(said("S1"))
+        assert speakers_of(mapped) == ["S4"]
+        voices.note(mapped)
+    assert speakers_of(leg.session_labels(said("S1", "S2"))) == ["S4", "S5"]
+
+
+def test_a_connection_before_which_nobody_was_heard_keeps_its_labels() -> None:
+    voices = Voices()
+    leg = voices.begin_leg()
+    voices.note(said("S1", "S2"))
+    message = said("S1", "S2")
+    assert leg.session_labels(message) is message
+
+
+WRONG: list[Any] = [None, True, 1, "S1", [], [1], {}, [{"speaker": 1}], [{"label": [1]}]]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_message_that_cannot_be_read_is_passed_on(wrong: Any) -> None:
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    leg, _ = after(voices)
+    inner = said("UU")
+    inner["results"][0]["alternatives"] = wrong
+    form = said("UU")
+    form["results"][0]["spoken_form"] = wrong
+    for message in (
+        inner,
+        form,
+        {"message": wrong},
+        {"message": "AddTranscript", "results": wrong},
+        {"message": "AddTranslation", "results": wrong},
+        {"message": "SpeakersResult", "speakers": wrong},
+    ):
+        assert leg.session_labels(message) is message
+        assert not voices.note(message)
+
+
+def test_what_is_nested_as_deep_as_a_message_may_be_is_relabelled() -> None:
+    deep: Any = said("S1")["results"][0]
+    for _ in range(30):  # a list and an object each: `decode` lets 64 levels pass
+        deep = {"spoken_form": [deep]}
+    voices = Voices()
+    voices.learn(answer(S1=["a"]))
+    leg, _ = after(voices)
+    message = {"message": "AddTranscript", "results": [deep]}
+    assert leg.session_labels(message)["message"] == "AddTranscript"
+    assert not voices.note(message)
+
+
+# The whole promise, with the embedded server's own idea of speakers.
+
+VOICES = st.lists(st.sampled_from("abcdef"), max_size=8)
+
+
+@hypothesis.given(st.lists(st.tuples(VOICES, st.booleans()), min_size=1, max_size=5))
+def test_a_voice_that_was_learnt_keeps_its_label_over_any_connections(
+    connections: list[tuple[list[str], bool]],
+) -> None:
+    """Each connection hears some voices; before some losses the server was asked for them."""
+    voices = Voices()
+    ada = SpeakerIdentifier("Ada", [identifier("a")])
+    owners: dict[str, str] = {}
+    learnt: dict[str, str] = {}
+    for heard, asked in connections:
+        leg = voices.begin_leg()
+        plain = leg.enrolled(config(ada)).to_dict()
+        server = Speakers(plain["speaker_diarization_config"]["speakers"])
+        for voice in heard:
+            message = leg.session_labels(said(server.label(voice)))
+            voices.note(message)
+            (label,) = speakers_of(message)
+            assert label is not None
+            assert learnt.get(voice, label) == label
+            assert owners.setdefault(label, voice) == voice
+            assert (label == "Ada") == (voice == "a")
+        if asked:
+            result = {"message": "SpeakersResult", "speakers": server.result()}
+            speakers = leg.session_labels(result)["speakers"]
+            voices.learn([SpeakerIdentifier.from_dict(speaker) for speaker in speakers])
+            learnt.update((owners[speaker["label"]], speaker["label"]) for speaker in speakers)

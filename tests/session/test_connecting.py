@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+from support.serving import PATIENCE, Peer, listening, serving
+from support.sessions import (
+    RAW,
+    InThread,
+    client_of,
+    receive_frame,
+    send_frame,
+    speech,
+    start_below,
+    wait_for,
+)
+
+from speechmatics_sync import ConnectionConfig, ConnectionError, TimeoutError
+from speechmatics_sync._protocol.protocol import State
+from speechmatics_sync._protocol.time_limits import Limits
+
+
+def limits(now: float = 0.0, **limits: Any) -> Limits:
+    return Limits(ConnectionConfig(**limits), now)
+
+
+def message_of(error: object) -> str:
+    assert error is not None
+    return str(error)
+
+
+# -- told what happens and when -----------------------------------------------------------------
+
+
+def test_without_any_limit_nothing_ever_passes() -> None:
+    unlimited = limits(start_timeout=None, ack_timeout=None, ping_interval=None, ping_timeout=None)
+    for state in State:
+        assert unlimited.passed(1e9, state) is None
+        assert unlimited.patience(1e9, state) is None
+    assert not unlimited.ping_is_due(1e9)
+
+
+def test_a_session_must_start_within_start_timeout() -> None:
+    watched = limits(100.0, start_timeout=20)
+    assert watched.passed(119.9, State.STARTING) is None
+    error = watched.passed(120.0, State.STARTING)
+    assert isinstance(error, TimeoutError)
+    assert "start_timeout (20" in str(error)
+    assert watched.passed(120.0, State.RUNNING) is None
+
+
+def test_only_start_timeout_limits_the_start() -> None:
+    watched = limits(start_timeout=100, ack_timeout=1, ping_interval=None)
+    watched.note(0.0, heard=0.0, spoke=False, owes=True)
+    assert watched.passed(50.0, State.STARTING) is None
+    # A limit that does not count must not keep the receiver awake either.
+    assert watched.patience(50.0, State.STARTING) == 50.0
+
+
+def test_a_ping_is_due_once_in_ping_interval() -> None:
+    watched = limits(ping_interval=10)
+    assert not watched.ping_is_due(9.9)
+    assert watched.ping_is_due(10.0)
+    assert not watched.ping_is_due(10.0)
+    assert watched.ping_is_due(20.0)
+    assert not limits(ping_interval=None).ping_is_due(1e9)
+
+
+def test_a_ping_wants_a_sign_of_life_within_ping_timeout() -> None:
+    watched = limits(ping_interval=10, ping_timeout=15)
+    assert watched.ping_is_due(10.0)
+    assert watched.ping_is_due(20.0)  # the first one counts
+    assert watched.passed(24.9, State.RUNNING) is None
+    error = watched.passed(25.0, State.RUNNING)
+    assert isinstance(error, ConnectionError)
+    assert "ping_timeout (15" in str(error)
+
+
+def test_any_byte_after_a_ping_is_a_sign_of_life() -> None:
+    watched = limits(ping_interval=10, ping_timeout=15)
+    watched.ping_is_due(10.0)
+    watched.note(11.0, heard=9.0, spoke=False, owes=False)
+    assert watched.passed(25.0, State.RUNNING) is not None
+    watched.note(11.0, heard=10.5, spoke=False, owes=False)
+    assert watched.passed(25.0, State.RUNNING) is None
+
+
+def test_the_server_may_be_silent_for_ack_timeout_while_it_owes_an_answer() -> None:
+    watched = limits(ack_timeout=30)
+    watched.note(100.0, heard=0.0, spoke=False, owes=True)
+    watched.note(120.0, heard=0.0, spoke=False, owes=True)
+    assert watched.passed(129.9, State.RUNNING) is None
+    error = watched.passed(130.0, State.ENDING)
+    assert isinstance(error, ConnectionError)
+    assert "ack_timeout (30" in str(error)
+
+
+def test_a_server_that_speaks_is_not_silent_and_one_that_owes_nothing_may_be() -> None:
+    watched = limits(ack_timeout=30)
+    watched.note(100.0, heard=0.0, spoke=False, owes=True)
+    watched.note(120.0, heard=120.0, spoke=True, owes=True)
+    assert watched.passed(149.9, State.RUNNING) is None
+    watched.note(149.0, heard=0.0, spoke=False, owes=False)
+    assert watched.passed(1e9, State.RUNNING) is None
+
+
+def test_a_pong_is_no_answer() -> None:
+    watched = limits(ack_timeout=30)
+    watched.note(100.0, heard=0.0, spoke=False, owes=True)
+    watched.note(120.0, heard=120.0, spoke=False, owes=True)
+    assert watched.passed(130.0, State.RUNNING) is not None
+
+
+def test_while_we_do_not_read_silence_does_not_count() -> None:
+    watched = limits(ping_interval=10, ping_timeout=15, ack_timeout=30)
+    watched.ping_is_due(10.0)
+    watched.note(10.0, heard=0.0, spoke=False, owes=True)
+    watched.restart(1000.0)
+    assert watched.passed(1014.9, State.RUNNING) is None
+    assert watched.passed(1015.0, State.RUNNING) is not None
+
+
+def test_no_limit_passes_and_no_ping_is_due_during_patience() -> None:
+    watched = limits(ping_interval=10, ping_timeout=12, ack_timeout=8, start_timeout=3)
+    assert watched.patience(1.0, State.STARTING) == 2.0
+    watched.note(4.0, heard=0.0, spoke=False, owes=True)
+    assert watched.patience(5.0, State.RUNNING) == 2.0  # looks often enough for what comes later
+    assert watched.patience(11.5, State.RUNNING) == 0.0
+    none = limits(ping_interval=None, ack_timeout=None, start_timeout=None)
+    assert none.patience(1.0, State.STARTING) is None
+
+
+# -- on real connections ------------------------------------------------------------------------
+
+
+def test_a_server_that_does_not_start_the_session_is_given_start_timeout() -> None:
+    with serving(Peer.wait_closed) as url:
+        client = client_of(url, start_timeout=0.2)
+        with pytest.raises(TimeoutError, match="start_timeout") as caught:
+            client.start_session(audio_format=RAW)
+    assert caught.value.request_id == client.request_id
+
+
+def test_a_start_slower_than_ack_timeout_costs_no_processor_time() -> None:
+    release = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        wait_for(release)
+        peer.start()
+        peer.finish()
+
+    with serving(behave) as url, client_of(url, ack_timeout=0.01) as client:
+        starting = InThread(client.start_session, audio_format=RAW)
+        before = time.process_time()
+        threading.Event().wait(0.4)  # the time in which nothing may happen
+        assert time.process_time() - before < 0.2
+        release.set()
+        starting.result()
+        client.close()
+
+
+def _silent_after(frames: int) -> tuple[Any, threading.Event]:
+    """A server that starts the session, reads so many frames, and then neither reads nor says
+    anything: the network is there, and nobody behind it."""
+    gone = threading.Event()
+
+    def behave(connection: socket.socket) -> None:
+        start_below(connection)
+        for _ in range(frames):
+            receive_frame(connection)
+        gone.wait(PATIENCE)
+
+    return behave, gone
+
+
+def test_silence_after_a_ping_is_a_lost_connection() -> None:
+    behave, gone = _silent_after(0)
+    with listening(behave) as port:
+        client = client_of(f"ws://localhost:{port}", ping_interval=0.05, ping_timeout=0.2)
+        client.start_session(audio_format=RAW)
+        with pytest.raises(ConnectionError, match="ping_timeout"):
+            client.stop_session()
+        gone.set()
+
+
+def test_silence_about_audio_is_a_lost_connection() -> None:
+    behave, gone = _silent_after(1)
+    with listening(behave) as port:
+        # Nobody is there to shake hands with: close_timeout is not waited for.
+        client = client_of(f"ws://localhost:{port}", ack_timeout=0.2, close_timeout=60)
+        with pytest.raises(ConnectionError, match="ack_timeout") as caught:
+            InThread(client.transcribe, speech(0.1), audio_format=RAW).result()
+        assert caught.value.transcript is client.transcript
+        gone.set()
+
+
+def test_a_server_that_never_ends_the_transcript_is_given_ack_timeout() -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.take_audio()
+        peer.wait_closed()
+
+    with serving(behave) as url:
+        client = client_of(url, ack_timeout=0.2, close_timeout=1)
+        with pytest.raises(ConnectionError, match="ack_timeout"):
+            client.transcribe(speech(0.5), audio_format=RAW)
+
+
+def test_bytes_of_an_unfinished_message_are_a_sign_of_life() -> None:
+    """Half a message comes byte by byte, for longer than ping_timeout."""
+    pinged = threading.Event()
+
+    def behave(connection: socket.socket) -> None:
+        start_below(connection)
+        connection.sendall(b"\x81\x7e\x10\x00")  # a text frame of 4096 bytes
+        connection.settimeout(0.02)
+        pings, beats = 0, 0
+        while beats < 40:  # 0.8 s, four times ping_timeout
+            try:
+                opcode, _ = receive_frame(connection)
+                pings += opcode == 9
+            except TimeoutError_:
+                pass
+            connection.sendall(b" ")
+            beats += 1
+        assert pings
+        pinged.set()
+        connection.settimeout(PATIENCE)
+        while receive_frame(connection)[0] != 8:
+            pass
+
+    with listening(behave) as port:
+        client = client_of(
+            f"ws://localhost:{port}", ping_interval=0.05, ping_timeout=0.2, close_timeout=1
+        )
+        client.start_session(audio_format=RAW)
+        wait_for(pinged)
+        assert client.stats.messages_received == 1
+        client.send_audio(speech(0.1))  # the session lives
+        client.close()
+
+
+TimeoutError_ = socket.timeout  # an alias of the built-in from Python 3.10 on
+
+
+def test_a_peer_that_answers_pings_is_kept_for_as_long_as_it_owes_nothing() -> None:
+    answered = threading.Event()
+
+    def behave(connection: socket.socket) -> None:
+        start_below(connection)
+        for _ in range(8):
+            opcode, payload = receive_frame(connection)
+            assert opcode == 9
+            send_frame(connection, payload, opcode=10)
+        answered.set()
+        while receive_frame(connection)[0] != 8:
+            pass
+        shake_off(connection)
+
+    def shake_off(connection: socket.socket) -> None:
+        send_frame(connection, b"\x03\xe8", opcode=8)
+
+    with listening(behave) as port:
+        client = client_of(
+            f"ws://localhost:{port}", ping_interval=0.05, ping_timeout=0.2, ack_timeout=0.1
+        )
+        client.start_session(audio_format=RAW)
+        wait_for(answered)
+        client.close()
+
+
+def test_a_server_that_does_not_shake_hands_is_given_open_timeout() -> None:
+    held = threading.Event()
+    with listening(lambda connection: held.wait(PATIENCE) and None) as port:
+        client = client_of(f"ws://localhost:{port}", open_timeout=0.2)
+        with pytest.raises(TimeoutError, match="open_timeout"):
+            client.start_session(audio_format=RAW)
+        held.set()
