@@ -27,7 +27,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
-from .._concurrency.cancellation import Errand, current_errand
+from .._concurrency.cancellation import Cancellation, current_cancellation
 from .._concurrency.deadlines import Deadline
 from .._model.checks import Check, Unfit, number, or_none, text
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback
@@ -178,7 +178,7 @@ class JWTAuth(AuthBase):
             or_none(text(1, pattern=r"[\x21-\x7e]+", allowed="visible ASCII characters")),
         )
         self._mp_url = _platform(mp_url)
-        self._wait: Callable[[Errand, float], object] = self._pause
+        self._wait: Callable[[Cancellation, float], object] = self._pause
         self._forget_other_process()
 
     def get_auth_headers(self) -> dict[str, str]:
@@ -211,7 +211,7 @@ class JWTAuth(AuthBase):
     def _token(self) -> str:
         if self._process != os.getpid():
             self._forget_other_process()
-        errand = current_errand()
+        errand = current_cancellation()
         while True:
             with self._changed:
                 if self._kept is not None and not self._kept.until.passed():
@@ -230,7 +230,7 @@ class JWTAuth(AuthBase):
                 return fetch.kept.token
             # Whoever fetched was interrupted, and that is not this thread's failure: ask anew.
 
-    def _run(self, fetch: _Fetch, errand: Errand) -> str:
+    def _run(self, fetch: _Fetch, errand: Cancellation) -> str:
         """Fetch for all who wait."""
         try:
             fetch.kept = self._buy(errand)
@@ -246,12 +246,12 @@ class JWTAuth(AuthBase):
                 self._changed.notify_all()
         return fetch.kept.token
 
-    def _wait_for(self, fetch: _Fetch, errand: Errand) -> None:
+    def _wait_for(self, fetch: _Fetch, errand: Cancellation) -> None:
         with errand.ended_by(self._wake), self._changed:
             self._changed.wait_for(lambda: fetch.done or errand.given_up)
         _end_if_given_up(errand)
 
-    def _pause(self, errand: Errand, seconds: float) -> None:
+    def _pause(self, errand: Cancellation, seconds: float) -> None:
         with errand.ended_by(self._wake), self._changed:
             self._changed.wait_for(lambda: errand.given_up, seconds)
 
@@ -259,7 +259,7 @@ class JWTAuth(AuthBase):
         with self._changed:
             self._changed.notify_all()
 
-    def _buy(self, errand: Errand) -> _Kept:
+    def _buy(self, errand: Cancellation) -> _Kept:
         import random
         import uuid
 
@@ -303,7 +303,7 @@ class JWTAuth(AuthBase):
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(
-        self, request_id: str, deadline: Deadline, errand: Errand
+        self, request_id: str, deadline: Deadline, errand: Cancellation
     ) -> Union[_Answer, _Fault]:
         import requests
 
@@ -518,7 +518,7 @@ def _platform(mp_url: Optional[str]) -> str:
     return mp_url.rstrip("/")
 
 
-def _end_if_given_up(errand: Errand) -> None:
+def _end_if_given_up(errand: Cancellation) -> None:
     if errand.given_up:
         raise AuthenticationError("Nobody waits for the temporary key any more.")
 

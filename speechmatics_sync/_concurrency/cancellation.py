@@ -2,7 +2,7 @@
 
 `AuthBase.get_auth_headers` takes no arguments, and a user's own may call another one. So an errand
 goes with the thread that is sent, and whoever does something on the way that takes long asks
-`current_errand` about it.
+`current_cancellation` about it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from .._logs import logger
 if TYPE_CHECKING:
     import logging
 
-__all__ = ["Errand", "current_errand"]
+__all__ = ["Cancellation", "current_cancellation"]
 
-_current: contextvars.ContextVar[Optional[Errand]] = contextvars.ContextVar("errand", default=None)
+_current: contextvars.ContextVar[Optional[Cancellation]] = contextvars.ContextVar(
+    "cancellation", default=None
+)
 
 
-class Errand:
+class Cancellation:
     """What a thread does for somebody, who may give it up in another thread.
 
     Args:
@@ -67,6 +69,6 @@ class Errand:
                 self._ends.remove(end)
 
 
-def current_errand() -> Errand:
+def current_cancellation() -> Cancellation:
     """Return the calling thread's errand; if nobody sent it, one that nobody gives up."""
-    return _current.get() or Errand(logger)
+    return _current.get() or Cancellation(logger)

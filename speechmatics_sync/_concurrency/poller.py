@@ -10,7 +10,7 @@ import time
 from collections.abc import Hashable
 from typing import Callable, Optional
 
-__all__ = ["Waiter"]
+__all__ = ["Poller"]
 
 _LONGEST_WAIT = 3600.0
 """Seconds; what the system takes has an end, which a user's limits may pass."""
@@ -26,7 +26,7 @@ _FEW = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 _MANY = selectors.DefaultSelector
 
 
-class Waiter:
+class Poller:
     """Waits until something happens to one of the sockets it watches, or somebody wakes it.
 
     `wait` belongs to one thread, all else may be called from any.
@@ -36,7 +36,7 @@ class Waiter:
             which more comes together, and whoever sends leaves the writing to its thread.
 
     Example:
-        >>> waiter = Waiter()
+        >>> waiter = Poller()
         >>> waiter.wake("a session")
         >>> waiter.wait(None)
         {'a session': False}

@@ -48,7 +48,7 @@ class _Order(Generic[_T]):
         return self._returned[0]
 
 
-class _InUsersHands:
+class _InUserCode:
     """A context; a generator would cost a source or a handler four times as much each time."""
 
     __slots__ = ("_grace", "_marked", "_thread")
@@ -78,7 +78,7 @@ class Threads:
     def __init__(self, name: str) -> None:
         self._name = name
         self._started: list[threading.Thread] = []
-        self._in_users_hands: dict[threading.Thread, float] = {}
+        self._in_user_code: dict[threading.Thread, float] = {}
         self._leaving: Optional[float] = None
         self._orders: queue.SimpleQueue[Optional[_Order[Any]]] = queue.SimpleQueue()
         self._callers = 0
@@ -139,13 +139,13 @@ class Threads:
             order.done()
             del order  # and with it what the call holds
 
-    def in_users_hands(self, grace: float = _LEAVING_GRACE) -> _InUsersHands:
+    def in_user_code(self, grace: float = _LEAVING_GRACE) -> _InUserCode:
         """Mark the calling thread as inside code of the user's, while the context lasts.
 
         Args:
             grace: Seconds that it is waited for nevertheless.
         """
-        return _InUsersHands(self._in_users_hands, grace)
+        return _InUserCode(self._in_user_code, grace)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for all but the calling thread; return whether none is left but the user's."""
@@ -158,8 +158,8 @@ class Threads:
         if thread is threading.current_thread():
             return True
         while thread.is_alive() and not deadline.passed():
-            grace = self._in_users_hands.get(thread)
+            grace = self._in_user_code.get(thread)
             if grace is not None and time.monotonic() - (self._leaving or 0.0) > grace:
                 return True
             thread.join(deadline.remaining(at_most=0.05))
-        return not thread.is_alive() or thread in self._in_users_hands
+        return not thread.is_alive() or thread in self._in_user_code

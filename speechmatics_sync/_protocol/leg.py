@@ -42,8 +42,8 @@ from ..errors import (
 from .codec import encode
 from .multiplexer import Placed
 from .server_errors import error_of, error_of_close
-from .speaker_labels import LegVoices
-from .stitching import Seam
+from .speaker_labels import LegSpeakerLabels
+from .stitching import Stitch
 
 __all__ = [
     "TRANSITIONS",
@@ -254,9 +254,9 @@ class Leg:
     def __init__(self, start_message: Message, channels: dict[Label, LegChannel]) -> None:
         self.state = State.CONNECTING
         self.channels = channels
-        self.seam: Optional[Seam] = None
+        self.seam: Optional[Stitch] = None
         """How its messages join those of the legs before; None on the first."""
-        self.voices: Optional[LegVoices] = None
+        self.voices: Optional[LegSpeakerLabels] = None
         """Whose speakers are whose; None where that is not asked for."""
         self.asked: collections.deque[Placed[Queued]] = collections.deque()
         """What was sent and is not answered: GetSpeakers, ForceEndOfUtterance."""

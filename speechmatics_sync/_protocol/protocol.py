@@ -83,8 +83,8 @@ from .requests import (
     set_config,
 )
 from .silence import QuietFinder
-from .speaker_labels import Voices
-from .stitching import Seam
+from .speaker_labels import SpeakerLabels
+from .stitching import Stitch
 from .timeline import Replay, Timeline
 
 __all__ = ["Protocol", "Recognition", "Replay"]
@@ -146,9 +146,9 @@ class Protocol:
         self._changes: dict[str, Any] = {}
         self._configured = self._changes
         diarization = recognition.transcription_config.diarization
-        self._voices: Optional[Voices] = None
+        self._voices: Optional[SpeakerLabels] = None
         if self._recoverable and not labels and diarization == Diarization.SPEAKER:
-            self._voices = Voices()
+            self._voices = SpeakerLabels()
         self._restarts_labels = diarization == Diarization.CHANNEL_AND_SPEAKER
         self._asked_at = 0.0
         self._asks_for_another = False
@@ -470,7 +470,7 @@ class Protocol:
             self._timeline.skip_what_is_lost()
         self.leg = leg
         if self._begun and self._ending is None:
-            leg.seam = self._seam_of(leg)
+            leg.seam = self._stitch_of(leg)
         first = []
         if self._changes != self._configured:  # meanwhile, over the leg before
             first.append(Outgoing(encode(set_config(self._changes))))
@@ -588,7 +588,7 @@ class Protocol:
                 self._changes = merged(self._changes, changes)
         elif name == ClientMessageType.FORCE_END_OF_UTTERANCE.value:
             # While the leg before speaks, this one's messages have no seam yet.
-            seam = self._seam_of(leg) if self._ending is not None else leg.seam
+            seam = self._stitch_of(leg) if self._ending is not None else leg.seam
             return message if seam is None else seam.shifted_back(message)
         return message
 
@@ -701,17 +701,17 @@ class Protocol:
         held, self._held = self._held, []
         self._answers_held.clear()
         if self.leg is not None:
-            self.leg.seam = self._seam_of(self.leg)
+            self.leg.seam = self._stitch_of(self.leg)
         for each, event in held:
             events.extend(self._tell(each, event))
         return events
 
-    def _seam_of(self, leg: Leg) -> Seam:
+    def _stitch_of(self, leg: Leg) -> Stitch:
         offsets = {
             label: self._timeline.seconds(label, on_leg.start)
             for label, on_leg in leg.channels.items()
         }
-        return Seam(self._timeline.delivered, offsets, delimiter=self.delimiter)
+        return Stitch(self._timeline.delivered, offsets, delimiter=self.delimiter)
 
     def _ask_again(self, questions: Sequence[Placed[Queued]]) -> None:
         """Put back questions, and those that are answered at the end, in the order they had."""

@@ -18,7 +18,7 @@ from .._model.config import SpeakerIdentifier, TranscriptionConfig
 from .._model.typing import Message
 from .message_fields import Malformed, a_text, objects
 
-__all__ = ["LegVoices", "Voices"]
+__all__ = ["LegSpeakerLabels", "SpeakerLabels"]
 
 _IDENTIFIERS_MOST = 50
 """Across all speakers of a session: more are refused (the API's description of ``speakers``)."""
@@ -28,11 +28,11 @@ _FORMS = ("spoken_form", "written_form")
 _numbered = re.compile(r"S([1-9][0-9]{0,8})").fullmatch
 
 
-class Voices:
+class SpeakerLabels:
     """The voices that a session has heard, over all its connections.
 
     Example:
-        >>> voices = Voices()
+        >>> voices = SpeakerLabels()
         >>> voices.learn([SpeakerIdentifier("S1", ["dm9pY2U="])])
         >>> leg = voices.begin_leg()
         >>> leg.enrolled(TranscriptionConfig()).to_dict()["speaker_diarization_config"]
@@ -89,12 +89,12 @@ class Voices:
             if identifiers:
                 self._identifiers[speaker.label] = identifiers
 
-    def begin_leg(self) -> LegVoices:
+    def begin_leg(self) -> LegSpeakerLabels:
         """Return what the next connection is to know of the voices heard so far."""
-        return LegVoices(self, self._identifiers)
+        return LegSpeakerLabels(self, self._identifiers)
 
 
-class LegVoices:
+class LegSpeakerLabels:
     """The voices of one connection, which knows none that the session learns later.
 
     Args:
@@ -102,7 +102,7 @@ class LegVoices:
         identifiers: What to enrol: label of the session → identifiers.
     """
 
-    def __init__(self, voices: Voices, identifiers: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, voices: SpeakerLabels, identifiers: Mapping[str, Sequence[str]]) -> None:
         self._voices = voices
         self._identifiers = dict(identifiers)
         self._session_labels: dict[str, str] = {}

@@ -11,7 +11,7 @@ of the seam:
 - What is told once (the end of an utterance, a language, a warning) is not told again.
 - A message that cannot be read is passed on as it is: what to make of it is not decided here.
 
-`Delivered` is what handlers were given, over all connections; a `Seam` belongs to one connection
+`Delivered` is what handlers were given, over all connections; a `Stitch` belongs to one connection
 and measures by what had been delivered when it was made, so that a connection's own messages never
 trim one another.
 """
@@ -37,14 +37,14 @@ from .message_fields import (
     translation_of,
 )
 
-__all__ = ["Delivered", "Seam"]
+__all__ = ["Delivered", "Stitch"]
 
 _SAME_TIME = 0.1
 _SAME_EVENT = 0.5
 """Seconds by which two connections may differ on when the same thing happened."""
 
 
-class Seam:
+class Stitch:
     """One connection's messages, as the user of a session over several is to receive them.
 
     Make it when nothing more of the connection before it will be delivered.
@@ -57,7 +57,7 @@ class Seam:
         first: Whether there was no connection before; then nothing is changed.
 
     Example:
-        >>> seam = Seam(Delivered([None]), {None: 4.0})
+        >>> seam = Stitch(Delivered([None]), {None: 4.0})
         >>> seam.join({"message": "EndOfUtterance", "metadata": {"end_time": 1.5}})
         {'message': 'EndOfUtterance', 'metadata': {'end_time': 5.5}}
     """
@@ -268,18 +268,18 @@ class Seam:
         return None
 
 
-_JOINS: dict[str, Callable[[Seam, Message], Optional[Message]]] = {
-    "AddTranscript": Seam._join_final,
-    "AddPartialTranscript": Seam._join_partial,
-    "AddTranslation": Seam._join_translation,
-    "AddPartialTranslation": Seam._join_translation,
-    "EndOfUtterance": Seam._join_utterance,
-    "AudioEventStarted": Seam._join_event_start,
-    "AudioEventEnded": Seam._join_event_end,
-    "LanguageInfo": Seam._join_told_once,
-    "Warning": Seam._join_told_once,
-    "Info": Seam._leave_out,
-    "RecognitionStarted": Seam._leave_out,
+_JOINS: dict[str, Callable[[Stitch, Message], Optional[Message]]] = {
+    "AddTranscript": Stitch._join_final,
+    "AddPartialTranscript": Stitch._join_partial,
+    "AddTranslation": Stitch._join_translation,
+    "AddPartialTranslation": Stitch._join_translation,
+    "EndOfUtterance": Stitch._join_utterance,
+    "AudioEventStarted": Stitch._join_event_start,
+    "AudioEventEnded": Stitch._join_event_end,
+    "LanguageInfo": Stitch._join_told_once,
+    "Warning": Stitch._join_told_once,
+    "Info": Stitch._leave_out,
+    "RecognitionStarted": Stitch._leave_out,
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from .._auth.endpoint import Endpoint
-from .._concurrency.cancellation import Errand
+from .._concurrency.cancellation import Cancellation
 from .._concurrency.deadlines import Deadline
 from .._logs import SessionLogger
 from .._model.config import ConnectionConfig
@@ -65,7 +65,7 @@ class Opening:
         self._ws_headers = ws_headers
         self._config = config
         self._log = log
-        self._errand = Errand(log)
+        self._errand = Cancellation(log)
         self._changed = threading.Condition()
         self._connection: Optional[Connection] = None
         self._error: Optional[BaseException] = None

@@ -1,7 +1,7 @@
 """One open connection of a session: what comes over it takes effect, its time limits are watched.
 
-What a session does with a connection is kept apart from who waits for the bytes: `Line.pump` never
-waits, and `Line.rest` says for what to wait until the next.
+What a session does with a connection is kept apart from who waits for the bytes: `Pump.pump` never
+waits, and `Pump.rest` says for what to wait until the next.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 from typing import Optional, Union
 
 from .._concurrency.deadlines import Deadline
-from .._concurrency.poller import Waiter
+from .._concurrency.poller import Poller
 from .._model.messages import ServerMessageType, WarningType
 from .._model.typing import Message
 from .._protocol.codec import decode
@@ -33,7 +33,7 @@ from .._transport.connection import HIGH_WATER, Closed, Connection
 from .outbox import Outbox
 from .state import SessionState
 
-__all__ = ["Line"]
+__all__ = ["Pump"]
 
 _ERROR = ServerMessageType.ERROR.value
 _WARNING = ServerMessageType.WARNING.value
@@ -44,7 +44,7 @@ _ERROR_GRACE = 0.25
 """Seconds for the close frame to follow an Error, whose code it adds."""
 
 
-class Line:
+class Pump:
     """One open connection of a session: takes in what comes and watches the time limits.
 
     Args:
@@ -67,7 +67,7 @@ class Line:
         """When the server, or the user, wants the session to be at its end; None if not known."""
         self.ended = False
         """Whether it was ended for another to take over, and has said its last."""
-        self.successor: Optional[Line] = None
+        self.successor: Optional[Pump] = None
         """The line that takes over when this one has said its last."""
         self._state = state
         self._outbox = outbox
@@ -80,7 +80,7 @@ class Line:
         self._error_grace: Optional[Deadline] = None
         self._paused = False
 
-    def rest(self, waiter: Waiter, owner: Hashable) -> Optional[float]:
+    def rest(self, waiter: Poller, owner: Hashable) -> Optional[float]:
         """Have a waiter say when there may be something to pump.
 
         Args:

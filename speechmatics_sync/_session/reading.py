@@ -46,7 +46,7 @@ class Reading:
         self.paced = realtime and opened.prompt
         """Whether it leaves at the speed it is spoken, and all of it is at hand."""
         self.when_over = state.when_over
-        self.in_users_hands = state.threads.in_users_hands
+        self.in_user_code = state.threads.in_user_code
         self._state = state
         self._outbox = outbox
         self._opened = opened
@@ -106,7 +106,7 @@ class Reading:
             self._chunks = None
             if wanted != read_until:
                 self._failed = None
-                with self.in_users_hands():
+                with self.in_user_code():
                     self._opened.seek(wanted)
         self._position = wanted
         return None
@@ -121,7 +121,7 @@ class Reading:
         if self._realtime:
             left = self._size_of_gathered()
         self._channel.read_since = None if opened.prompt else time.monotonic()
-        with self.in_users_hands():
+        with self.in_user_code():
             while left > 0:
                 try:
                     chunk = opened.read()

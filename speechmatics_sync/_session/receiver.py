@@ -12,7 +12,7 @@ from .._transport.connection import Closed, Connection
 from ..errors import ConnectionError, SpeechmaticsError, TransportError
 from .connecting import Opening
 from .outbox import Outbox
-from .pump import Line
+from .pump import Pump
 from .reconnecting import given_up
 from .rollover import Rollover
 from .state import SessionState
@@ -134,7 +134,7 @@ class Receiver:
         state.threads.start("opener", self._open, opening)
         return opening
 
-    def _begin(self, connection: Connection) -> Optional[Line]:
+    def _begin(self, connection: Connection) -> Optional[Pump]:
         """Start recognition over a connection, unless the session is over."""
         state = self._state
         with state.lock:
@@ -145,7 +145,7 @@ class Receiver:
                 connection.send(leg.connected())
                 if state.connection is None:
                     state.connection = connection
-                line = Line(connection, leg, state, self._outbox)
+                line = Pump(connection, leg, state, self._outbox)
         if state.over:
             connection.close()
             return None
@@ -155,7 +155,7 @@ class Receiver:
 
     def _open(self, opening: Opening) -> None:
         # An `AuthBase` of the user's, and a name look-up that nothing can interrupt.
-        with self._state.threads.in_users_hands(_OPENING_GRACE):
+        with self._state.threads.in_user_code(_OPENING_GRACE):
             opening.run()
 
     def _say_goodbye(self, connection: Connection) -> None:

@@ -12,13 +12,13 @@ import contextlib
 import time
 from typing import Callable, Optional
 
-from .._concurrency.poller import Waiter
+from .._concurrency.poller import Poller
 from .._protocol.leg import Lost, State
 from .._transport.connection import Connection
 from ..errors import SpeechmaticsError, TranscriptionError, TransportError
 from .connecting import Opening
 from .outbox import Outbox
-from .pump import Line
+from .pump import Pump
 from .state import SessionState
 
 __all__ = ["Rollover"]
@@ -47,9 +47,9 @@ class Rollover:
         self,
         state: SessionState,
         outbox: Outbox,
-        line: Line,
+        line: Pump,
         start_opening: Callable[[], Optional[Opening]],
-        begin: Callable[[Connection], Optional[Line]],
+        begin: Callable[[Connection], Optional[Pump]],
     ) -> None:
         self.line = line
         self.lost: Optional[Lost] = None
@@ -61,7 +61,7 @@ class Rollover:
         self._start_opening = start_opening
         self._begin = begin
         self._opening: Optional[Opening] = None
-        self._successor: Optional[Line] = None
+        self._successor: Optional[Pump] = None
         self._not_before = 0.0
         self._alone = False
         self._cut_by: Optional[float] = None
@@ -71,7 +71,7 @@ class Rollover:
         """Whether there is nothing more to pump."""
         return self._state.over or self.lost is not None or self.ended
 
-    def rest(self, waiter: Waiter) -> Optional[float]:
+    def rest(self, waiter: Poller) -> Optional[float]:
         """Have a waiter name this when there may be something to pump.
 
         Returns:
@@ -226,7 +226,7 @@ class Rollover:
         line.connection.flush()
         self._outbox.flush()
 
-    def _leave(self, line: Line) -> None:
+    def _leave(self, line: Pump) -> None:
         """Take leave of a line that has said its last."""
         with contextlib.suppress(SpeechmaticsError):
             line.connection.start_closing()

@@ -73,7 +73,7 @@ class Sender:
         state = self._state
         opened: Optional[AudioSource] = None
         try:
-            with state.threads.in_users_hands():
+            with state.threads.in_user_code():
                 opened = open_source(self._source, state.options.audio_format, logger=state.log)
             if state.options.audio_format is None:
                 self._check_pace(opened.audio_format)
@@ -82,7 +82,7 @@ class Sender:
                 self._send_chunks(opened)
         finally:
             if opened is not None:
-                with state.threads.in_users_hands():
+                with state.threads.in_user_code():
                     opened.close()
 
     def _check_pace(self, audio_format: AudioFormat) -> None:

@@ -153,7 +153,7 @@ class Session(SessionState):
         before = self.dispatched_by
         try:
             self.dispatched_by = threading.get_ident()
-            with self.threads.in_users_hands():
+            with self.threads.in_user_code():
                 call(*args)
         finally:
             # Here, and in no call, which an interrupt might come before.

@@ -21,7 +21,7 @@ import threading
 import time
 from typing import Optional
 
-from .._concurrency.poller import Waiter
+from .._concurrency.poller import Poller
 from .._concurrency.sharing import Exchange
 from .._logs import logger
 from .reading import Reading
@@ -65,7 +65,7 @@ def attend(rollover: Rollover) -> None:
         if switchboard is not None:
             switchboard.attend(rollover)
             return
-        waiter = Waiter()
+        waiter = Poller()
         try:
             while not rollover.finished:
                 happened = waiter.wait(rollover.rest(waiter))
@@ -89,7 +89,7 @@ def read(reading: Reading) -> None:
             else:
                 visit = switchboard.read(reading)
     if visit is not None:
-        with reading.in_users_hands():
+        with reading.in_user_code():
             visit.wait_until_free()
     reading.run()  # what is left of it
 
@@ -130,7 +130,7 @@ class Switchboard:
     """
 
     def __init__(self) -> None:
-        self._waiter = Waiter(many=True)
+        self._waiter = Poller(many=True)
         self._visits: dict[object, _Visit] = {}
         # Guards whose turn it is to serve, and what is read.
         self._lock = threading.Lock()
@@ -168,7 +168,7 @@ class Switchboard:
         visit = self._visits[reading] = _Visit()
         self._waiter.wake(reading)
         reading.when_over(lambda: self._waiter.wake(reading))
-        with reading.in_users_hands():  # of which it may be, in whatever thread
+        with reading.in_user_code():  # of which it may be, in whatever thread
             visit.wait()
         return visit
 

@@ -5,7 +5,7 @@ Only this module imports ``websocket``, and only here do the errors of ``websock
 
 Once open, the socket never blocks. Whoever sends puts frames into a buffer and moves what the
 network takes (`Connection.flush`); one thread, the receiver, waits outside the socket (for any
-number of connections, with a `Waiter`), moves the rest and reads (`Connection.receive`). Nobody
+number of connections, with a `Poller`), moves the rest and reads (`Connection.receive`). Nobody
 ever waits for the network inside a call, which is what makes it safe to share a TLS socket between
 threads: one that blocks in TLS stops the other, or races with it (CPython issues 77271 and 137583).
 And the receiver, which never waits for a write, goes on reading while the network takes nothing: a
@@ -28,7 +28,7 @@ from typing import Callable, NamedTuple, Optional, Union
 import websocket
 
 from .._concurrency.deadlines import Deadline
-from .._concurrency.poller import Waiter
+from .._concurrency.poller import Poller
 from .._model.config import ConnectionConfig
 from ..errors import ConnectionError, SpeechmaticsError, TimeoutError, TransportError
 from .dialing import dial
@@ -92,8 +92,8 @@ class Connection:
         self._encrypted = False
         self._reader = FrameReader(config.max_size)
         self._writer = FrameWriter()
-        self._waiter: Optional[Waiter] = None
-        self._own_waiter: Optional[Waiter] = None
+        self._waiter: Optional[Poller] = None
+        self._own_waiter: Optional[Poller] = None
         self._owner: Hashable = self
         self._watched = 0
         self._heedless = False  # rests, and not until the network takes more
@@ -276,7 +276,7 @@ class Connection:
 
     # -- the receiver ---------------------------------------------------------------------------
 
-    def rest(self, waiter: Waiter, owner: Hashable, *, read: bool = True) -> bool:
+    def rest(self, waiter: Poller, owner: Hashable, *, read: bool = True) -> bool:
         """Have a waiter say when there is something to do: `receive` comes next then.
 
         Args:
@@ -314,7 +314,7 @@ class Connection:
     def wait(self, timeout: Optional[float], *, read: bool = True) -> None:
         """Rest by itself until there is something to do, or ``timeout`` seconds."""
         if self._own_waiter is None:
-            self._own_waiter = Waiter()
+            self._own_waiter = Poller()
         if not self.rest(self._own_waiter, self, read=read):
             self._own_waiter.wait(timeout)
         self._heedless = False

@@ -29,7 +29,7 @@ from support.proxying import proxying
 from support.serving import listening
 
 from speechmatics_sync._auth.auth import AuthBase, JWTAuth, StaticKeyAuth
-from speechmatics_sync._concurrency.cancellation import Errand
+from speechmatics_sync._concurrency.cancellation import Cancellation
 from speechmatics_sync.errors import AuthenticationError, ConfigurationError
 
 KEY = "sk-the-api-key-0123456789"
@@ -623,7 +623,7 @@ class TestRetries:
         offer(platform, token(1))
         auth = JWTAuth(KEY)
 
-        def interrupted(errand: Errand, seconds: float) -> None:
+        def interrupted(errand: Cancellation, seconds: float) -> None:
             raise KeyboardInterrupt
 
         auth._wait = interrupted
@@ -702,7 +702,7 @@ class TestThreads:
             with errand.underway(), pytest.raises(AuthenticationError, match="Nobody waits"):
                 auth.get_auth_headers()
 
-        errand = Errand(logging.getLogger("test"))
+        errand = Cancellation(logging.getLogger("test"))
         with listening(behave) as port:
             auth = JWTAuth(KEY, mp_url=f"http://127.0.0.1:{port}")
             fetching = threading.Thread(target=fetch)
@@ -722,7 +722,7 @@ class TestThreads:
     def test_nothing_is_asked_for_somebody_who_has_given_up(
         self, platform: responses.RequestsMock
     ) -> None:
-        errand = Errand(logging.getLogger("test"))
+        errand = Cancellation(logging.getLogger("test"))
         errand.give_up()
         with errand.underway(), pytest.raises(AuthenticationError):
             JWTAuth(KEY).get_auth_headers()

@@ -16,14 +16,14 @@ import pytest
 from support.serving import PATIENCE
 from support.sessions import InThread
 
-from speechmatics_sync._concurrency.poller import Waiter
+from speechmatics_sync._concurrency.poller import Poller
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 @pytest.fixture(params=[False, True], ids=["few", "many"])
-def waiter(request: pytest.FixtureRequest) -> Iterator[Waiter]:
-    with contextlib.closing(Waiter(many=request.param)) as made:
+def waiter(request: pytest.FixtureRequest) -> Iterator[Poller]:
+    with contextlib.closing(Poller(many=request.param)) as made:
         yield made
 
 
@@ -38,7 +38,7 @@ def pairs(number: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
         yield made
 
 
-def wait_until_asleep(waiter: Waiter) -> None:
+def wait_until_asleep(waiter: Poller) -> None:
     """Look until its thread waits for the sockets: nothing tells."""
     given_up = time.monotonic() + PATIENCE
     while not waiter._listening:
@@ -57,7 +57,7 @@ def many_turns() -> Iterator[None]:
 # -- sockets ------------------------------------------------------------------------------------
 
 
-def test_whoever_owns_a_socket_at_which_something_happens_is_named(waiter: Waiter) -> None:
+def test_whoever_owns_a_socket_at_which_something_happens_is_named(waiter: Poller) -> None:
     with pairs(3) as connections:
         for number, (ours, _) in enumerate(connections):
             waiter.watch(ours, READ, number)
@@ -66,7 +66,7 @@ def test_whoever_owns_a_socket_at_which_something_happens_is_named(waiter: Waite
         assert waiter.wait(PATIENCE) == {0: True, 2: True}
 
 
-def test_an_owner_of_several_sockets_is_named_once(waiter: Waiter) -> None:
+def test_an_owner_of_several_sockets_is_named_once(waiter: Poller) -> None:
     with pairs(2) as connections:
         for ours, theirs in connections:
             waiter.watch(ours, READ, "both")
@@ -74,14 +74,14 @@ def test_an_owner_of_several_sockets_is_named_once(waiter: Waiter) -> None:
         assert waiter.wait(PATIENCE) == {"both": True}
 
 
-def test_a_socket_that_is_closed_by_its_peer_is_something_that_happens(waiter: Waiter) -> None:
+def test_a_socket_that_is_closed_by_its_peer_is_something_that_happens(waiter: Poller) -> None:
     with pairs(1) as [(ours, theirs)]:
         waiter.watch(ours, READ, "ours")
         theirs.close()
         assert waiter.wait(PATIENCE) == {"ours": True}
 
 
-def test_only_what_is_watched_for_ends_the_wait(waiter: Waiter) -> None:
+def test_only_what_is_watched_for_ends_the_wait(waiter: Poller) -> None:
     with pairs(1) as [(ours, theirs)]:
         waiter.watch(ours, READ, "ours")
         assert waiter.wait(0) == {}
@@ -94,7 +94,7 @@ def test_only_what_is_watched_for_ends_the_wait(waiter: Waiter) -> None:
         assert waiter.wait(PATIENCE) == {"ours": True}
 
 
-def test_a_reset_connection_that_is_watched_for_nothing_ends_no_wait(waiter: Waiter) -> None:
+def test_a_reset_connection_that_is_watched_for_nothing_ends_no_wait(waiter: Poller) -> None:
     """Or one whose reading pauses would take all of the processor's time."""
     with pairs(1) as [(ours, theirs)]:
         waiter.watch(ours, WRITE, "ours")
@@ -104,7 +104,7 @@ def test_a_reset_connection_that_is_watched_for_nothing_ends_no_wait(waiter: Wai
 
 
 def test_a_socket_that_is_forgotten_ends_no_wait_and_another_at_its_place_does(
-    waiter: Waiter,
+    waiter: Poller,
 ) -> None:
     with pairs(1) as [(ours, theirs)]:
         number = ours.fileno()
@@ -126,7 +126,7 @@ def test_a_socket_that_is_forgotten_ends_no_wait_and_another_at_its_place_does(
 
 def test_a_socket_that_is_watched_while_the_thread_sleeps_can_end_its_wait() -> None:
     """The system that waits for many is told of another at once."""
-    with contextlib.closing(Waiter(many=True)) as waiter, pairs(1) as [(ours, theirs)]:
+    with contextlib.closing(Poller(many=True)) as waiter, pairs(1) as [(ours, theirs)]:
         waiting = InThread(waiter.wait, PATIENCE)
         wait_until_asleep(waiter)
         waiter.watch(ours, READ, "ours")
@@ -137,7 +137,7 @@ def test_a_socket_that_is_watched_while_the_thread_sleeps_can_end_its_wait() -> 
 # -- being woken --------------------------------------------------------------------------------
 
 
-def test_all_who_were_woken_before_are_named_once(waiter: Waiter) -> None:
+def test_all_who_were_woken_before_are_named_once(waiter: Poller) -> None:
     for owner in ("one", "other", "one"):
         waiter.wake(owner)
     assert waiter.wait(None) == {"one": False, "other": False}
@@ -145,7 +145,7 @@ def test_all_who_were_woken_before_are_named_once(waiter: Waiter) -> None:
 
 
 def test_an_owner_who_is_woken_and_whose_socket_is_ready_is_named_with_its_socket(
-    waiter: Waiter,
+    waiter: Poller,
 ) -> None:
     with pairs(1) as [(ours, theirs)]:
         waiter.watch(ours, READ, "ours")
@@ -155,7 +155,7 @@ def test_an_owner_who_is_woken_and_whose_socket_is_ready_is_named_with_its_socke
         assert waiter.wait(None) == {"ours": True, "woken": False}
 
 
-def test_a_call_ends_the_wait_of_a_thread_that_sleeps(waiter: Waiter) -> None:
+def test_a_call_ends_the_wait_of_a_thread_that_sleeps(waiter: Poller) -> None:
     for owner in ("one", "other"):  # the call that ended a wait ends no other
         waiting = InThread(waiter.wait, None)
         wait_until_asleep(waiter)
@@ -163,14 +163,14 @@ def test_a_call_ends_the_wait_of_a_thread_that_sleeps(waiter: Waiter) -> None:
         assert waiting.result() == {owner: False}
 
 
-def test_a_wait_ends_when_its_time_is_up_and_names_nobody(waiter: Waiter) -> None:
+def test_a_wait_ends_when_its_time_is_up_and_names_nobody(waiter: Poller) -> None:
     with pairs(1) as [(ours, _)]:
         waiter.watch(ours, READ, "ours")
         assert waiter.wait(0.01) == {}
 
 
 @pytest.mark.usefixtures("many_turns")
-def test_no_call_is_missed_whenever_it_comes(waiter: Waiter) -> None:
+def test_no_call_is_missed_whenever_it_comes(waiter: Poller) -> None:
     """While the thread sleeps, rests, is on its way to sleep, or has just woken."""
     seen: queue.SimpleQueue[Hashable] = queue.SimpleQueue()
 
@@ -210,7 +210,7 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("at", range(1, 8))
-def test_no_call_is_missed_between_any_two_steps_of_a_wait(waiter: Waiter, at: int) -> None:
+def test_no_call_is_missed_between_any_two_steps_of_a_wait(waiter: Poller, at: int) -> None:
     """Each takes the lock a few times; the first does not sleep, and the second need not."""
     done = threading.Event()
 
@@ -231,7 +231,7 @@ def test_no_call_is_missed_between_any_two_steps_of_a_wait(waiter: Waiter, at: i
 
 
 @pytest.mark.usefixtures("many_turns")
-def test_calls_from_many_threads_all_arrive(waiter: Waiter) -> None:
+def test_calls_from_many_threads_all_arrive(waiter: Poller) -> None:
     callers, calls = 8, 400
     missing = {(caller, call) for caller in range(callers) for call in range(calls)}
 
@@ -252,7 +252,7 @@ def test_calls_from_many_threads_all_arrive(waiter: Waiter) -> None:
 # -- errands ------------------------------------------------------------------------------------
 
 
-def test_an_errand_is_done_once_by_the_thread_that_waits(waiter: Waiter) -> None:
+def test_an_errand_is_done_once_by_the_thread_that_waits(waiter: Poller) -> None:
     done: list[int] = []
 
     def errand() -> None:
@@ -268,7 +268,7 @@ def test_an_errand_is_done_once_by_the_thread_that_waits(waiter: Waiter) -> None
     assert len(done) == 2
 
 
-def test_an_errand_is_done_by_a_thread_that_sleeps(waiter: Waiter) -> None:
+def test_an_errand_is_done_by_a_thread_that_sleeps(waiter: Poller) -> None:
     done = threading.Event()
     waiting = InThread(waiter.wait, None)
     wait_until_asleep(waiter)
@@ -277,14 +277,14 @@ def test_an_errand_is_done_by_a_thread_that_sleeps(waiter: Waiter) -> None:
     assert done.is_set()
 
 
-def test_errands_are_done_between_two_waits_if_that_is_asked_for(waiter: Waiter) -> None:
+def test_errands_are_done_between_two_waits_if_that_is_asked_for(waiter: Poller) -> None:
     done = threading.Event()
     waiter.post(done.set)
     waiter.run_errands()
     assert done.is_set()
 
 
-def test_an_errand_may_wake_and_post(waiter: Waiter) -> None:
+def test_an_errand_may_wake_and_post(waiter: Poller) -> None:
     """Neither is missed by the wait that it is done in, or the next."""
     order: list[str] = []
 
@@ -307,7 +307,7 @@ def test_an_errand_may_wake_and_post(waiter: Waiter) -> None:
 
 
 @pytest.mark.usefixtures("many_turns")
-def test_no_errand_is_missed_whenever_it_is_posted(waiter: Waiter) -> None:
+def test_no_errand_is_missed_whenever_it_is_posted(waiter: Poller) -> None:
     stopping = threading.Event()
 
     def serve() -> None:
@@ -324,7 +324,7 @@ def test_no_errand_is_missed_whenever_it_is_posted(waiter: Waiter) -> None:
     serving.result()
 
 
-def test_it_knows_which_thread_waits(waiter: Waiter) -> None:
+def test_it_knows_which_thread_waits(waiter: Poller) -> None:
     assert not waiter.is_here
     waiter.wait(0)
     assert waiter.is_here
@@ -337,7 +337,7 @@ def test_it_knows_which_thread_waits(waiter: Waiter) -> None:
 def test_calls_after_the_end_do_nothing() -> None:
     """A session may be woken by the garbage collector, at any time."""
     for many in (False, True):
-        waiter = Waiter(many=many)
+        waiter = Poller(many=many)
         waiter.close()
         waiter.wake("owner")
         waiter.post(lambda: None)

@@ -16,7 +16,7 @@ from speechmatics_sync._model.config import (
     TranscriptionConfig,
 )
 from speechmatics_sync._model.typing import Message
-from speechmatics_sync._protocol.speaker_labels import LegVoices, Voices
+from speechmatics_sync._protocol.speaker_labels import LegSpeakerLabels, SpeakerLabels
 from speechmatics_sync.local.speakers import Speakers, identifier
 
 
@@ -55,14 +55,14 @@ def config(*speakers: SpeakerIdentifier, **more: Any) -> TranscriptionConfig:
     return TranscriptionConfig(diarization="speaker", speaker_diarization_config=diarization)
 
 
-def enrolled(leg: LegVoices, given: TranscriptionConfig) -> dict[str, list[str]]:
+def enrolled(leg: LegSpeakerLabels, given: TranscriptionConfig) -> dict[str, list[str]]:
     """What is enrolled with a configuration: label → identifiers."""
     speakers = leg.enrolled(given).to_dict()["speaker_diarization_config"]["speakers"]
     SpeakerDiarizationConfig(speakers=speakers)  # which refuses what the API would refuse
     return {speaker["label"]: speaker["speaker_identifiers"] for speaker in speakers}
 
 
-def after(voices: Voices) -> tuple[LegVoices, dict[str, str]]:
+def after(voices: SpeakerLabels) -> tuple[LegSpeakerLabels, dict[str, str]]:
     """The next connection's voices, and the label on it of each that is known."""
     leg = voices.begin_leg()
     labels = enrolled(leg, config())
@@ -75,7 +75,7 @@ def after(voices: Voices) -> tuple[LegVoices, dict[str, str]]:
 
 @pytest.mark.parametrize("message", [said("S1", "S3"), translated("S1", "S3")])
 def test_a_voice_that_is_not_known_asks_to_be_learnt(message: Message) -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     assert voices.note(message)
     voices.learn(answer(S1=["a"]))
     assert voices.note(message)
@@ -94,13 +94,13 @@ def test_a_voice_that_is_not_known_asks_to_be_learnt(message: Message) -> None:
     ],
 )
 def test_only_final_labels_of_the_engine_count(message: Message) -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     assert not voices.note(message)
     assert voices.highest == 0
 
 
 def test_a_later_answer_replaces_a_voice_and_an_empty_one_does_not() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a", "b", "a"], S2=["c"], Ada=["d"], UU=["e"]))
     voices.learn(answer(S1=[""], S2=["f"]))
     assert sorted(after(voices)[1]) == ["a", "b", "f"]
@@ -111,7 +111,7 @@ def test_a_later_answer_replaces_a_voice_and_an_empty_one_does_not() -> None:
 
 
 def test_the_first_connection_is_asked_for_what_the_user_asked() -> None:
-    leg = Voices().begin_leg()
+    leg = SpeakerLabels().begin_leg()
     given = config(SpeakerIdentifier("Ada", ["a"]))
     assert leg.enrolled(given) is given
     message = said("S1", "Ada")
@@ -119,7 +119,7 @@ def test_the_first_connection_is_asked_for_what_the_user_asked() -> None:
 
 
 def test_a_connection_knows_the_voices_from_before_it_began() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     leg = voices.begin_leg()
     voices.learn(answer(S2=["b"]))
@@ -127,7 +127,7 @@ def test_a_connection_knows_the_voices_from_before_it_began() -> None:
 
 
 def test_known_voices_are_enrolled_beside_the_users() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a", "b"], S2=["c"]))
     given = config(SpeakerIdentifier("Ada", ["z"]), max_speakers=4)
     before = copy.deepcopy(given)
@@ -154,7 +154,7 @@ def test_known_voices_are_enrolled_beside_the_users() -> None:
 def test_voices_are_enrolled_however_the_configuration_was_given(
     given: TranscriptionConfig,
 ) -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     before = given.to_dict().get("speaker_diarization_config", {})
     after = voices.begin_leg().enrolled(given).to_dict()["speaker_diarization_config"]
@@ -165,13 +165,13 @@ def test_voices_are_enrolled_however_the_configuration_was_given(
 def test_a_deprecated_field_is_not_warned_of_again() -> None:
     with pytest.warns(DeprecationWarning, match="operating_point"):
         given = TranscriptionConfig(operating_point="standard")
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     assert voices.begin_leg().enrolled(given).to_dict()["operating_point"] == "standard"
 
 
 def test_no_identifier_is_enrolled_twice() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a", "b"], S2=["z"], S3=["a", "c"]))
     leg = voices.begin_leg()
     known = enrolled(leg, config(SpeakerIdentifier("Ada", ["z", "y"])))
@@ -180,7 +180,7 @@ def test_no_identifier_is_enrolled_twice() -> None:
 
 @pytest.mark.parametrize("users_own", [0, 40, 50])
 def test_no_more_identifiers_are_enrolled_than_the_api_takes(users_own: int) -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     for number in range(1, 4):
         voices.learn(answer(**{f"S{number}": [f"{number}/{index}" for index in range(30)]}))
     theirs = [SpeakerIdentifier(f"user {index}", [str(index)]) for index in range(users_own)]
@@ -198,7 +198,7 @@ def test_no_more_identifiers_are_enrolled_than_the_api_takes(users_own: int) -> 
 @hypothesis.given(st.lists(st.from_regex(r"\A(known)?-{0,3}(S?[0-9])?x?\Z"), unique=True))
 def test_labels_of_ours_are_none_of_the_users(labels: list[str]) -> None:
     labels = [label for label in labels if label and not ENGINES_OWN.match(label)]
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     theirs = [SpeakerIdentifier(label, [f"voice {label}"]) for label in labels]
     leg = voices.begin_leg()
@@ -213,7 +213,7 @@ def test_labels_of_ours_are_none_of_the_users(labels: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["AddTranscript", "AddPartialTranscript"])
 def test_labels_of_transcripts_become_the_sessions(name: str) -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.note(said("S1", "S2", "S3"))
     voices.learn(answer(S1=["a"], S3=["c"]))
     leg, own = after(voices)
@@ -230,7 +230,7 @@ def test_labels_of_transcripts_become_the_sessions(name: str) -> None:
 
 
 def test_labels_of_translations_and_answers_become_the_sessions() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S2=["b"]))
     leg, own = after(voices)
     for name in ("AddTranslation", "AddPartialTranslation"):
@@ -246,7 +246,7 @@ def test_labels_of_translations_and_answers_become_the_sessions() -> None:
 
 
 def test_nothing_is_copied_where_no_label_changes() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     leg, _ = after(voices)
     for message in (said("UU", None, "Ada"), {"message": "EndOfTranscript"}):
@@ -254,7 +254,7 @@ def test_nothing_is_copied_where_no_label_changes() -> None:
 
 
 def test_what_a_connection_calls_new_is_numbered_after_those_before_it() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.note(said("S1", "S2"))
     leg = voices.begin_leg()
     voices.note(said("S3"))  # the connection before it, which ends while this one begins
@@ -266,7 +266,7 @@ def test_what_a_connection_calls_new_is_numbered_after_those_before_it() -> None
 
 
 def test_a_connection_before_which_nobody_was_heard_keeps_its_labels() -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     leg = voices.begin_leg()
     voices.note(said("S1", "S2"))
     message = said("S1", "S2")
@@ -278,7 +278,7 @@ WRONG: list[Any] = [None, True, 1, "S1", [], [1], {}, [{"speaker": 1}], [{"label
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 def test_a_message_that_cannot_be_read_is_passed_on(wrong: Any) -> None:
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     leg, _ = after(voices)
     inner = said("UU")
@@ -301,7 +301,7 @@ def test_what_is_nested_as_deep_as_a_message_may_be_is_relabelled() -> None:
     deep: Any = said("S1")["results"][0]
     for _ in range(30):  # a list and an object each: `decode` lets 64 levels pass
         deep = {"spoken_form": [deep]}
-    voices = Voices()
+    voices = SpeakerLabels()
     voices.learn(answer(S1=["a"]))
     leg, _ = after(voices)
     message = {"message": "AddTranscript", "results": [deep]}
@@ -319,7 +319,7 @@ def test_a_voice_that_was_learnt_keeps_its_label_over_any_connections(
     connections: list[tuple[list[str], bool]],
 ) -> None:
     """Each connection hears some voices; before some losses the server was asked for them."""
-    voices = Voices()
+    voices = SpeakerLabels()
     ada = SpeakerIdentifier("Ada", [identifier("a")])
     owners: dict[str, str] = {}
     learnt: dict[str, str] = {}

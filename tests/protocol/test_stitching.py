@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from speechmatics_sync._model.typing import Label, Message
 from speechmatics_sync._protocol.delivered import PRE_ROLL, Delivered
-from speechmatics_sync._protocol.stitching import Seam
+from speechmatics_sync._protocol.stitching import Stitch
 
 
 def word(content: str, start: Any, end: Any, **more: Any) -> Message:
@@ -93,12 +93,12 @@ def delivered(
     return marks
 
 
-def seam_after(*messages: Message, offset: float = 0.0) -> Seam:
+def seam_after(*messages: Message, offset: float = 0.0) -> Stitch:
     """The seam to a connection whose audio begins at `offset`."""
-    return Seam(delivered(*messages), {None: offset})
+    return Stitch(delivered(*messages), {None: offset})
 
 
-def joined(seam: Seam, message: Message) -> Message:
+def joined(seam: Stitch, message: Message) -> Message:
     result = seam.join(message)
     assert result is not None
     return result
@@ -212,7 +212,7 @@ def test_audio_is_sent_again_from_before_the_last_word(start: float, end: float,
 
 
 def test_the_first_connection_is_left_alone() -> None:
-    seam = Seam(delivered(), {None: 0.0}, first=True)
+    seam = Stitch(delivered(), {None: 0.0}, first=True)
     for message in (HELLO, {"message": "RecognitionStarted"}, {"message": "Info", "type": "x"}):
         assert seam.join(message) is message
     force = {"message": "ForceEndOfUtterance", "timestamp": 1.00000001}
@@ -260,7 +260,7 @@ def test_nothing_is_copied_where_nothing_changes() -> None:
 
 
 def test_channels_move_apart() -> None:
-    seam = Seam(delivered(labels=["a", "b"]), {"a": 10.0, "b": 20.0})
+    seam = Stitch(delivered(labels=["a", "b"]), {"a": 10.0, "b": 20.0})
     both = transcript(word("x", 1, 2, channel="b"), word("y", 1, 2, channel="a"), channel="a")
     moved = joined(seam, both)
     assert [result["start_time"] for result in moved["results"]] == [21.0, 11.0]
@@ -275,7 +275,7 @@ def test_channels_move_apart() -> None:
 
 
 def test_a_clients_time_moves_back_and_never_below_zero() -> None:
-    seam = Seam(delivered(labels=["a", "b"]), {"a": 1.1, "b": 20.0})
+    seam = Stitch(delivered(labels=["a", "b"]), {"a": 1.1, "b": 20.0})
     force: Message = {"message": "ForceEndOfUtterance", "timestamp": 2.2, "channel": "a"}
     assert seam.shifted_back(force) == {**force, "timestamp": 1.1}
     assert seam.shifted_back({**force, "channel": "b"})["timestamp"] == 0.0
@@ -380,7 +380,7 @@ def test_the_text_is_rebuilt_as_its_language_is_written() -> None:
     for result in message["results"][5:7]:
         result["alternatives"][0]["language"] = "ja"
     message["metadata"]["transcript"] = "…"
-    seam = Seam(marks, {None: 0.0}, delimiter="_")
+    seam = Stitch(marks, {None: 0.0}, delimiter="_")
     assert joined(seam, message)["metadata"]["transcript"] == "coop-x_日本_y"
 
 
@@ -392,7 +392,7 @@ def test_a_text_that_ended_without_a_delimiter_does_so_again() -> None:
 
 def test_channels_are_trimmed_apart() -> None:
     marks = delivered(transcript(word("a", 4.0, 5.0), channel="a"), labels=["a", "b"])
-    seam = Seam(marks, {"a": 0.0, "b": 0.0})
+    seam = Stitch(marks, {"a": 0.0, "b": 0.0})
     message = transcript(word("a", 4.0, 5.0, channel="a"), word("b", 4.0, 5.0, channel="b"))
     assert contents(joined(seam, message)) == ["b"]
     # The last word of channel b is new, that of channel a is not.
@@ -402,7 +402,7 @@ def test_channels_are_trimmed_apart() -> None:
 
 def test_a_connections_own_words_trim_nothing() -> None:
     marks = delivered()
-    seam = Seam(marks, {None: 0.0})
+    seam = Stitch(marks, {None: 0.0})
     marks.note(transcript(word("a", 1.0, 5.0)))
     within = transcript(word("b", 2.0, 3.0))
     assert seam.join(within) is within
@@ -445,9 +445,9 @@ def test_the_end_of_an_utterance_is_told_once() -> None:
     marks = delivered(
         utterance_end(5.0, channel="a"), utterance_end(3.0, channel="b"), labels=["a", "b"]
     )
-    seam = Seam(marks, {"a": 0.0, "b": 0.0})
+    seam = Stitch(marks, {"a": 0.0, "b": 0.0})
     assert seam.join(utterance_end(5.1, channel="a")) is None
-    early = Seam(delivered(utterance_end(0.7)), {None: 0.0})
+    early = Stitch(delivered(utterance_end(0.7)), {None: 0.0})
     assert early.join(utterance_end(0.8)) is None  # more than the sum of 0.7 and 0.1
     later = utterance_end(5.2, channel="a")
     assert seam.join(later) is later
@@ -468,7 +468,7 @@ def test_an_utterance_ends_no_earlier_than_what_was_said() -> None:
 
 def test_an_audio_event_is_told_once() -> None:
     marks = delivered(event_start("laughter", 2.0), event_end("laughter", 3.0))
-    seam = Seam(marks, {None: 0.0})
+    seam = Stitch(marks, {None: 0.0})
     assert seam.join(event_start("laughter", 2.4)) is None
     assert seam.join(event_end("laughter", 3.1)) is None
     again = event_start("laughter", 4.0)
@@ -482,7 +482,7 @@ def test_an_audio_event_is_told_once() -> None:
 
 def test_an_audio_event_that_lasts_over_the_seam_ends_once() -> None:
     marks = delivered(event_start("music", 5.0))
-    seam = Seam(marks, {None: 4.0})
+    seam = Stitch(marks, {None: 4.0})
     assert seam.join(event_start("music", 4.0)) is None
     assert seam.join(event_end("music", 0.5)) is None  # of an earlier one: it began at 5
     end = joined(seam, event_end("music", 6.0))
@@ -494,14 +494,14 @@ def test_an_audio_event_that_lasts_over_the_seam_ends_once() -> None:
 def test_audio_events_of_channels_are_apart() -> None:
     marks = delivered(event_start("music", 5.0, channel="a"), labels=["a", "b"])
     other = event_start("music", 5.0, channel="b")
-    assert Seam(marks, {"a": 0.0, "b": 0.0}).join(other) is other
+    assert Stitch(marks, {"a": 0.0, "b": 0.0}).join(other) is other
 
 
 def test_a_language_and_a_warning_are_told_once() -> None:
     language = {"message": "LanguageInfo", "language": "en", "word_delimiter": " "}
     told = [language, warning("idle_timeout", "soon")]
     marks = delivered(*(copy.deepcopy(message) for message in told))
-    seam = Seam(marks, {None: 3.0})
+    seam = Stitch(marks, {None: 3.0})
     assert [seam.join(message) for message in told] == [None, None]
     for message in ({**language, "partial": True}, warning("idle_timeout", "very soon")):
         assert seam.join(message) is message
@@ -514,7 +514,7 @@ def test_what_a_handler_does_with_a_language_changes_nothing() -> None:
     marks = delivered(language)
     again = dict(reversed(language.items()))
     language.clear()
-    assert Seam(marks, {None: 0.0}).join(again) is None
+    assert Stitch(marks, {None: 0.0}).join(again) is None
 
 
 def test_a_connection_of_the_same_session_is_no_news() -> None:
@@ -581,7 +581,7 @@ def test_a_message_that_cannot_be_read_is_passed_on_and_settles_nothing(message:
     for spoiled in spoilt(message):
         marks = delivered(HELLO, event_start("music", 1.0), languages=["de"])
         before = marks.words_until(None)
-        seam = Seam(marks, {None: 0.5})
+        seam = Stitch(marks, {None: 0.5})
         seam.join(spoiled)
         marks.note(spoiled)
         seam.shifted_back(spoiled)
@@ -635,7 +635,7 @@ ANY_JSON = st.recursive(
 @hypothesis.given(NAMES, st.dictionaries(KEYS, ANY_JSON, max_size=6))
 def test_no_message_is_too_strange(name: str, message: Message) -> None:
     marks = delivered(HELLO, languages=["de"])
-    seam = Seam(marks, {None: 1.5})
+    seam = Stitch(marks, {None: 1.5})
     for each in (message, {**message, "message": name}):
         original = repr(each)
         seam.join(each)
@@ -697,7 +697,7 @@ def test_words_over_any_connections_are_those_of_one(
     """Every connection but the last is lost after some of its finals."""
     marks = Delivered([None])
     received: list[Message] = []
-    begun, seam = 0.0, Seam(marks, {None: 0.0}, first=True)
+    begun, seam = 0.0, Stitch(marks, {None: 0.0}, first=True)
     for cuts, count, earlier in [*lost, (last_cuts, len(words) + 1, False)]:
         heard = [spoken for spoken in words if spoken.start_time >= begun]
         clipped = [spoken for spoken in words if spoken.start_time < begun < spoken.end_time]
@@ -717,7 +717,7 @@ def test_words_over_any_connections_are_those_of_one(
         begun = marks.resume_at(None)
         if earlier:  # a file is read again from an earlier place, from its start at worst
             begun = max(0.0, round(begun - 0.6, 6))
-        seam = Seam(marks, {None: begun})
+        seam = Stitch(marks, {None: begun})
     results = [result for message in received for result in message["results"]]
     said = [
         (result["alternatives"][0]["content"], result["start_time"], result["end_time"])
