@@ -24,7 +24,6 @@ from .._concurrency.deadlines import Deadline
 from .._model.config import ConnectionConfig
 from ..errors import ConfigurationError, ConnectionError, ProxyError
 from .addresses import is_loopback
-from .resumption import encrypted
 
 __all__ = ["HTTP_HEAD_LIMIT", "Adopt", "connect", "dial", "patience"]
 
@@ -84,7 +83,8 @@ def dial(url: str, config: ConnectionConfig, deadline: Deadline, adopt: Adopt) -
     if not secure:
         return opened
     with _closed_on_error(opened):
-        secured = encrypted(opened, url, config.ssl_context or _default_tls())
+        context = config.ssl_context or _default_tls()
+        secured = context.wrap_socket(opened, server_hostname=host, do_handshake_on_connect=False)
     with _closed_on_error(secured):
         adopt(secured)
         secured.settimeout(patience(deadline))

@@ -13,7 +13,6 @@ from .._concurrency.deadlines import Deadline
 from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError
 from .addresses import REQUEST_ID_HEADER
 from .dialing import HTTP_HEAD_LIMIT, patience
-from .resumption import remember
 
 if TYPE_CHECKING:
     import email.message
@@ -99,8 +98,6 @@ class HandshakeSocket:
         self._head = self._received[: end + 1]
         if len(self._head) > HTTP_HEAD_LIMIT:
             raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
-        if start == 0:
-            remember(self._socket, self._url)
         if not re.match(rb"HTTP/1\.\d 101\b", self._head):
             self._refuse()
         return self._head[start:]
