@@ -10,7 +10,7 @@
 
 VENV ?= .venv
 # Two processes, a whole file each: what a file's tests share is made once. The files come in the
-# order in which tests/conftest.py has them, the long ones first.
+# order in which conftest.py has them, the long ones first.
 WORKERS ?= 2
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
@@ -48,6 +48,7 @@ bench-quick: $(VENV)/bench.installed
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy --strict speechmatics_sync
 
 format: $(VENV)/lint.installed
@@ -97,6 +98,6 @@ $(VENV)/bench-full.installed: $(VENV)/bench.installed
 	@touch $@
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python
-	@echo "Installing ruff, mypy and what builds …"
+	@echo "Installing ruff, import-linter, mypy and what builds …"
 	@$(PIP) -e '.[lint]'
 	@touch $@

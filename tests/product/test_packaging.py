@@ -118,7 +118,9 @@ class TestContents:
             "README.rst",
             "CHANGELOG.rst",
         } <= names
-        assert not [name for name in names if name.startswith(("tests", "examples", "."))]
+        tops = {name.partition("/")[0] for name in names}
+        assert not tops & {"tests", "examples", "benchmarks", "docs", "conftest.py"}
+        assert not [name for name in names if name.startswith(".")]
 
 
 class TestMetadata:
