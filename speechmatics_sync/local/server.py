@@ -26,21 +26,19 @@ from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from speechmatics_sync.errors import ConfigurationError, SessionError
 
-from .connection import Connection, refused_by
+from .connection import Connection
 from .deadlines import Deadlines
-from .faults import Moment
-from .lanes import Lanes, Outlet, SessionOver
-from .misbehaving import POLL_SECONDS, FaultyConnection, Misbehaviour, answer_handshake
+from .misbehaving import FaultyConnection, answer_handshake
 from .recognizer import Recognizer
 from .record import SessionRecord
 from .schedule import Faults
-from .session import CLOSED, ENDING, Session, Work
+from .session import Session
+from .session_handler import SessionHandler
 
 __all__ = ["LocalServer"]
 
@@ -53,8 +51,6 @@ _OPEN_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _STOP_SECONDS = 2.0
 """How long `stop` waits for clients to answer the close frame."""
-_STRAGGLERS_SECONDS = 0.02
-"""How long the server listens, after the last final, for audio that came after EndOfStream."""
 _KEPT_RECORDS = 1000
 _SPARE_CONNECTIONS = 50
 """Connections beyond `max_sessions` that get a thread, and the Error that there is no room."""
@@ -65,23 +61,6 @@ class _NoFrames(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic
 
     def isEnabledFor(self, level: int) -> bool:
         return level > logging.DEBUG and super().isEnabledFor(level)
-
-
-class _Live:
-    """A connection that is being served, by the thread that makes this."""
-
-    def __init__(self, connection: ServerConnection, session: Session) -> None:
-        self.connection = connection
-        self.session = session
-        self.thread = threading.current_thread()
-        self.outlet = Outlet(connection, session)
-        self.lanes = Lanes(self.outlet)
-        self.misbehaviour: Optional[Misbehaviour] = None
-
-    def at(self, moment: Moment) -> None:
-        """Misbehave, if a fault is due at this moment."""
-        if self.misbehaviour is not None:
-            self.misbehaviour.at(moment)
 
 
 class LocalServer:
@@ -173,7 +152,7 @@ class LocalServer:
         self._lifecycle = threading.Lock()  # held by start and stop
         self._lock = threading.Lock()  # guards what follows, and never while waiting
         self._threads: dict[threading.Thread, socket.socket] = {}
-        self._live: list[_Live] = []
+        self._handlers: list[SessionHandler] = []
         self._lasting: set[FaultyConnection] = set()
 
     def __enter__(self) -> LocalServer:
@@ -291,22 +270,20 @@ class LocalServer:
 
     def _end_connections(self, *, code: Optional[int], reason: str) -> None:
         with self._lock:
-            live = list(self._live)
+            handlers = list(self._handlers)
             sockets = dict(self._threads)
             for lasting in self._lasting:
                 lasting.valve.release()
         deadline = time.monotonic() + (0.0 if code is None else _STOP_SECONDS)
         closers = []
-        for one in live:
-            one.session.abandon()
-            if isinstance(one.connection, FaultyConnection):
-                one.connection.valve.release()
+        for handler in handlers:
+            handler.abandon()
             if code is not None:
                 # In threads: closing waits for the other side, and for the lock of a `send`
                 # that waits for a client that does not read.
                 closers.append(
                     threading.Thread(
-                        target=one.connection.close,
+                        target=handler.connection.close,
                         args=(code, reason),
                         name="speechmatics-local-close",
                         daemon=True,
@@ -315,7 +292,7 @@ class LocalServer:
                 closers[-1].start()
         # Whoever calls from within a session's recognition cannot wait for that session.
         caller = threading.current_thread()
-        own = {one.thread for one in live if one.lanes.runs_in(caller)} | {caller}
+        own = {handler.thread for handler in handlers if handler.runs_in(caller)} | {caller}
         served = [thread for thread in sockets if thread not in own]
         if code is not None:
             for thread in closers:
@@ -381,48 +358,30 @@ class LocalServer:
         return None
 
     def _serve(self, connection: ServerConnection) -> None:
-        """Serve one connection, in its thread."""
-        request = connection.request
-        if request is None:  # cannot be: the handshake is done
-            return
+        """Serve one connection whose handshake is done, in its thread."""
         if isinstance(connection, FaultyConnection) and connection.stopped:
             self._outlast(connection)
             return
+        request = connection.request
+        assert request is not None  # noqa: S101  # the handshake is done
         record = SessionRecord(str(uuid.uuid4()), request.path, dict(request.headers.raw_items()))
         session = Session(
             self._recognizer, record, strict=self._strict, max_channels=self._max_channels
         )
-        live = _Live(connection, session)
-        if self._faults is not None and isinstance(connection, FaultyConnection):
-            live.misbehaviour = Misbehaviour(
-                self._faults, connection, record, session, live.outlet, live.lanes
-            )
+        handler = SessionHandler(connection, session, record, self._faults)
         with self._lock:
             self._records.append(record)
-            self._live.append(live)
-            usage = len(self._live)
-        _logger.info("session begins [session_id=%s]", record.id)
+            self._handlers.append(handler)
+            usage = len(self._handlers)
+        deadlines = Deadlines(time.monotonic(), self._max_session_seconds, self._idle_timeout)
         try:
-            self._talk(live, record, usage)
-            _close(connection, session.close_code or 1000)
-        except ConnectionClosed:
-            refused = refused_by(connection)
-            if refused is not None and session.state != CLOSED:
-                session.fail(refused.type, refused.reason)
+            handler.run(usage, self._max_sessions, deadlines)
         finally:
-            session.abandon()
-            live.lanes.close()
-            session.close()
-            record.close_code = connection.protocol.close_code
-            if refused_by(connection) is not None:  # after that the client's answer is not read
-                record.close_code = session.close_code
-            record.ended = True
             with self._lock:
-                self._live.remove(live)
-            _logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
+                self._handlers.remove(handler)
 
     def _outlast(self, connection: FaultyConnection) -> None:
-        """Wait for the end of what began at the handshake."""
+        """Wait for the end of a fault that began at the handshake."""
         with self._lock:
             self._lasting.add(connection)
         try:
@@ -430,50 +389,6 @@ class LocalServer:
         finally:
             with self._lock:
                 self._lasting.discard(connection)
-
-    def _talk(self, live: _Live, record: SessionRecord, usage: int) -> None:
-        """Receive and answer until the session is closed."""
-        session, outlet, lanes = live.session, live.outlet, live.lanes
-        deadlines = Deadlines(time.monotonic(), self._max_session_seconds, self._idle_timeout)
-        try:
-            live.at(Moment.CONNECTED)
-            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            outlet.send(session.greet(usage, self._max_sessions, now))
-            while session.state != CLOSED:
-                wait = deadlines.wait(time.monotonic())
-                if session.state == ENDING:
-                    wait = _STRAGGLERS_SECONDS
-                elif live.misbehaviour is not None:
-                    wait = min(wait, POLL_SECONDS)
-                try:
-                    message = live.connection.recv(timeout=wait)
-                except TimeoutError:
-                    if session.state == ENDING:
-                        lanes.wait()
-                        live.at(Moment.ENDED)
-                        if not outlet.acknowledge(ending=True):
-                            outlet.send(session.complete())
-                        continue
-                else:
-                    heard = record.audio_chunks
-                    for step in session.receive(message):
-                        if isinstance(step, Moment):
-                            live.at(step)
-                        elif isinstance(step, Work):
-                            lanes.add(step)
-                        else:
-                            outlet.send([step])
-                    if record.audio_chunks != heard:
-                        deadlines.audio_came(time.monotonic())
-                live.at(Moment.AUDIO)
-                outlet.acknowledge()
-                outlet.send(deadlines.due(time.monotonic()))
-        except SessionOver:
-            pass
-        except ConnectionClosed:
-            raise
-        except Exception as error:
-            outlet.fail(error)
 
 
 def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
@@ -486,25 +401,6 @@ def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
     # What is not ASCII in a header comes as surrogates.
     encoded = [one.encode("utf-8", "surrogateescape") for one in given]
     return any(hmac.compare_digest(one, key.encode()) for one in encoded for key in keys)
-
-
-def _close(connection: ServerConnection, code: int) -> None:
-    """Close a connection whose client may still be sending.
-
-    What has been received is read to the end: a connection that is closed with bytes unread is
-    reset, and with it goes the Error that the client has not read yet.
-    """
-    closer = threading.Thread(
-        target=connection.close, args=(code,), name="speechmatics-local-close", daemon=True
-    )
-    closer.start()
-    try:
-        while True:
-            connection.recv()
-    except ConnectionClosed:
-        pass
-    finally:
-        closer.join()
 
 
 def _is_loopback(host: str) -> bool:

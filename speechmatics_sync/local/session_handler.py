@@ -1,0 +1,166 @@
+"""Serves one session over one connection."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Optional
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection
+
+from .connection import refused_by
+from .deadlines import Deadlines
+from .faults import Moment
+from .lanes import Lanes, Outlet, SessionOver
+from .misbehaving import POLL_SECONDS, FaultyConnection, Misbehaviour
+from .record import SessionRecord
+from .schedule import Faults
+from .session import CLOSED, ENDING, Session, Work
+
+__all__ = ["SessionHandler"]
+
+_logger = logging.getLogger("speechmatics_sync.local")
+
+_LATE_AUDIO_SECONDS = 0.02
+"""How long to listen, after the last final, for audio sent after EndOfStream."""
+
+
+class SessionHandler:
+    """Receives and answers the messages of one session, in the thread that creates it.
+
+    Args:
+        connection: The connection, after its handshake.
+        session: The state of the session.
+        record: Where to write how the session ended.
+        faults: The faults to inject, or None.
+
+    Attributes:
+        connection: As given.
+        thread: The thread that serves the connection.
+    """
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        session: Session,
+        record: SessionRecord,
+        faults: Optional[Faults],
+    ) -> None:
+        self.connection = connection
+        self.thread = threading.current_thread()
+        self._session = session
+        self._record = record
+        self._outlet = Outlet(connection, session)
+        self._lanes = Lanes(self._outlet)
+        self._misbehaviour: Optional[Misbehaviour] = None
+        if faults is not None and isinstance(connection, FaultyConnection):
+            self._misbehaviour = Misbehaviour(
+                faults, connection, record, session, self._outlet, self._lanes
+            )
+
+    def abandon(self) -> None:
+        """Have recognition stop at the next frame and a lasting fault end; from any thread."""
+        self._session.abandon()
+        if isinstance(self.connection, FaultyConnection):
+            self.connection.valve.release()
+
+    def runs_in(self, thread: threading.Thread) -> bool:
+        """Whether a thread is one of this session's."""
+        return thread is self.thread or self._lanes.runs_in(thread)
+
+    def run(self, usage: int, quota: int, deadlines: Deadlines) -> None:
+        """Serve the session until it and its connection are closed.
+
+        Args:
+            usage: How many sessions run, this one included.
+            quota: How many may run.
+            deadlines: The time limits of the session.
+        """
+        connection, session, record = self.connection, self._session, self._record
+        _logger.info("session begins [session_id=%s]", record.id)
+        try:
+            self._converse(usage, quota, deadlines)
+            self._close(session.close_code or 1000)
+        except ConnectionClosed:
+            refused = refused_by(connection)
+            if refused is not None and session.state != CLOSED:
+                session.fail(refused.type, refused.reason)
+        finally:
+            session.abandon()
+            self._lanes.close()
+            session.close()
+            record.close_code = connection.protocol.close_code
+            if refused_by(connection) is not None:  # then the client's close frame was not read
+                record.close_code = session.close_code
+            record.ended = True
+            _logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
+
+    def _converse(self, usage: int, quota: int, deadlines: Deadlines) -> None:
+        """Receive and answer until the session is closed."""
+        session, outlet, lanes = self._session, self._outlet, self._lanes
+        try:
+            self._inject(Moment.CONNECTED)
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            outlet.send(session.greet(usage, quota, now))
+            while session.state != CLOSED:
+                wait = deadlines.wait(time.monotonic())
+                if session.state == ENDING:
+                    wait = _LATE_AUDIO_SECONDS
+                elif self._misbehaviour is not None:
+                    wait = min(wait, POLL_SECONDS)
+                try:
+                    message = self.connection.recv(timeout=wait)
+                except TimeoutError:
+                    if session.state == ENDING:
+                        lanes.wait()
+                        self._inject(Moment.ENDED)
+                        if not outlet.acknowledge(ending=True):
+                            outlet.send(session.complete())
+                        continue
+                else:
+                    self._receive(message, deadlines)
+                self._inject(Moment.AUDIO)
+                outlet.acknowledge()
+                outlet.send(deadlines.due(time.monotonic()))
+        except SessionOver:
+            pass
+        except ConnectionClosed:
+            raise
+        except Exception as error:
+            outlet.fail(error)
+
+    def _receive(self, message: str | bytes, deadlines: Deadlines) -> None:
+        chunks = self._record.audio_chunks
+        for step in self._session.receive(message):
+            if isinstance(step, Moment):
+                self._inject(step)
+            elif isinstance(step, Work):
+                self._lanes.add(step)
+            else:
+                self._outlet.send([step])
+        if self._record.audio_chunks != chunks:
+            deadlines.audio_came(time.monotonic())
+
+    def _inject(self, moment: Moment) -> None:
+        if self._misbehaviour is not None:
+            self._misbehaviour.at(moment)
+
+    def _close(self, code: int) -> None:
+        """Close a connection whose client may still be sending.
+
+        Everything the client sends is read until it has answered: closing a socket with unread
+        bytes resets the connection, and the client may lose the Error it has not read yet.
+        """
+        closer = threading.Thread(
+            target=self.connection.close, args=(code,), name="speechmatics-local-close", daemon=True
+        )
+        closer.start()
+        try:
+            while True:
+                self.connection.recv()
+        except ConnectionClosed:
+            pass
+        finally:
+            closer.join()
