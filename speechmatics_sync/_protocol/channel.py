@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 from typing import Optional
 
-__all__ = ["LEAD_SECONDS", "Channel"]
+__all__ = ["LEAD_SECONDS", "Channel", "LegChannel"]
 
 LEAD_SECONDS = 1.0
 """How far the audio taken from one source may be ahead of another that has audio as well."""
@@ -248,3 +248,39 @@ class Channel:
     def seconds(self, size: int) -> Optional[float]:
         """Return how long ``size`` bytes of audio last; None for ``file`` audio."""
         return None if self._bytes_per_second is None else size / self._bytes_per_second
+
+
+class LegChannel:
+    """A channel's audio on one leg, counted as the server counts it.
+
+    Args:
+        start: The position in the session's audio where the leg's begins.
+        before: How many of the session's chunks came before.
+    """
+
+    def __init__(self, start: int = 0, before: int = 0) -> None:
+        self.start = start
+        self.before = before
+        self.sent = 0
+        self.acknowledged = 0
+        self.end_sent = False
+        self.acknowledged_until = start
+        """The position up to which audio is acknowledged."""
+        self._sizes: collections.deque[int] = collections.deque()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Chunks that were sent and not yet acknowledged."""
+        return self.sent - self.acknowledged
+
+    def send(self, chunk: bytes) -> int:
+        """Give a chunk its number; return it in the session's counting."""
+        self.sent += 1
+        self._sizes.append(len(chunk))
+        return self.before + self.sent
+
+    def acknowledge(self, number: int) -> None:
+        """Take every chunk up to this one for read."""
+        while self.acknowledged < number:
+            self.acknowledged += 1
+            self.acknowledged_until += self._sizes.popleft()

@@ -26,11 +26,10 @@ import base64
 import collections
 import enum
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, Optional, Union
 
-from .._model.config import SpeakerIdentifier
 from .._model.messages import ClientMessageType, ServerMessageType
-from .._model.results import LanguagePackInfo, RecognitionStarted
+from .._model.results import RecognitionStarted
 from .._model.typing import Label, Message
 from ..errors import (
     AuthenticationError,
@@ -39,32 +38,26 @@ from ..errors import (
     TranscriptionError,
     TransportError,
 )
+from .channel import LegChannel
 from .codec import encode
+from .events import (
+    Acknowledged,
+    Deliver,
+    Ended,
+    Event,
+    Failed,
+    Lost,
+    Outgoing,
+    Queued,
+    SpeakersAnswered,
+    Started,
+)
 from .multiplexer import Placed
 from .server_errors import error_of, error_of_close
 from .speaker_labels import LegSpeakerLabels
 from .stitching import Stitch
 
-__all__ = [
-    "TRANSITIONS",
-    "Acknowledged",
-    "Cause",
-    "Deliver",
-    "Ended",
-    "Event",
-    "Failed",
-    "Leg",
-    "LegChannel",
-    "LegEnded",
-    "Lost",
-    "Outgoing",
-    "Queued",
-    "Settled",
-    "SpeakersAnswered",
-    "SpeakersQuestion",
-    "Started",
-    "State",
-]
+__all__ = ["TRANSITIONS", "Cause", "Leg", "State"]
 
 
 class State(enum.Enum):
@@ -105,142 +98,6 @@ TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
 _BUSY_TYPES = frozenset({"quota_exceeded", "job_error", "internal_error"})
 _BUSY_CODE = 1011
 _CHANNEL_AUDIO_ADDED = ServerMessageType.CHANNEL_AUDIO_ADDED.value
-
-
-class Deliver(NamedTuple):
-    """A message for the user's handlers."""
-
-    message: Message
-
-
-class Started(NamedTuple):
-    """RecognitionStarted has come."""
-
-    session_id: Optional[str]
-    language_pack_info: Optional[LanguagePackInfo]
-    first: bool = True
-    """Whether it is the session's first."""
-
-
-class Acknowledged(NamedTuple):
-    """The server has read a channel's audio up to a chunk."""
-
-    label: Label
-    number: int
-    message: Message
-
-
-class SpeakersAnswered(NamedTuple):
-    """A GetSpeakers was answered."""
-
-    question: SpeakersQuestion
-    message: Message
-
-
-class Ended(NamedTuple):
-    """Everything is transcribed and acknowledged."""
-
-
-class Lost(NamedTuple):
-    """The leg is over, and another may go on where it was.
-
-    Args:
-        error: What is raised if none can.
-        busy: Whether the server had no room, and wants to be left alone for some seconds.
-        last_message: What the server said of it, which handlers get only if no other leg goes on.
-    """
-
-    error: SpeechmaticsError
-    busy: bool = False
-    last_message: Optional[Message] = None
-
-
-class Failed(NamedTuple):
-    """The session is over without having succeeded."""
-
-    error: BaseException
-
-
-class Settled(NamedTuple):
-    """More audio is covered by finals."""
-
-
-class LegEnded(NamedTuple):
-    """A leg that was ended for another to go on has said its last."""
-
-
-Event = Union[
-    Deliver, Started, Acknowledged, SpeakersAnswered, Ended, Lost, Failed, Settled, LegEnded
-]
-
-
-class SpeakersQuestion:
-    """A GetSpeakers and, once it has come, its answer: the ``speakers`` of SpeakersResult.
-
-    Args:
-        own: Whether the session asks for itself: handlers never see the answer.
-    """
-
-    def __init__(self, *, own: bool = False) -> None:
-        self.own = own
-        self.answer: Optional[list[SpeakerIdentifier]] = None
-
-
-class Outgoing(NamedTuple):
-    """What may be sent now: ``bytes`` in a binary message, ``str`` as JSON.
-
-    If it is audio, ``label`` and ``number`` say which chunk of the session; else ``number`` is 0.
-    """
-
-    payload: Union[bytes, str]
-    label: Label = None
-    number: int = 0
-
-
-class Queued(NamedTuple):
-    """A message of the user's on its way, as it is and as it is sent."""
-
-    message: Message
-    encoded: str
-    question: Optional[SpeakersQuestion] = None
-    answered: frozenset[Label] = frozenset()
-    """The channels that have answered it, of a message for all."""
-
-
-class LegChannel:
-    """A channel's audio on one leg, counted as the server counts it.
-
-    Args:
-        start: The position in the session's audio where the leg's begins.
-        before: How many of the session's chunks came before.
-    """
-
-    def __init__(self, start: int = 0, before: int = 0) -> None:
-        self.start = start
-        self.before = before
-        self.sent = 0
-        self.acknowledged = 0
-        self.end_sent = False
-        self.acknowledged_until = start
-        """The position up to which audio is acknowledged."""
-        self._sizes: collections.deque[int] = collections.deque()
-
-    @property
-    def unacknowledged(self) -> int:
-        """Chunks that were sent and not yet acknowledged."""
-        return self.sent - self.acknowledged
-
-    def send(self, chunk: bytes) -> int:
-        """Give a chunk its number; return it in the session's counting."""
-        self.sent += 1
-        self._sizes.append(len(chunk))
-        return self.before + self.sent
-
-    def acknowledge(self, number: int) -> None:
-        """Take every chunk up to this one for read."""
-        while self.acknowledged < number:
-            self.acknowledged += 1
-            self.acknowledged_until += self._sizes.popleft()
 
 
 class Leg:

@@ -51,16 +51,14 @@ from ..errors import (
     SessionError,
     SpeechmaticsError,
 )
-from .channel import Channel
+from .channel import Channel, LegChannel
 from .codec import encode
-from .leg import (
+from .events import (
     Acknowledged,
     Deliver,
     Ended,
     Event,
     Failed,
-    Leg,
-    LegChannel,
     LegEnded,
     Lost,
     Outgoing,
@@ -69,8 +67,8 @@ from .leg import (
     SpeakersAnswered,
     SpeakersQuestion,
     Started,
-    State,
 )
+from .leg import Leg, State
 from .multiplexer import EndOfChannel, Placed
 from .requests import (
     Recognition,

@@ -11,9 +11,9 @@ from typing import NamedTuple, Optional
 
 from .._model.config import AudioFormat, TranslationConfig
 from .._model.typing import Label
-from .channel import Channel
+from .channel import Channel, LegChannel
 from .delivered import Delivered
-from .leg import LegChannel, Queued
+from .events import Queued
 from .multiplexer import Multiplexer, Placed
 
 __all__ = ["Replay", "Timeline"]

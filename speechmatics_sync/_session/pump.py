@@ -16,18 +16,18 @@ from .._concurrency.poller import Poller
 from .._model.messages import ServerMessageType, WarningType
 from .._model.typing import Message
 from .._protocol.codec import decode
-from .._protocol.leg import (
+from .._protocol.events import (
     Acknowledged,
     Deliver,
     Ended,
     Event,
     Failed,
-    Leg,
     LegEnded,
     Lost,
     Settled,
     Started,
 )
+from .._protocol.leg import Leg
 from .._protocol.time_limits import Limits
 from .._transport.connection import HIGH_WATER, Closed, Connection
 from .outbox import Outbox

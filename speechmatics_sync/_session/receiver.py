@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
-from .._protocol.leg import Lost
+from .._protocol.events import Lost
 from .._transport.connection import Closed, Connection
 from ..errors import ConnectionError, SpeechmaticsError, TransportError
 from .connecting import Opening

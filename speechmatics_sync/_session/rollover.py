@@ -13,7 +13,8 @@ import time
 from typing import Callable, Optional
 
 from .._concurrency.poller import Poller
-from .._protocol.leg import Lost, State
+from .._protocol.events import Lost
+from .._protocol.leg import State
 from .._transport.connection import Connection
 from ..errors import SpeechmaticsError, TranscriptionError, TransportError
 from .connecting import Opening

@@ -22,7 +22,8 @@ from .._model.messages import ServerMessageType, SessionEvent
 from .._model.results import LanguagePackInfo
 from .._model.transcript import Transcript
 from .._model.typing import Label, Message
-from .._protocol.leg import Started, State
+from .._protocol.events import Started
+from .._protocol.leg import State
 from .._protocol.protocol import Protocol, Recognition
 from .._transport.connection import Connection
 from ..errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError

@@ -20,25 +20,22 @@ from speechmatics_sync import (
 )
 from speechmatics_sync._model.messages import CLOSE_CODES, ErrorType
 from speechmatics_sync._model.typing import Label
+from speechmatics_sync._protocol.channel import LegChannel
 from speechmatics_sync._protocol.codec import encode
-from speechmatics_sync._protocol.leg import (
-    TRANSITIONS,
+from speechmatics_sync._protocol.events import (
     Acknowledged,
-    Cause,
     Deliver,
     Ended,
     Event,
     Failed,
-    Leg,
-    LegChannel,
     Lost,
     Outgoing,
     Queued,
     SpeakersAnswered,
     SpeakersQuestion,
     Started,
-    State,
 )
+from speechmatics_sync._protocol.leg import TRANSITIONS, Cause, Leg, State
 from speechmatics_sync._protocol.multiplexer import Placed
 
 START = {"message": "StartRecognition", "transcription_config": {"language": "de"}}

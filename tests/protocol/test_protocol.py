@@ -21,17 +21,16 @@ from speechmatics_sync import (
 )
 from speechmatics_sync._model.config import MidSessionConfig
 from speechmatics_sync._model.messages import ClientMessageType
-from speechmatics_sync._protocol.leg import (
+from speechmatics_sync._protocol.events import (
     Deliver,
     Ended,
     Event,
     Failed,
-    Leg,
     Lost,
     SpeakersAnswered,
     Started,
-    State,
 )
+from speechmatics_sync._protocol.leg import Leg, State
 from speechmatics_sync._protocol.protocol import Protocol, Recognition
 
 SPEAKERS = {"message": "SpeakersResult", "speakers": [{"label": "A", "speaker_identifiers": ["x"]}]}

@@ -18,19 +18,18 @@ from speechmatics_sync import (
 )
 from speechmatics_sync._model.config import MidSessionConfig
 from speechmatics_sync._model.typing import Label
-from speechmatics_sync._protocol.leg import (
+from speechmatics_sync._protocol.events import (
     Acknowledged,
     Deliver,
     Ended,
     Event,
-    Leg,
     LegEnded,
     Lost,
     Settled,
     SpeakersAnswered,
     Started,
-    State,
 )
+from speechmatics_sync._protocol.leg import Leg, State
 from speechmatics_sync._protocol.protocol import Protocol, Recognition, Replay
 
 RATE = 1000

@@ -37,7 +37,7 @@ from speechmatics_sync import (
 )
 from speechmatics_sync._model.config import MidSessionConfig
 from speechmatics_sync._model.typing import Label
-from speechmatics_sync._protocol.leg import (
+from speechmatics_sync._protocol.events import (
     Acknowledged,
     Deliver,
     Ended,
@@ -48,8 +48,8 @@ from speechmatics_sync._protocol.leg import (
     Outgoing,
     SpeakersQuestion,
     Started,
-    State,
 )
+from speechmatics_sync._protocol.leg import State
 from speechmatics_sync._protocol.protocol import Protocol, Recognition
 
 TARGET = "fr"

@@ -19,7 +19,7 @@ from support.sessions import (
 )
 
 from speechmatics_sync import ConnectionConfig, ConnectionError, TimeoutError
-from speechmatics_sync._protocol.protocol import State
+from speechmatics_sync._protocol.leg import State
 from speechmatics_sync._protocol.time_limits import Limits
 
 

@@ -12,7 +12,8 @@ import json
 import struct
 from typing import Any, NamedTuple, Optional
 
-from speechmatics_sync._protocol.leg import Leg, Outgoing, State
+from speechmatics_sync._protocol.events import Outgoing
+from speechmatics_sync._protocol.leg import Leg, State
 
 RATE = 100
 SAMPLE = 4
