@@ -54,6 +54,14 @@ class ConfigurationError(SpeechmaticsError, ValueError):
     """A setting is missing or refused; nothing has been sent."""
 
 
+def missing_extra(what: str, packages: str, extra: str) -> ConfigurationError:
+    """Return the error for a feature whose packages are not installed.
+
+    Not public: for this package, and what lies beside it.
+    """
+    return ConfigurationError(f'{what} needs {packages}: pip install "speechmatics-sync[{extra}]".')
+
+
 class AudioError(SpeechmaticsError):
     """A source cannot be read, is empty, or does not give bytes."""
 

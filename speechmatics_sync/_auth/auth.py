@@ -32,7 +32,7 @@ from .._concurrency.deadlines import Deadline
 from .._model.checks import Check, Unfit, number, or_none, text
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback
 from .._transport.retry_after import http_date, seconds_to_wait
-from ..errors import AuthenticationError, ConfigurationError
+from ..errors import AuthenticationError, ConfigurationError, missing_extra
 
 if TYPE_CHECKING:
     import requests
@@ -156,7 +156,11 @@ class JWTAuth(AuthBase):
         mp_url: Optional[str] = None,
         request_id: Optional[str] = None,
     ) -> None:
-        _jwt_libraries()
+        try:
+            import jwt  # noqa: F401
+            import requests  # noqa: F401
+        except ImportError:
+            raise missing_extra("JWTAuth", "requests and PyJWT", "jwt") from None
         self._bearer = _Bearer(_key(api_key))
         if not self._bearer.key:
             raise ConfigurationError(
@@ -453,22 +457,6 @@ class _Bearer:
         """Return the server's words in one short line, without the key should they repeat it."""
         line = " ".join(words.replace(self.key, "<key>").split())
         return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"
-
-
-def _jwt_libraries() -> None:
-    missing = []
-    try:
-        import requests  # noqa: F401
-    except ImportError:
-        missing.append("requests")
-    try:
-        import jwt  # noqa: F401
-    except ImportError:
-        missing.append("PyJWT")
-    if missing:
-        raise ConfigurationError(
-            f'JWTAuth needs {" and ".join(missing)}: pip install "speechmatics-sync[jwt]".'
-        )
 
 
 def _key(api_key: Optional[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional, Union
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, missing_extra
 
 __all__ = ["ProgressCallback", "ProgressReport", "progress_report"]
 
@@ -72,8 +72,5 @@ def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[P
     try:
         from tqdm import tqdm
     except ImportError:
-        raise ConfigurationError(
-            'progress=True draws with tqdm: pip install "speechmatics-sync[progress]", '
-            "or pass a callable."
-        ) from None
+        raise missing_extra("progress=True", "tqdm", "progress") from None
     return _Bar(tqdm)

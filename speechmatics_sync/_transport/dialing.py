@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from .._concurrency.deadlines import Deadline
 from .._model.config import ConnectionConfig
-from ..errors import ConfigurationError, ConnectionError, ProxyError
+from ..errors import ConfigurationError, ConnectionError, ProxyError, missing_extra
 from .addresses import is_loopback
 
 __all__ = ["HTTP_HEAD_LIMIT", "Adopt", "connect", "dial", "patience"]
@@ -300,9 +300,7 @@ def _connect_by_socks(
         from python_socks import ProxyType
         from python_socks.sync import Proxy as SocksProxy
     except ImportError:
-        raise ConfigurationError(
-            f'A {proxy.scheme} proxy needs python-socks: pip install "speechmatics-sync[socks]".'
-        ) from None
+        raise missing_extra(f"A {proxy.scheme} proxy", "python-socks", "socks") from None
     kinds = {"4": ProxyType.SOCKS4, "5": ProxyType.SOCKS5}
     opened = _connect_to_proxy(proxy, deadline, adopt)
     with _closed_on_error(opened):

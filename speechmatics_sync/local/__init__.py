@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from speechmatics_sync.errors import ConfigurationError
+from speechmatics_sync.errors import missing_extra
 
 if TYPE_CHECKING:
     from .faults import (
@@ -109,10 +109,7 @@ def __getattr__(name: str) -> Any:
         package = (error.name or "").partition(".")[0]
         if package == "speechmatics_sync":
             raise
-        raise ConfigurationError(
-            f"{name} needs the package {package!r}, which is not installed: "
-            'pip install "speechmatics-sync[local]"'
-        ) from error
+        raise missing_extra(name, package, "local") from error
     return getattr(module, name)
 
 
