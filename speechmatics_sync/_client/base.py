@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from .._auth.auth import AuthBase, StaticKeyAuth
 from .._auth.endpoint import DEFAULT_URL, Endpoint
-from .._concurrency.deadlines import INTERRUPTED, Deadline
+from .._concurrency.deadlines import Deadline
 from .._model.config import (
     AudioEventsConfig,
     AudioFilteringConfig,
@@ -120,9 +120,7 @@ class BaseClient(EventEmitter):
         exc: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        if isinstance(exc, (KeyboardInterrupt, SystemExit)) and self._session is not None:
-            self._session.close(within=INTERRUPTED)
-        self.close()
+        self._close(exc)
 
     # -- the running session --------------------------------------------------------------------
 
@@ -227,14 +225,12 @@ class BaseClient(EventEmitter):
             if not session.over:
                 session.outbox.end_of_stream()
             session.wait_until_handled(deadline)
-        except SpeechmaticsError as error:
-            session.fail(error, discard=True)
-            raise
-        except (KeyboardInterrupt, SystemExit):
-            session.close(within=INTERRUPTED)
-            raise
-        finally:
             session.close()
+        except BaseException as error:
+            if isinstance(error, SpeechmaticsError):
+                session.fail(error, discard=True)
+            session.close(error)
+            raise
         self._stopped = session
         return session.transcript
 
@@ -243,15 +239,7 @@ class BaseClient(EventEmitter):
 
         Audio that was sent and is not transcribed stays so; a WARNING says how much.
         """
-        session = self._session
-        if session is None:
-            return
-        if not session.over and not session.forked:
-            session.log.warning(
-                "close() ends a session that still runs: %s stay untranscribed",
-                session.untranscribed,
-            )
-        session.close()
+        self._close(None)
 
     # -- what it knows of itself ----------------------------------------------------------------
 
@@ -317,6 +305,19 @@ class BaseClient(EventEmitter):
             self._handler_logger = session.log
             return session
 
+    def _close(self, error: Optional[BaseException]) -> None:
+        session = self._session
+        if session is None:
+            return
+        # An interrupt ends the session on purpose, and at once.
+        interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+        if not session.over and not session.forked and not interrupted:
+            session.log.warning(
+                "close() ends a session that still runs: %s stay untranscribed",
+                session.untranscribed,
+            )
+        session.close(error)
+
     def _running(self) -> Session:
         if self._session is None:
             raise SessionError("There is no session yet: start_session, transcribe or stream.")
@@ -353,11 +354,10 @@ class BaseClient(EventEmitter):
             session.start(dispatch=lambda message: self._dispatch(running, message))
             return session.wait_until_started(Deadline(None))
         except BaseException as error:
-            if session is not None and isinstance(error, SpeechmaticsError):
-                session.let_handlers_finish()
-                session.close()
-            elif session is not None:
-                session.close(within=INTERRUPTED)
+            if session is not None:
+                if isinstance(error, SpeechmaticsError):
+                    session.let_handlers_finish()
+                session.close(error)
             raise
 
     def _stream(
@@ -385,9 +385,9 @@ class BaseClient(EventEmitter):
             stream = Stream(session, self._dispatch, Deadline(timeout), report)
             session.start(sources=sources, realtime=realtime)
             return stream
-        except BaseException:
+        except BaseException as error:
             if session is not None:
-                session.close(within=INTERRUPTED)
+                session.close(error)
             raise
 
 

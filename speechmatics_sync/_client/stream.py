@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, Optional
 
-from .._concurrency.deadlines import INTERRUPTED, Deadline, attentive
+from .._concurrency.deadlines import Deadline, attentive
 from .._model.messages import ServerMessageType
 from .._model.transcript import Transcript
 from .._session.session import End, Session
@@ -17,8 +17,9 @@ from .progress import ProgressReport
 __all__ = ["Stream"]
 
 _PROGRESS_INTERVAL = 0.1
-_ACKNOWLEDGEMENTS = frozenset(
-    {ServerMessageType.AUDIO_ADDED.value, ServerMessageType.CHANNEL_AUDIO_ADDED.value}
+_ACKNOWLEDGEMENTS = (
+    ServerMessageType.AUDIO_ADDED.value,
+    ServerMessageType.CHANNEL_AUDIO_ADDED.value,
 )
 
 
@@ -80,36 +81,36 @@ class Stream(Iterator[dict[str, Any]]):
         return self.transcript
 
     def pull(self) -> Optional[dict[str, Any]]:
-        """Return the next message, None after the last; raises what a handler raises as it is."""
+        """Return the next message, None after the last; raises what a handler raises as it is.
+
+        After the last, and after an error, the session is gone.
+        """
         session = self._session
         tick = None if self._progress is None else _PROGRESS_INTERVAL
-        while True:
-            if self._deadline.passed():
-                session.fail(
-                    TimeoutError(
-                        f"The whole call took longer than timeout ({self._deadline.seconds} s)."
-                    ),
-                    discard=True,
-                )
-            try:
+        try:
+            while True:
+                if self._deadline.passed():
+                    limit = self._deadline.seconds
+                    late = TimeoutError(f"The whole call took longer than timeout ({limit} s).")
+                    session.fail(late, discard=True)
                 message = session.next_message(attentive(self._deadline.remaining(at_most=tick)))
-            except BaseException as error:
-                self._leave(error)
-                raise
-            try:
-                if self._progress is not None:
-                    self._report(self._progress)
-                if message is not None and not isinstance(message, End):
-                    self._dispatch(session, message)
-            except BaseException as error:
-                session.fail(error, discard=True)
-                self._leave(error)
-                raise
-            if isinstance(message, End):
-                self.close()
-                return None
-            if message is not None and not _acknowledges(message):
-                return message
+                try:
+                    if self._progress is not None:
+                        self._report(self._progress)
+                    if isinstance(message, dict):
+                        self._dispatch(session, message)
+                except BaseException as error:
+                    session.fail(error, discard=True)
+                    raise
+                if isinstance(message, End):
+                    break
+                if message is not None and message.get("message") not in _ACKNOWLEDGEMENTS:
+                    return message
+        except BaseException as error:
+            self._leave(error)
+            raise
+        self.close()
+        return None
 
     def __enter__(self) -> Stream:
         return self
@@ -129,10 +130,7 @@ class Stream(Iterator[dict[str, Any]]):
 
     def close(self) -> None:
         """End the session now, and wait until it is gone. Idempotent."""
-        self._dropped.detach()
-        self._session.close()
-        if self._progress is not None:
-            self._progress.close()
+        self._leave(None)
 
     def wait_until_started(self) -> None:
         """Block until RecognitionStarted has come; raise what came in its place."""
@@ -147,9 +145,12 @@ class Stream(Iterator[dict[str, Any]]):
             raise
 
     def _leave(self, error: Optional[BaseException]) -> None:
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self._session.close(within=INTERRUPTED)
-        self.close()
+        if not self._dropped.alive:
+            return  # left before
+        self._session.close(error)
+        if self._progress is not None:
+            self._progress.close()
+        self._dropped.detach()  # last: an interrupt before this leaves the session to close again
 
     def _report(self, progress: ProgressReport) -> None:
         session = self._session
@@ -160,8 +161,3 @@ class Stream(Iterator[dict[str, Any]]):
         if total is not None:
             done = min(done, total)
         progress.update(done, total)
-
-
-def _acknowledges(message: dict[str, Any]) -> bool:
-    name = message.get("message")
-    return isinstance(name, str) and name in _ACKNOWLEDGEMENTS

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Callable, Optional, Union
 
 from .._auth.endpoint import Endpoint
-from .._concurrency.deadlines import Deadline
+from .._concurrency.deadlines import INTERRUPTED, Deadline
 from .._model.config import ConnectionConfig, ReconnectPolicy
 from .._model.messages import SessionInfo
 from .._model.stats import SessionStats
@@ -225,18 +225,20 @@ class Session(SessionState):
             self.abandoned = True
             self.wake()
 
-    def close(self, *, within: Optional[float] = None) -> None:
+    def close(self, error: Optional[BaseException] = None) -> None:
         """End everything now and wait until it is gone, at most ``close_timeout`` seconds.
 
         Args:
-            within: Another limit, in seconds.
+            error: What ended the caller's use of the session, if anything did: after an interrupt
+                or an exit the wait is short.
         """
         if self.forked:
             self.leave_to_parent()
             return
-        limit = self.config.close_timeout if within is None else within
+        interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+        limit = INTERRUPTED if interrupted else self.config.close_timeout
         with self.lock:
-            if not self._closing or within is not None:
+            if not self._closing or interrupted:
                 self._closing = True
                 # The rest of the limit is for freeing what is left.
                 self._receiver.hurry(Deadline(None if limit is None else 0.9 * limit))
