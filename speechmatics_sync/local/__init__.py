@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from speechmatics_sync.errors import missing_extra
 
 if TYPE_CHECKING:
-    from .faults import (
+    from ._fault_schedule import Faults, Happened
+    from ._faults import (
         Close,
         Drop,
         EndEarly,
@@ -32,12 +33,11 @@ if TYPE_CHECKING:
         StopReading,
         Warn,
     )
-    from .recognizer import Hypothesis, Recognition, Recognizer, Word
-    from .record import ChannelRecord, SessionRecord
-    from .schedule import Faults, Happened
-    from .scripted import CountedRecognizer, ScriptedRecognizer, counted_audio, counted_word
-    from .server import LocalServer
-    from .sphinx import PocketsphinxRecognizer
+    from ._recognizer import Hypothesis, Recognition, Recognizer, Word
+    from ._record import ChannelRecord, SessionRecord
+    from ._scripted import CountedRecognizer, ScriptedRecognizer, counted_audio, counted_word
+    from ._server import LocalServer
+    from ._sphinx import PocketsphinxRecognizer
 
 __all__ = [
     "ChannelRecord",
@@ -70,33 +70,33 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ChannelRecord": "record",
-    "Close": "faults",
-    "CountedRecognizer": "scripted",
-    "Drop": "faults",
-    "EndEarly": "faults",
-    "Fault": "faults",
-    "Faults": "schedule",
-    "Garbage": "faults",
-    "Happened": "schedule",
-    "HoldAcknowledgements": "faults",
-    "Hypothesis": "recognizer",
-    "LocalServer": "server",
-    "Moment": "faults",
-    "PocketsphinxRecognizer": "sphinx",
-    "Recognition": "recognizer",
-    "Recognizer": "recognizer",
-    "Refuse": "faults",
-    "ScriptedRecognizer": "scripted",
-    "Send": "faults",
-    "SendError": "faults",
-    "SessionRecord": "record",
-    "Silence": "faults",
-    "StopReading": "faults",
-    "Warn": "faults",
-    "Word": "recognizer",
-    "counted_audio": "scripted",
-    "counted_word": "scripted",
+    "ChannelRecord": "_record",
+    "Close": "_faults",
+    "CountedRecognizer": "_scripted",
+    "Drop": "_faults",
+    "EndEarly": "_faults",
+    "Fault": "_faults",
+    "Faults": "_fault_schedule",
+    "Garbage": "_faults",
+    "Happened": "_fault_schedule",
+    "HoldAcknowledgements": "_faults",
+    "Hypothesis": "_recognizer",
+    "LocalServer": "_server",
+    "Moment": "_faults",
+    "PocketsphinxRecognizer": "_sphinx",
+    "Recognition": "_recognizer",
+    "Recognizer": "_recognizer",
+    "Refuse": "_faults",
+    "ScriptedRecognizer": "_scripted",
+    "Send": "_faults",
+    "SendError": "_faults",
+    "SessionRecord": "_record",
+    "Silence": "_faults",
+    "StopReading": "_faults",
+    "Warn": "_faults",
+    "Word": "_recognizer",
+    "counted_audio": "_scripted",
+    "counted_word": "_scripted",
 }
 
 

@@ -10,8 +10,8 @@ from typing import Optional
 import numpy as np
 import pytest
 
-from speechmatics_sync.local.audio import AudioDecoder, RawDecoder, WavDecoder, decoder_for
-from speechmatics_sync.local.validation import Refused
+from speechmatics_sync.local._audio import AudioDecoder, RawDecoder, WavDecoder, decoder_for
+from speechmatics_sync.local._validation import Refused
 
 RATE = 16000
 

@@ -15,7 +15,7 @@ from speechmatics_sync.local import (
     counted_audio,
     counted_word,
 )
-from speechmatics_sync.local.recognizer import FRAME_SAMPLES
+from speechmatics_sync.local._recognizer import FRAME_SAMPLES
 
 
 def hear(

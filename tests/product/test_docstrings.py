@@ -31,7 +31,7 @@ def examples() -> Iterator[doctest.DocTest]:
     """Every docstring of the package that has an example."""
     finder = doctest.DocTestFinder()
     for found in pkgutil.walk_packages(speechmatics_sync.__path__, "speechmatics_sync."):
-        if found.name.endswith(".__main__") or (found.name.endswith(".sphinx") and not SPEECH):
+        if found.name.endswith(".__main__") or (found.name.endswith("._sphinx") and not SPEECH):
             continue
         module = importlib.import_module(found.name)
         # What a user has: the public names. Imports of the module itself do not count.

@@ -17,7 +17,7 @@ from speechmatics_sync._model.config import (
 )
 from speechmatics_sync._model.typing import Message
 from speechmatics_sync._protocol.speaker_labels import LegSpeakerLabels, SpeakerLabels
-from speechmatics_sync.local.speakers import Speakers, identifier
+from speechmatics_sync.local._speakers import Speakers, identifier
 
 
 def said(*labels: Optional[str], name: str = "AddTranscript") -> Message:

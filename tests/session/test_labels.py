@@ -39,7 +39,7 @@ from speechmatics_sync import (
     TranslationConfig,
 )
 from speechmatics_sync.local import CountedRecognizer, Drop, Fault, Faults, LocalServer, Warn
-from speechmatics_sync.local.speakers import identifier
+from speechmatics_sync.local._speakers import identifier
 
 DIARIZED = TranscriptionConfig(diarization="speaker", max_delay=1, enable_partials=True)
 SOON = dataclasses.replace(POLICY, rollover_margin=4.0)

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import pocketsphinx  # type: ignore[import-untyped]
 
-from .recognizer import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Recognition, Recognizer, Word
+from ._recognizer import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Recognition, Recognizer, Word
 
 if TYPE_CHECKING:
-    from .recognizer import Samples
+    from ._recognizer import Samples
 
 __all__ = ["PocketsphinxRecognizer"]
 

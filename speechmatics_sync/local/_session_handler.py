@@ -10,14 +10,14 @@ from typing import Optional
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
-from .connection import refused_by
-from .deadlines import Deadlines
-from .faults import Moment
-from .lanes import Lanes, Outlet, SessionOver
-from .misbehaving import POLL_SECONDS, FaultyConnection, Misbehaviour
-from .record import SessionRecord
-from .schedule import Faults
-from .session import CLOSED, ENDING, Session, Work
+from ._channel_threads import Lanes, Outlet, SessionOver
+from ._connection import refused_by
+from ._fault_injection import POLL_SECONDS, FaultyConnection, Misbehaviour
+from ._fault_schedule import Faults
+from ._faults import Moment
+from ._record import SessionRecord
+from ._session import CLOSED, ENDING, Session, Work
+from ._time_limits import Deadlines
 
 __all__ = ["SessionHandler"]
 

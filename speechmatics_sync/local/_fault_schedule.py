@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
-from .faults import Fault, Moment, choice, refused, seconds, text, whole
-from .record import SessionRecord
+from ._faults import Fault, Moment, choice, refused, seconds, text, whole
+from ._record import SessionRecord
 
 __all__ = ["Faults", "Happened", "Progress"]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
-from .recognizer import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Recognition, Word
-from .speakers import Speakers
+from ._recognizer import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Recognition, Word
+from ._speakers import Speakers
 
 if TYPE_CHECKING:
-    from .audio import AudioDecoder
+    from ._audio import AudioDecoder
 
 __all__ = ["Channel"]
 

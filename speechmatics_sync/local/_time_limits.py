@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from .validation import Refused
+from ._validation import Refused
 
 __all__ = ["Deadlines"]
 

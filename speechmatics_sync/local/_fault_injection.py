@@ -16,8 +16,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from .connection import Connection
-from .faults import (
+from ._channel_threads import Lanes, Outlet, SessionOver
+from ._connection import Connection
+from ._fault_schedule import Faults, Progress
+from ._faults import (
     Close,
     Drop,
     EndEarly,
@@ -32,11 +34,9 @@ from .faults import (
     StopReading,
     Warn,
 )
-from .lanes import Lanes, Outlet, SessionOver
-from .record import SessionRecord
-from .schedule import Faults, Progress
-from .session import STARTED, Session, Work
-from .validation import CLOSE_CODE
+from ._record import SessionRecord
+from ._session import STARTED, Session, Work
+from ._validation import CLOSE_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

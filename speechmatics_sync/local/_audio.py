@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
-from .recognizer import SAMPLE_RATE
-from .validation import Refused
+from ._recognizer import SAMPLE_RATE
+from ._validation import Refused
 
 if TYPE_CHECKING:
-    from .recognizer import Samples
+    from ._recognizer import Samples
 
 __all__ = ["AudioDecoder", "RawDecoder", "WavDecoder", "decoder_for"]
 

@@ -31,14 +31,14 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from speechmatics_sync.errors import ConfigurationError, SessionError
 
-from .connection import Connection
-from .deadlines import Deadlines
-from .misbehaving import FaultyConnection, answer_handshake
-from .recognizer import Recognizer
-from .record import SessionRecord
-from .schedule import Faults
-from .session import Session
-from .session_handler import SessionHandler
+from ._connection import Connection
+from ._fault_injection import FaultyConnection, answer_handshake
+from ._fault_schedule import Faults
+from ._recognizer import Recognizer
+from ._record import SessionRecord
+from ._session import Session
+from ._session_handler import SessionHandler
+from ._time_limits import Deadlines
 
 __all__ = ["LocalServer"]
 

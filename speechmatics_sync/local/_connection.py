@@ -10,7 +10,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection
 
-from .validation import CLOSE_CODE, Refused
+from ._validation import CLOSE_CODE, Refused
 
 __all__ = ["Connection", "refused_by"]
 

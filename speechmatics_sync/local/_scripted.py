@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Optional, Union
 
 import numpy as np
 
-from .recognizer import SAMPLE_RATE, Hypothesis, Recognition, Recognizer, Word
+from ._recognizer import SAMPLE_RATE, Hypothesis, Recognition, Recognizer, Word
 
 if TYPE_CHECKING:
-    from .recognizer import Samples
+    from ._recognizer import Samples
 
 __all__ = ["CountedRecognizer", "ScriptedRecognizer", "counted_audio", "counted_word"]
 

@@ -19,10 +19,10 @@ from typing import Optional
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
-from .acknowledging import Acknowledgements
-from .channel import Message
-from .session import CLOSED, Session, Work
-from .validation import Refused
+from ._acknowledging import Acknowledgements
+from ._channel import Message
+from ._session import CLOSED, Session, Work
+from ._validation import Refused
 
 __all__ = ["Lanes", "Outlet", "SessionOver"]
 

@@ -29,13 +29,13 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, ClassVar, NamedTuple, Optional, Union
 
-from .audio import decoder_for
-from .channel import Channel, Message
-from .faults import Moment
-from .recognizer import Recognizer
-from .record import ChannelRecord, SessionRecord
-from .speakers import Speakers
-from .validation import (
+from ._audio import decoder_for
+from ._channel import Channel, Message
+from ._faults import Moment
+from ._recognizer import Recognizer
+from ._record import ChannelRecord, SessionRecord
+from ._speakers import Speakers
+from ._validation import (
     BY_CHANNEL,
     CLOSE_CODE,
     Refused,
