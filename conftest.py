@@ -55,7 +55,7 @@ def shared() -> Path:
 def many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """``SHARED=1``: every session shares its threads, as those of a busy process do."""
     if os.environ.get("SHARED"):
-        monkeypatch.setattr("speechmatics_sync._concurrency.sharing.ALONE", 0)
+        monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from .._audio.sources import audio_view
 from .._concurrency.deadlines import Deadline, attentive
+from .._concurrency.shared_thread import Later
 from .._model.config import MidSessionConfig, SpeakerIdentifier
 from .._model.typing import Label, Now
 from .._protocol.protocol import Protocol
@@ -19,22 +20,12 @@ from .._transport.connection import HIGH_WATER
 from ..errors import AudioError, SessionError, TimeoutError
 from .state import SessionState
 
-__all__ = ["Later", "Outbox"]
+__all__ = ["Outbox"]
 
 _T = TypeVar("_T")
 
 _LOOK_AGAIN = 0.02
 """Seconds after which a source looks whether others that it waits for still have audio."""
-
-
-class Later(NamedTuple):
-    """There is no room for audio now.
-
-    Args:
-        seconds: After which there may be; None if only an event tells.
-    """
-
-    seconds: Optional[float]
 
 
 class Outbox:

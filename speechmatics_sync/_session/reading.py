@@ -6,9 +6,10 @@ import time
 from typing import Callable, Optional
 
 from .._audio.sources import AudioSource
+from .._concurrency.shared_thread import Later
 from .._model.typing import Label
 from ..errors import AudioError
-from .outbox import Later, Outbox
+from .outbox import Outbox
 from .state import SessionState
 
 __all__ = ["Reading"]
@@ -41,7 +42,7 @@ class Reading:
     ) -> None:
         self.finished = False
         """Whether nothing more of it is wanted."""
-        self.gathered = 0.0
+        self.batch_seconds = 0.0
         """Seconds of audio that may leave together, if it is paced: what is spoken first waits."""
         self.paced = realtime and opened.prompt
         """Whether it leaves at the speed it is spoken, and all of it is at hand."""
@@ -144,7 +145,7 @@ class Reading:
 
     def _size_of_gathered(self) -> int:
         """Return how many bytes of paced audio leave together at least."""
-        return int(self.gathered / (self._channel.seconds(1) or 1.0)) or 1
+        return int(self.batch_seconds / (self._channel.seconds(1) or 1.0)) or 1
 
     def _size_of_next(self) -> int:
         """Return how many bytes are read next, unless the source ends before."""

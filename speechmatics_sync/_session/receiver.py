@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional
 
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
+from .._concurrency.shared_thread import pump_to_end
 from .._protocol.events import Lost
 from .._transport.connection import Closed, Connection
 from ..errors import ConnectionError, SpeechmaticsError, TransportError
@@ -16,7 +17,6 @@ from .pump import Pump
 from .reconnecting import given_up
 from .rollover import Rollover
 from .state import SessionState
-from .switchboard import attend
 
 __all__ = ["Receiver"]
 
@@ -99,7 +99,7 @@ class Receiver:
             return None
         rollover = Rollover(state, self._outbox, line, self._start_opening, self._begin)
         try:
-            attend(rollover)
+            pump_to_end(rollover)
             if state.over:
                 self._say_goodbye(rollover.line.connection)
                 return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .._audio.sources import AudioSource, open_source
+from .._concurrency.shared_thread import read_to_end
 from .._model.config import AudioFormat
 from .._model.messages import SessionEvent
 from .._model.typing import Label
@@ -12,7 +13,6 @@ from ..errors import AudioError, ConfigurationError, SpeechmaticsError
 from .outbox import Outbox
 from .reading import Reading
 from .state import SessionState
-from .switchboard import read
 
 __all__ = ["Sender"]
 
@@ -102,7 +102,7 @@ class Sender:
             realtime=self._realtime,
             end=self._end_channel,
         )
-        read(reading)
+        read_to_end(reading)
 
     def _end_channel(self, *, failed: bool = False) -> None:
         protocol = self._state.protocol

@@ -9,7 +9,7 @@ Nothing here decides about the protocol: values move between `protocol` and the 
 - The *sender* thread (`sender`), one for each source, reads it and waits for room. In a pushed
   session the threads that call `Outbox.send_audio` are the senders.
 - While many sessions run in a process, one thread does the waiting, and the reading of paced
-  sources, for all of them; these two sleep meanwhile (`switchboard`).
+  sources, for all of them; these two sleep meanwhile (`shared_thread`).
 - Messages for handlers go through the `inbox` to the thread that runs them: the caller of
   ``transcribe``, whoever pulls the stream, or in a pushed session the *dispatcher* thread.
 """

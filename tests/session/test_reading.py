@@ -39,7 +39,7 @@ class Failing(io.BytesIO):
 @pytest.fixture(params=[8, 0], ids=["by itself", "with others"], autouse=True)
 def shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether sessions have threads of their own."""
-    monkeypatch.setattr("speechmatics_sync._concurrency.sharing.ALONE", request.param)
+    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", request.param)
 
 
 @pytest.fixture(params=[False, True], ids=["at full speed", "paced"])
@@ -87,9 +87,9 @@ def test_chunks_for_which_there_is_no_room_yet_are_sent_later_and_once(
     kind: type[io.BytesIO], window: int, realtime: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if there is room for some of those that were read together."""
-    monkeypatch.setattr("speechmatics_sync._session.switchboard._LOAD_SECONDS", 0.0)
-    monkeypatch.setattr("speechmatics_sync._session.switchboard._LITTLE", -1.0)
-    monkeypatch.setattr("speechmatics_sync._session.switchboard._GATHERING", ((-1.0, 0.6),))
+    monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.LOAD_SECONDS", 0.0)
+    monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.LIGHT_LOAD", -1.0)
+    monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.BATCHES", ((-1.0, 0.6),))
     audio = noise(2.0)
     heard: list[bytes] = []
 

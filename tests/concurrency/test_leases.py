@@ -13,7 +13,7 @@ import pytest
 from support.forking import in_child
 from support.sessions import InThread, wait_for
 
-from speechmatics_sync._concurrency.sharing import Exchange
+from speechmatics_sync._concurrency.leases import Leases
 
 
 class Counter:
@@ -46,7 +46,7 @@ class Made:
 
     def __init__(self) -> None:
         self.all: list[Counter] = []
-        self.exchange: Exchange[Counter] = Exchange(self.make)
+        self.leases: Leases[Counter] = Leases(self.make)
 
     def make(self) -> Counter:
         self.all.append(Counter())
@@ -55,7 +55,7 @@ class Made:
 
 @pytest.fixture(autouse=True)
 def three_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechmatics_sync._concurrency.sharing.ALONE", 3)
+    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 3)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def made() -> Made:
 
 def test_the_first_few_share_nothing_and_all_others_one_thing(made: Made) -> None:
     with contextlib.ExitStack() as inside:
-        places = [inside.enter_context(made.exchange.place()) for _ in range(8)]
+        places = [inside.enter_context(made.leases.lease()) for _ in range(8)]
         assert places[:3] == [None] * 3
         assert len(made.all) == 1
         assert all(place is made.all[0] for place in places[3:])
@@ -74,28 +74,28 @@ def test_the_first_few_share_nothing_and_all_others_one_thing(made: Made) -> Non
 def test_nothing_is_made_for_those_who_do_not_share(made: Made) -> None:
     with contextlib.ExitStack() as inside:
         for _ in range(3):
-            inside.enter_context(made.exchange.place())
+            inside.enter_context(made.leases.lease())
     assert made.all == []
 
 
 def test_a_place_of_its_own_that_is_given_back_goes_to_the_next(made: Made) -> None:
     with contextlib.ExitStack() as inside:
         for _ in range(2):
-            inside.enter_context(made.exchange.place())
-        with made.exchange.place() as third:
+            inside.enter_context(made.leases.lease())
+        with made.leases.lease() as third:
             assert third is None
-            with made.exchange.place() as fourth:
+            with made.leases.lease() as fourth:
                 assert fourth is made.all[0]
-        with made.exchange.place() as fifth:
+        with made.leases.lease() as fifth:
             assert fifth is None
 
 
 def test_what_is_shared_is_stopped_once_when_the_last_leaves_and_made_anew(made: Made) -> None:
     with contextlib.ExitStack() as alone:
         for _ in range(3):
-            alone.enter_context(made.exchange.place())
+            alone.enter_context(made.leases.lease())
         for round in range(2):
-            first, second = made.exchange.place(), made.exchange.place()
+            first, second = made.leases.lease(), made.leases.lease()
             shared = first.__enter__()
             assert second.__enter__() is shared
             assert len(made.all) == round + 1
@@ -110,7 +110,7 @@ def test_whoever_fails_gives_the_place_back(made: Made) -> None:
     def fail() -> None:
         with contextlib.ExitStack() as inside:
             for _ in range(5):
-                inside.enter_context(made.exchange.place())
+                inside.enter_context(made.leases.lease())
             raise OSError("mine")
 
     for _ in range(3):
@@ -127,7 +127,7 @@ def test_nobody_is_given_what_was_stopped_however_many_come_and_go(made: Made) -
     def come_and_go() -> None:
         nonlocal alone, most
         for _ in range(300):
-            with made.exchange.place() as shared:
+            with made.leases.lease() as shared:
                 if shared is None:
                     with lock:
                         alone += 1
@@ -168,14 +168,14 @@ class Released:
 
 def test_whoever_leaves_just_when_another_comes_ends_nothing_for_it(made: Made) -> None:
     def visit() -> None:
-        with made.exchange.place():
+        with made.leases.lease():
             pass
 
     with contextlib.ExitStack() as inside:
         for _ in range(3):
-            inside.enter_context(made.exchange.place())
-        made.exchange._lock = Released(visit)  # type: ignore[assignment]
-        with made.exchange.place() as shared:
+            inside.enter_context(made.leases.lease())
+        made.leases._lock = Released(visit)  # type: ignore[assignment]
+        with made.leases.lease() as shared:
             assert shared is not None
             assert shared.stops == 0
         assert shared.stops == 1
@@ -194,13 +194,13 @@ def test_coming_does_not_wait_until_what_others_shared_has_ended(made: Made) -> 
     made.all = []
     first = Slow()
     objects: list[Counter] = [first, Counter()]
-    exchange: Exchange[Counter] = Exchange(lambda: objects.pop(0))
+    leases: Leases[Counter] = Leases(lambda: objects.pop(0))
     with contextlib.ExitStack() as alone:
         for _ in range(3):
-            alone.enter_context(exchange.place())
+            alone.enter_context(leases.lease())
 
         def visit() -> Optional[Counter]:
-            with exchange.place() as shared:
+            with leases.lease() as shared:
                 return shared
 
         leaving = InThread(visit)
@@ -215,22 +215,22 @@ def test_coming_does_not_wait_until_what_others_shared_has_ended(made: Made) -> 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_process_begins_anew_and_leaves_what_is_shared_to_its_parent(made: Made) -> None:
     held, release = threading.Event(), threading.Event()
-    exchange: Any = made.exchange
+    leases: Any = made.leases
 
     def hold() -> None:
-        with exchange._lock:
+        with leases._lock:
             held.set()
             wait_for(release)
 
     with contextlib.ExitStack() as inside:
         for _ in range(4):
-            inside.enter_context(exchange.place())
+            inside.enter_context(leases.lease())
         holding = InThread(hold)
         wait_for(held)
 
         def child() -> None:
             with contextlib.ExitStack() as childs:
-                places = [childs.enter_context(exchange.place()) for _ in range(5)]
+                places = [childs.enter_context(leases.lease()) for _ in range(5)]
             assert places[:3] == [None] * 3
             assert places[3] is places[4] is made.all[1]
             assert [each.stops for each in made.all] == [0, 1]
@@ -238,6 +238,6 @@ def test_a_child_process_begins_anew_and_leaves_what_is_shared_to_its_parent(mad
         in_child(child)
         release.set()
         holding.result()
-        with exchange.place() as shared:
+        with leases.lease() as shared:
             assert shared is made.all[0]
     assert [each.stops for each in made.all] == [1]

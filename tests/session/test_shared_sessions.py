@@ -52,7 +52,7 @@ from speechmatics_sync.local import CountedRecognizer, Drop, Faults, LocalServer
 
 __all__ = ["let_sources_go"]
 
-SHARED = "speechmatics-switchboard"
+SHARED = "speechmatics-shared"
 CHUNK = RAW.chunk_size
 SECOND = 32_000
 """Bytes of a second of audio."""
@@ -60,7 +60,7 @@ SECOND = 32_000
 
 @pytest.fixture(autouse=True)
 def everybody_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechmatics_sync._concurrency.sharing.ALONE", 0)
+    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 0)
 
 
 class Speaking:
@@ -624,9 +624,9 @@ class Clock:
 @pytest.fixture
 def much_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the thread were busy for half of its time, from its first turn on."""
-    monkeypatch.setattr("speechmatics_sync._session.switchboard._LOAD_SECONDS", 0.0)
-    monkeypatch.setattr("speechmatics_sync._session.switchboard._LITTLE", -1.0)
-    monkeypatch.setattr("speechmatics_sync._session.switchboard._GATHERING", ((-1.0, 0.375),))
+    monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.LOAD_SECONDS", 0.0)
+    monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.LIGHT_LOAD", -1.0)
+    monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.BATCHES", ((-1.0, 0.375),))
 
 
 def spoken_early(came: list[tuple[float, bytes]]) -> list[int]:

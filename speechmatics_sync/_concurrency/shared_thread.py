@@ -1,0 +1,410 @@
+"""One thread that does the work of many: it pumps connections and reads paced sources.
+
+A few callers do their work in threads of their own (`leases`). Each further caller sleeps while a
+shared thread does its work: with two threads, let alone two a session, every system call would
+hand the GIL back and forth.
+
+The shared thread must never wait for one of them. Pumping never blocks, and what may wait for a
+user (handlers, keys, live sources) keeps a thread of its own. A source that has all its audio at
+hand can still be slow, such as a file on a disk that sleeps. So a source whose read was slow goes
+back to the thread of its caller; and while a read does not return, a second thread takes over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Hashable
+from typing import Callable, NamedTuple, Optional, Protocol
+
+from .._logs import logger
+from .leases import Leases
+from .poller import Poller
+
+__all__ = ["Later", "PacedReads", "Pumped", "pump_to_end", "read_to_end"]
+
+_SLOW = 0.05
+"""Seconds after which a read that returned is called slow."""
+
+_HELD_UP = 0.1
+"""Seconds after which a read that has not returned makes another thread take over."""
+
+_RETRY = 0.05
+"""Seconds until a source tries again that could not tell for how long it has to wait."""
+
+_STEPS_IN_A_ROW = 32
+"""Steps that a source which is behind may take while others wait."""
+
+_TASKS_IN_A_ROW = 8
+"""Tasks that are served before the callbacks they asked for run."""
+
+BATCHES = ((0.25, 0.25), (0.4, 0.375))
+"""Load (the busy share of the thread's time) above which so many seconds of a source's audio leave
+together: the first of it is sent that much later, and all of it costs half as much or less."""
+
+LIGHT_LOAD = 0.05
+"""Load below which audio leaves chunk by chunk again."""
+
+LOAD_SECONDS = 1.0
+"""Seconds over which the load is measured."""
+
+
+class Later(NamedTuple):
+    """A step could not be taken yet.
+
+    Args:
+        seconds: When to try again; None if only an event tells.
+    """
+
+    seconds: Optional[float]
+
+
+class Pumped(Hashable, Protocol):
+    """Work on sockets that never blocks."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to do."""
+
+    def rest(self, poller: Poller, /) -> Optional[float]:
+        """Have a poller return this object when there may be something to do.
+
+        Returns:
+            The seconds after which there is something to do in any case; None if there need not be.
+        """
+
+    def pump(self, *, read: bool) -> None:
+        """Do what can be done now.
+
+        Args:
+            read: Whether its sockets may have something to read.
+        """
+
+    def leave(self) -> None:
+        """Have the poller return this object no more."""
+
+
+class PacedReads(Hashable, Protocol):
+    """Reads of a source, each of which is due at its time. They run a user's code, so may block."""
+
+    paced: bool
+    """Whether all of it is at hand and it is only read when it is due. Only then it is shared."""
+
+    batch_seconds: float
+    """Seconds of it that are to be read and sent together."""
+
+    finished: bool
+    """Whether nothing more of it is wanted."""
+
+    def step(self, *, wait: bool) -> Optional[Later]:
+        """Read what is due; return when to try again if nothing is and ``wait`` is false."""
+
+    def run(self) -> None:
+        """Read the rest of it, each read when it is due."""
+
+    def when_over(self, call: Callable[[], None], /) -> None:
+        """Have something called once nothing more of it may be wanted."""
+
+    def in_user_code(self) -> contextlib.AbstractContextManager[None]:
+        """Mark the calling thread as one that may be stuck in a user's code."""
+
+
+def pump_to_end(pumped: Pumped) -> None:
+    """Pump until it is finished, here or in the shared thread.
+
+    Raises:
+        BaseException: What pumping raised.
+    """
+    with _leases.lease() as shared:
+        if shared is not None:
+            shared.pump_to_end(pumped)
+            return
+        poller = Poller()
+        try:
+            while not pumped.finished:
+                happened = poller.wait(pumped.rest(poller))
+                pumped.pump(read=happened.get(pumped, True))
+        finally:
+            pumped.leave()
+            poller.close()
+
+
+def read_to_end(source: PacedReads) -> None:
+    """Read a source until nothing more of it is wanted, here or in the shared thread.
+
+    Raises:
+        BaseException: What reading raised.
+    """
+    task = None
+    if source.paced:
+        with _leases.lease() as shared:
+            if shared is None:
+                source.run()
+            else:
+                task = shared.read(source)
+    if task is not None:
+        with source.in_user_code():
+            task.wait_until_returned()
+    source.run()  # what is left of it
+
+
+class _Task:
+    """The work of one caller, who waits until the shared thread has done it."""
+
+    def __init__(self) -> None:
+        self.due: Optional[float] = None
+        """When it must be served; None if only for an event."""
+        self.queued: Optional[float] = None
+        """The time of its entry in the queue, due or earlier. Every other entry is out of date."""
+        self.error: Optional[BaseException] = None
+        self.over = threading.Event()
+
+    def wait(self) -> None:
+        """Wait until it is over; raise its error."""
+        self.over.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class _PumpTask(_Task):
+    def __init__(self, pumped: Pumped) -> None:
+        super().__init__()
+        self.pumped = pumped
+
+
+class _ReadTask(_Task):
+    def __init__(self, source: PacedReads) -> None:
+        super().__init__()
+        self.source = source
+        self.returned: Optional[threading.Event] = None
+        """Set when the read that another thread was left in has returned."""
+
+    def wait_until_returned(self) -> None:
+        """Wait until no other thread is inside a read of the source; raise its error."""
+        if self.returned is not None:
+            self.returned.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class SharedThread:
+    """Pumps connections and reads paced sources for many callers.
+
+    It is two threads: one serves, the other watches the first and takes over when a read does not
+    return.
+
+    Example:
+        >>> shared = SharedThread()
+        >>> shared.stop()
+    """
+
+    def __init__(self) -> None:
+        self._poller = Poller(many=True)
+        self._tasks: dict[object, _Task] = {}
+        """By what they serve."""
+        self._queue: list[tuple[float, int, _Task]] = []
+        self._order = itertools.count()
+        self._batch_seconds = 0.0
+        # Guards all below: which thread serves, and since when it has been in which read.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._stopped = False
+        self._server: Optional[threading.Thread] = None
+        self._reading: Optional[_ReadTask] = None
+        self._reading_since = 0.0
+        self._threads: list[threading.Thread] = []
+        with self._lock:
+            self._add_thread()
+
+    def pump_to_end(self, pumped: Pumped) -> None:
+        """Wait until an object is finished, which is pumped meanwhile.
+
+        Raises:
+            BaseException: What pumping raised.
+        """
+        task = self._tasks[pumped] = _PumpTask(pumped)
+        self._poller.wake(pumped)
+        task.wait()
+
+    def read(self, source: PacedReads) -> _ReadTask:
+        """Wait until a source, which is read meanwhile, has ended or proved slow.
+
+        Returns:
+            The task: a thread may still be inside a read.
+
+        Raises:
+            BaseException: What reading raised.
+        """
+        task = self._tasks[source] = _ReadTask(source)
+        self._poller.wake(source)
+        source.when_over(lambda: self._poller.wake(source))
+        with source.in_user_code():  # the shared thread may be in it
+            task.wait()
+        return task
+
+    def stop(self) -> None:
+        """End the threads. No caller may be left."""
+        with self._lock:
+            self._stopped = True
+            self._changed.notify_all()
+            threads = list(self._threads)
+        self._poller.wake(self)
+        for thread in threads:
+            thread.join()
+        self._poller.close()
+
+    # -- the threads ----------------------------------------------------------------------------
+
+    def _add_thread(self) -> None:
+        """Start a thread that watches and, when needed, takes over. Needs the lock."""
+        thread = threading.Thread(target=self._run, name="speechmatics-shared", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _run(self) -> None:
+        """Watch the thread that serves, then serve; a thread's whole life."""
+        if not self._take_over():
+            return
+        try:
+            self._serve()
+        except BaseException as error:
+            logger.exception("The thread that many sessions share failed")
+            for task in list(self._tasks.values()):
+                task.error = error
+                task.over.set()
+        finally:
+            self._poller.run_errands()  # of sessions that go on elsewhere
+
+    def _take_over(self) -> bool:
+        """Wait until no thread serves, or the one that does is held up in a read.
+
+        Returns:
+            Whether the calling thread serves from now on; False if all is to end.
+        """
+        with self._lock:
+            while not self._stopped and self._server is not None:
+                held_up = self._reading
+                if held_up is not None and time.monotonic() - self._reading_since > _HELD_UP:
+                    self._threads.remove(self._server)
+                    held_up.returned = threading.Event()
+                    self._finish(held_up.source, held_up)
+                    break
+                self._changed.wait(_HELD_UP / 2)
+            if self._stopped:
+                return False
+            self._server, self._reading = threading.current_thread(), None
+            with contextlib.suppress(RuntimeError):  # no more threads: nobody watches this one
+                self._add_thread()
+            return True
+
+    def _serve(self) -> None:
+        """Serve every task when it has something to do, until all ends or another takes over."""
+        begun, busy = time.monotonic(), 0.0
+        while not self._stopped:
+            rest = max(0.0, self._queue[0][0] - time.monotonic()) if self._queue else None
+            happened = self._poller.wait(rest)
+            woken = time.monotonic()
+            if woken - begun > LOAD_SECONDS:
+                self._note_load(busy / (woken - begun))
+                begun, busy = woken, 0.0
+            for count, (served, read) in enumerate(happened.items(), 1):
+                if not count % _TASKS_IN_A_ROW:
+                    self._poller.run_errands()
+                task = self._tasks.get(served)
+                if isinstance(task, _PumpTask):
+                    self._pump(task, read=read)
+                elif task is not None:
+                    self._schedule(task, 0.0)
+            now = time.monotonic()
+            count = 0
+            while self._queue and self._queue[0][0] <= now:
+                count += 1
+                if not count % _TASKS_IN_A_ROW:
+                    self._poller.run_errands()
+                when, _, task = heapq.heappop(self._queue)
+                if task.queued == when and not self._serve_queued(task, now):
+                    return  # another thread has taken over, and goes on with the queue
+            busy += time.monotonic() - woken
+
+    def _note_load(self, load: float) -> None:
+        """Batch audio when the load is high, and until it is light."""
+        for high, seconds in BATCHES:
+            if load > high:
+                self._batch_seconds = max(self._batch_seconds, seconds)
+        if load < LIGHT_LOAD:
+            self._batch_seconds = 0.0
+
+    # -- the tasks ------------------------------------------------------------------------------
+
+    def _serve_queued(self, task: _Task, now: float) -> bool:
+        """Serve a task from the queue if it is due; return whether this thread goes on serving."""
+        task.queued = None
+        if task.due is not None and task.due > now:
+            self._schedule(task, task.due - now)
+        elif isinstance(task, _PumpTask):
+            self._pump(task)
+        elif isinstance(task, _ReadTask):
+            return self._read(task)
+        return True
+
+    def _pump(self, task: _PumpTask, *, read: bool = True) -> None:
+        pumped = task.pumped
+        try:
+            if not pumped.finished:
+                pumped.pump(read=read)
+            if not pumped.finished:
+                self._schedule(task, pumped.rest(self._poller))
+                return
+        except BaseException as error:
+            task.error = error
+        pumped.leave()
+        self._poller.run_errands()  # nobody else does if this is the last
+        self._finish(pumped, task)
+
+    def _read(self, task: _ReadTask) -> bool:
+        """Read what is due of a source; return whether this thread goes on serving."""
+        source = task.source
+        rest: Optional[float] = 0.0
+        source.batch_seconds = self._batch_seconds
+        begun = time.monotonic()
+        # In this order, for the other thread may look between the lines.
+        self._reading_since = begun
+        self._reading = task
+        try:
+            for _ in range(_STEPS_IN_A_ROW):
+                later = None if source.finished else source.step(wait=False)
+                if later is not None:
+                    rest = _RETRY if later.seconds is None else later.seconds
+                    break
+        except BaseException as error:
+            task.error = error
+        with self._lock:
+            if self._server is not threading.current_thread():
+                if task.returned is not None:
+                    task.returned.set()  # its caller reads on
+                return False
+            self._reading = None
+        slow = time.monotonic() - begun > _SLOW
+        if task.error is not None or source.finished or slow:
+            self._finish(source, task)
+        else:
+            self._schedule(task, rest)
+        return True
+
+    def _finish(self, served: object, task: _Task) -> None:
+        self._tasks.pop(served, None)
+        task.queued = None
+        task.over.set()
+
+    def _schedule(self, task: _Task, rest: Optional[float]) -> None:
+        """Note when a task is due, and queue it unless it is queued for sooner."""
+        task.due = None if rest is None else time.monotonic() + rest
+        if task.due is not None and (task.queued is None or task.due < task.queued):
+            task.queued = task.due
+            heapq.heappush(self._queue, (task.due, next(self._order), task))
+
+
+_leases = Leases(SharedThread)
