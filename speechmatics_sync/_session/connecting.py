@@ -1,8 +1,8 @@
-"""One attempt to get a key and a connection, which whoever waits for it can give up.
+"""One attempt to get a key and a connection, which can be cancelled at any time.
 
-It runs in a thread of its own, the opener. Whoever gives it up ends what goes on in there, save a
-name look-up and an `AuthBase` of the user's, which nothing can interrupt: when they come back, the
-opener frees what it got and touches nothing more.
+It runs in a thread of its own, the opener. Cancelling ends whatever blocks there, except a DNS
+look-up and a user's `AuthBase`, which cannot be interrupted: when one of these returns at last, the
+opener closes what it got and touches nothing else.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .._model.config import ConnectionConfig
 from .._transport.connection import Connection
 from ..errors import AuthenticationError, TimeoutError
 
-__all__ = ["Opening"]
+__all__ = ["ConnectAttempt"]
 
 _KEY_LIMIT = 60.0
-"""Seconds that getting a key may take: `JWTAuth` gives up sooner, another `AuthBase` may not."""
+"""Seconds to get a key; `JWTAuth` gives up sooner, another `AuthBase` may never."""
 
 
 class _Step(NamedTuple):
-    """What is going on, how long it may take, and what is said if it takes longer."""
+    """What the opener is doing: its time limit, and the error message if it takes longer."""
 
     limit: Deadline
     late: str
@@ -44,14 +44,14 @@ def _connecting(config: ConnectionConfig) -> _Step:
     )
 
 
-class Opening:
-    """An attempt to connect.
+class ConnectAttempt:
+    """One attempt to connect, with a second key if the first one is refused.
 
     Args:
-        endpoint: Where to connect.
-        ws_headers: The user's own headers.
-        config: Limits of the connection.
-        log: The session's, whose id goes along.
+        endpoint: The server, and where its key comes from.
+        ws_headers: Extra headers for the handshake.
+        config: Limits, proxy and TLS settings of the connection.
+        log: The session's logger; its request id is sent with the handshake.
     """
 
     def __init__(
@@ -65,7 +65,9 @@ class Opening:
         self._ws_headers = ws_headers
         self._config = config
         self._log = log
-        self._errand = Cancellation(log)
+        self._cancellation = Cancellation(log)
+        # Guards everything below. Reentrant: the handler of a signal may cancel the attempt in the
+        # thread that waits for it.
         self._changed = threading.Condition()
         self._connection: Optional[Connection] = None
         self._error: Optional[BaseException] = None
@@ -74,10 +76,10 @@ class Opening:
         self._cancelled = False
 
     def run(self) -> None:
-        """Connect; the opener's whole life."""
+        """Connect; runs in the opener thread."""
         connection = None
         try:
-            with self._errand.underway():
+            with self._cancellation.underway():
                 connection = self._open()
         except BaseException as error:
             self._error = error
@@ -91,12 +93,12 @@ class Opening:
 
     @property
     def finished(self) -> bool:
-        """Whether `result` would return or raise at once."""
+        """Whether `result` would return or raise without waiting."""
         with self._changed:
             return self._done or self._cancelled or self._step.limit.passed()
 
     def wait(self, at_most: Optional[float] = None) -> bool:
-        """Wait until `result` would return or raise at once, or some seconds; return whether so."""
+        """Wait until `finished`, at most so many seconds; return whether it is."""
         patience = Deadline(at_most)
         with self._changed:
             while not (self.finished or patience.passed()):
@@ -104,11 +106,11 @@ class Opening:
             return self.finished
 
     def result(self) -> Optional[Connection]:
-        """Wait for the open connection; None if `cancel` came first.
+        """Wait for the open connection and return it; None if the attempt was cancelled.
 
         Raises:
-            TimeoutError: A limit passed; what is still going on is given up.
-            BaseException: What `Connection.open` or the `AuthBase` raised.
+            TimeoutError: Getting the key or connecting took too long; the attempt is cancelled.
+            BaseException: Whatever `Connection.open` or the `AuthBase` raised.
         """
         with self._changed:
             self.wait()
@@ -123,22 +125,23 @@ class Opening:
         raise TimeoutError(step.late)
 
     def cancel(self) -> None:
-        """Give the attempt up, from any thread, unless its result was fetched."""
+        """Cancel the attempt, and close the connection that it made. From any thread."""
         with self._changed:
             self._cancelled = True
             self._changed.notify_all()
             connection = self._connection
-        self._errand.give_up()
+        self._cancellation.give_up()
         if connection is not None:
             connection.abort()
             if self._done:
                 connection.close()
 
     def _open(self) -> Connection:
-        """Return an open connection, with a fresh key if the first one was refused."""
+        """Return an open connection; get a fresh key if a cached one was refused."""
         fresh_key = False
         while True:
-            # No variable holds the headers, for tools that show those of a traceback.
+            # Keep the headers out of local variables: error reporters show those, and they hold
+            # the key.
             connection = Connection(
                 self._endpoint.url,
                 self._endpoint.headers(
@@ -150,7 +153,7 @@ class Opening:
                 if self._cancelled:
                     return connection
                 self._connection = connection
-                self._begin(_connecting(self._config))
+                self._start_step(_connecting(self._config))
             try:
                 connection.open()
                 return connection
@@ -161,9 +164,9 @@ class Opening:
                 fresh_key = True
             self._log.info("The key was refused; trying once more with a fresh one")
             with self._changed:
-                self._begin(_getting_the_key())
+                self._start_step(_getting_the_key())
 
-    def _begin(self, step: _Step) -> None:
-        """Count the time from now. Needs `_changed`."""
+    def _start_step(self, step: _Step) -> None:
+        """Start the time limit of the next step. Needs `_changed`."""
         self._step = step
         self._changed.notify_all()

@@ -209,7 +209,7 @@ class Pump:
             if self.leg is state.protocol.leg:
                 state.connection_made(event)
         elif isinstance(event, Settled):
-            state.recovery.progress()
+            state.backoff.progress()
         elif isinstance(event, LegEnded):
             self.ended = True
             if self.successor is not None and self.successor.started is not None:

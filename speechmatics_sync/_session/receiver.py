@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
@@ -11,7 +11,7 @@ from .._concurrency.shared_thread import pump_to_end
 from .._protocol.events import Lost
 from .._transport.connection import Closed, Connection
 from ..errors import ConnectionError, SpeechmaticsError, TransportError
-from .connecting import Opening
+from .connecting import ConnectAttempt
 from .outbox import Outbox
 from .pump import Pump
 from .reconnecting import given_up
@@ -20,21 +20,14 @@ from .state import SessionState
 
 __all__ = ["Receiver"]
 
-_OPENING_GRACE = 2.0
+_CONNECTING_GRACE = 2.0
 """Seconds for the opener to come back once given up; only what cannot be ended takes more."""
 
-_LOOK_AGAIN = 0.25
-"""Seconds after which it is looked whether anybody still wants the connection in the making."""
+_STILL_WANTED = 0.25
+"""How often to check whether the pending connection is still wanted, in seconds."""
 
 _END_GRACE = 1.0
 """Seconds for the closing handshake after EndOfTranscript, on which nothing depends any more."""
-
-
-class Loss(NamedTuple):
-    """What a connection was lost to, and whether there was one."""
-
-    lost: Lost
-    opened: bool
 
 
 class Receiver:
@@ -59,9 +52,7 @@ class Receiver:
             if not state.wait_until_prepared():
                 return
             while not state.over:
-                loss = self._connect_and_pump()
-                if loss is not None and not self._recover(loss):
-                    return
+                self._connect_and_pump()
         except SpeechmaticsError as error:
             state.fail(error)
         except BaseException as error:
@@ -80,59 +71,66 @@ class Receiver:
 
     # -- one connection -------------------------------------------------------------------------
 
-    def _connect_and_pump(self) -> Optional[Loss]:
-        """Connect, and pump until the session is over, or return what the connection is lost to."""
-        state = self._state
+    def _connect_and_pump(self) -> None:
+        """Connect, and pump until the session is over or it is time for another connection."""
         try:
             connection = self._connect()
         except SpeechmaticsError as error:
-            return Loss(Lost(error), opened=False)
-        except OSError as error:
-            if not state.started:
-                raise
-            # An `AuthBase` of the user's wants the network as well. Its words may hold a key.
-            lost = ConnectionError(f"get_auth_headers() failed with {type(error).__name__}.")
-            lost.__cause__ = error
-            return Loss(Lost(lost), opened=False)
-        line = None if connection is None else self._begin(connection)
-        if line is None:
+            self._recover(Lost(error), opened=False)
+            return
+        pump = None if connection is None else self._begin(connection)
+        if pump is not None:
+            lost = self._pump(pump)
+            if lost is not None:
+                self._recover(lost, opened=True)
+
+    def _connect(self) -> Optional[Connection]:
+        """Return an open connection, or None if the session ended before there was one."""
+        state = self._state
+        attempt = self._start_attempt()
+        if attempt is None:
             return None
-        rollover = Rollover(state, self._outbox, line, self._start_opening, self._begin)
+        try:
+            while not attempt.wait(_STILL_WANTED):
+                if state.abandoned:
+                    state.request_close()
+            return attempt.result()
+        except OSError as error:
+            if not state.started or isinstance(error, SpeechmaticsError):
+                raise
+            # The network failed in a user's `AuthBase`. The error's text may hold a key.
+            raise ConnectionError(
+                f"get_auth_headers() failed with {type(error).__name__}."
+            ) from error
+        finally:
+            with state.lock:
+                state.attempt = None
+
+    def _pump(self, pump: Pump) -> Optional[Lost]:
+        """Pump until the session is over, or return why it needs another connection."""
+        state = self._state
+        rollover = Rollover(state, self._outbox, pump, self._start_attempt, self._begin)
         try:
             pump_to_end(rollover)
             if state.over:
-                self._say_goodbye(rollover.line.connection)
+                self._closing_handshake(rollover.current.connection)
                 return None
-            return None if rollover.lost is None else Loss(rollover.lost, opened=True)
+            return rollover.lost
         finally:
             with state.lock:
                 state.connection = None
             rollover.close()
 
-    def _connect(self) -> Optional[Connection]:
-        """Return an open connection, or None if the session ended before there was one."""
-        opening = self._start_opening()
-        if opening is None:
-            return None
-        try:
-            while not opening.wait(_LOOK_AGAIN):
-                if self._state.abandoned:
-                    self._state.request_close()
-            return opening.result()
-        finally:
-            with self._state.lock:
-                self._state.opening = None
-
-    def _start_opening(self) -> Optional[Opening]:
+    def _start_attempt(self) -> Optional[ConnectAttempt]:
         """Begin to open a connection, unless the session is over."""
         state = self._state
-        opening = Opening(self._endpoint, state.options.ws_headers, state.config, state.log)
+        attempt = ConnectAttempt(self._endpoint, state.options.ws_headers, state.config, state.log)
         with state.lock:
             if state.over:
                 return None
-            state.opening = opening
-        state.threads.start("opener", self._open, opening)
-        return opening
+            state.attempt = attempt
+        state.threads.start("opener", self._open, attempt)
+        return attempt
 
     def _begin(self, connection: Connection) -> Optional[Pump]:
         """Start recognition over a connection, unless the session is over."""
@@ -145,20 +143,20 @@ class Receiver:
                 connection.send(leg.connected())
                 if state.connection is None:
                     state.connection = connection
-                line = Pump(connection, leg, state, self._outbox)
+                pump = Pump(connection, leg, state, self._outbox)
         if state.over:
             connection.close()
             return None
         connection.flush()
         state.log.debug("Connected; the session starts")
-        return line
+        return pump
 
-    def _open(self, opening: Opening) -> None:
+    def _open(self, attempt: ConnectAttempt) -> None:
         # An `AuthBase` of the user's, and a name look-up that nothing can interrupt.
-        with self._state.threads.in_user_code(_OPENING_GRACE):
-            opening.run()
+        with self._state.threads.in_user_code(_CONNECTING_GRACE):
+            attempt.run()
 
-    def _say_goodbye(self, connection: Connection) -> None:
+    def _closing_handshake(self, connection: Connection) -> None:
         """Shake hands at the end, for as long as it is worth."""
         failure = self._state.failure
         if failure is None:
@@ -178,26 +176,25 @@ class Receiver:
 
     # -- from one connection to the next --------------------------------------------------------
 
-    def _recover(self, loss: Loss) -> bool:
-        """Wait until it is time for the next attempt; return whether there is to be one."""
+    def _recover(self, lost: Lost, *, opened: bool) -> None:
+        """Wait until it is time for the next attempt, or end the session if there is none."""
         state = self._state
-        lost = loss.lost
         with state.lock:
             if state.over:
-                return False
-            recovery = state.recovery
+                return
+            backoff = state.backoff
             error = state.protocol.irrecoverable(lost.error)
             delay = None
             if error is None:
-                delay = recovery.delay(
-                    lost.error, opened=loss.opened, begun=state.started, busy=lost.busy
+                delay = backoff.delay(
+                    lost.error, opened=opened, begun=state.started, busy=lost.busy
                 )
             if delay is None:
                 if lost.last_message is not None:
                     state.deliver(lost.last_message)
-                state.fail(error or given_up(lost.error, recovery.attempts))
-                return False
+                state.fail(error or given_up(lost.error, backoff.attempts))
+                return
             state.connection_lost(lost.error.message)
         why = lost.error.message
-        state.log.warning("%s Attempt %d to reconnect in %.1f s.", why, recovery.attempts, delay)
-        return not state.wait_until_over(Deadline(delay))
+        state.log.warning("%s Attempt %d to reconnect in %.1f s.", why, backoff.attempts, delay)
+        state.wait_until_over(Deadline(delay))

@@ -1,16 +1,15 @@
-"""Whether a session that has lost its connection makes another, and after how long.
+"""Whether to reconnect after an error, and after how many seconds.
 
-No clock: it is told what happened, and says how many seconds to wait.
+Has no clock: it is told what happened, and returns a delay.
 
-What is tried again:
+What is retried:
 
-- After the first RecognitionStarted, whatever kept the session from a connection, save what no
-  repetition can change: a refused key, a refused configuration.
-- Before it, the loss of a connection that was open, a server that had no room (4005, 4013, 1011),
-  and an answer of 429, 502, 503 or 504 in the handshake. A server that does not start the session
-  in time is asked once more.
-- What the user pays for in waiting is bounded: ``max_attempts`` without progress, and progress is
-  settled audio.
+- After the first RecognitionStarted: every error except those that a retry cannot change, a refused
+  key and a refused configuration.
+- Before it: the loss of an open connection, a server without capacity (4005, 4013, 1011), and HTTP
+  429, 502, 503 and 504 in the handshake. A server that does not send RecognitionStarted in time is
+  tried once more.
+- At most ``max_attempts`` times in a row; settled audio resets the count.
 """
 
 from __future__ import annotations
@@ -30,19 +29,21 @@ from ..errors import (
     TranscriptionError,
 )
 
-__all__ = ["Recovery", "given_up"]
+__all__ = ["Backoff", "given_up"]
 
 _PASSING = frozenset({429, 502, 503, 504})
-"""Statuses of a handshake that say to try later."""
+"""HTTP statuses of the handshake that mean: try again later."""
 
 
-class Recovery:
-    """Counts the attempts of one session.
+class Backoff:
+    """Counts the attempts of one session, and says how long to wait before the next.
+
+    Not safe for threads: the session's lock guards it.
 
     Args:
-        policy: The user's; None never tries again.
-        spread: Takes the bounds of a random number, so that many clients that lost their server
-            together come back apart.
+        policy: The user's settings; None never reconnects.
+        spread: Returns a random number between two bounds, so that clients that lost a server at
+            the same time do not all reconnect at the same time.
     """
 
     def __init__(
@@ -54,22 +55,22 @@ class Recovery:
         self._policy = policy
         self._spread = spread
         self.attempts = 0
-        """Attempts since there was progress."""
+        """Attempts since audio was last settled."""
 
     def progress(self) -> None:
-        """Note that audio was settled."""
+        """Audio was settled: start counting anew."""
         self.attempts = 0
 
     def delay(
         self, error: SpeechmaticsError, *, opened: bool, begun: bool, busy: bool = False
     ) -> Optional[float]:
-        """Return for how many seconds to wait before the next attempt; None if there is none.
+        """Return the seconds to wait before the next attempt; None to give up.
 
         Args:
-            error: What ended the last connection, or the attempt to make it.
-            opened: Whether there was a connection.
-            begun: Whether the session has ever started.
-            busy: Whether the server had no room.
+            error: Why the connection was lost, or could not be made.
+            opened: Whether the handshake had succeeded.
+            begun: Whether RecognitionStarted has ever come in this session.
+            busy: Whether the server said that it has no capacity.
         """
         policy = self._policy
         if policy is None or not self._may_pass(error, opened=opened, begun=begun, busy=busy):
@@ -87,7 +88,7 @@ class Recovery:
             wanted = seconds_to_wait(retry_after)
             if wanted is not None:
                 if wanted > max(policy.replay_seconds, policy.max_delay):
-                    return None  # what waits to be sent could not be kept so long
+                    return None  # the audio could not be kept for replay that long
                 wait = max(wait, wanted)
         self.attempts += 1
         return wait
@@ -96,7 +97,8 @@ class Recovery:
         if isinstance(error, ConfigurationError):
             return False
         if isinstance(error, AuthenticationError):
-            # Without a status or type, a temporary key could not be fetched for want of a network.
+            # Without status, type and close code, the network failed while a temporary key was
+            # fetched.
             fetchable = error.status is None or error.status == 429 or error.status >= 500
             return begun and fetchable and error.type is None and error.close_code is None
         if begun or busy:
@@ -110,7 +112,7 @@ class Recovery:
 
 
 def given_up(error: SpeechmaticsError, attempts: int) -> SpeechmaticsError:
-    """Return the error of a session that was not recovered, saying how often that was tried."""
+    """Return the error with which the session ends, saying how often reconnecting was tried."""
     if attempts and isinstance(error, ConnectionError):
         times = "once" if attempts == 1 else f"{attempts} times"
         said = f"{error.message} Reconnecting was tried {times} without success."

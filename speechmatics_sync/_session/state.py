@@ -27,11 +27,11 @@ from .._protocol.leg import State
 from .._protocol.protocol import Protocol, Recognition
 from .._transport.connection import Connection
 from ..errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError
-from .connecting import Opening
+from .connecting import ConnectAttempt
 from .inbox import Inbox
 from .meter import Meter
 from .options import SessionOptions
-from .reconnecting import Recovery
+from .reconnecting import Backoff
 
 __all__ = ["SessionState"]
 
@@ -71,7 +71,7 @@ class SessionState:
         self.options = options
         self.config = config
         self.policy = policy
-        self.recovery = Recovery(policy)
+        self.backoff = Backoff(policy)
         self.listens = listens
         self.log = SessionLogger(self.request_id)
         self.threads = Threads(self.request_id[:8])
@@ -82,7 +82,7 @@ class SessionState:
         self.progressed = threading.Condition(self.lock)
         """Is notified when the session has started or ended, or a question was answered."""
         self.inbox = Inbox(self.lock, config.max_queue, self.wake, self.at_rest)
-        self.opening: Optional[Opening] = None
+        self.attempt: Optional[ConnectAttempt] = None
         self.connection: Optional[Connection] = None
         self.abandoned = False
         self.pushed = True
@@ -279,7 +279,7 @@ class SessionState:
         replay = self.protocol.replay
         message: Message = {
             "message": event.value,
-            "attempt": self.recovery.attempts,
+            "attempt": self.backoff.attempts,
             "reason": reason,
             "audio_time": replay.audio_time,
             "seconds_replayed": replay.seconds_replayed,
@@ -312,9 +312,9 @@ class SessionState:
                 self._fail_with(error)
             if discard:
                 self.inbox.clear()
-            opening = self.opening
-        if opening is not None:
-            opening.cancel()
+            attempt = self.attempt
+        if attempt is not None:
+            attempt.cancel()
         self.wake()
 
     def request_close(self) -> None:

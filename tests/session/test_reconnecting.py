@@ -20,7 +20,7 @@ from speechmatics_sync import (
     TranscriptionError,
     TransportError,
 )
-from speechmatics_sync._session.reconnecting import Recovery, given_up
+from speechmatics_sync._session.reconnecting import Backoff, given_up
 from speechmatics_sync.errors import SpeechmaticsError
 
 POLICY = ReconnectPolicy()
@@ -32,17 +32,17 @@ def longest(low: float, high: float) -> float:
     return high
 
 
-def recovery_of(policy: Optional[ReconnectPolicy] = POLICY) -> Recovery:
-    return Recovery(policy, spread=longest)
+def backoff_of(policy: Optional[ReconnectPolicy] = POLICY) -> Backoff:
+    return Backoff(policy, spread=longest)
 
 
 def delays(
-    recovery: Recovery, error: SpeechmaticsError = LOST, *, opened: bool = True, **more: Any
+    backoff: Backoff, error: SpeechmaticsError = LOST, *, opened: bool = True, **more: Any
 ) -> list[float]:
     """The waits before every attempt that is made."""
     waits: list[float] = []
     while True:
-        wait = recovery.delay(error, opened=opened, begun=True, **more)
+        wait = backoff.delay(error, opened=opened, begun=True, **more)
         if wait is None:
             return waits
         waits.append(wait)
@@ -70,8 +70,8 @@ STATUS = {status: ConnectionError("refused", status=status) for status in (429, 
 def test_before_the_start_these_are_tried_again(
     error: SpeechmaticsError, opened: bool, busy: bool
 ) -> None:
-    assert recovery_of().delay(error, opened=opened, begun=False, busy=busy) is not None
-    assert recovery_of().delay(error, opened=opened, begun=True, busy=busy) is not None
+    assert backoff_of().delay(error, opened=opened, begun=False, busy=busy) is not None
+    assert backoff_of().delay(error, opened=opened, begun=True, busy=busy) is not None
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_before_the_start_these_are_tried_again(
 def test_these_raise_at_once_before_the_start_and_are_tried_again_after_it(
     error: SpeechmaticsError,
 ) -> None:
-    assert recovery_of().delay(error, opened=False, begun=False) is None
-    assert recovery_of().delay(error, opened=False, begun=True) is not None
+    assert backoff_of().delay(error, opened=False, begun=False) is None
+    assert backoff_of().delay(error, opened=False, begun=True) is not None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_these_raise_at_once_before_the_start_and_are_tried_again_after_it(
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("opened", [False, True])
 def test_these_are_never_tried_again(error: SpeechmaticsError, begun: bool, opened: bool) -> None:
-    assert recovery_of().delay(error, opened=opened, begun=begun) is None
+    assert backoff_of().delay(error, opened=opened, begun=begun) is None
 
 
 @pytest.mark.parametrize("status", [None, 429, 500, 503])
@@ -114,21 +114,21 @@ def test_a_key_server_that_is_away_is_asked_again_in_a_session_that_had_begun(
     status: Optional[int],
 ) -> None:
     error = AuthenticationError("no temporary key", status=status)
-    assert recovery_of().delay(error, opened=False, begun=True) is not None
-    assert recovery_of().delay(error, opened=False, begun=False) is None
+    assert backoff_of().delay(error, opened=False, begun=True) is not None
+    assert backoff_of().delay(error, opened=False, begun=False) is None
 
 
 def test_a_server_that_does_not_start_is_asked_once_more() -> None:
-    recovery = recovery_of()
+    backoff = backoff_of()
     error = TimeoutError("start_timeout")
-    assert recovery.delay(error, opened=True, begun=False) == 0
-    assert recovery.delay(error, opened=True, begun=False) is None
+    assert backoff.delay(error, opened=True, begun=False) == 0
+    assert backoff.delay(error, opened=True, begun=False) is None
 
 
 def test_without_a_policy_nothing_is_tried_again() -> None:
-    recovery = recovery_of(None)
-    assert recovery.delay(LOST, opened=True, begun=True) is None
-    assert recovery.delay(LOST, opened=True, begun=True, busy=True) is None
+    backoff = backoff_of(None)
+    assert backoff.delay(LOST, opened=True, begun=True) is None
+    assert backoff.delay(LOST, opened=True, begun=True, busy=True) is None
 
 
 # -- how often ----------------------------------------------------------------------------------
@@ -136,18 +136,18 @@ def test_without_a_policy_nothing_is_tried_again() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 7])
 def test_attempts_without_progress_are_counted(most: int) -> None:
-    recovery = recovery_of(ReconnectPolicy(max_attempts=most))
-    assert len(delays(recovery)) == most
-    recovery.progress()
-    assert recovery.attempts == 0
-    assert len(delays(recovery)) == most
+    backoff = backoff_of(ReconnectPolicy(max_attempts=most))
+    assert len(delays(backoff)) == most
+    backoff.progress()
+    assert backoff.attempts == 0
+    assert len(delays(backoff)) == most
 
 
 def test_what_is_not_tried_again_is_no_attempt() -> None:
-    recovery = recovery_of()
-    recovery.delay(ConfigurationError("no"), opened=False, begun=True)
-    recovery.delay(ConnectionError("", status=503, retry_after="99999"), opened=False, begun=True)
-    assert recovery.attempts == 0
+    backoff = backoff_of()
+    backoff.delay(ConfigurationError("no"), opened=False, begun=True)
+    backoff.delay(ConnectionError("", status=503, retry_after="99999"), opened=False, begun=True)
+    assert backoff.attempts == 0
 
 
 def test_an_error_says_how_often_it_was_tried_to_make_it_good() -> None:
@@ -167,23 +167,23 @@ def test_an_error_says_how_often_it_was_tried_to_make_it_good() -> None:
 
 def test_the_first_attempt_is_made_at_once_and_the_wait_doubles_up_to_its_limit() -> None:
     policy = ReconnectPolicy(max_attempts=8, initial_delay=0.5, max_delay=5.0)
-    assert delays(recovery_of(policy)) == [0, 0.5, 1, 2, 4, 5, 5, 5]
+    assert delays(backoff_of(policy)) == [0, 0.5, 1, 2, 4, 5, 5, 5]
 
 
 def test_where_there_was_no_connection_the_first_attempt_waits_too() -> None:
     policy = ReconnectPolicy(max_attempts=4, initial_delay=0.5)
-    assert delays(recovery_of(policy), STATUS[503], opened=False) == [0.5, 0.5, 1, 2]
+    assert delays(backoff_of(policy), STATUS[503], opened=False) == [0.5, 0.5, 1, 2]
 
 
 def test_progress_begins_the_waits_anew() -> None:
-    recovery = recovery_of(ReconnectPolicy(max_attempts=3))
-    assert delays(recovery) == [0, 0.5, 1]
-    recovery.progress()
-    assert delays(recovery) == [0, 0.5, 1]
+    backoff = backoff_of(ReconnectPolicy(max_attempts=3))
+    assert delays(backoff) == [0, 0.5, 1]
+    backoff.progress()
+    assert delays(backoff) == [0, 0.5, 1]
 
 
 def test_thousands_of_attempts_wait_no_longer_than_the_limit() -> None:
-    waits = delays(recovery_of(ReconnectPolicy(max_attempts=3000, max_delay=30.0)))
+    waits = delays(backoff_of(ReconnectPolicy(max_attempts=3000, max_delay=30.0)))
     assert len(waits) == 3000
     assert max(waits) == 30.0
 
@@ -191,8 +191,8 @@ def test_thousands_of_attempts_wait_no_longer_than_the_limit() -> None:
 @given(attempt=st.integers(2, 12), share=st.floats(0, 1))
 def test_clients_come_back_apart(attempt: int, share: float) -> None:
     policy = ReconnectPolicy(max_attempts=12, initial_delay=0.5, max_delay=8.0)
-    spread = Recovery(policy, spread=lambda low, high: low + share * (high - low))
-    apart, longest_waits = delays(spread), delays(recovery_of(policy))
+    spread = Backoff(policy, spread=lambda low, high: low + share * (high - low))
+    apart, longest_waits = delays(spread), delays(backoff_of(policy))
     most = longest_waits[attempt - 1]
     assert most / 2 <= apart[attempt - 1] <= most
     assert apart[attempt - 1] == pytest.approx(most * (1 + share) / 2)
@@ -200,18 +200,18 @@ def test_clients_come_back_apart(attempt: int, share: float) -> None:
 
 def test_unless_told_otherwise_no_two_wait_equally_long() -> None:
     policy = ReconnectPolicy(max_attempts=12)
-    waits = [tuple(delays(Recovery(policy))) for _ in range(5)]
+    waits = [tuple(delays(Backoff(policy))) for _ in range(5)]
     assert len(set(waits)) == 5
 
 
 def test_a_server_without_room_is_left_alone_for_some_seconds() -> None:
     policy = ReconnectPolicy(max_attempts=6, initial_delay=2.0, busy_delay=5.0, max_delay=30.0)
-    assert delays(recovery_of(policy), busy=True) == [5, 5, 5, 8, 16, 30]
+    assert delays(backoff_of(policy), busy=True) == [5, 5, 5, 8, 16, 30]
 
 
 def test_busy_delay_may_be_longer_than_max_delay() -> None:
     policy = ReconnectPolicy(max_attempts=2, max_delay=1.0, busy_delay=7.0)
-    assert delays(recovery_of(policy), busy=True) == [7, 7]
+    assert delays(backoff_of(policy), busy=True) == [7, 7]
 
 
 # -- Retry-After --------------------------------------------------------------------------------
@@ -222,19 +222,19 @@ def refused(retry_after: str) -> ConnectionError:
 
 
 def test_no_attempt_is_made_sooner_than_the_server_wants() -> None:
-    recovery = recovery_of()
-    assert recovery.delay(refused("7"), opened=False, begun=False) == 7
-    assert recovery.delay(refused("0"), opened=False, begun=False) == 0.5
+    backoff = backoff_of()
+    assert backoff.delay(refused("7"), opened=False, begun=False) == 7
+    assert backoff.delay(refused("0"), opened=False, begun=False) == 0.5
 
 
 def test_the_wait_may_be_longer_than_the_server_wants() -> None:
     policy = ReconnectPolicy(max_attempts=5, initial_delay=4.0)
-    assert delays(recovery_of(policy), refused("5"), opened=False) == [5, 5, 8, 16, 30]
+    assert delays(backoff_of(policy), refused("5"), opened=False) == [5, 5, 8, 16, 30]
 
 
 def test_a_date_is_waited_for() -> None:
     until = time.time() + 100
-    wait = recovery_of().delay(
+    wait = backoff_of().delay(
         refused(email.utils.formatdate(until, usegmt=True)), opened=False, begun=True
     )
     assert wait is not None
@@ -244,15 +244,15 @@ def test_a_date_is_waited_for() -> None:
 
 @pytest.mark.parametrize("words", ["soon", "", "-5", "1e3", "7.5"])
 def test_what_says_nothing_changes_nothing(words: str) -> None:
-    assert recovery_of().delay(refused(words), opened=False, begun=True) == 0.5
+    assert backoff_of().delay(refused(words), opened=False, begun=True) == 0.5
 
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_server_that_wants_to_be_left_alone_for_too_long_is_given_up(begun: bool) -> None:
     policy = ReconnectPolicy(max_delay=30.0, replay_seconds=120)
-    recovery = recovery_of(policy)
-    assert recovery.delay(refused("121"), opened=False, begun=begun) is None
-    assert recovery.delay(refused("120"), opened=False, begun=begun) == 120
-    short = recovery_of(ReconnectPolicy(max_delay=30.0, replay_seconds=1))
+    backoff = backoff_of(policy)
+    assert backoff.delay(refused("121"), opened=False, begun=begun) is None
+    assert backoff.delay(refused("120"), opened=False, begun=begun) == 120
+    short = backoff_of(ReconnectPolicy(max_delay=30.0, replay_seconds=1))
     assert short.delay(refused("30"), opened=False, begun=begun) == 30
     assert short.delay(refused("31"), opened=False, begun=begun) is None
