@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import sys
 import threading
@@ -13,6 +14,8 @@ from typing import Any, Optional
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.forking import in_child
+from support.sessions import wait_for
 
 from speechmatics_sync._model.config import SpeakerIdentifier
 from speechmatics_sync._model.results import AudioEvent, LanguagePackInfo
@@ -551,3 +554,27 @@ def test_turns_hold_every_word_once_and_each_channels_in_order(
     for turn, after in zip(turns, turns[1:]):
         assert (turn.channel, turn.speaker) != (after.channel, after.speaker)
         assert "  " not in turn.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_it_grows_leaves_it_readable() -> None:
+    transcript = Transcript()
+    transcript.add(final(result("word", 0, 1)))
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transcript._lock:
+            held.set()
+            wait_for(release)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    wait_for(held)
+
+    def child() -> None:
+        assert transcript.text == "word"
+        assert pickle.loads(pickle.dumps(transcript)).text == "word"
+
+    in_child(child)
+    release.set()
+    holding.join()

@@ -38,7 +38,6 @@ from speechmatics_sync import (
     split_channels,
     transcribe,
 )
-from speechmatics_sync._model.messages import CLOSE_CODES
 
 # -- configuration --------------------------------------------------------------------------------
 
@@ -69,7 +68,6 @@ ReconnectPolicy().max_attempts = 3  # type: ignore[misc]
 
 # -- messages and results -------------------------------------------------------------------------
 
-assert_type(CLOSE_CODES, dict[int, str])
 assert_type(SessionInfo("r").language_pack_info, Optional[LanguagePackInfo])
 assert_type(SessionInfo("r").channels, list[str])
 name: str = ServerMessageType.ADD_TRANSCRIPT

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import signal
@@ -174,32 +173,6 @@ def test_close_ends_a_session_whose_source_has_not_even_been_opened(tmp_path: Pa
         pass  # lets go of the thread that opens it
 
 
-def test_close_between_making_and_starting_a_session_keeps_it_from_starting() -> None:
-    """The source is not touched, and no thread starts."""
-    touched: list[int] = []
-
-    class Source(io.RawIOBase):
-        def readable(self) -> bool:
-            return True
-
-        def readinto(self, buffer: Any) -> int:
-            touched.append(1)
-            return 0
-
-    class Hasty(Client):
-        def _begin(self, *args: Any) -> Any:
-            session = super()._begin(*args)
-            self.close()
-            return session
-
-    threads = threading.active_count()
-    client = Hasty(url="ws://localhost:1")
-    with pytest.raises(SessionError, match=r"close\(\)"):
-        client.transcribe(Source())
-    assert touched == []
-    assert threading.active_count() == threads
-
-
 def test_a_blocked_source_does_not_keep_close_waiting_and_is_left_alone() -> None:
     source = Blocking(speech(0.1))
     with serving(runs) as url:
@@ -213,7 +186,7 @@ def test_a_blocked_source_does_not_keep_close_waiting_and_is_left_alone() -> Non
         sent = client.audio_bytes_sent
         with pytest.raises(SessionError):
             call.result()
-        source._audio = speech(1)
+        source.audio = speech(1)
         source.released.set()
         left.join(PATIENCE)
         assert not left.is_alive()

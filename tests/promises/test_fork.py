@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 import time
-from typing import Any
 
 import pytest
 from support.forking import in_child
 from support.serving import Peer, final, serving
-from support.sessions import END_OF_TRANSCRIPT, RAW, client_of, speech, wait_for
+from support.sessions import END_OF_TRANSCRIPT, RAW, client_of, speech
 
 from speechmatics_sync import Client, SessionError
 
@@ -66,55 +64,6 @@ def test_every_call_in_the_child_says_that_the_session_stayed_in_the_parent() ->
         in_child(child)
         client.send_audio(speech(0.1))
         assert client.stop_session().text == "word"
-
-
-def test_a_fork_while_locks_are_held_does_not_hang_the_child() -> None:
-    with serving(Speaking()) as url, client_of(url) as client:
-        client.start_session(audio_format=RAW)
-        session: Any = client._session
-        held, release = threading.Event(), threading.Event()
-
-        def hold() -> None:
-            with session.lock, client._session_lock:
-                held.set()
-                wait_for(release)
-
-        holding = threading.Thread(target=hold)
-        holding.start()
-        wait_for(held)
-
-        def child() -> None:
-            _all_refused(client)
-            client.close()
-            assert client.transcribe(speech(0.1), audio_format=RAW).text == "word"
-
-        in_child(child)
-        release.set()
-        holding.join()
-        assert client.stop_session().text == "word"
-
-
-def test_a_fork_while_the_transcript_grows_leaves_it_readable() -> None:
-    with serving(Speaking()) as url, client_of(url) as client:
-        client.transcribe(speech(0.1), audio_format=RAW)
-        held, release = threading.Event(), threading.Event()
-
-        def hold() -> None:
-            with client.transcript._lock:
-                held.set()
-                wait_for(release)
-
-        holding = threading.Thread(target=hold)
-        holding.start()
-        wait_for(held)
-
-        def child() -> None:
-            assert client.transcript.text == "word"
-            assert pickle.loads(pickle.dumps(client.transcript)).text == "word"
-
-        in_child(child)
-        release.set()
-        holding.join()
 
 
 def test_leaving_the_child_does_not_touch_the_parents_session() -> None:

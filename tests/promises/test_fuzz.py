@@ -1,21 +1,19 @@
-"""Whatever a server sends, at any layer, ends in what it means or in one of our errors.
+"""Whatever a server says ends in what it means or in one of our errors.
 
-Bytes in place of a handshake or of frames, JSON in place of messages, messages in place of those
-that are described: nothing hangs, nothing else is raised, nothing stays open.
+Messages that are not as described, JSON that is no message, bytes that are no frames: nothing
+hangs, nothing else is raised, nothing stays open.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 import pytest
 import responses
@@ -23,61 +21,52 @@ import yaml  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fuzzing import (
-    ACCEPTING,
     BINARY,
     CLOSE,
     PING,
     TEXT,
-    Answer,
-    Conversation,
     Described,
-    accepting_answers,
-    alterations,
-    altered,
-    answers,
     broken_frames,
     closing,
-    conversations,
     examples,
     frame,
-    in_pieces,
     json_texts,
     json_values,
-    sizes,
     words,
 )
-from support.serving import PATIENCE, listening, read_request
+from support.serving import PATIENCE, listening
 from support.sessions import (
     RAW,
-    InThread,
     receive_frame,
     send_frame,
-    shake_hands,
     speech,
     start_below,
 )
 
 from speechmatics_sync import (
+    AudioEvent,
     AuthenticationError,
     Client,
     ConnectionConfig,
-    ConnectionError,
+    EndOfUtterance,
+    ErrorMessage,
+    InfoMessage,
     JWTAuth,
+    LanguageInfo,
     MultiChannelClient,
+    RecognitionStarted,
     ReconnectPolicy,
     SessionEvent,
+    SpeakersResult,
     SpeechmaticsError,
     TimeoutError,
     Transcript,
     TranscriptionConfig,
+    TranscriptResult,
+    TranslationResult,
     TransportError,
+    WarningMessage,
 )
-from speechmatics_sync._model import results
-from speechmatics_sync._protocol.codec import decode
-from speechmatics_sync._transport.connection import Closed, Connection
-
-LIMIT = 1000
-"""``max_size`` of the connections here, in bytes."""
 
 
 @pytest.fixture(scope="module")
@@ -86,240 +75,20 @@ def described(shared: Path) -> Described:
         return Described(yaml.safe_load(file))
 
 
-# -- the handshake --------------------------------------------------------------------------------
-
-
-class Answering:
-    """A server that answers each handshake as it was last told to, and hangs up."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.answer: Union[Answer, bytes] = b""
-        self.request = b""
-        self.accept = ""
-        self.said = b""
-
-    def behave(self, connection: socket.socket) -> None:
-        self.request = read_request(connection)
-        key = re.search(rb"(?i)sec-websocket-key: *(\S+)", self.request)
-        if key is not None:  # a proxy is asked for something else
-            digest = hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-            self.accept = base64.b64encode(digest).decode()
-        answer = self.answer
-        self.said = answer if isinstance(answer, bytes) else answer.encoded(self.accept)
-        connection.sendall(self.said)
-
-    def connects(self, answer: Union[Answer, bytes], *, by_proxy: bool = False) -> bool:
-        """Whether there is a connection after such an answer; if not, it was one of our errors."""
-        self.answer = answer
-        here = f"127.0.0.1:{self.port}"
-        config = ConnectionConfig(
-            open_timeout=PATIENCE, proxy=f"http://{here}" if by_proxy else None
-        )
-        host = "speech.example" if by_proxy else here
-        connection = Connection(f"ws://{host}/v2?jwt=SECRET-KEY", {}, config)
-        refused = None
-        try:
-            connection.open()
-        except (ConnectionError, AuthenticationError) as error:  # and no limit has passed
-            refused = str(error)
-        finally:
-            connection.close()
-        assert refused is None or refused.isprintable()
-        return refused is None
-
-
-@pytest.fixture(scope="module")
-def answering() -> Iterator[Answering]:
-    server = Answering()
-    with listening(server.behave) as server.port:
-        yield server
-
-
-@examples(120)
-@given(answer=st.one_of(answers(), answers(), st.binary(max_size=100)))
-def test_any_answer_to_the_handshake_is_a_connection_or_our_error(
-    answering: Answering, answer: Union[Answer, bytes]
-) -> None:
-    if answering.connects(answer):
-        assert re.match(rb"HTTP/1\.\d 101\b", answering.said)
-        assert answering.accept.lower().encode() in answering.said.lower()
-
-
-def test_cookie_is_no_reason_not_to_connect_and_is_not_sent_to_the_next(
-    answering: Answering,
-) -> None:
-    status, *rest = ACCEPTING
-    for cookie in ("a/b=c", "a=b; Domain=127.0.0.1"):
-        for name in ("Set-Cookie", "  SET-COOKIE "):
-            assert answering.connects(Answer((status, f"{name}: {cookie}", *rest)))
-            assert b"ookie" not in answering.request
-
-
-@examples(25)
-@given(answer=accepting_answers)
-def test_valid_answer_connects_whatever_else_is_in_it(answering: Answering, answer: Answer) -> None:
-    assert answering.connects(answer)
-
-
-def test_valid_answer_that_is_cut_is_our_error_wherever_it_is_cut(answering: Answering) -> None:
-    assert answering.connects(Answer(ACCEPTING))
-    size = len(answering.said)
-    for at in range(size):
-        cut = ("cut", (at + 0.5) / size, b"")
-        assert not answering.connects(Answer(ACCEPTING, changes=(cut,)))
-
-
-@examples(40)
-@given(answer=st.one_of(answers(), st.binary(max_size=100)))
-def test_any_answer_of_a_proxy_is_our_error(
-    answering: Answering, answer: Union[Answer, bytes]
-) -> None:
-    assert not answering.connects(answer, by_proxy=True)  # for nobody is behind it
-
-
-# -- frames ---------------------------------------------------------------------------------------
-
-Heard = tuple[list[bytes], Union[Closed, str]]
-
-
-@pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener
-
-
-def heard(listener: socket.socket, pieces: list[bytes]) -> Heard:
-    """The messages that come out of bytes, and how it ended; each piece is one read."""
-
-    def accept() -> socket.socket:
-        peer, _ = listener.accept()
-        shake_hands(peer)
-        return peer
-
-    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v2"
-    connection = Connection(url, {}, ConnectionConfig(max_size=LIMIT, open_timeout=PATIENCE))
-    accepting = InThread(accept)
-    connection.open()
-    messages: list[bytes] = []
-    with accepting.result() as peer, contextlib.closing(connection):
-        try:
-            for piece in pieces:
-                peer.sendall(piece)
-                ended = receive(connection, messages)
-                if ended is not None:
-                    return messages, ended
-            peer.shutdown(socket.SHUT_WR)
-            while True:
-                ended = receive(connection, messages)
-                if ended is not None:
-                    return messages, ended
-        except TransportError as error:
-            for _ in range(2):
-                with pytest.raises(TransportError, match=re.escape(str(error))):
-                    connection.receive()
-            return messages, str(error)
-
-
-def receive(connection: Connection, messages: list[bytes]) -> Optional[Closed]:
-    """Take in one read's worth."""
-    connection.wait(PATIENCE)
-    for received in connection.receive():
-        if isinstance(received, Closed):
-            return received
-        messages.append(received)
-    return None
-
-
-codes = st.sampled_from([1000, 1001, 1008, 1011, 3000, 4001, 4005, 4999])
-
-
-@examples(40)
-@given(said=conversations(), code=codes, reason=st.binary(max_size=10), cuts=sizes)
-def test_valid_frames_mean_the_same_however_they_are_cut_into_reads(
-    listener: socket.socket, said: Conversation, code: int, reason: bytes, cuts: list[int]
-) -> None:
-    plain = said.encoded + closing(code, reason)
-    told = Closed(code, reason.decode("utf-8", "replace"))
-    assert heard(listener, in_pieces(plain, cuts)) == (said.messages, told)
-
-
-@examples(40)
-@given(said=conversations(), broken=broken_frames, cuts=sizes)
-def test_frame_that_no_server_may_send_is_our_error_after_all_that_came_before(
-    listener: socket.socket, said: Conversation, broken: bytes, cuts: list[int]
-) -> None:
-    messages, ended = heard(listener, in_pieces(said.encoded + broken, cuts))
-    assert messages == said.messages
-    assert isinstance(ended, str)
-
-
-@examples(50)
-@given(
-    plain=st.one_of(
-        st.binary(max_size=60),
-        st.builds(
-            lambda said, changes: altered(said.encoded, changes), conversations(), alterations
-        ),
-    ),
-    cuts=sizes,
-)
-def test_any_bytes_end_the_same_however_they_are_cut_into_reads(
-    listener: socket.socket, plain: bytes, cuts: list[int]
-) -> None:
-    assert heard(listener, in_pieces(plain, cuts)) == heard(listener, [plain] if plain else [])
-
-
-# -- JSON -----------------------------------------------------------------------------------------
-
-
-@examples(250)
-@given(payload=json_texts)
-def test_any_bytes_are_a_message_or_our_error(payload: bytes) -> None:
-    try:
-        message = decode(payload)
-    except TransportError as error:
-        said = str(error)
-    else:
-        assert type(message) is dict
-        said = repr(message)
-        assert said == repr(json.loads(payload))
-        json.dumps(message)
-    said.encode("utf-8", "surrogatepass")
-
-
-@pytest.mark.parametrize("depth", [64, 500, 900, 980, 100_000])
-@pytest.mark.parametrize(("opens", "closes"), [(b'{"a":', b"}"), (b"[", b"]")])
-def test_message_that_is_nested_without_end_is_our_error(
-    depth: int, opens: bytes, closes: bytes
-) -> None:
-    """Where the stack allows it: whoever reads it later may stand higher on it."""
-    deep = opens * depth + b"1" + closes * depth
-    with pytest.raises(TransportError):
-        decode(b'{"message": "Info", "novel": ' + deep + b"}")
-    if depth == 64:
-        decode(b'{"message": "Info", "novel": ' + deep[len(opens) : -1] + b"}")
-
-
-def test_wide_message_is_not_taken_for_a_deep_one() -> None:
-    wide = {"novel": [[{"a": [1]}] * 10] * 1000}
-    assert decode(json.dumps(wide).encode()) == wide
-
-
 # -- messages as objects --------------------------------------------------------------------------
 
 READERS: dict[str, Any] = {
-    **dict.fromkeys(results.TranscriptResult.MESSAGES, results.TranscriptResult),
-    **dict.fromkeys(results.TranslationResult.MESSAGES, results.TranslationResult),
-    "AudioEventEnded": results.AudioEvent,
-    "AudioEventStarted": results.AudioEvent,
-    "EndOfUtterance": results.EndOfUtterance,
-    "Error": results.ErrorMessage,
-    "Info": results.InfoMessage,
-    "LanguageInfo": results.LanguageInfo,
-    "RecognitionStarted": results.RecognitionStarted,
-    "SpeakersResult": results.SpeakersResult,
-    "Warning": results.WarningMessage,
+    **dict.fromkeys(TranscriptResult.MESSAGES, TranscriptResult),
+    **dict.fromkeys(TranslationResult.MESSAGES, TranslationResult),
+    "AudioEventEnded": AudioEvent,
+    "AudioEventStarted": AudioEvent,
+    "EndOfUtterance": EndOfUtterance,
+    "Error": ErrorMessage,
+    "Info": InfoMessage,
+    "LanguageInfo": LanguageInfo,
+    "RecognitionStarted": RecognitionStarted,
+    "SpeakersResult": SpeakersResult,
+    "Warning": WarningMessage,
 }
 SETTLED = {"AudioAdded", "ChannelAudioAdded", "EndOfTranscript"}
 """Messages that are no objects."""
@@ -390,7 +159,7 @@ def test_garbled_message_becomes_an_object_that_lost_nothing_or_our_error(
         return
     plain = read.to_dict()
     assert holds(plain, as_sent(message))
-    again = reader.from_dict(plain) if reader is results.AudioEvent else reader.from_message(plain)
+    again = reader.from_dict(plain) if reader is AudioEvent else reader.from_message(plain)
     assert again.to_dict() == plain
     assert again == read
 
@@ -432,7 +201,7 @@ def test_transcript_of_any_messages_can_be_read(described: Described, data: st.D
         message = described.garbled(data.draw) if kind == "garbled" else data.draw(json_values)
         before = repr(transcript.to_dict())
         try:
-            transcript.add(decode(json.dumps(message).encode()))
+            transcript.add(json.loads(json.dumps(message)))
         except TransportError:
             assert repr(transcript.to_dict()) == before, "something of it was taken"
     read_whole(transcript)

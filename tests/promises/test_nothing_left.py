@@ -30,8 +30,6 @@ from support.sessions import (
 )
 
 from speechmatics_sync import AudioFormat, Client, JWTAuth, SpeechmaticsError
-from speechmatics_sync._concurrency.deadlines import Deadline
-from speechmatics_sync._transport.dialing import connect
 
 __all__ = ["let_sources_go"]
 
@@ -325,19 +323,6 @@ def test_after_close_nothing_of_the_session_is_left_at_once(scene: str) -> None:
             calling.result()
     assert {name for name in threads if name.rpartition("-")[2] != in_users_code} == set()
     assert sockets == set()
-
-
-def test_a_socket_that_is_shut_down_when_it_is_shown_does_not_go_on_connecting() -> None:
-    """Shutting one down that has not begun to connect has no effect."""
-
-    def adopt(opened: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            opened.shutdown(socket.SHUT_RDWR)
-
-    with full_port() as port:
-        connecting = InThread(connect, "127.0.0.1", port, Deadline(2 * PATIENCE), adopt)
-        with pytest.raises(OSError, match="reset"):
-            connecting.result()
 
 
 def threads_of_sessions() -> set[str]:

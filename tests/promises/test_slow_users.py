@@ -34,7 +34,6 @@ from speechmatics_sync import (
     SessionStats,
     TranscriptionConfig,
 )
-from speechmatics_sync._session.inbox import Inbox
 from speechmatics_sync.local import CountedRecognizer, Drop, Faults, LocalServer
 
 __all__ = ["let_sources_go"]
@@ -186,18 +185,6 @@ def test_a_stream_that_is_pulled_slowly_gives_the_last_partial_and_every_final()
         partials = [message for message in pulled if message["message"] == "AddPartialTranscript"]
         assert numbers(partials) == [49]
         assert stream.transcript.text == "word0 word1 word2"
-
-
-def test_endless_partials_that_nobody_handles_take_no_room() -> None:
-    """They never fill the queue, so that reading goes on for ever: nor may they fill memory."""
-    lock = threading.RLock()
-    inbox = Inbox(lock, 8, lambda: None, lambda call: call())
-    with lock:
-        for number in range(100_000):
-            inbox.put(guess(number))
-    assert len(inbox) == 5
-    assert len(inbox._messages) == 5
-    assert len(inbox._partials) == 1
 
 
 # -- a loss meanwhile ---------------------------------------------------------------------------

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from support.fuzzing import examples, json_texts
 
 from speechmatics_sync import TransportError
 from speechmatics_sync._protocol.codec import decode
@@ -47,3 +51,36 @@ def test_an_error_about_json_shows_little_of_it() -> None:
 
 def test_space_around_a_message_means_nothing() -> None:
     assert decode(b' \r\n\t{"message": "Info"} \n') == {"message": "Info"}
+
+
+@examples(250)
+@given(payload=json_texts)
+def test_any_bytes_are_a_message_or_our_error(payload: bytes) -> None:
+    try:
+        message = decode(payload)
+    except TransportError as error:
+        said = str(error)
+    else:
+        assert type(message) is dict
+        said = repr(message)
+        assert said == repr(json.loads(payload))
+        json.dumps(message)
+    said.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.parametrize("depth", [64, 500, 900, 980, 100_000])
+@pytest.mark.parametrize(("opens", "closes"), [(b'{"a":', b"}"), (b"[", b"]")])
+def test_message_that_is_nested_without_end_is_our_error(
+    depth: int, opens: bytes, closes: bytes
+) -> None:
+    """Where the stack allows it: whoever reads it later may stand higher on it."""
+    deep = opens * depth + b"1" + closes * depth
+    with pytest.raises(TransportError):
+        decode(b'{"message": "Info", "novel": ' + deep + b"}")
+    if depth == 64:
+        decode(b'{"message": "Info", "novel": ' + deep[len(opens) : -1] + b"}")
+
+
+def test_wide_message_is_not_taken_for_a_deep_one() -> None:
+    wide = {"novel": [[{"a": [1]}] * 10] * 1000}
+    assert decode(json.dumps(wide).encode()) == wide

@@ -74,14 +74,14 @@ class Blocking:
     """A source that gives some audio and then nothing, until the test lets it go, or ends."""
 
     def __init__(self, audio: bytes = b"") -> None:
-        self._audio = audio
+        self.audio = audio
         self.blocked = threading.Event()
         self.released = threading.Event()
         _blocking.append(self)
 
     def read(self, size: int) -> bytes:
-        if self._audio:
-            chunk, self._audio = self._audio[:size], self._audio[size:]
+        if self.audio:
+            chunk, self.audio = self.audio[:size], self.audio[size:]
             return chunk
         self.blocked.set()
         self.released.wait(PATIENCE)
