@@ -34,7 +34,7 @@ from .wav import WavHeader, read_wav_header
 if TYPE_CHECKING:
     from .inputs import Logger
 
-__all__ = ["AudioSource", "audio_view", "check_source", "open_source"]
+__all__ = ["AudioSource", "audio_view", "check_realtime", "check_source", "open_source"]
 
 
 def check_source(source: object) -> None:
@@ -74,6 +74,23 @@ def check_source(source: object) -> None:
     elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
         called = " (call it, and pass what it returns)" if callable(source) else ""
         raise AudioError(f"{type_name(source)} is not audio{called}: {KINDS}")
+
+
+def check_realtime(audio_format: AudioFormat) -> None:
+    """Refuse to send a file at the speed it is spoken: only the server can tell that speed.
+
+    Args:
+        audio_format: What the audio is: checked at once if the caller names it, else as soon as
+            the source was looked at.
+
+    Raises:
+        ConfigurationError: The audio is a file.
+    """
+    if audio_format.encoding is None:
+        raise ConfigurationError(
+            "realtime=True is for raw audio, and this audio goes as a file: pass an audio_format "
+            "with an encoding, or leave realtime out."
+        )
 
 
 def open_source(

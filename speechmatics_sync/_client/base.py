@@ -370,14 +370,12 @@ class BaseClient(EventEmitter):
         options: SessionOptions,
     ) -> Stream:
         """Start a session that reads its sources."""
+        from .._audio.sources import check_realtime
         from .stream import Stream
 
         check_timeout(timeout)
-        if realtime and options.audio_format is not None and options.audio_format.encoding is None:
-            raise ConfigurationError(
-                "realtime=True paces raw audio, and AudioFormat() says that this is a file: "
-                "give the format an encoding, or leave realtime out."
-            )
+        if realtime and options.audio_format is not None:
+            check_realtime(options.audio_format)
         report = progress_report(progress)
         session: Optional[Session] = None
         try:

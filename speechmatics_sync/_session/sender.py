@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._audio.sources import AudioSource, open_source
+from .._audio.sources import AudioSource, check_realtime, open_source
 from .._concurrency.shared_thread import read_to_end
-from .._model.config import AudioFormat
 from .._model.messages import SessionEvent
 from .._model.typing import Label
-from ..errors import AudioError, ConfigurationError, SpeechmaticsError
+from ..errors import AudioError, SpeechmaticsError
 from .outbox import Outbox
 from .reading import Reading
 from .state import SessionState
@@ -76,7 +75,8 @@ class Sender:
             with state.threads.in_user_code():
                 opened = open_source(self._source, state.options.audio_format, logger=state.log)
             if state.options.audio_format is None:
-                self._check_pace(opened.audio_format)
+                if self._realtime:
+                    check_realtime(opened.audio_format)
                 state.propose(opened.audio_format, self._label)
             if state.wait_until_running():
                 self._send_chunks(opened)
@@ -84,13 +84,6 @@ class Sender:
             if opened is not None:
                 with state.threads.in_user_code():
                     opened.close()
-
-    def _check_pace(self, audio_format: AudioFormat) -> None:
-        if self._realtime and audio_format.encoding is None:
-            raise ConfigurationError(
-                "realtime=True paces raw audio, and this source goes as a file: "
-                "pass an audio_format with an encoding, or leave realtime out."
-            )
 
     def _send_chunks(self, opened: AudioSource) -> None:
         state = self._state
