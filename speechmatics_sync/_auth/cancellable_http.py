@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from .._concurrency.deadlines import Deadline
-from .._transport.dialing import Adopt, connect
+from .._transport.tcp import OnSocket, connect
 from ..errors import ConnectionError
 
 __all__ = ["EndableSession"]
@@ -37,7 +37,7 @@ class EndableSession(requests.Session):
         # Duplicates: TLS takes the sockets themselves over.
         self._sockets: list[socket.socket] = []
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(self._adopt))
+            self.mount(scheme, _Adapter(self._on_socket))
 
     def end(self) -> None:
         """End the request at once, from any thread."""
@@ -54,7 +54,7 @@ class EndableSession(requests.Session):
             while self._sockets:
                 self._sockets.pop().close()
 
-    def _adopt(self, opened: socket.socket) -> None:
+    def _on_socket(self, opened: socket.socket) -> None:
         with self._lock:
             if self._ended:
                 raise ConnectionError("The request was given up.")
@@ -62,10 +62,10 @@ class EndableSession(requests.Session):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    def __init__(self, adopt: Adopt) -> None:
+    def __init__(self, on_socket: OnSocket) -> None:
         self._pools = {
-            "http": _pool(urllib3.HTTPConnectionPool, _Connection, adopt),
-            "https": _pool(urllib3.HTTPSConnectionPool, _SecureConnection, adopt),
+            "http": _pool(urllib3.HTTPConnectionPool, _Connection, on_socket),
+            "https": _pool(urllib3.HTTPSConnectionPool, _SecureConnection, on_socket),
         }
         super().__init__()
 
@@ -80,20 +80,20 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return found
 
 
-def _pool(kind: Any, connection: Any, adopt: Adopt) -> Any:
+def _pool(kind: Any, connection: Any, on_socket: OnSocket) -> Any:
     # A partial in a class is to become a method: Python 3.13 warns where it is looked up.
-    made = staticmethod(functools.partial(connection, adopt))
+    made = staticmethod(functools.partial(connection, on_socket))
     return type(kind.__name__, (kind,), {"ConnectionCls": made})
 
 
 class _Connection(HTTPConnection):
-    def __init__(self, adopt: Adopt, *args: Any, **kwargs: Any) -> None:
-        self._adopt = adopt
+    def __init__(self, on_socket: OnSocket, *args: Any, **kwargs: Any) -> None:
+        self._on_socket = on_socket
         super().__init__(*args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
         try:
-            opened = connect(self.host, self.port, Deadline(self.timeout), self._adopt)
+            opened = connect(self.host, self.port, Deadline(self.timeout), self._on_socket)
         except socket.timeout as error:
             raise ConnectTimeoutError(self, "timed out") from error
         except OSError as error:

@@ -1,8 +1,5 @@
 """One WebSocket connection: connect, send, receive, abort.
 
-Only this module imports ``websocket``, and only here do the errors of ``websocket-client``,
-``ssl`` and ``socket`` become ours.
-
 Once open, the socket never blocks. Whoever sends puts frames into a buffer and moves what the
 network takes (`Connection.flush`); one thread, the receiver, waits outside the socket (for any
 number of connections, with a `Poller`), moves the rest and reads (`Connection.receive`). Nobody
@@ -30,10 +27,11 @@ import websocket
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
 from .._model.config import ConnectionConfig
-from ..errors import ConnectionError, SpeechmaticsError, TimeoutError, TransportError
+from ..errors import ConnectionError, TransportError
+from .connect_errors import map_error
 from .dialing import dial
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, FrameWriter
-from .handshake import HandshakeSocket, line, without_query
+from .handshake import HandshakeSocket
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
 
@@ -117,15 +115,20 @@ class Connection:
             return
         except BaseException as error:
             self.close()
-            failure = self._opening_error(error)
+            failure = (
+                ConnectionError(_GIVEN_UP)
+                if self._aborted
+                else map_error(error, self._url, self._config.open_timeout)
+            )
             if failure is None:
                 raise
-        # Out here no error of a library, whose frames hold the key, hangs on to it.
+        # Raised outside the except block: the other error, whose frames hold the key, must not
+        # become its context.
         raise failure
 
     def _open(self) -> None:
         deadline = Deadline(self._config.open_timeout)
-        opened = dial(self._url, self._config, deadline, self._adopt)
+        opened = dial(self._url, self._config, deadline, self._on_socket)
         self._opening = opened
         handshake = HandshakeSocket(opened, deadline, self._url, self._headers)
         websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
@@ -143,8 +146,8 @@ class Connection:
         self.last_heard = time.monotonic()
         self._refuse_aborted()
 
-    def _adopt(self, opened: socket.socket) -> None:
-        """Take note of a socket on which something will block."""
+    def _on_socket(self, opened: socket.socket) -> None:
+        """Take note of a socket on which `open` may block, for `abort` to shut down."""
         with self._io:
             self._opening = opened
         self._refuse_aborted()
@@ -152,48 +155,6 @@ class Connection:
     def _refuse_aborted(self) -> None:
         if self._aborted:
             raise ConnectionError(_GIVEN_UP)
-
-    def _opening_error(self, error: BaseException) -> Optional[SpeechmaticsError]:
-        """Return what is raised for what went wrong; None for what is not ours to map."""
-        where = without_query(self._url)
-        if self._aborted:
-            return ConnectionError(_GIVEN_UP)
-        if isinstance(error, SpeechmaticsError):
-            return error.with_traceback(None)
-        failure: SpeechmaticsError
-        ours = isinstance(error, socket.timeout) and error.errno is None  # not the system's
-        if ours or isinstance(error, websocket.WebSocketTimeoutException):
-            return TimeoutError(
-                f"No WebSocket connection to {where} within open_timeout "
-                f"({self._config.open_timeout} s). Is the address right and the network up?"
-            )
-        if isinstance(error, websocket.WebSocketConnectionClosedException):
-            return ConnectionError(f"{where} closed the connection in the middle of the handshake.")
-        if isinstance(error, (websocket.WebSocketException, UnicodeDecodeError)):
-            # The error may hold what the server said (an answer that is not UTF-8 it always
-            # does), and that the key.
-            return ConnectionError(f"{where} did not answer as a WebSocket server does.")
-        if isinstance(error, ssl.SSLCertVerificationError):
-            failure = ConnectionError(
-                f"The certificate of {where} cannot be verified: {error.verify_message}. "
-                "A private authority is made known with ConnectionConfig(ssl_context=…)."
-            )
-        elif isinstance(error, ssl.SSLError):
-            failure = ConnectionError(
-                f"No TLS with {where}: {error.reason or error}. Does that port speak TLS (wss)?"
-            )
-        elif isinstance(error, OSError):
-            failure = ConnectionError(
-                f"Cannot connect to {where}: {error.strerror or error}. "
-                "Is a server running there, and is the address right?"
-            )
-        elif isinstance(error, ValueError):
-            # A name that cannot be one in TLS.
-            failure = ConnectionError(f"Cannot connect to {where}: {line(str(error))}.")
-        else:
-            return None
-        failure.__cause__ = error.with_traceback(None)
-        return failure
 
     # -- any thread -----------------------------------------------------------------------------
 

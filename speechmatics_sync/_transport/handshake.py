@@ -1,4 +1,4 @@
-"""A server's answer to the handshake, bounded in bytes and time, and what a refusal means."""
+"""The server's answer to the handshake, bounded in bytes and time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Union
 from urllib.parse import parse_qsl, urlsplit
 
 from .._concurrency.deadlines import Deadline
-from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError
-from .addresses import REQUEST_ID_HEADER
-from .dialing import HTTP_HEAD_LIMIT, patience
+from ..errors import ConnectionError
+from .addresses import HTTP_HEAD_LIMIT, REQUEST_ID_HEADER, without_query
+from .connect_errors import error_by_status, printable
+from .tcp import socket_timeout
 
 if TYPE_CHECKING:
     import email.message
 
-__all__ = ["HandshakeSocket", "line", "without_query"]
+__all__ = ["HandshakeSocket"]
 
 _READ_SIZE = 4096
 _BODY_LIMIT = 16 * 1024
@@ -28,14 +29,15 @@ _SECRET_LENGTH = 8
 class HandshakeSocket:
     """The socket as websocket-client sees it while it shakes hands.
 
-    An answer other than 101 never gets there: versions of it follow a redirect with the key, take
-    one for a connection, or allocate whatever a ``Content-Length`` says.
+    An answer other than 101 does not reach it: depending on its version, websocket-client follows a
+    redirect and sends the key along, takes a redirect for a connection, or allocates as much memory
+    as a ``Content-Length`` announces.
 
     Args:
         opened: The connected socket.
-        deadline: By when the answer must have come, to its last byte.
-        url: What was asked for.
-        headers: What was sent along; none of it is shown.
+        deadline: For the whole answer.
+        url: The server's URL. The values in its query are never shown.
+        headers: The headers of the request. Their values are never shown.
     """
 
     def __init__(
@@ -50,12 +52,12 @@ class HandshakeSocket:
         self._line = b""
 
     def gettimeout(self) -> Union[float, None]:
-        """Return what the socket has: anything but 0."""
+        """Return the socket's timeout."""
         return self._socket.gettimeout()
 
     def send(self, request: bytes) -> int:
         """Send the whole request."""
-        self._socket.settimeout(patience(self._deadline))
+        self._socket.settimeout(socket_timeout(self._deadline))
         self._socket.sendall(request)
         return len(request)
 
@@ -69,57 +71,59 @@ class HandshakeSocket:
             read = self._next_line()
             if not read:
                 return b""
-            # websocket-client would keep cookies for the whole process, send them with the keys of
-            # others, and raise what it should not for some. The service has no use for any.
+            # websocket-client keeps cookies for the whole process, would send them along with
+            # another client's key, and raises errors of its own for some. The service needs none.
             if b"set-cookie" not in read.partition(b":")[0].lower():
                 self._line = read
-        # It asks for each byte until one ends the line, and joins what it got: all that comes
-        # before that one may come at once.
+        # websocket-client reads a line byte by byte, until it gets b"\n". It accepts more than one
+        # byte, so give it the whole line but the end at once.
         at_once = len(self._line) - 1 if size == 1 and len(self._line) > 1 else size
         given, self._line = self._line[:at_once], self._line[at_once:]
         return given
 
     @property
     def rest(self) -> bytes:
-        """What came behind the head: the first frames."""
+        """The bytes after the head: the first frames."""
         return self._received[len(self._head) :]
 
     def _next_line(self) -> bytes:
-        """Return a line of an answer that is 101, or nothing if the answer ends inside of one."""
+        """Return the next line of the head; nothing if the connection ends inside it.
+
+        Raises:
+            SpeechmaticsError: The answer is not 101, or its head is too long.
+        """
         start = len(self._head)
-        while (end := self._received.find(b"\n", start)) < 0:
+        while (end := self._received.find(b"\n", start, HTTP_HEAD_LIMIT)) < 0:
             if len(self._received) > HTTP_HEAD_LIMIT:
                 raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
-            self._socket.settimeout(patience(self._deadline))
+            self._socket.settimeout(socket_timeout(self._deadline))
             received = self._socket.recv(_READ_SIZE)
             if not received:
                 return b""
             self._received += received
         self._head = self._received[: end + 1]
-        if len(self._head) > HTTP_HEAD_LIMIT:
-            raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
         if not re.match(rb"HTTP/1\.\d 101\b", self._head):
             self._refuse()
         return self._head[start:]
 
     def close(self) -> None:
-        """Leave the socket to its owner."""
+        """Do nothing: `Connection` closes the socket."""
 
     @property
     def _where(self) -> str:
         return without_query(self._url)
 
     def _refuse(self) -> None:
-        """Raise once the head of a refusal is complete, or is not one of HTTP."""
+        """Raise if the head of a refusal is complete, or is not HTTP."""
         answered = re.match(rb"HTTP/1\.\d (\d{3})\b", self._head)
         if answered is None:
             raise ConnectionError(
                 f"{self._where} did not answer as a WebSocket server does: "
-                f"{line(self._scrubbed(self._head))!r}"
+                f"{printable(self._scrubbed(self._head))!r}"
             )
         if not self._head.endswith((b"\r\n\r\n", b"\n\n")):
             return
-        # Only for a refusal: loading these is a fifth of what importing this package costs.
+        # Imported here: loading these takes a fifth of the time to import this package.
         import email.message
         import http.client
         import io
@@ -129,7 +133,14 @@ class HandshakeSocket:
             answer: email.message.Message = http.client.parse_headers(head)
         except http.client.HTTPException:
             answer = email.message.Message()
-        raise self._refusal(int(answered.group(1)), answer)
+        location = without_query(answer.get("location", "nowhere"))
+        raise error_by_status(
+            int(answered.group(1)),
+            self._where,
+            self._said(self._body(answer)),
+            printable(self._scrubbed(location.encode())),
+            answer.get("retry-after"),
+        )
 
     def _body(self, answer: email.message.Message) -> bytes:
         """Return the body, or nothing if it is long, late or of unknown length."""
@@ -140,7 +151,7 @@ class HandshakeSocket:
         body = self.rest[: int(length)]
         try:
             while len(body) < int(length):
-                self._socket.settimeout(patience(deadline))
+                self._socket.settimeout(socket_timeout(deadline))
                 received = self._socket.recv(int(length) - len(body))
                 if not received:
                     break
@@ -149,38 +160,8 @@ class HandshakeSocket:
             return b""  # the status is what counts
         return body
 
-    def _refusal(self, status: int, answer: email.message.Message) -> SpeechmaticsError:
-        said = self._said(self._body(answer))
-        if status in (401, 403):
-            advice = (
-                "Check the API key (SPEECHMATICS_API_KEY), and that it is meant for this region."
-                if status == 401
-                else "This key may not use this service."
-            )
-            return AuthenticationError(
-                f"{self._where} refused the key with HTTP {status}{said}. {advice}", status=status
-            )
-        if 300 <= status < 400:
-            to = line(self._scrubbed(without_query(answer.get("location", "nowhere")).encode()))
-            return ConnectionError(
-                f"{self._where} redirects (HTTP {status}) to {to}. "
-                "Redirects are not followed, for the key would go along: set the new URL instead.",
-                status=status,
-            )
-        advice = {
-            404: " Is the path of the URL right (…/v2)?",
-            405: " Is the path of the URL right (…/v2)?",
-            429: " Too many requests: try again later.",
-        }.get(status, "")
-        return ConnectionError(
-            f"{self._where} answered HTTP {status} in place of a WebSocket handshake{said}."
-            f"{advice}",
-            status=status,
-            retry_after=answer.get("retry-after"),
-        )
-
     def _said(self, body: bytes) -> str:
-        """Return the words of a body in one short line, if they are for people."""
+        """Return the reason that a body gives, in brackets; nothing for HTML."""
         text = body.decode("utf-8", "replace").strip()
         if text.startswith("{"):
             try:
@@ -193,10 +174,10 @@ class HandshakeSocket:
                     break
         if not text or text.startswith("<"):
             return ""
-        return f" ({line(self._scrubbed(text.encode()))})"
+        return f" ({printable(self._scrubbed(text.encode()))})"
 
     def _scrubbed(self, words: bytes) -> str:
-        """Return the server's words without what was sent: it may repeat the key."""
+        """Return the server's words without the values that were sent: it may repeat the key."""
         text = words.decode("utf-8", "replace")
         sent = [value for name, value in self._headers.items() if name != REQUEST_ID_HEADER]
         query = urlsplit(self._url).query
@@ -207,14 +188,3 @@ class HandshakeSocket:
                 if len(secret) >= _SECRET_LENGTH:
                     text = text.replace(secret, "***")
         return text
-
-
-def line(text: str) -> str:
-    """Return a peer's words in one short line that is safe to print."""
-    words = " ".join(re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", text).split())
-    return words if len(words) <= 200 else f"{words[:199]}…"
-
-
-def without_query(url: str) -> str:
-    """Return a URL without what may be a key in it."""
-    return url.partition("?")[0]
