@@ -111,9 +111,9 @@ class Leg:
     def __init__(self, start_message: Message, channels: dict[Label, LegChannel]) -> None:
         self.state = State.CONNECTING
         self.channels = channels
-        self.seam: Optional[Stitch] = None
+        self.stitch: Optional[Stitch] = None
         """How its messages join those of the legs before; None on the first."""
-        self.voices: Optional[LegSpeakerLabels] = None
+        self.speaker_labels: Optional[LegSpeakerLabels] = None
         """Whose speakers are whose; None where that is not asked for."""
         self.asked: collections.deque[Placed[Queued]] = collections.deque()
         """What was sent and is not answered: GetSpeakers, ForceEndOfUtterance."""

@@ -20,6 +20,12 @@ from .message_fields import Malformed, a_text, objects
 
 __all__ = ["LegSpeakerLabels", "SpeakerLabels"]
 
+_ASK_SECONDS = 60.0
+"""Seconds of audio after which to ask for the identifiers of the speakers again."""
+
+_ASK_NEW_SECONDS = 5.0
+"""The same while there is a speaker whose identifiers are not known."""
+
 _IDENTIFIERS_MOST = 50
 """Across all speakers of a session: more are refused (the API's description of ``speakers``)."""
 
@@ -45,6 +51,8 @@ class SpeakerLabels:
     def __init__(self) -> None:
         self._highest = 0
         self._identifiers: dict[str, tuple[str, ...]] = {}
+        self._asked_at = 0.0
+        self._heard_unknown = False
 
     @property
     def highest(self) -> int:
@@ -70,7 +78,18 @@ class SpeakerLabels:
         except (Malformed, RecursionError):
             return False
         unknown = [label for label in heard if self._hear(label)]
+        self._heard_unknown = self._heard_unknown or bool(unknown)
         return bool(unknown)
+
+    def asking_is_due(self, now: float) -> bool:
+        """Return whether to ask the server for the speakers' identifiers at ``now`` seconds."""
+        wait = _ASK_NEW_SECONDS if self._heard_unknown else _ASK_SECONDS
+        return now - self._asked_at >= wait
+
+    def note_asking(self, now: float) -> None:
+        """Take note that the server is asked at ``now`` seconds."""
+        self._asked_at = now
+        self._heard_unknown = False
 
     def _hear(self, label: str) -> bool:
         numbered = _numbered(label)

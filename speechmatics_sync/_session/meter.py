@@ -9,7 +9,7 @@ from typing import Any, Optional
 from .._model.messages import ServerMessageType
 from .._model.stats import SessionStats
 from .._model.typing import Label
-from .._protocol.protocol import Protocol
+from .._protocol.session import Protocol
 
 __all__ = ["Meter"]
 

@@ -15,7 +15,7 @@ from .._concurrency.deadlines import Deadline, attentive
 from .._concurrency.shared_thread import Later
 from .._model.config import MidSessionConfig, SpeakerIdentifier
 from .._model.typing import Label, Now
-from .._protocol.protocol import Protocol
+from .._protocol.session import Protocol
 from .._transport.connection import HIGH_WATER
 from ..errors import AudioError, SessionError, TimeoutError
 from .state import SessionState

@@ -137,9 +137,9 @@ class Receiver:
         state = self._state
         with state.lock:
             if not state.over:
-                leg = state.protocol.new_leg()
+                leg = state.protocol.succession.new_leg()
                 if not state.started:
-                    state.protocol.enter(leg)
+                    state.protocol.succession.enter(leg)
                 connection.send(leg.connected())
                 if state.connection is None:
                     state.connection = connection
@@ -183,7 +183,7 @@ class Receiver:
             if state.over:
                 return
             backoff = state.backoff
-            error = state.protocol.irrecoverable(lost.error)
+            error = state.protocol.succession.irrecoverable(lost.error)
             delay = None
             if error is None:
                 delay = backoff.delay(

@@ -131,7 +131,7 @@ class Rollover:
         policy, ends_at = self._state.policy, self.current.ends_at
         if policy is None or ends_at is None or self.current.leg.state is not State.RUNNING:
             return None
-        if not self._state.protocol.cuttable:
+        if not self._state.protocol.succession.cuttable:
             return None
         return max(ends_at - policy.rollover_margin, self._not_before)
 
@@ -187,7 +187,7 @@ class Rollover:
 
     def _give_up_successor(self) -> None:
         with self._state.lock:
-            self._state.protocol.give_up_cut()
+            self._state.protocol.succession.give_up_cut()
         self._cut_by = None
         if self._successor is not None:
             self._successor.connection.close()
@@ -202,8 +202,8 @@ class Rollover:
             if self._cut_by is None:
                 margin = 0.0 if state.policy is None else state.policy.rollover_margin
                 self._cut_by = min(now + margin / 2, (self.current.ends_at or now) - margin / 4)
-                state.protocol.seek_cut()
-            found = state.protocol.cut_found
+                state.protocol.succession.seek_cut()
+            found = state.protocol.succession.cut_found
         if found or now >= self._cut_by:
             self._cut_by = None
             self._cut()
@@ -216,11 +216,11 @@ class Rollover:
                 # The audio has ended meanwhile: there is nothing left for a successor.
                 self._give_up_successor()
                 return
-            for outgoing in state.protocol.end_leg():
+            for outgoing in state.protocol.succession.end_leg():
                 current.connection.send(outgoing.payload)
             state.connection = None
             if successor is not None:
-                for outgoing in state.protocol.enter(successor.leg):
+                for outgoing in state.protocol.succession.enter(successor.leg):
                     successor.connection.send(outgoing.payload)
                 state.connection = successor.connection
                 current.successor = successor

@@ -24,7 +24,8 @@ from .._model.transcript import Transcript
 from .._model.typing import Label, Message
 from .._protocol.events import Started
 from .._protocol.leg import State
-from .._protocol.protocol import Protocol, Recognition
+from .._protocol.requests import Recognition
+from .._protocol.session import Protocol
 from .._transport.connection import Connection
 from ..errors import ConfigurationError, SessionError, SpeechmaticsError, TimeoutError
 from .connecting import ConnectAttempt
@@ -251,7 +252,7 @@ class SessionState:
             self.log.info("Recognition started")
         if self._outage is not None:
             self.meter.reconnects += 1
-            replay = self.protocol.replay
+            replay = self.protocol.succession.replay
             for start, end in replay.gaps:
                 self.transcript.add_gap(start, end)
                 self.log.warning("The audio from %.1f s to %.1f s is lost", start, end)
@@ -264,7 +265,7 @@ class SessionState:
     def connection_lost(self, reason: str) -> None:
         """Take note that the connection is lost and another is to be made. Needs the lock."""
         self.connection = None
-        self.protocol.lose()
+        self.protocol.succession.lose()
         self.meter.lost()
         self.replace_connection(reason)
 
@@ -276,7 +277,7 @@ class SessionState:
         self.room.notify_all()
 
     def _announce(self, event: SessionEvent, reason: str) -> None:
-        replay = self.protocol.replay
+        replay = self.protocol.succession.replay
         message: Message = {
             "message": event.value,
             "attempt": self.backoff.attempts,

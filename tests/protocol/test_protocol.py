@@ -31,7 +31,8 @@ from speechmatics_sync._protocol.events import (
     Started,
 )
 from speechmatics_sync._protocol.leg import Leg, State
-from speechmatics_sync._protocol.protocol import Protocol, Recognition
+from speechmatics_sync._protocol.requests import Recognition
+from speechmatics_sync._protocol.session import Protocol
 
 SPEAKERS = {"message": "SpeakersResult", "speakers": [{"label": "A", "speaker_identifiers": ["x"]}]}
 
@@ -45,7 +46,7 @@ def leg_of(protocol: Protocol) -> Leg:
 def connected(protocol: Protocol) -> str:
     """There is a connection: StartRecognition."""
     if protocol.leg is None:
-        protocol.enter(protocol.new_leg())
+        protocol.succession.enter(protocol.succession.new_leg())
     return leg_of(protocol).connected()
 
 
@@ -132,7 +133,7 @@ def test_recognition_started_tells_the_session_and_goes_to_handlers() -> None:
     assert isinstance(started, Started)
     assert (started.session_id, started.first) == ("session-1", True)
     assert isinstance(delivered, Deliver)
-    assert protocol.delimiter == "_"
+    assert protocol.succession.delimiter == "_"
 
 
 # -- audio --------------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ def test_a_loss_leaves_to_the_caller_whether_the_session_goes_on() -> None:
     event = protocol.closed(leg_of(protocol), 1006, "")
     assert isinstance(event, Lost)
     assert not protocol.over
-    error = protocol.irrecoverable(event.error)
+    error = protocol.succession.irrecoverable(event.error)
     assert error is event.error  # without replay_seconds nothing is kept to go on with
     assert protocol.fail(error) is error
     assert protocol.state is State.FAILED

@@ -30,7 +30,9 @@ from speechmatics_sync._protocol.events import (
     Started,
 )
 from speechmatics_sync._protocol.leg import Leg, State
-from speechmatics_sync._protocol.protocol import Protocol, Recognition, Replay
+from speechmatics_sync._protocol.requests import Recognition
+from speechmatics_sync._protocol.session import Protocol
+from speechmatics_sync._protocol.timeline import Replay
 
 RATE = 1000
 SECOND = RATE  # a byte for each sample
@@ -67,8 +69,8 @@ def session(
         pushed=pushed,
         replay_seconds=replay_seconds,
     )
-    leg = protocol.new_leg()
-    protocol.enter(leg)
+    leg = protocol.succession.new_leg()
+    protocol.succession.enter(leg)
     leg.connected()
     hear(protocol, STARTED)
     return protocol
@@ -89,7 +91,7 @@ def delivered(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def begin(protocol: Protocol, **changes: Any) -> Leg:
     """Another connection: recognition starts, and nothing of that is delivered."""
-    leg = protocol.new_leg()
+    leg = protocol.succession.new_leg()
     leg.connected()
     (event,) = protocol.receive(leg, {**STARTED, **changes})
     assert isinstance(event, Started)
@@ -101,8 +103,8 @@ def replaced(protocol: Protocol) -> Leg:
     """The connection is lost, and there is another."""
     event = protocol.closed(leg_of(protocol), 1006, "")
     assert isinstance(event, Lost)
-    assert protocol.irrecoverable(event.error) is None
-    protocol.lose()
+    assert protocol.succession.irrecoverable(event.error) is None
+    protocol.succession.lose()
     leg = begin(protocol)
     assert leg is protocol.leg
     return leg
@@ -114,7 +116,7 @@ def replay(audio_time: float, seconds: float, *gaps: tuple[float, float]) -> Rep
 
 def start_message(protocol: Protocol) -> dict[str, Any]:
     """What a new connection would be asked for."""
-    message: dict[str, Any] = json.loads(protocol.new_leg().connected())
+    message: dict[str, Any] = json.loads(protocol.succession.new_leg().connected())
     return message
 
 
@@ -160,7 +162,7 @@ def test_audio_that_is_not_settled_is_sent_again_from_a_little_before() -> None:
     hear(protocol, final("word", 4.5, 5.0))
     replaced(protocol)
     # Settled until 5.0 s, and a second before that.
-    assert protocol.replay == replay(5.0, 4.0)
+    assert protocol.succession.replay == replay(5.0, 4.0)
     assert sent(protocol) == [second(number) for number in range(4, 8)]
 
 
@@ -180,7 +182,7 @@ def test_the_word_before_is_heard_whole_again() -> None:
     hear(protocol, final("endless", 2.3, 6.0))
     replaced(protocol)
     assert sent(protocol)[0] == second(2)[:1000]  # from 2.0 s: before the word, not 5.0 s
-    assert protocol.replay.audio_time == 6.0
+    assert protocol.succession.replay.audio_time == 6.0
 
 
 def test_without_finals_everything_is_sent_again() -> None:
@@ -189,7 +191,7 @@ def test_without_finals_everything_is_sent_again() -> None:
     sent(protocol)
     hear(protocol, added(3))
     replaced(protocol)
-    assert protocol.replay == replay(0.0, 3.0)
+    assert protocol.succession.replay == replay(0.0, 3.0)
     assert sent(protocol) == [second(0), second(1), second(2)]
 
 
@@ -225,7 +227,7 @@ def test_a_second_loss_goes_on_from_the_first() -> None:
     sent(protocol)
     hear(protocol, final("two", 2.5, 3.0))  # at 7.0 s of the session
     replaced(protocol)
-    assert protocol.replay == replay(7.0, 2.0)
+    assert protocol.succession.replay == replay(7.0, 2.0)
     assert sent(protocol) == [second(6), second(7)]
 
 
@@ -235,12 +237,12 @@ def test_attempts_that_fail_change_nothing(attempts: int) -> None:
     push(protocol, *range(4))
     sent(protocol)
     hear(protocol, final("one", 1.5, 2.0))
-    protocol.lose()
+    protocol.succession.lose()
     for _ in range(attempts):
-        protocol.new_leg().connected()
-        protocol.lose()
+        protocol.succession.new_leg().connected()
+        protocol.succession.lose()
     begin(protocol)
-    assert protocol.replay == replay(2.0, 3.0)
+    assert protocol.succession.replay == replay(2.0, 3.0)
     outgoing = protocol.next_to_send()
     assert outgoing is not None
     assert (outgoing.payload, outgoing.number) == (second(1), 2)
@@ -250,12 +252,12 @@ def test_a_loss_before_recognition_started_loses_nothing() -> None:
     protocol = Protocol(
         Recognition(TranscriptionConfig(), MULAW), max_unacked_chunks=9, replay_seconds=300.0
     )
-    first = protocol.new_leg()
-    protocol.enter(first)
+    first = protocol.succession.new_leg()
+    protocol.succession.enter(first)
     first.connected()
-    protocol.lose()
-    second_leg = protocol.new_leg()
-    protocol.enter(second_leg)
+    protocol.succession.lose()
+    second_leg = protocol.succession.new_leg()
+    protocol.succession.enter(second_leg)
     second_leg.connected()
     started, recognition = protocol.receive(second_leg, STARTED)
     assert isinstance(started, Started)
@@ -299,8 +301,8 @@ def test_a_server_that_ends_before_us_is_a_loss_like_any_other(how: str) -> None
         hear(protocol, warning)
     (event,) = hear(protocol, END_OF_TRANSCRIPT)
     assert isinstance(event, Lost)
-    assert protocol.irrecoverable(event.error) is None
-    protocol.lose()
+    assert protocol.succession.irrecoverable(event.error) is None
+    protocol.succession.lose()
     begin(protocol)
     assert sent(protocol) == [second(0), second(1)]
 
@@ -364,7 +366,7 @@ def test_audio_is_taken_during_an_outage_up_to_replay_seconds() -> None:
     push(protocol, 0, 1)
     sent(protocol)
     hear(protocol, added(1))
-    protocol.lose()
+    protocol.succession.lose()
     taken = 0
     while protocol.has_room():
         push(protocol, 2 + taken)
@@ -382,8 +384,8 @@ def test_what_is_no_longer_kept_is_named_as_a_gap() -> None:
         hear(protocol, added(number + 1))
     hear(protocol, final("one", 0.5, 1.0))
     replaced(protocol)
-    assert protocol.replay == replay(1.0, 2.0, (1.0, 6.0))
-    assert protocol.replay.seconds_lost == 5.0
+    assert protocol.succession.replay == replay(1.0, 2.0, (1.0, 6.0))
+    assert protocol.succession.replay.seconds_lost == 5.0
     assert sent(protocol) == [second(6), second(7)]
     (message,) = delivered(hear(protocol, final("eight", 1.5, 2.0)))
     assert message["results"][0]["end_time"] == 8.0
@@ -396,10 +398,10 @@ def test_a_gap_is_told_once() -> None:
         sent(protocol)
         hear(protocol, added(number + 1))
     replaced(protocol)
-    assert protocol.replay.gaps == [(0.0, 4.0)]
+    assert protocol.succession.replay.gaps == [(0.0, 4.0)]
     sent(protocol)
     replaced(protocol)
-    assert protocol.replay == replay(4.0, 2.0)
+    assert protocol.succession.replay == replay(4.0, 2.0)
     assert sent(protocol) == [second(4), second(5)]
 
 
@@ -408,13 +410,13 @@ def test_unacknowledged_audio_is_kept_whatever_replay_seconds_says() -> None:
     push(protocol, *range(6))
     sent(protocol)
     replaced(protocol)
-    assert protocol.replay.gaps == []
+    assert protocol.succession.replay.gaps == []
     assert sent(protocol) == [second(number) for number in range(6)]
 
 
 def test_without_recovery_every_loss_is_an_error() -> None:
     protocol = session(replay_seconds=None)
-    assert protocol.irrecoverable(LOST) is LOST
+    assert protocol.succession.irrecoverable(LOST) is LOST
 
 
 # -- sources that are read again ----------------------------------------------------------------
@@ -429,11 +431,11 @@ def test_a_source_is_read_again_from_where_it_is_needed() -> None:
         sent(protocol)
         hear(protocol, added(number + 1))
     hear(protocol, final("one", 1.5, 2.0))
-    protocol.lose()
+    protocol.succession.lose()
     assert not protocol.has_room()  # what can be read again is read when it can be sent
     assert channel.wanted == 1 * SECOND
     begin(protocol)
-    assert protocol.replay == replay(2.0, 7.0)
+    assert protocol.succession.replay == replay(2.0, 7.0)
     for number in range(1, 9):
         assert channel.wanted == number * SECOND
         assert protocol.has_room()
@@ -514,7 +516,7 @@ def test_a_file_is_sent_again_from_its_start_and_repeated_results_are_dropped() 
     sent(protocol)
     hear(protocol, final("one", 1.5, 2.0))
     replaced(protocol)
-    assert protocol.replay == Replay(None, None)
+    assert protocol.succession.replay == Replay(None, None)
     assert channel.wanted == 0
     protocol.refill(b"OggSmo")
     protocol.refill(b"re")
@@ -526,10 +528,10 @@ def test_a_file_is_sent_again_from_its_start_and_repeated_results_are_dropped() 
 
 def test_a_file_that_cannot_be_read_again_says_so() -> None:
     protocol = session(audio_format=AudioFormat())
-    assert protocol.irrecoverable(LOST) is None  # nothing has left yet
+    assert protocol.succession.irrecoverable(LOST) is None  # nothing has left yet
     protocol.add_audio(b"OggS")
     sent(protocol)
-    error = protocol.irrecoverable(ConnectionError("Gone.", status=503, close_code=1006))
+    error = protocol.succession.irrecoverable(ConnectionError("Gone.", status=503, close_code=1006))
     assert isinstance(error, ConnectionError)
     assert "cannot be read again" in str(error)
     assert (error.status, error.close_code) == (503, 1006)
@@ -559,7 +561,7 @@ def test_a_channel_that_is_settled_and_ended_is_left_out() -> None:
     sent(protocol)
     hear(protocol, channel_final("a", "one", 1.5, 2.0))
     hear(protocol, channel_final("b", "one", 1.0, 1.5))  # some of it may still be to come
-    protocol.lose()
+    protocol.succession.lose()
     assert start_message(protocol)["transcription_config"]["channel_diarization_labels"] == [
         "b",
         "c",
@@ -580,7 +582,7 @@ def test_channels_begin_again_each_where_it_is_needed() -> None:
         "a": 4 * SECOND,
         "b": 1 * SECOND,
     }
-    assert protocol.replay == replay(2.0, 5.0)
+    assert protocol.succession.replay == replay(2.0, 5.0)
     (message,) = delivered(hear(protocol, channel_final("a", "two", 1.2, 1.8)))
     assert message["results"][0]["start_time"] == 5.2
     (message,) = delivered(hear(protocol, channel_final("b", "two", 1.2, 1.8)))
@@ -606,7 +608,7 @@ def test_what_is_not_translated_is_sent_again() -> None:
     sent(protocol)
     hear(protocol, final("one", 4.5, 5.0))
     replaced(protocol)
-    assert protocol.replay == replay(0.0, 6.0)
+    assert protocol.succession.replay == replay(0.0, 6.0)
     sent(protocol)
     assert hear(protocol, final("one", 4.5, 5.0)) == []
     sentence = {"content": "un", "start_time": 4.5, "end_time": 5.0}
@@ -665,7 +667,7 @@ def test_a_question_is_asked_before_the_last_end_whichever_channel_is_left() -> 
     question = protocol.ask_speakers()
     protocol.end_audio("a")
     sent(protocol)
-    protocol.lose()
+    protocol.succession.lose()
     begin(protocol, channels=["b"])  # nothing was said in the other
     names = [message["message"] for message in sent(protocol)]
     assert names == ["AddChannelAudio", "GetSpeakers", "EndOfChannel"]
@@ -691,7 +693,7 @@ def forced_for_all() -> Protocol:
 def test_an_end_forced_in_all_channels_is_asked_of_each_in_its_own_time() -> None:
     protocol = forced_for_all()
     replaced(protocol)
-    begins = protocol.replay
+    begins = protocol.succession.replay
     asked = [message for message in sent(protocol) if message.get("timestamp") is not None]
     assert [message["channel"] for message in asked] == ["a", "b"]
     assert asked[0]["timestamp"] < asked[1]["timestamp"] == 3.5
@@ -717,16 +719,16 @@ def test_an_end_forced_in_all_channels_is_answered_when_each_has() -> None:
 def test_a_channel_at_its_pause_takes_audio_until_the_others_are_at_theirs() -> None:
     protocol = session("a", "b", audio_format=AudioFormat("pcm_s16le", 16000))
     loud, quiet = b"\0\x40" * 1600, b"\0\0" * 1600
-    protocol.seek_cut()
+    protocol.succession.seek_cut()
     protocol.add_audio(loud + quiet, "a")
     protocol.add_audio(loud, "b")
     sent(protocol)
-    assert not protocol.cut_found
+    assert not protocol.succession.cut_found
     assert protocol.has_room("a")  # whoever pushes for both comes to b
     protocol.add_audio(loud, "a")
     protocol.add_audio(quiet, "b")
     sent(protocol)
-    assert protocol.cut_found
+    assert protocol.succession.cut_found
 
 
 def test_a_forced_end_of_utterance_is_asked_for_again_in_the_legs_own_time() -> None:
@@ -748,7 +750,7 @@ def test_the_configuration_is_that_of_the_last_change() -> None:
     protocol.configure(MidSessionConfig(max_delay=2, enable_partials=True))
     protocol.configure(MidSessionConfig(max_delay=3))
     assert len(sent(protocol)) == 2
-    protocol.lose()
+    protocol.succession.lose()
     config = start_message(protocol)["transcription_config"]
     assert (config["max_delay"], config["enable_partials"]) == (3, True)
     assert config["language"] == "en"
@@ -767,7 +769,7 @@ def test_of_an_object_in_the_configuration_its_members_change() -> None:
         }
     )
     sent(protocol)
-    protocol.lose()
+    protocol.succession.lose()
     config = start_message(protocol)["transcription_config"]
     assert config["conversation_config"] == {"end_of_utterance_silence_trigger": 0.5, "new": 1}
 
@@ -777,7 +779,7 @@ def test_a_change_that_had_not_left_is_sent_in_its_place() -> None:
     push(protocol, 0, 1)
     protocol.configure(MidSessionConfig(max_delay=2))
     sent(protocol)
-    protocol.lose()
+    protocol.succession.lose()
     assert "max_delay" not in start_message(protocol)["transcription_config"]
     begin(protocol)
     sent(protocol)
@@ -793,11 +795,11 @@ def test_a_change_that_had_not_left_is_sent_in_its_place() -> None:
 def rolling_over(protocol: Protocol) -> tuple[Leg, Leg]:
     """A leg that has been ended, and the one that took over."""
     old = leg_of(protocol)
-    new = protocol.new_leg()
+    new = protocol.succession.new_leg()
     new.connected()
     protocol.receive(new, STARTED)
-    protocol.end_leg()
-    protocol.enter(new)
+    protocol.succession.end_leg()
+    protocol.succession.enter(new)
     return old, new
 
 
@@ -806,7 +808,7 @@ def test_the_audio_is_cut_at_one_sample() -> None:
     push(protocol, 0, 1)
     sent(protocol)
     old = leg_of(protocol)
-    new = protocol.new_leg()
+    new = protocol.succession.new_leg()
     new.connected()
     assert protocol.receive(new, final("early", 0.0, 1.0)) == []
     (started,) = protocol.receive(new, {**STARTED, "id": "session-2"})
@@ -814,9 +816,9 @@ def test_the_audio_is_cut_at_one_sample() -> None:
     assert (started.session_id, started.first) == ("session-2", False)
     push(protocol, 2)
     assert sent(protocol) == [second(2)]  # the old one has the audio until it is ended
-    assert plain(protocol.end_leg()) == [{"message": "EndOfStream", "last_seq_no": 3}]
-    assert protocol.enter(new) == []
-    assert protocol.replay == replay(0.0, 0.0)
+    assert plain(protocol.succession.end_leg()) == [{"message": "EndOfStream", "last_seq_no": 3}]
+    assert protocol.succession.enter(new) == []
+    assert protocol.succession.replay == replay(0.0, 0.0)
     push(protocol, 3)
     outgoing = protocol.next_to_send()
     assert outgoing is not None
@@ -864,7 +866,7 @@ def test_where_there_is_no_room_for_two_the_old_one_is_ended_first() -> None:
     push(protocol, 0)
     sent(protocol)
     old = leg_of(protocol)
-    protocol.end_leg()
+    protocol.succession.end_leg()
     assert protocol.has_room()  # audio is taken meanwhile
     push(protocol, 1)
     assert sent(protocol) == []
@@ -888,9 +890,9 @@ def test_a_loss_while_two_speak_takes_back_what_both_leave(which: str) -> None:
     hear(protocol, final("held", 0.2, 0.8), new)
     event = protocol.closed(old if which == "old" else new, 1006, "")
     assert isinstance(event, Lost)
-    protocol.lose()
+    protocol.succession.lose()
     begin(protocol)
-    assert protocol.replay == replay(2.0, 4.0)
+    assert protocol.succession.replay == replay(2.0, 4.0)
     assert sent(protocol) == [second(number) for number in range(1, 5)]
     outgoing = protocol.channels[None].next_number
     assert outgoing == 6
@@ -962,15 +964,15 @@ def test_a_channel_that_ends_between_the_two_is_ended_on_both() -> None:
     push(protocol, 0, label="b")
     sent(protocol)
     old = leg_of(protocol)
-    new = protocol.new_leg()
+    new = protocol.succession.new_leg()
     new.connected()
     protocol.receive(new, {**STARTED, "channels": ["a", "b"]})
     protocol.end_audio("a")
     assert sent(protocol) == [{"message": "EndOfChannel", "channel": "a", "last_seq_no": 1}]
-    assert plain(protocol.end_leg()) == [
+    assert plain(protocol.succession.end_leg()) == [
         {"message": "EndOfChannel", "channel": "b", "last_seq_no": 1}
     ]
-    assert plain(protocol.enter(new)) == [
+    assert plain(protocol.succession.enter(new)) == [
         {"message": "EndOfChannel", "channel": "a", "last_seq_no": 0}
     ]
     assert old.state is State.ENDING
@@ -979,13 +981,13 @@ def test_a_channel_that_ends_between_the_two_is_ended_on_both() -> None:
 
 def test_a_change_of_the_configuration_while_the_new_one_began_is_told_it() -> None:
     protocol = session()
-    new = protocol.new_leg()
+    new = protocol.succession.new_leg()
     new.connected()
     protocol.receive(new, STARTED)
     protocol.configure(MidSessionConfig(max_delay=2))
     sent(protocol)
-    protocol.end_leg()
-    (change,) = plain(protocol.enter(new))
+    protocol.succession.end_leg()
+    (change,) = plain(protocol.succession.enter(new))
     assert change["message"] == "SetRecognitionConfig"
     assert change["transcription_config"]["max_delay"] == 2
 
@@ -995,7 +997,7 @@ def test_only_a_running_leg_can_be_ended() -> None:
     protocol.end_audio()
     sent(protocol)
     with pytest.raises(RuntimeError):
-        protocol.end_leg()
-    protocol.lose()
+        protocol.succession.end_leg()
+    protocol.succession.lose()
     with pytest.raises(RuntimeError):
-        protocol.end_leg()
+        protocol.succession.end_leg()

@@ -50,7 +50,8 @@ from speechmatics_sync._protocol.events import (
     Started,
 )
 from speechmatics_sync._protocol.leg import State
-from speechmatics_sync._protocol.protocol import Protocol, Recognition
+from speechmatics_sync._protocol.requests import Recognition
+from speechmatics_sync._protocol.session import Protocol
 
 TARGET = "fr"
 
@@ -226,9 +227,9 @@ class Session(RuleBasedStateMachine):
     @precondition(lambda self: self.can_connect)
     @rule(starts=st.sampled_from([True, True, False]))
     def connect(self, starts: bool) -> None:
-        leg = self.protocol.new_leg()
+        leg = self.protocol.succession.new_leg()
         if not self.started:
-            self.protocol.enter(leg)
+            self.protocol.succession.enter(leg)
         self.connection = Connection(leg, raw=self.raw)
         assert self.connection.config.get("max_delay") == self.max_delay
         if starts:
@@ -285,8 +286,8 @@ class Session(RuleBasedStateMachine):
         if connection is self.successor:
             self.successor = None
             return
-        assert self.protocol.irrecoverable(lost.error) is None
-        self.protocol.lose()
+        assert self.protocol.succession.irrecoverable(lost.error) is None
+        self.protocol.succession.lose()
         self.connection = self.ending = self.successor = None
         self.reconnecting, self.seeks_cut = self.started, False
 
@@ -305,14 +306,14 @@ class Session(RuleBasedStateMachine):
     @precondition(lambda self: self.can_roll_over and self.successor is None)
     @rule(starts=st.sampled_from([True, True, False]))
     def open_another(self, starts: bool) -> None:
-        self.successor = Connection(self.protocol.new_leg(), raw=self.raw)
+        self.successor = Connection(self.protocol.succession.new_leg(), raw=self.raw)
         if starts:
             self.start()
 
     @precondition(lambda self: self.can_roll_over)
     @rule()
     def seek_cut(self) -> None:
-        self.protocol.seek_cut()
+        self.protocol.succession.seek_cut()
         self.seeks_cut = True
         # Chunks are cut where it is quiet: there are more then, and they have other numbers.
         self.split = True
@@ -332,7 +333,7 @@ class Session(RuleBasedStateMachine):
         assert successor is not None
         self.cut()
         self.connection = successor
-        for outgoing in self.protocol.enter(successor.leg):
+        for outgoing in self.protocol.succession.enter(successor.leg):
             successor.take(outgoing)
         assert successor.config.get("max_delay") == self.max_delay
 
@@ -354,13 +355,13 @@ class Session(RuleBasedStateMachine):
     def cut(self) -> None:
         old = self.connection
         assert old is not None
-        quiet = self.seeks_cut and self.protocol.cut_found
+        quiet = self.seeks_cut and self.protocol.succession.cut_found
         for label, heard in old.channels.items():
             if not heard.ended:
                 at = heard.until // SAMPLE
                 assert not quiet or not any(piece.start < at < piece.end for piece in PIECES)
                 self.cuts.append((label, at))
-        for outgoing in self.protocol.end_leg():
+        for outgoing in self.protocol.succession.end_leg():
             old.take(outgoing)
         assert old.all_ended
         self.ending, self.connection = old, None
@@ -543,7 +544,7 @@ class Session(RuleBasedStateMachine):
     def reconnected(self) -> None:
         if self.reconnecting:
             self.reconnecting = False
-            self.gaps += self.protocol.replay.gaps
+            self.gaps += self.protocol.succession.replay.gaps
 
     def handle(self, message: dict[str, Any]) -> None:
         """What a handler looks at."""
