@@ -1,4 +1,4 @@
-"""Makes faults happen to one connection, down to the socket; when is for `schedule` to say."""
+"""Makes faults happen to one connection, down to its socket; `Faults` decides when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from ._channel_threads import Lanes, Outlet, SessionOver
+from ._channel_threads import ChannelThreads
 from ._connection import Connection
 from ._fault_schedule import Faults, Progress
 from ._faults import (
@@ -35,16 +35,17 @@ from ._faults import (
     Warn,
 )
 from ._record import SessionRecord
+from ._sender import Sender, SessionOver
 from ._session import STARTED, Session, Work
 from ._validation import CLOSE_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["POLL_SECONDS", "FaultyConnection", "Misbehaviour", "answer_handshake"]
+__all__ = ["POLL_SECONDS", "FaultInjector", "FaultyConnection", "answer_handshake"]
 
 POLL_SECONDS = 0.02
-"""How often an idle connection looks for faults that were added, and for its client's end."""
+"""How often an idle connection checks for new faults, and whether its client is gone."""
 
 _GARBAGE: Mapping[str, tuple[Opcode, bytes]] = {
     "not_json": (Opcode.TEXT, b"{'message': AddTranscript"),
@@ -61,17 +62,17 @@ def _frame(opcode: Opcode, content: bytes) -> bytes:
     return Frame(opcode, content).serialize(mask=False)
 
 
-class _Valve:
-    """The socket of a connection, with taps: what passes through it can be stopped.
+class _FaultySocket:
+    """Wraps a connection's socket so that sending or reading can be stopped, or reset.
 
-    `websockets` uses it as it uses a socket; of what is not here, the socket itself is asked.
+    `websockets` uses it like a socket; methods not defined here are those of the socket.
     """
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._sending = threading.Lock()  # held while sending, and from a last frame to the muting
-        self._muted = False
-        self._deaf = False
+        self._sending = threading.Lock()  # held while sending; nothing goes out after `send_last`
+        self._sends_nothing = False
+        self._reads_nothing = False
         self._reset = False
         self._released = False
         self._over = threading.Event()
@@ -80,14 +81,14 @@ class _Valve:
         return getattr(self._sock, name)
 
     def recv(self, size: int) -> bytes:
-        data: bytes = b"" if self._deaf or self._reset else self._sock.recv(size)
-        if self._deaf:  # perhaps since the thread began to wait for data
+        data: bytes = b"" if self._reads_nothing or self._reset else self._sock.recv(size)
+        if self._reads_nothing:  # perhaps only since this thread began to wait
             self._over.wait()
-        return b"" if self._deaf or self._reset else data
+        return b"" if self._reads_nothing or self._reset else data
 
     def sendall(self, data: bytes) -> None:
         with self._sending:
-            if not self._muted:
+            if not self._sends_nothing:
                 self._sock.sendall(data)
 
     def shutdown(self, how: int) -> None:
@@ -101,54 +102,54 @@ class _Valve:
     @property
     def stopped(self) -> bool:
         """Whether nothing is sent or nothing is read any more."""
-        return self._muted or self._deaf
+        return self._sends_nothing or self._reads_nothing
 
-    def last(self, data: bytes) -> None:
+    def send_last(self, data: bytes) -> None:
         """Send this, and nothing more."""
         with self._sending:
             self._sock.sendall(data)
-            self._muted = True
+            self._sends_nothing = True
 
-    def mute(self) -> None:
-        """Send nothing more; those who send do not notice."""
-        self._muted = True
+    def stop_sending(self) -> None:
+        """Send nothing more; `sendall` discards what it is given."""
+        self._sends_nothing = True
 
-    def deafen(self) -> None:
+    def stop_reading(self) -> None:
         """Read nothing more."""
-        self._deaf = True
+        self._reads_nothing = True
 
     def half_close(self) -> None:
-        """Send nothing more, and tell the client's TCP so."""
-        self._muted = True
+        """Send nothing more, and end the server's half of the TCP connection."""
+        self._sends_nothing = True
         self._shut(socket.SHUT_WR)
 
     def prepare_reset(self) -> None:
-        """Have `close` send a reset, and whoever is reading wake up."""
-        self._muted = self._reset = True
+        """Have `close` send a TCP reset, and wake the thread that reads."""
+        self._sends_nothing = self._reset = True
         with contextlib.suppress(OSError):
-            # Without lingering, close() sends a reset and drops what was not sent.
+            # With a linger time of 0, close() sends a reset and discards unsent data.
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # The kernel keeps a socket open in which a thread still waits to read. To end reading is
-        # nothing that the other side would see.
+        # The kernel keeps a socket open while a thread waits to read from it. Shutting down
+        # reading wakes that thread, and the client does not notice.
         self._shut(socket.SHUT_RD)
 
     def release(self) -> None:
-        """End what lasts: the server is to end the connection."""
+        """End `wait_until_gone`: the server ends the connection."""
         self._released = True
-        if self._muted:
+        if self._sends_nothing:
             self._shut(socket.SHUT_RDWR)
 
     def _shut(self, how: int) -> None:
         with contextlib.suppress(OSError):
-            # Of the base class: that of a TLS socket takes its TLS away as well.
+            # Not the TLS socket's own method, which would also drop its TLS state.
             socket.socket.shutdown(self._sock, how)
 
-    def await_end(self) -> None:
-        """Wait until a client that is not read has hung up, or for `release`."""
-        while self._deaf and not (self._released or self._hung_up()):
+    def wait_until_gone(self) -> None:
+        """After `stop_reading`, wait until the client has hung up, or for `release`."""
+        while self._reads_nothing and not (self._released or self._hung_up()):
             if self._over.wait(POLL_SECONDS):
                 return
-        if self._deaf:
+        if self._reads_nothing:
             self._over.set()
             self._shut(socket.SHUT_RDWR)
 
@@ -159,40 +160,43 @@ class _Valve:
         if not hasattr(select, "poll"):  # Windows: only the server can end it
             return False
         poll = select.poll()
-        poll.register(number, getattr(select, "POLLRDHUP", 0))  # Linux; others see a reset only
+        poll.register(
+            number, getattr(select, "POLLRDHUP", 0)
+        )  # others only notice a reset
         return bool(poll.poll(0))
 
 
 class FaultyConnection(Connection):
-    """A connection that can be made to misbehave.
+    """A connection that faults can be injected into.
 
     Attributes:
-        number: Which connection it is, from 1; 0 before its handshake.
+        number: The connection's number, from 1; 0 before its handshake.
+        faulty_socket: Its socket.
     """
 
     def __init__(self, sock: Any, protocol: ServerProtocol, *args: Any, **options: Any) -> None:
         self.number = 0
-        self.valve = _Valve(sock)
-        super().__init__(self.valve, protocol, *args, **options)
+        self.faulty_socket = _FaultySocket(sock)
+        super().__init__(self.faulty_socket, protocol, *args, **options)
 
     @property
     def stopped(self) -> bool:
-        """Whether there is nothing left but to `outlast` what was begun."""
-        return self.valve.stopped
+        """Whether a fault has ended the session, so that only `wait_until_gone` is left to do."""
+        return self.faulty_socket.stopped
 
-    def outlast(self) -> None:
-        """Do nothing until the client is gone or the server ends it; what comes is thrown away."""
-        self.valve.await_end()
-        # The thread that reads closes the socket: were it closed here, that thread might read on
-        # from whatever got its number.
+    def wait_until_gone(self) -> None:
+        """Discard what comes until the client is gone or the server ends the connection."""
+        self.faulty_socket.wait_until_gone()
+        # The thread that reads closes the socket. If it were closed here, that thread could read
+        # from another socket that got the same descriptor.
         with contextlib.suppress(ConnectionClosed):
             while True:
                 self.recv(decode=False)
         self.recv_events_thread.join()
 
 
-class Misbehaviour:
-    """Does the faults of one connection when they are due, in the session's thread."""
+class FaultInjector:
+    """Injects the faults of one connection when they are due, in the session's thread."""
 
     def __init__(
         self,
@@ -200,22 +204,22 @@ class Misbehaviour:
         connection: FaultyConnection,
         record: SessionRecord,
         session: Session,
-        outlet: Outlet,
-        lanes: Lanes,
+        sender: Sender,
+        channel_threads: ChannelThreads,
     ) -> None:
         self._faults = faults
         self._connection = connection
         self._record = record
         self._session = session
-        self._outlet = outlet
-        self._lanes = lanes
+        self._sender = sender
+        self._channel_threads = channel_threads
         self._ends_after: Optional[int] = None
 
-    def at(self, moment: Moment) -> None:
-        """Do what is due at this moment.
+    def inject(self, moment: Moment) -> None:
+        """Inject the faults that are due at this moment.
 
         Raises:
-            SessionOver: If that was the end of the session.
+            SessionOver: If one of them ended the session.
         """
         if moment is Moment.AUDIO:
             if self._session.state != STARTED:
@@ -223,8 +227,8 @@ class Misbehaviour:
             self._end_if_due()
         if not self._faults.pending:
             return
-        # So that each fault finds all sent that follows from the messages before it.
-        self._lanes.wait()
+        # A fault comes after everything that follows from the messages before it.
+        self._channel_threads.wait()
         while True:
             progress = Progress(
                 self._connection.number, moment, self._record, self._session.audio_seconds
@@ -232,18 +236,18 @@ class Misbehaviour:
             fault = self._faults.take(progress)
             if fault is None:
                 return
-            self._do(fault, partial(self._faults.note, fault, progress))
+            self._inject(fault, partial(self._faults.note, fault, progress))
 
-    def _do(self, fault: Fault, note: Callable[[], None]) -> None:
-        # Noted before the client can see it: a test that saw it finds it in `happened`.
+    def _inject(self, fault: Fault, note: Callable[[], None]) -> None:
+        # Noted before the client can see it, so that a test that saw it finds it in `happened`.
         if isinstance(fault, (Drop, Silence)):
             _cut(self._connection, fault, note)
-            self._connection.outlast()
+            self._connection.wait_until_gone()
             raise SessionOver
         if isinstance(fault, StopReading):
-            self._connection.valve.deafen()
+            self._connection.faulty_socket.stop_reading()
             note()
-            self._connection.outlast()
+            self._connection.wait_until_gone()
             raise SessionOver
         if isinstance(fault, Close):
             note()
@@ -260,20 +264,20 @@ class Misbehaviour:
             note()
             self._end_if_due()
         elif isinstance(fault, HoldAcknowledgements):
-            self._outlet.hold_acknowledgements(fault.chunks, fault.seconds)
+            self._sender.hold_acknowledgements(fault.chunks, fault.seconds)
             note()
         else:
             note()
             self._send(*_content(fault))
 
     def _send(self, opcode: Opcode, content: bytes) -> None:
-        # Not through `websockets`, which would not send all that a fault may hold.
-        self._connection.valve.sendall(_frame(opcode, content))
+        # Not through `websockets`, which refuses to send some of these frames.
+        self._connection.faulty_socket.sendall(_frame(opcode, content))
 
     def _close(self, code: Optional[int], reason: str) -> None:
         content = b"" if code is None else struct.pack("!H", code) + reason.encode()
-        self._connection.valve.last(_frame(Opcode.CLOSE, content))
-        self._connection.outlast()
+        self._connection.faulty_socket.send_last(_frame(Opcode.CLOSE, content))
+        self._connection.wait_until_gone()
         raise SessionOver
 
     def _end_if_due(self) -> None:
@@ -281,21 +285,21 @@ class Misbehaviour:
             return
         for step in self._session.end_early():
             if isinstance(step, Work):
-                self._lanes.add(step)
+                self._channel_threads.add(step)
             elif isinstance(step, dict):
-                self._outlet.send([step])
-        self._lanes.wait()
-        self._outlet.acknowledge(ending=True)
-        self._outlet.send(self._session.complete())
+                self._sender.send([step])
+        self._channel_threads.wait()
+        self._sender.acknowledge(ending=True)
+        self._sender.send(self._session.complete())
         raise SessionOver
 
 
 def answer_handshake(
     faults: Faults, connection: FaultyConnection, request: Request
 ) -> Optional[Response]:
-    """Do what is due at a handshake; a response refuses it, None goes on.
+    """Inject the fault that is due at a handshake; return a response to refuse it, or None.
 
-    What lasts is only begun here: `websockets` (15) reads nothing until this returns.
+    A Drop or a Silence is only begun here: `websockets` (15) reads nothing until this returns.
     """
     connection.number = faults.connect()
     record = SessionRecord("", request.path, dict(request.headers.raw_items()))
@@ -313,26 +317,26 @@ def answer_handshake(
 
 
 def _cut(connection: FaultyConnection, fault: Fault, note: Callable[[], None]) -> None:
-    """Begin a Drop or a Silence; `FaultyConnection.outlast` waits for its end."""
-    valve = connection.valve
+    """Begin a Drop or a Silence; `FaultyConnection.wait_until_gone` waits for its end."""
+    sock = connection.faulty_socket
     if isinstance(fault, Drop):
         note()
         if fault.mid_frame:
             frame = _frame(Opcode.TEXT, _HALF_SENT)
-            valve.last(frame[: len(frame) // 2])
+            sock.send_last(frame[: len(frame) // 2])
         if fault.how == "reset":
-            valve.prepare_reset()
+            sock.prepare_reset()
         else:
-            valve.half_close()
+            sock.half_close()
     elif isinstance(fault, Silence):
-        valve.mute()
+        sock.stop_sending()
         if not fault.reads:
-            valve.deafen()
+            sock.stop_reading()
         note()
 
 
 def _content(fault: Fault) -> tuple[Opcode, bytes]:
-    """The frame of a fault that sends one."""
+    """Return the opcode and the payload of a fault that sends a frame."""
     if isinstance(fault, Warn):
         warning = {"message": "Warning", "type": fault.type, "reason": fault.reason}
         return Opcode.TEXT, json.dumps({**warning, **fault.fields}).encode()
@@ -343,4 +347,4 @@ def _content(fault: Fault) -> tuple[Opcode, bytes]:
             return Opcode.BINARY, fault.content
         text = fault.content if isinstance(fault.content, str) else json.dumps(dict(fault.content))
         return Opcode.TEXT, text.encode()
-    raise TypeError(f"no such fault: {fault!r}")
+    raise TypeError(f"unknown fault: {fault!r}")

@@ -38,7 +38,7 @@ from ._recognizer import Recognizer
 from ._record import SessionRecord
 from ._session import Session
 from ._session_handler import SessionHandler
-from ._time_limits import Deadlines
+from ._time_limits import TimeLimits
 
 __all__ = ["LocalServer"]
 
@@ -153,7 +153,7 @@ class LocalServer:
         self._lock = threading.Lock()  # guards what follows, and never while waiting
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._handlers: list[SessionHandler] = []
-        self._lasting: set[FaultyConnection] = set()
+        self._stuck: set[FaultyConnection] = set()
 
     def __enter__(self) -> LocalServer:
         return self.start()
@@ -272,8 +272,8 @@ class LocalServer:
         with self._lock:
             handlers = list(self._handlers)
             sockets = dict(self._threads)
-            for lasting in self._lasting:
-                lasting.valve.release()
+            for connection in self._stuck:
+                connection.faulty_socket.release()
         deadline = time.monotonic() + (0.0 if code is None else _STOP_SECONDS)
         closers = []
         for handler in handlers:
@@ -360,7 +360,7 @@ class LocalServer:
     def _serve(self, connection: ServerConnection) -> None:
         """Serve one connection whose handshake is done, in its thread."""
         if isinstance(connection, FaultyConnection) and connection.stopped:
-            self._outlast(connection)
+            self._wait_until_gone(connection)
             return
         request = connection.request
         assert request is not None  # noqa: S101  # the handshake is done
@@ -373,22 +373,22 @@ class LocalServer:
             self._records.append(record)
             self._handlers.append(handler)
             usage = len(self._handlers)
-        deadlines = Deadlines(time.monotonic(), self._max_session_seconds, self._idle_timeout)
+        time_limits = TimeLimits(time.monotonic(), self._max_session_seconds, self._idle_timeout)
         try:
-            handler.run(usage, self._max_sessions, deadlines)
+            handler.run(usage, self._max_sessions, time_limits)
         finally:
             with self._lock:
                 self._handlers.remove(handler)
 
-    def _outlast(self, connection: FaultyConnection) -> None:
+    def _wait_until_gone(self, connection: FaultyConnection) -> None:
         """Wait for the end of a fault that began at the handshake."""
         with self._lock:
-            self._lasting.add(connection)
+            self._stuck.add(connection)
         try:
-            connection.outlast()
+            connection.wait_until_gone()
         finally:
             with self._lock:
-                self._lasting.discard(connection)
+                self._stuck.discard(connection)
 
 
 def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:

@@ -10,14 +10,15 @@ from typing import Optional
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
-from ._channel_threads import Lanes, Outlet, SessionOver
+from ._channel_threads import ChannelThreads
 from ._connection import refused_by
-from ._fault_injection import POLL_SECONDS, FaultyConnection, Misbehaviour
+from ._fault_injection import POLL_SECONDS, FaultInjector, FaultyConnection
 from ._fault_schedule import Faults
 from ._faults import Moment
 from ._record import SessionRecord
+from ._sender import Sender, SessionOver
 from ._session import CLOSED, ENDING, Session, Work
-from ._time_limits import Deadlines
+from ._time_limits import TimeLimits
 
 __all__ = ["SessionHandler"]
 
@@ -52,36 +53,36 @@ class SessionHandler:
         self.thread = threading.current_thread()
         self._session = session
         self._record = record
-        self._outlet = Outlet(connection, session)
-        self._lanes = Lanes(self._outlet)
-        self._misbehaviour: Optional[Misbehaviour] = None
+        self._sender = Sender(connection, session)
+        self._channel_threads = ChannelThreads(self._sender)
+        self._injector: Optional[FaultInjector] = None
         if faults is not None and isinstance(connection, FaultyConnection):
-            self._misbehaviour = Misbehaviour(
-                faults, connection, record, session, self._outlet, self._lanes
+            self._injector = FaultInjector(
+                faults, connection, record, session, self._sender, self._channel_threads
             )
 
     def abandon(self) -> None:
         """Have recognition stop at the next frame and a lasting fault end; from any thread."""
         self._session.abandon()
         if isinstance(self.connection, FaultyConnection):
-            self.connection.valve.release()
+            self.connection.faulty_socket.release()
 
     def runs_in(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of this session's."""
-        return thread is self.thread or self._lanes.runs_in(thread)
+        return thread is self.thread or self._channel_threads.runs_in(thread)
 
-    def run(self, usage: int, quota: int, deadlines: Deadlines) -> None:
+    def run(self, usage: int, quota: int, time_limits: TimeLimits) -> None:
         """Serve the session until it and its connection are closed.
 
         Args:
             usage: How many sessions run, this one included.
             quota: How many may run.
-            deadlines: The time limits of the session.
+            time_limits: The time limits of the session.
         """
         connection, session, record = self.connection, self._session, self._record
         _logger.info("session begins [session_id=%s]", record.id)
         try:
-            self._converse(usage, quota, deadlines)
+            self._converse(usage, quota, time_limits)
             self._close(session.close_code or 1000)
         except ConnectionClosed:
             refused = refused_by(connection)
@@ -89,7 +90,7 @@ class SessionHandler:
                 session.fail(refused.type, refused.reason)
         finally:
             session.abandon()
-            self._lanes.close()
+            self._channel_threads.close()
             session.close()
             record.close_code = connection.protocol.close_code
             if refused_by(connection) is not None:  # then the client's close frame was not read
@@ -97,55 +98,55 @@ class SessionHandler:
             record.ended = True
             _logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
 
-    def _converse(self, usage: int, quota: int, deadlines: Deadlines) -> None:
+    def _converse(self, usage: int, quota: int, time_limits: TimeLimits) -> None:
         """Receive and answer until the session is closed."""
-        session, outlet, lanes = self._session, self._outlet, self._lanes
+        session, sender, channel_threads = self._session, self._sender, self._channel_threads
         try:
             self._inject(Moment.CONNECTED)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            outlet.send(session.greet(usage, quota, now))
+            sender.send(session.greet(usage, quota, now))
             while session.state != CLOSED:
-                wait = deadlines.wait(time.monotonic())
+                wait = time_limits.wait(time.monotonic())
                 if session.state == ENDING:
                     wait = _LATE_AUDIO_SECONDS
-                elif self._misbehaviour is not None:
+                elif self._injector is not None:
                     wait = min(wait, POLL_SECONDS)
                 try:
                     message = self.connection.recv(timeout=wait)
                 except TimeoutError:
                     if session.state == ENDING:
-                        lanes.wait()
+                        channel_threads.wait()
                         self._inject(Moment.ENDED)
-                        if not outlet.acknowledge(ending=True):
-                            outlet.send(session.complete())
+                        if not sender.acknowledge(ending=True):
+                            sender.send(session.complete())
                         continue
                 else:
-                    self._receive(message, deadlines)
+                    self._receive(message, time_limits)
                 self._inject(Moment.AUDIO)
-                outlet.acknowledge()
-                outlet.send(deadlines.due(time.monotonic()))
+                sender.acknowledge()
+                sender.send(time_limits.due(time.monotonic()))
         except SessionOver:
             pass
         except ConnectionClosed:
             raise
         except Exception as error:
-            outlet.fail(error)
+            sender.fail(error)
 
-    def _receive(self, message: str | bytes, deadlines: Deadlines) -> None:
+    def _receive(self, message: str | bytes, time_limits: TimeLimits) -> None:
         chunks = self._record.audio_chunks
         for step in self._session.receive(message):
             if isinstance(step, Moment):
                 self._inject(step)
             elif isinstance(step, Work):
-                self._lanes.add(step)
+                self._channel_threads.add(step)
             else:
-                self._outlet.send([step])
+                self._sender.send([step])
         if self._record.audio_chunks != chunks:
-            deadlines.audio_came(time.monotonic())
+            time_limits.audio_came(time.monotonic())
 
     def _inject(self, moment: Moment) -> None:
-        if self._misbehaviour is not None:
-            self._misbehaviour.at(moment)
+        if self._injector is not None:
+            self._injector.inject(moment)
 
     def _close(self, code: int) -> None:
         """Close a connection whose client may still be sending.

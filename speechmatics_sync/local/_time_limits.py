@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ._validation import Refused
 
-__all__ = ["Deadlines"]
+__all__ = ["TimeLimits"]
 
 _SESSION_WARNINGS = (2700.0, 1800.0, 900.0)
 _IDLE_WARNINGS = (900.0, 600.0, 300.0)
@@ -44,7 +44,7 @@ class _Limit:
         }
 
 
-class Deadlines:
+class TimeLimits:
     """Tells what a session is to be told, by a clock that the caller reads.
 
     Args:
