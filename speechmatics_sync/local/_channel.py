@@ -114,7 +114,7 @@ class Channel:
     def add_audio(self, payload: bytes) -> Iterator[Message]:
         """Recognise one more chunk."""
         for at in range(0, len(payload), _PIECE_BYTES):
-            yield from self._hear(self._decoder.feed(payload[at : at + _PIECE_BYTES]))
+            yield from self._recognize(self._decoder.feed(payload[at : at + _PIECE_BYTES]))
         if self._force_at is not None and self._force_at <= self._received_seconds:
             yield from self._force()
 
@@ -126,9 +126,9 @@ class Channel:
 
     def finish(self) -> Iterator[Message]:
         """No more audio comes: give the last finals."""
-        yield from self._hear(self._decoder.finish())
+        yield from self._recognize(self._decoder.finish())
         if len(self._samples) and not self.abandoned:
-            yield from self._hear_frame(self._samples)
+            yield from self._recognize_frame(self._samples)
         if self._force_at is not None:
             yield from self._force()
         hypothesis = self._recognition.finish()
@@ -142,16 +142,16 @@ class Channel:
     def _received_seconds(self) -> float:
         return self._decoder.seconds + _TOLERANCE_SECONDS
 
-    def _hear(self, samples: Any) -> Iterator[Message]:
+    def _recognize(self, samples: Any) -> Iterator[Message]:
         samples = np.concatenate((self._samples, samples))
         whole = len(samples) - len(samples) % FRAME_SAMPLES
         self._samples = samples[whole:]
         for at in range(0, whole, FRAME_SAMPLES):
             if self.abandoned:
                 return
-            yield from self._hear_frame(samples[at : at + FRAME_SAMPLES])
+            yield from self._recognize_frame(samples[at : at + FRAME_SAMPLES])
 
-    def _hear_frame(self, frame: Any) -> Iterator[Message]:
+    def _recognize_frame(self, frame: Any) -> Iterator[Message]:
         hypothesis = self._recognition.feed(frame)
         self._heard += len(frame)
         if hypothesis != _NOTHING:

@@ -160,9 +160,7 @@ class _FaultySocket:
         if not hasattr(select, "poll"):  # Windows: only the server can end it
             return False
         poll = select.poll()
-        poll.register(
-            number, getattr(select, "POLLRDHUP", 0)
-        )  # others only notice a reset
+        poll.register(number, getattr(select, "POLLRDHUP", 0))  # others only notice a reset
         return bool(poll.poll(0))
 
 

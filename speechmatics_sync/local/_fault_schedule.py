@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
-from ._faults import Fault, Moment, choice, refused, seconds, text, whole
+from ._faults import (
+    Fault,
+    Moment,
+    check_choice,
+    check_integer,
+    check_seconds,
+    check_text,
+    not_allowed,
+)
 from ._record import SessionRecord
 
 __all__ = ["Faults", "Happened", "Progress"]
@@ -158,24 +166,24 @@ class Faults:
             ConfigurationError: If a value is not possible, or the fault is not at that moment.
         """
         if not isinstance(fault, Fault) or type(fault) is Fault:
-            raise refused("Faults.add", "fault", fault, "a fault such as Drop()")
+            raise not_allowed("Faults.add", "fault", fault, "a fault such as Drop()")
         moment = self._moment(fault, at)
-        whole("Faults.add", "after_chunks", after_chunks)
-        seconds("Faults.add", "after_seconds", after_seconds)
+        check_integer("Faults.add", "after_chunks", after_chunks)
+        check_seconds("Faults.add", "after_seconds", after_seconds)
         if moment is not Moment.AUDIO and (after_chunks or after_seconds or channel is not None):
-            raise refused(
+            raise not_allowed(
                 "Faults.add",
                 "at",
                 moment.value,
                 "'audio', with after_chunks, after_seconds, channel",
             )
         if channel is not None:
-            text("Faults.add", "channel", channel, empty=False)
+            check_text("Faults.add", "channel", channel, empty=False)
         if times is not None:
-            whole("Faults.add", "times", times, 1)
-        whole("Faults.add", "skip", skip)
+            check_integer("Faults.add", "times", times, 1)
+        check_integer("Faults.add", "skip", skip)
         if when is not None and not callable(when):
-            raise refused("Faults.add", "when", when, "a callable, or None")
+            raise not_allowed("Faults.add", "when", when, "a callable, or None")
         planned = _Planned(fault, moment, after_chunks, after_seconds, channel, times, skip, when)
         with self._changed:
             self._planned.append(planned)
@@ -185,7 +193,7 @@ class Faults:
         if at is None:
             return fault.default
         possible = tuple(moment.value for moment in fault.moments())
-        choice(f"Faults.add: {type(fault).__name__}", "at", at, possible)
+        check_choice(f"Faults.add: {type(fault).__name__}", "at", at, possible)
         return Moment(at)
 
     def clear(self) -> None:

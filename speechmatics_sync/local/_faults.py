@@ -30,11 +30,11 @@ __all__ = [
     "Silence",
     "StopReading",
     "Warn",
-    "choice",
-    "refused",
-    "seconds",
-    "text",
-    "whole",
+    "check_choice",
+    "check_integer",
+    "check_seconds",
+    "check_text",
+    "not_allowed",
 ]
 
 
@@ -61,33 +61,33 @@ class Moment(str, Enum):
 _WHILE_AUDIO_COMES = (Moment.CONNECTED, Moment.STARTING, Moment.AUDIO)
 
 
-def refused(owner: str, name: str, value: object, allowed: str) -> ConfigurationError:
+def not_allowed(owner: str, name: str, value: object, allowed: str) -> ConfigurationError:
     return ConfigurationError(f"{owner}.{name} is {value!r}; allowed: {allowed}")
 
 
-def whole(owner: str, name: str, value: object, low: int = 0) -> None:
+def check_integer(owner: str, name: str, value: object, low: int = 0) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise refused(owner, name, value, f"an integer of at least {low}")
+        raise not_allowed(owner, name, value, f"an integer of at least {low}")
 
 
-def seconds(owner: str, name: str, value: object) -> None:
+def check_seconds(owner: str, name: str, value: object) -> None:
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
         or not math.isfinite(value)
         or value < 0
     ):
-        raise refused(owner, name, value, "a finite number of at least 0 seconds")
+        raise not_allowed(owner, name, value, "a finite number of at least 0 seconds")
 
 
-def choice(owner: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
+def check_choice(owner: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in allowed:
-        raise refused(owner, name, value, ", ".join(map(repr, allowed)))
+        raise not_allowed(owner, name, value, ", ".join(map(repr, allowed)))
 
 
-def text(owner: str, name: str, value: object, *, empty: bool = True) -> None:
+def check_text(owner: str, name: str, value: object, *, empty: bool = True) -> None:
     if not isinstance(value, str) or not (value or empty):
-        raise refused(owner, name, value, "a string" if empty else "a string that is not empty")
+        raise not_allowed(owner, name, value, "a string" if empty else "a string that is not empty")
 
 
 def _is_json(value: Mapping[str, Any]) -> bool:
@@ -98,10 +98,10 @@ def _is_json(value: Mapping[str, Any]) -> bool:
     return True
 
 
-def _close_code(owner: str, name: str, value: object) -> None:
+def _check_close_code(owner: str, name: str, value: object) -> None:
     fits = isinstance(value, int) and not isinstance(value, bool) and 1000 <= value <= 4999
     if not fits or value in (1005, 1006, 1015):
-        raise refused(
+        raise not_allowed(
             owner,
             name,
             value,
@@ -137,9 +137,9 @@ class Drop(Fault):
     mid_frame: bool = False
 
     def __post_init__(self) -> None:
-        choice("Drop", "how", self.how, ("reset", "fin"))
+        check_choice("Drop", "how", self.how, ("reset", "fin"))
         if not isinstance(self.mid_frame, bool):
-            raise refused("Drop", "mid_frame", self.mid_frame, "True or False")
+            raise not_allowed("Drop", "mid_frame", self.mid_frame, "True or False")
 
     def moments(self) -> tuple[Moment, ...]:
         return super().moments() if self.mid_frame else tuple(Moment)
@@ -165,12 +165,12 @@ class Refuse(Fault):
     def __post_init__(self) -> None:
         known = [one.value for one in http.HTTPStatus if one.value >= 300]
         if isinstance(self.status, bool) or self.status not in known:
-            raise refused("Refuse", "status", self.status, "an HTTP status from 300 to 599")
+            raise not_allowed("Refuse", "status", self.status, "an HTTP status from 300 to 599")
         if isinstance(self.retry_after, str):
             if not (self.retry_after.isascii() and self.retry_after.isprintable()):
-                raise refused("Refuse", "retry_after", self.retry_after, "printable ASCII")
+                raise not_allowed("Refuse", "retry_after", self.retry_after, "printable ASCII")
         elif self.retry_after is not None:
-            whole("Refuse", "retry_after", self.retry_after)
+            check_integer("Refuse", "retry_after", self.retry_after)
 
     def moments(self) -> tuple[Moment, ...]:
         return (Moment.HANDSHAKE,)
@@ -193,10 +193,12 @@ class Close(Fault):
 
     def __post_init__(self) -> None:
         if self.code is not None:
-            _close_code("Close", "code", self.code)
-        text("Close", "reason", self.reason)
+            _check_close_code("Close", "code", self.code)
+        check_text("Close", "reason", self.reason)
         if len(self.reason.encode()) > 123 or (self.code is None and self.reason):
-            raise refused("Close", "reason", self.reason, "at most 123 bytes, and a code with it")
+            raise not_allowed(
+                "Close", "reason", self.reason, "at most 123 bytes, and a code with it"
+            )
 
 
 @dataclass(frozen=True)
@@ -220,12 +222,12 @@ class SendError(Fault):
     close_code: Optional[int] = None
 
     def __post_init__(self) -> None:
-        text("SendError", "type", self.type, empty=False)
-        text("SendError", "reason", self.reason)
+        check_text("SendError", "type", self.type, empty=False)
+        check_text("SendError", "reason", self.reason)
         if self.code is not None:
-            whole("SendError", "code", self.code)
+            check_integer("SendError", "code", self.code)
         if self.close_code is not None:
-            _close_code("SendError", "close_code", self.close_code)
+            _check_close_code("SendError", "close_code", self.close_code)
 
 
 @dataclass(frozen=True)
@@ -246,10 +248,10 @@ class Warn(Fault):
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        text("Warn", "type", self.type, empty=False)
-        text("Warn", "reason", self.reason)
+        check_text("Warn", "type", self.type, empty=False)
+        check_text("Warn", "reason", self.reason)
         if not isinstance(self.fields, Mapping) or not _is_json(self.fields):
-            raise refused("Warn", "fields", self.fields, "a dict that can go as JSON")
+            raise not_allowed("Warn", "fields", self.fields, "a dict that can go as JSON")
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,7 @@ class EndEarly(Fault):
     ignored_chunks: int = 0
 
     def __post_init__(self) -> None:
-        whole("EndEarly", "ignored_chunks", self.ignored_chunks)
+        check_integer("EndEarly", "ignored_chunks", self.ignored_chunks)
 
     def moments(self) -> tuple[Moment, ...]:
         return _WHILE_AUDIO_COMES
@@ -294,11 +296,11 @@ class HoldAcknowledgements(Fault):
 
     def __post_init__(self) -> None:
         if self.chunks is not None:
-            whole("HoldAcknowledgements", "chunks", self.chunks, 1)
+            check_integer("HoldAcknowledgements", "chunks", self.chunks, 1)
         if self.seconds is not None:
-            seconds("HoldAcknowledgements", "seconds", self.seconds)
+            check_seconds("HoldAcknowledgements", "seconds", self.seconds)
             if self.chunks is not None:
-                raise refused(
+                raise not_allowed(
                     "HoldAcknowledgements", "seconds", self.seconds, "None where chunks is given"
                 )
 
@@ -333,7 +335,7 @@ class Silence(Fault):
 
     def __post_init__(self) -> None:
         if not isinstance(self.reads, bool):
-            raise refused("Silence", "reads", self.reads, "True or False")
+            raise not_allowed("Silence", "reads", self.reads, "True or False")
 
     def moments(self) -> tuple[Moment, ...]:
         return tuple(Moment)
@@ -356,7 +358,7 @@ class Send(Fault):
         if not isinstance(self.content, (str, bytes)) and not (
             isinstance(self.content, Mapping) and _is_json(self.content)
         ):
-            raise refused(
+            raise not_allowed(
                 "Send", "content", self.content, "a dict that can go as JSON, a string or bytes"
             )
 
@@ -385,4 +387,4 @@ class Garbage(Fault):
     )
 
     def __post_init__(self) -> None:
-        choice("Garbage", "kind", self.kind, self.KINDS)
+        check_choice("Garbage", "kind", self.kind, self.KINDS)

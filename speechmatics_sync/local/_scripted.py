@@ -25,7 +25,6 @@ CLIPPED = "clipped"
 
 _ONSET_SECONDS = 0.02
 _GAP_SECONDS = 0.1
-_ALWAYS = math.inf
 
 
 class _Timed(Recognition):
@@ -35,8 +34,8 @@ class _Timed(Recognition):
         self.partials = partials
         self.delay = delay
         self.heard = 0
-        self.settled_until = -_ALWAYS
-        self.told: tuple[Word, ...] = ()
+        self.settled_until = -math.inf
+        self.last_partials: tuple[Word, ...] = ()
 
     @property
     def now(self) -> float:
@@ -48,7 +47,7 @@ class _Timed(Recognition):
         return self._hypothesis(self.now - min(self.delay, self.max_delay))
 
     def settle(self, until: Optional[float] = None) -> Hypothesis:
-        return self._hypothesis(min(self.now, _ALWAYS if until is None else until), closing=True)
+        return self._hypothesis(min(self.now, math.inf if until is None else until), closing=True)
 
     def _hypothesis(self, settled_until: float, *, closing: bool = False) -> Hypothesis:
         finals = tuple(
@@ -63,8 +62,8 @@ class _Timed(Recognition):
                 for word in self.words()
                 if word.end > self.settled_until and word.start < self.now
             )
-            if guess != self.told:
-                self.told = partials = guess
+            if guess != self.last_partials:
+                self.last_partials = partials = guess
         return Hypothesis(finals, partials, ends_utterance=closing and bool(finals))
 
     @property
@@ -163,9 +162,9 @@ class _Counted(_Timed):
         self._ended = [word for word in self._ended if word.end >= self.settled_until]
         edges = np.flatnonzero(np.diff(frame)) + 1
         for at in [0, *edges.tolist()]:
-            self._turn_to(int(frame[at]), self.heard + at)
+            self._change_value(int(frame[at]), self.heard + at)
 
-    def _turn_to(self, value: int, at: int) -> None:
+    def _change_value(self, value: int, at: int) -> None:
         if value == self._value or (value > 0 and self._value == -value):
             self._value = value
             return
@@ -184,7 +183,7 @@ class _Counted(_Timed):
         return Word(text, self._begun / SAMPLE_RATE, end / SAMPLE_RATE, 1.0, voice)
 
     def finish(self) -> Hypothesis:
-        self._turn_to(0, self.heard)
+        self._change_value(0, self.heard)
         return self.settle()
 
     def words(self) -> Sequence[Word]:
@@ -203,7 +202,7 @@ class CountedRecognizer(Recognizer):
 
     Args:
         delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
-        voices: Names of voices that take turns; none are told apart by default.
+        voices: Names of voices that take turns; by default none are told apart.
         turn: Words per turn.
     """
 

@@ -102,12 +102,12 @@ class Session:
         # One without a label, or one for each label. Replaced, never changed: `abandon` reads it.
         self._channels: dict[Optional[str], Channel] = {}
         self._stream_ended = False
-        self._tells_speakers = False
+        self._diarizes_speakers = False
         self._language = ""
         self._speakers_at_end = False
         # Work is done in other threads: held to change the state or what follows, and to gather.
         self._lock = threading.Lock()
-        self._quality_told = False
+        self._quality_reported = False
 
     def greet(self, usage: int, quota: int, now: str) -> Iterator[Message]:
         """Give the first message of a connection.
@@ -214,15 +214,15 @@ class Session:
     def _by_channel(self) -> bool:
         return None not in self._channels
 
-    def _all(self, name: str) -> list[Channel]:
+    def _started_channels(self, name: str) -> list[Channel]:
         """Every channel, for a message of that name."""
         if self.state == WAITING:
             raise Refused("protocol_error", f"{name} before StartRecognition")
         return list(self._channels.values())
 
-    def _named(self, message: Message) -> Channel:
+    def _channel_of(self, message: Message) -> Channel:
         """The channel that a message names."""
-        self._all(message["message"])
+        self._started_channels(message["message"])
         if not self._by_channel:
             raise Refused(
                 "protocol_error",
@@ -245,22 +245,22 @@ class Session:
         config = message["transcription_config"]
         self._language = config["language"]
         diarization = config.get("diarization", "none")
-        self._tells_speakers = diarization in ("speaker", "channel_and_speaker")
-        if self._tells_speakers:
+        self._diarizes_speakers = diarization in ("speaker", "channel_and_speaker")
+        if self._diarizes_speakers:
             settings = config.get("speaker_diarization_config", {})
             self._speakers_at_end = settings.get("get_speakers", False)
         by_channel = diarization in BY_CHANNEL
         labels: list[Any] = config["channel_diarization_labels"] if by_channel else [None]
         for label in labels:
             # One by one: those begun are closed if the next one cannot begin.
-            channel = self._begin(label, message)
+            channel = self._start_channel(label, message)
             self._channels = {**self._channels, label: channel}
             channel.abandoned = self._abandoned
         if by_channel:
             self._record.channels = {label: ChannelRecord() for label in labels}
         self.state = STARTED
         yield Moment.STARTING
-        yield from self._quality(next(iter(self._channels.values())))
+        yield from self._report_quality(next(iter(self._channels.values())))
         started: Message = {
             "message": "RecognitionStarted",
             "id": self._record.id,
@@ -280,10 +280,10 @@ class Session:
         if "translation_config" in message:
             yield from self._no_translation(message["translation_config"]["target_languages"])
 
-    def _begin(self, label: Optional[str], message: Message) -> Channel:
+    def _start_channel(self, label: Optional[str], message: Message) -> Channel:
         config = message["transcription_config"]
         speakers = None
-        if self._tells_speakers:
+        if self._diarizes_speakers:
             settings = config.get("speaker_diarization_config", {})
             speakers = Speakers(settings.get("speakers", ()), settings.get("max_speakers"))
         decoder = decoder_for(message["audio_format"])
@@ -307,12 +307,12 @@ class Session:
             "reason": "no supported target language is left; translation will not run",
         }
 
-    def _quality(self, channel: Channel) -> Iterator[Message]:
+    def _report_quality(self, channel: Channel) -> Iterator[Message]:
         rate = channel.sample_rate
         with self._lock:
-            if rate is None or self._quality_told:
+            if rate is None or self._quality_reported:
                 return
-            self._quality_told = True
+            self._quality_reported = True
         quality = "broadcast" if rate >= _BROADCAST_RATE else "telephony"
         yield {
             "message": "Info",
@@ -321,28 +321,30 @@ class Session:
             "quality": quality,
         }
 
-    def _do(self, channel: Channel, messages: Iterator[Message], size: int = 0) -> Iterator[Step]:
+    def _work(self, channel: Channel, messages: Iterator[Message], size: int = 0) -> Iterator[Step]:
         if channel.label is None:
             yield from messages
         else:
             yield Work(channel.label, messages, size)
 
     def _add_audio(self, payload: bytes) -> Iterator[Step]:
-        channels = self._all("audio")
+        channels = self._started_channels("audio")
         if self._by_channel:
             raise Refused(
                 "protocol_error", "binary audio; in a session by channel it is AddChannelAudio"
             )
-        yield from self._take(channels[0], payload, {"message": "AudioAdded"})
+        yield from self._receive_audio(channels[0], payload, {"message": "AudioAdded"})
 
     def _add_channel_audio(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        channel = self._named(message)
+        channel = self._channel_of(message)
         payload = decode_audio(message["data"])
         acknowledgement = {"message": "ChannelAudioAdded", "channel": channel.label}
-        yield from self._take(channel, payload, acknowledgement)
+        yield from self._receive_audio(channel, payload, acknowledgement)
 
-    def _take(self, channel: Channel, payload: bytes, acknowledgement: Message) -> Iterator[Step]:
+    def _receive_audio(
+        self, channel: Channel, payload: bytes, acknowledgement: Message
+    ) -> Iterator[Step]:
         if self._stream_ended:
             yield {
                 "message": "Warning",
@@ -362,25 +364,25 @@ class Session:
             record.audio_chunks += 1
             record.audio_bytes += len(payload)
         acknowledgement["seq_no"] = channel.received
-        hearing = self._hear(channel, payload, acknowledgement)
-        yield from self._do(channel, hearing, len(payload))
+        recognition = self._recognize(channel, payload, acknowledgement)
+        yield from self._work(channel, recognition, len(payload))
 
-    def _hear(
+    def _recognize(
         self, channel: Channel, payload: bytes, acknowledgement: Message
     ) -> Iterator[Message]:
         yield acknowledgement
         if not self.ignores_audio:
             yield from channel.add_audio(payload)
-        yield from self._quality(channel)
+        yield from self._report_quality(channel)
 
     def _end_of_channel(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        channel = self._named(message)
+        channel = self._channel_of(message)
         if channel.ended:
             raise Refused("protocol_error", f"channel {channel.label!r} may be ended once")
         last = self._record.channels[message["channel"]].last_seq_no = int(message["last_seq_no"])
         if last != channel.received:
-            self._miscounted(
+            self._wrong_count(
                 f"last_seq_no of channel {channel.label!r} is {last}, but {channel.received} "
                 "chunks of its audio came"
             )
@@ -388,7 +390,7 @@ class Session:
 
     def _end_of_stream(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        channels = self._all("EndOfStream")
+        channels = self._started_channels("EndOfStream")
         if self._stream_ended:
             raise Refused("protocol_error", "EndOfStream may be sent once")
         last = self._record.last_seq_no = int(message["last_seq_no"])
@@ -396,7 +398,7 @@ class Session:
         # It counts AddAudio, says the documentation: of a session by channel it does not say
         # whether that is every chunk, or none, for there they are AddChannelAudio.
         if last != received and not (self._by_channel and last == 0):
-            self._miscounted(f"last_seq_no is {last}, but {received} chunks of audio came")
+            self._wrong_count(f"last_seq_no is {last}, but {received} chunks of audio came")
         self._stream_ended = True
         yield from self._end([channel for channel in channels if not channel.ended])
 
@@ -410,37 +412,37 @@ class Session:
         if self.state == ENDING:
             yield Moment.ENDING
         for channel in channels:
-            yield from self._do(channel, channel.finish())
+            yield from self._work(channel, channel.finish())
 
-    def _miscounted(self, reason: str) -> None:
+    def _wrong_count(self, reason: str) -> None:
         if self._strict:
             raise Refused("protocol_error", reason)
         _logger.warning("%s [session_id=%s]", reason, self._record.id)
 
     def _force(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        forced = self._all("ForceEndOfUtterance")
+        forced = self._started_channels("ForceEndOfUtterance")
         if "channel" in message:
-            forced = [self._named(message)]
+            forced = [self._channel_of(message)]
         for channel in forced:
             if not channel.ended:
-                yield from self._do(
+                yield from self._work(
                     channel, channel.force_end_of_utterance(message.get("timestamp"))
                 )
 
     def _configure(self, message: Message) -> Iterator[Step]:
-        channels = self._all("SetRecognitionConfig")
+        channels = self._started_channels("SetRecognitionConfig")
         check_mid_session(message, self._language)
         for channel in channels:
-            yield from self._do(channel, channel.configure(message["transcription_config"]))
+            yield from self._work(channel, channel.configure(message["transcription_config"]))
 
     def _get_speakers(self, message: Message) -> Iterator[Step]:
         check_message(message)
-        channels = self._all("GetSpeakers")
+        channels = self._started_channels("GetSpeakers")
         if message.get("final", False):
             self._speakers_at_end = True
             return
-        if not self._tells_speakers:
+        if not self._diarizes_speakers:
             yield {
                 "message": "Warning",
                 "type": "speaker_id",
@@ -448,9 +450,9 @@ class Session:
             }
         found: dict[Optional[str], list[Message]] = {}
         for channel in channels:
-            yield from self._do(channel, self._ask(channel, found))
+            yield from self._work(channel, self._collect_speakers(channel, found))
 
-    def _ask(
+    def _collect_speakers(
         self, channel: Channel, found: dict[Optional[str], list[Message]]
     ) -> Iterator[Message]:
         """Add a channel's speakers to those `found`; the last channel to do so gives them."""

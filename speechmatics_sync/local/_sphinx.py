@@ -54,7 +54,7 @@ _KEPT_SECONDS = 8.0
 _KNOWN_SECONDS = 4.0
 _MEAN_SECONDS = 2.0
 _PARTIAL_SECONDS = 0.3
-_LIVE_SECONDS = 20.0
+_MAX_PARTIAL_SECONDS = 20.0
 """Beyond this a live decoder starts over: its memory of an utterance grows with its length."""
 
 # The mean that the bundled model was trained with: where a live decoder starts from.
@@ -95,7 +95,7 @@ def _process(decoder: Any, audio: bytes) -> None:
         decoder.process_raw(audio[at : at + _PIECE_BYTES])
 
 
-class _Settler:
+class _FinalDecoder:
     """Decodes a stretch of audio to its end, the same way every time."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class _Settler:
             return _words(self._decoder, offset, voice)
 
 
-class _Live:
+class _PartialDecoder:
     """What has been heard of the utterance so far, from a decoder that is fast and rough."""
 
     def __init__(self) -> None:
@@ -155,10 +155,10 @@ class _Live:
 class _Sphinx(Recognition):
     """One channel. All times are seconds from its first sample."""
 
-    def __init__(self, recognizer: PocketsphinxRecognizer, settler: _Settler) -> None:
+    def __init__(self, recognizer: PocketsphinxRecognizer, final_decoder: _FinalDecoder) -> None:
         self._recognizer = recognizer
-        self._settler = settler
-        self._live: Optional[_Live] = None
+        self._final_decoder = final_decoder
+        self._partial_decoder: Optional[_PartialDecoder] = None
         self._endpointer = pocketsphinx.Endpointer(
             sample_rate=SAMPLE_RATE, frame_length=_FRAME_SECONDS
         )
@@ -174,11 +174,11 @@ class _Sphinx(Recognition):
         self._audio = bytearray()
         self._base = 0.0
         self._context: list[Word] = []
-        self._unended = False
+        self._needs_end = False
         self._pending_end = 0.0
         self._retry_at = 0.0
         self._next_partial = 0.0
-        self._told: tuple[Word, ...] = ()
+        self._last_partials: tuple[Word, ...] = ()
 
     @property
     def _now(self) -> float:
@@ -197,16 +197,16 @@ class _Sphinx(Recognition):
             self._preroll.append(audio)
             if not self._endpointer.in_speech:
                 return Hypothesis()
-            self._begin()
+            self._open_utterance()
         else:
             self._audio += audio
-            if self._live is not None:
-                self._live.hear(audio)
+            if self._partial_decoder is not None:
+                self._partial_decoder.hear(audio)
         quiet = self.quiet_since
         if quiet is not None and self._now - quiet >= _PAUSE_SECONDS:
-            return self._end(quiet)
+            return self._end_utterance(quiet)
         if self._now >= max(self._retry_at, self._pending_end + self.max_delay - _MARGIN_SECONDS):
-            return self._cut()
+            return self._settle_complete()
         return Hypothesis(partials=self._partials())
 
     def settle(self, until: Optional[float] = None) -> Hypothesis:
@@ -214,65 +214,65 @@ class _Sphinx(Recognition):
             return Hypothesis()
         quiet = self.quiet_since
         if until is None and quiet is not None:
-            return self._end(quiet)
+            return self._end_utterance(quiet)
         finals = self._decode()
         if until is not None:
             finals = [word for word in finals if (word.start + word.end) / 2 <= until]
-        self._keep(finals)
+        self._note_finals(finals)
         if until is None:
             self._settled = self._pending_end = max(self._settled, self._now)
-        ended = self._unended
-        self._unended = False
+        ended = self._needs_end
+        self._needs_end = False
         return Hypothesis(tuple(finals), (), ends_utterance=ended)
 
     def finish(self) -> Hypothesis:
-        return self._end() if self._open else Hypothesis()
+        return self._end_utterance() if self._open else Hypothesis()
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.end()
-            self._recognizer._give_back(self._live)
-            self._live = None
+        if self._partial_decoder is not None:
+            self._partial_decoder.end()
+            self._recognizer._return(self._partial_decoder)
+            self._partial_decoder = None
 
-    def _begin(self) -> None:
+    def _open_utterance(self) -> None:
         self._open = True
         self._audio = bytearray(b"".join(self._preroll))
         self._preroll.clear()
         self._base = self._now - len(self._audio) / _BYTES_PER_SECOND
         self._context = []
-        self._unended = False
-        self._told = ()
+        self._needs_end = False
+        self._last_partials = ()
         self._pending_end = self._base
         self._retry_at = 0.0
         self._next_partial = self._now
         if self.partials:
-            self._listen()
+            self._restart_partials()
 
-    def _listen(self) -> _Live:
+    def _restart_partials(self) -> _PartialDecoder:
         """Have the live decoder hear the utterance from the last context on."""
-        if self._live is None:
-            self._live = self._recognizer._borrow()
+        if self._partial_decoder is None:
+            self._partial_decoder = self._recognizer._borrow()
         start, audio = self._from_context()
-        self._live.begin(start, self._mean)
-        self._live.hear(audio)
-        return self._live
+        self._partial_decoder.begin(start, self._mean)
+        self._partial_decoder.hear(audio)
+        return self._partial_decoder
 
-    def _end(self, quiet_since: Optional[float] = None) -> Hypothesis:
+    def _end_utterance(self, quiet_since: Optional[float] = None) -> Hypothesis:
         """Settle the whole utterance and close it."""
         if quiet_since is not None:
-            self._return_pause(quiet_since + _TAIL_SECONDS)
+            self._move_pause(quiet_since + _TAIL_SECONDS)
         finals = self._decode()
-        self._keep(finals)
-        ended = self._unended
+        self._note_finals(finals)
+        ended = self._needs_end
         self._open = False
         self._past = (self._past + bytes(self._audio))[-round(_KEPT_SECONDS * _BYTES_PER_SECOND) :]
         self._settled = max(self._settled, self._base)
         self._audio = bytearray()
-        if self._live is not None:
-            self._live.end()
+        if self._partial_decoder is not None:
+            self._partial_decoder.end()
         return Hypothesis(tuple(finals), (), ends_utterance=ended)
 
-    def _return_pause(self, end: float) -> None:
+    def _move_pause(self, end: float) -> None:
         """Give what was heard after `end` to the next utterance."""
         frame_bytes = 2 * FRAME_SAMPLES
         frames = int((self._now - end) / _FRAME_SECONDS)
@@ -281,27 +281,30 @@ class _Sphinx(Recognition):
             self._preroll.append(bytes(self._audio[at : at + frame_bytes]))
         del self._audio[first:]
 
-    def _cut(self) -> Hypothesis:
+    def _settle_complete(self) -> Hypothesis:
         """Settle the words that are complete; the utterance goes on."""
         complete = self._now - min(_GUARD_SECONDS, self.max_delay / 2)
         words = self._decode()
         finals = [word for word in words if word.end <= complete]
-        self._keep(finals)
+        self._note_finals(finals)
         # What is pending may end earlier than it seems, what is unheard ends later.
         self._pending_end = words[len(finals)].end if len(words) > len(finals) else self._now
         self._retry_at = self._now + _RETRY_SECONDS
         self._trim()
         if not self.partials:
             return Hypothesis(tuple(finals))
-        if self._live is None or self._now - self._live.offset > _LIVE_SECONDS:
-            self._listen()
+        if (
+            self._partial_decoder is None
+            or self._now - self._partial_decoder.offset > _MAX_PARTIAL_SECONDS
+        ):
+            self._restart_partials()
         self._next_partial = self._now
         return Hypothesis(tuple(finals), self._partials())
 
     def _decode(self) -> list[Word]:
         """The words of the utterance that have not been settled yet."""
         start, audio = self._from_context()
-        words = self._settler.decode(audio, start, self._recognizer.voice, self._voice_mean())
+        words = self._final_decoder.decode(audio, start, self._recognizer.voice, self._voice_mean())
         return [word for word in words if (word.start + word.end) / 2 > self._settled]
 
     def _voice_mean(self) -> str:
@@ -309,7 +312,9 @@ class _Sphinx(Recognition):
         known = len(self._past) + len(self._audio) >= _KNOWN_SECONDS * _BYTES_PER_SECOND
         if not known or self._now - self._mean_at >= _MEAN_SECONDS:
             spoken = self._past + bytes(self._audio)
-            self._mean = self._settler.mean(spoken[-round(_KEPT_SECONDS * _BYTES_PER_SECOND) :])
+            self._mean = self._final_decoder.mean(
+                spoken[-round(_KEPT_SECONDS * _BYTES_PER_SECOND) :]
+            )
             self._mean_at = self._now
         return self._mean
 
@@ -320,11 +325,11 @@ class _Sphinx(Recognition):
         first = round((start - self._base) * SAMPLE_RATE)
         return self._base + first / SAMPLE_RATE, bytes(self._audio[2 * first :])
 
-    def _keep(self, finals: list[Word]) -> None:
+    def _note_finals(self, finals: list[Word]) -> None:
         if finals:
             self._context = [*self._context, *finals][-_CONTEXT_WORDS:]
             self._settled = finals[-1].end
-            self._unended = True
+            self._needs_end = True
 
     def _trim(self) -> None:
         """Forget audio of the utterance that no decoding will need again."""
@@ -336,16 +341,16 @@ class _Sphinx(Recognition):
     def _partials(self) -> Optional[tuple[Word, ...]]:
         if not self.partials or self._now < self._next_partial:
             return None
-        live = self._live or self._listen()
+        partial_decoder = self._partial_decoder or self._restart_partials()
         self._next_partial = self._now + _PARTIAL_SECONDS
         guess = tuple(
             word
-            for word in live.words(self._recognizer.voice)
+            for word in partial_decoder.words(self._recognizer.voice)
             if (word.start + word.end) / 2 > self._settled
         )
-        if guess == self._told:
+        if guess == self._last_partials:
             return None
-        self._told = guess
+        self._last_partials = guess
         return guess
 
 
@@ -369,34 +374,34 @@ class PocketsphinxRecognizer(Recognizer):
     def __init__(self, *, idle_decoders: int = 2) -> None:
         self._idle_decoders = idle_decoders
         self._lock = threading.Lock()  # guards the two below
-        self._settler: Optional[_Settler] = None
-        self._idle: list[_Live] = []
+        self._final_decoder: Optional[_FinalDecoder] = None
+        self._idle: list[_PartialDecoder] = []
 
     def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
         with self._lock:
-            if self._settler is None:
-                self._settler = _Settler()
-            settler = self._settler
-        recognition = _Sphinx(self, settler)
+            if self._final_decoder is None:
+                self._final_decoder = _FinalDecoder()
+            final_decoder = self._final_decoder
+        recognition = _Sphinx(self, final_decoder)
         if partials:
             recognition.partials = True
             if channel is None:
                 # Before the session starts. Of many channels few may ever speak; they wait for it.
-                recognition._live = self._borrow()
+                recognition._partial_decoder = self._borrow()
         return recognition
 
     def close(self) -> None:
         with self._lock:
-            self._settler = None
+            self._final_decoder = None
             self._idle.clear()
 
-    def _borrow(self) -> _Live:
+    def _borrow(self) -> _PartialDecoder:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return _Live()
+        return _PartialDecoder()
 
-    def _give_back(self, live: _Live) -> None:
+    def _return(self, decoder: _PartialDecoder) -> None:
         with self._lock:
-            if self._settler is not None and len(self._idle) < self._idle_decoders:
-                self._idle.append(live)
+            if self._final_decoder is not None and len(self._idle) < self._idle_decoders:
+                self._idle.append(decoder)

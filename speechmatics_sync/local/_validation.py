@@ -72,7 +72,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-class _Wrong(Exception):
+class _Invalid(Exception):
     """A value that its field cannot hold, and where."""
 
 
@@ -88,19 +88,19 @@ def _text(min_length: int = 0) -> _Check:
     def check(value: Any, path: str) -> None:
         if not isinstance(value, str) or len(value) < min_length:
             kind = "a string" if not min_length else "a string that is not empty"
-            raise _Wrong(f"{path} must be {kind}, not {_shown(value)}")
+            raise _Invalid(f"{path} must be {kind}, not {_shown(value)}")
 
     return check
 
 
 def _flag(value: Any, path: str) -> None:
     if not isinstance(value, bool):
-        raise _Wrong(f"{path} must be true or false, not {_shown(value)}")
+        raise _Invalid(f"{path} must be true or false, not {_shown(value)}")
 
 
 def _object(value: Any, path: str) -> None:
     if not isinstance(value, dict):
-        raise _Wrong(f"{path} must be an object, not {_shown(value)}")
+        raise _Invalid(f"{path} must be an object, not {_shown(value)}")
 
 
 def _number(
@@ -119,7 +119,7 @@ def _number(
     def check(value: Any, path: str) -> None:
         if not fits(value):
             kind = "an integer" if whole else "a number"
-            raise _Wrong(f"{path} must be {kind}{limits}, not {_shown(value)}")
+            raise _Invalid(f"{path} must be {kind}{limits}, not {_shown(value)}")
 
     return check
 
@@ -127,7 +127,7 @@ def _number(
 def _one_of(*allowed: str) -> _Check:
     def check(value: Any, path: str) -> None:
         if value not in allowed or not isinstance(value, str):
-            raise _Wrong(f"{path} must be one of {', '.join(allowed)}, not {_shown(value)}")
+            raise _Invalid(f"{path} must be one of {', '.join(allowed)}, not {_shown(value)}")
 
     return check
 
@@ -136,11 +136,11 @@ def _list(item: _Check, *, min_items: int = 0, unique: bool = False) -> _Check:
     def check(value: Any, path: str) -> None:
         if not isinstance(value, list) or len(value) < min_items:
             kind = "a list" if not min_items else f"a list of at least {min_items}"
-            raise _Wrong(f"{path} must be {kind}, not {_shown(value)}")
+            raise _Invalid(f"{path} must be {kind}, not {_shown(value)}")
         for index, one in enumerate(value):
             item(one, f"{path}[{index}]")
         if unique and len(set(value)) != len(value):
-            raise _Wrong(f"{path} must hold each value once, not {_shown(value)}")
+            raise _Invalid(f"{path} must hold each value once, not {_shown(value)}")
 
     return check
 
@@ -150,10 +150,10 @@ def _fields(fields: Mapping[str, _Check], *required: str) -> _Check:
         _object(value, path)
         for name in required:
             if name not in value:
-                raise _Wrong(f"{path}.{name} is missing")
+                raise _Invalid(f"{path}.{name} is missing")
         for name, one in value.items():
             if name not in fields:
-                raise _Wrong(f"{path}.{name} is not a field of the API")
+                raise _Invalid(f"{path}.{name} is not a field of the API")
             fields[name](one, f"{path}.{name}")
 
     return check
@@ -171,7 +171,7 @@ def _vocabulary_word(value: Any, path: str) -> None:
 def _speaker_label(value: Any, path: str) -> None:
     _text(1)(value, path)
     if _INTERNAL_LABEL.fullmatch(value):
-        raise _Wrong(f"{path} must not look like a label of the server's own: {_shown(value)}")
+        raise _Invalid(f"{path} must not look like a label of the server's own: {_shown(value)}")
 
 
 def _speakers(value: Any, path: str) -> None:
@@ -187,14 +187,14 @@ def _speakers(value: Any, path: str) -> None:
     )(value, path)
     labels = [speaker["label"] for speaker in value]
     if len(set(labels)) != len(labels):
-        raise _Wrong(f"{path} must hold each label once")
+        raise _Invalid(f"{path} must hold each label once")
     if sum(len(speaker["speaker_identifiers"]) for speaker in value) > _MAX_IDENTIFIERS:
-        raise _Wrong(f"{path} must hold no more than {_MAX_IDENTIFIERS} identifiers")
+        raise _Invalid(f"{path} must hold no more than {_MAX_IDENTIFIERS} identifiers")
 
 
 def _mark(value: Any, path: str) -> None:
     if not isinstance(value, str) or not re.fullmatch("(.|all)", value):
-        raise _Wrong(f"{path} must be one mark, or 'all', not {_shown(value)}")
+        raise _Invalid(f"{path} must be one mark, or 'all', not {_shown(value)}")
 
 
 _MODELS = ("standard", "enhanced", "melia-1")
@@ -265,8 +265,8 @@ _MESSAGES: dict[str, tuple[dict[str, _Check], tuple[str, ...]]] = {
 def _refuse(type: str, check: _Check, value: Any, path: str) -> None:
     try:
         check(value, path)
-    except _Wrong as wrong:
-        raise Refused(type, str(wrong)) from None
+    except _Invalid as invalid:
+        raise Refused(type, str(invalid)) from None
 
 
 def parse(text: str) -> dict[str, Any]:
