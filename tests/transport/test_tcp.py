@@ -1,4 +1,4 @@
-"""The way to a server can be ended at any point of it."""
+"""Connecting can be ended from another thread at any point."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from support.serving import PATIENCE
 from support.sessions import InThread
 
 from speechmatics_sync._concurrency.deadlines import Deadline
-from speechmatics_sync._transport.dialing import connect
+from speechmatics_sync._transport.tcp import connect
 
 
 def test_a_socket_that_is_shut_down_when_it_is_shown_does_not_go_on_connecting() -> None:
     """Shutting one down that has not begun to connect has no effect."""
 
-    def adopt(opened: socket.socket) -> None:
+    def on_socket(opened: socket.socket) -> None:
         with contextlib.suppress(OSError):
             opened.shutdown(socket.SHUT_RDWR)
 
     with full_port() as port:
-        connecting = InThread(connect, "127.0.0.1", port, Deadline(2 * PATIENCE), adopt)
+        connecting = InThread(connect, "127.0.0.1", port, Deadline(2 * PATIENCE), on_socket)
         with pytest.raises(OSError, match="reset"):
             connecting.result()
