@@ -1,7 +1,7 @@
-"""What the clients share: one session at a time, and what can be asked of it.
+"""What both clients share: one session at a time, and the calls on it.
 
-What a session is made of (and with it ``ssl`` and ``websocket``) is loaded when one begins, in the
-thread that begins it and before a lock is taken: it is two thirds of what there is to load.
+The session's modules, and with them ``ssl`` and ``websocket``, take two thirds of the time to
+import the package. They are imported when a session begins, before any lock is taken.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ _Config = TypeVar("_Config")
 
 
 class BaseClient(EventEmitter):
-    """What the clients for one channel and for several share: one session at a time.
+    """What `Client` and `MultiChannelClient` share. A client runs one session at a time.
 
     Args:
-        auth: Where the key comes from; by default `StaticKeyAuth`.
-        api_key: The API key; by default the environment's ``SPEECHMATICS_API_KEY``.
-        url: The server, ``wss://…``; by default the environment's ``SPEECHMATICS_RT_URL``, else
-            ``wss://eu.rt.speechmatics.com/v2``.
+        auth: Gives the key; by default a `StaticKeyAuth` of ``api_key``.
+        api_key: The API key; by default the environment variable ``SPEECHMATICS_API_KEY``.
+        url: The server, ``wss://…``; by default the environment variable ``SPEECHMATICS_RT_URL``,
+            else ``wss://eu.rt.speechmatics.com/v2``.
         conn_config: Limits, proxy and TLS settings of the connection.
-        reconnect: What to do when the connection is lost; None gives up at once.
-        handler_errors: ``"raise"``: what a handler raises ends the session and comes out of it.
-            ``"log"``: it is logged, and the session goes on.
-        sdk_identifier: What the service is told this client is (``sm-sdk``).
+        reconnect: When and how often to connect again after a lost connection; None: never.
+        handler_errors: ``"raise"``: an exception in a handler ends the session, and the call that
+            waits for the session raises it. ``"log"``: it is logged, and the session goes on.
+        sdk_identifier: The name of this client for the service (``sm-sdk`` in the URL).
 
     Raises:
-        ConfigurationError: A setting is refused, or there is no key for a server that wants one.
+        ConfigurationError: A setting is not allowed, or the server needs a key and there is none.
     """
 
     def __init__(
@@ -125,15 +125,20 @@ class BaseClient(EventEmitter):
     # -- the running session --------------------------------------------------------------------
 
     def send_message(self, message: dict[str, Any]) -> None:
-        """Send a message of your own, in order with the audio.
+        """Send a message that this client has no method for, in order with the audio.
 
         Args:
-            message: With its name under ``"message"``. StartRecognition, audio and the end
-                messages have methods instead.
+            message: A JSON object with its name under ``"message"``. StartRecognition, audio and
+                the messages that end a session or a channel are not allowed: use the methods.
 
         Raises:
-            ConfigurationError: It is not such a message.
-            SessionError: No session takes messages now.
+            ConfigurationError: The message is not allowed, or is not a JSON object with a name.
+            SessionError: No session is running, or its audio has ended.
+
+        Example:
+            >>> client.start_session(audio_format=audio_format)
+            >>> client.send_message({"message": "GetSpeakers", "final": True})
+            >>> transcript = client.stop_session()
         """
         self._running().outbox.send_message(message)
 
@@ -146,18 +151,23 @@ class BaseClient(EventEmitter):
         audio_filtering_config: Union[AudioFilteringConfig, dict[str, Any], None] = None,
         conversation_config: Union[ConversationConfig, dict[str, Any], None] = None,
     ) -> None:
-        """Change the configuration of the running session; what is not named stays.
+        """Change settings of the running session. Settings that are not passed stay as they are.
 
         Args:
             max_delay: Seconds from the end of a word to its final, 0.7 to 4.
             max_delay_mode: ``"flexible"`` or ``"fixed"``.
-            enable_partials: Whether partials are sent.
+            enable_partials: Whether the server sends partials.
             audio_filtering_config: The volume below which audio is ignored.
             conversation_config: The silence that ends an utterance.
 
         Raises:
-            ConfigurationError: A value that the API would refuse, or none at all.
-            SessionError: No session takes messages now.
+            ConfigurationError: The API does not allow a value, or no setting was passed.
+            SessionError: No session is running, or its audio has ended.
+
+        Example:
+            >>> client.start_session(audio_format=audio_format)
+            >>> client.update_transcription_config(max_delay=1.5)
+            >>> transcript = client.stop_session()
         """
         changes = MidSessionConfig(
             max_delay=max_delay,
@@ -173,16 +183,24 @@ class BaseClient(EventEmitter):
     def get_speakers(
         self, *, final: bool = False, timeout: Optional[float] = _SPEAKERS_TIMEOUT
     ) -> list[SpeakerIdentifier]:
-        """Return the speakers heard so far, with the identifiers to recognise them again.
+        """Return the speakers heard so far, with identifiers to recognise them in other sessions.
 
         Args:
-            final: Ask for the answer at the end of the session instead; returns ``[]`` at once,
-                and `Transcript.speakers` has them then.
-            timeout: Seconds to wait for the answer; None waits for as long as it takes.
+            final: Have the server send the speakers at the end of the session: this returns ``[]``
+                at once, and `Transcript.speakers` has the speakers when the session has ended.
+            timeout: Seconds to wait for the answer; None: no limit.
 
         Raises:
-            SessionError: No session takes messages now.
+            SessionError: No session is running, or its audio has ended.
             TimeoutError: No answer came in time.
+
+        Example:
+            >>> config = TranscriptionConfig(diarization="speaker")
+            >>> client.start_session(transcription_config=config, audio_format=audio_format)
+            >>> client.send_audio(samples)
+            >>> for speaker in client.get_speakers():
+            ...     print(speaker.label, speaker.speaker_identifiers)
+            >>> transcript = client.stop_session()
         """
         check_timeout(timeout, at_once=True)
         session = self._running()
@@ -192,9 +210,9 @@ class BaseClient(EventEmitter):
         return session.outbox.get_speakers(timeout)
 
     def end_of_stream(self) -> None:
-        """Say that there is no more audio, and return at once.
+        """End the audio of the session, and return at once.
 
-        Allowed in any thread and in a handler; what the session still transcribes comes as before.
+        Safe from any thread and in a handler. The finals of the audio sent before still come.
 
         Raises:
             SessionError: No session is running.
@@ -202,18 +220,19 @@ class BaseClient(EventEmitter):
         self._running().outbox.end_of_stream()
 
     def stop_session(self, *, timeout: Optional[float] = None) -> Transcript:
-        """Say that there is no more audio, wait until all of it is transcribed, and close.
+        """End the audio, wait until all of it is transcribed and handled, and close the session.
 
         Args:
-            timeout: Seconds to wait; None waits for as long as it takes. When it passes, the
-                session is ended.
+            timeout: Seconds to wait; None: no limit. When it passes, the session is ended.
 
         Returns:
-            What was transcribed. All handlers have run.
+            The complete transcript. All handlers have run.
 
         Raises:
-            SpeechmaticsError: The session did not end well; ``error.transcript`` has what came.
-            SessionError: No session is running, or a handler called this.
+            SessionError: No session is running, a handler called this, or the session reads its
+                own source.
+            SpeechmaticsError: The session failed; ``error.transcript`` has what was transcribed.
+            TimeoutError: ``timeout`` passed.
         """
         check_timeout(timeout)
         self._refuse_in_handler("stop_session")
@@ -235,56 +254,61 @@ class BaseClient(EventEmitter):
         return session.transcript
 
     def close(self) -> None:
-        """End everything now. Idempotent, from any thread and from a handler.
+        """End the session now, without waiting for the transcript. Idempotent.
 
-        Audio that was sent and is not transcribed stays so; a WARNING says how much.
+        Safe from any thread and in a handler. Audio that was sent and has no final is lost; a
+        WARNING says how much. Waits at most `ConnectionConfig.close_timeout` seconds.
         """
         self._close(None)
 
-    # -- what it knows of itself ----------------------------------------------------------------
+    # -- the current or last session ------------------------------------------------------------
 
     @property
     def transcript(self) -> Transcript:
-        """What the current or last session has transcribed so far."""
+        """The transcript so far, of the current or last session."""
         return Transcript() if self._session is None else self._session.transcript
 
     @property
     def audio_bytes_sent(self) -> int:
-        """Bytes of audio that the current or last session has taken."""
+        """Bytes of audio passed to the current or last session, each counted once."""
         return 0 if self._session is None else self._session.audio_bytes
 
     @property
     def audio_seconds_sent(self) -> Optional[float]:
-        """Seconds of audio that the current or last session has taken; None for ``file`` audio."""
+        """Seconds of audio passed to the current or last session; None for ``file`` audio."""
         return 0.0 if self._session is None else self._session.audio_seconds
 
     @property
     def request_id(self) -> Optional[str]:
-        """This client's id of the current or last session; None before the first."""
+        """The id that this client gave the current or last session; None before the first."""
         return None if self._session is None else self._session.request_id
 
     @property
     def session_id(self) -> Optional[str]:
-        """The server's id of the current or last session; None before RecognitionStarted."""
+        """The id that the server gave the current or last session; None before it started."""
         return None if self._session is None else self._session.session_id
 
     @property
     def language_pack_info(self) -> Optional[LanguagePackInfo]:
-        """How the session's language is written; None before RecognitionStarted."""
+        """How the session's language is written; None before the session started."""
         return None if self._session is None else self._session.language_pack_info
 
     @property
     def stats(self) -> SessionStats:
-        """A snapshot of the current or last session's figures."""
+        """The figures of the current or last session, as they are now."""
         return SessionStats() if self._session is None else self._session.stats
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _begin(self, call: str, options: SessionOptions) -> Session:
-        """Return a new session, which is the client's from now on."""
+        """Make a session, and make it the client's current one.
+
+        Raises:
+            SessionError: The client runs a session, or a handler of one calls this.
+        """
         self._refuse_in_handler(call)
         if self._process != os.getpid():
-            # The lock may have been held when the process was forked.
+            # The lock may have been held by another thread when the process was forked.
             self._process, self._session_lock = os.getpid(), threading.Lock()
         from .._session.session import Session
 
@@ -347,7 +371,7 @@ class BaseClient(EventEmitter):
             session.dispatch(self.emit, name, message)
 
     def _push(self, options: SessionOptions) -> SessionInfo:
-        """Start a pushed session."""
+        """Start a session whose audio the caller sends; return when it has started."""
         session: Optional[Session] = None
         try:
             session = running = self._begin("start_session", options)
@@ -369,7 +393,7 @@ class BaseClient(EventEmitter):
         progress: Union[bool, ProgressCallback, None],
         options: SessionOptions,
     ) -> Stream:
-        """Start a session that reads its sources."""
+        """Start a session that reads its sources; return the stream of its messages."""
         from .._audio.sources import check_realtime
         from .stream import Stream
 
@@ -390,7 +414,7 @@ class BaseClient(EventEmitter):
 
 
 def checked_source(source: object) -> None:
-    """Refuse what can never be a source, as `check_source` does: nothing is transcribed then."""
+    """Raise AudioError, with an empty transcript, for what cannot be a source."""
     from .._audio.sources import check_source
 
     try:
@@ -408,7 +432,7 @@ def session_options(
     ws_headers: Optional[Mapping[str, str]],
     collect: bool,
 ) -> SessionOptions:
-    """Return the options of a session: checked once more, and safe from later changes."""
+    """Return the options of a session, checked and copied: the caller may change its objects."""
     from .._session.options import SessionOptions
 
     config = _checked("transcription_config", transcription_config, TranscriptionConfig)
@@ -441,6 +465,7 @@ def _check_kind(name: str, value: object, kind: type) -> None:
 
 
 def check_timeout(timeout: object, *, at_once: bool = False) -> None:
+    """Refuse a time limit that is no number of seconds; 0 is one if ``at_once`` is set."""
     if timeout is None:
         return
     number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)

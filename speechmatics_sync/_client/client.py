@@ -1,4 +1,4 @@
-"""What users call for one stream of audio."""
+"""The client for one stream of audio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Client", "transcribe"]
 
 
 class Client(BaseClient):
-    __doc__ = f"""Transcribes one stream of audio at a time over the Realtime API, and blocks.
+    __doc__ = f"""A blocking client of the Realtime API, for one stream of audio at a time.
 
 {(BaseClient.__doc__ or "").partition(chr(10))[2].lstrip(chr(10))}
     Example:
@@ -58,28 +58,29 @@ class Client(BaseClient):
             source: A path, a binary file object, bytes-like data, or an iterable of bytes-like
                 chunks.
             transcription_config: What to recognise, and how; English by default.
-            audio_format: What the audio is. By default a mono WAV of a kind the API takes raw
-                goes as raw audio, all else as a file.
+            audio_format: The format of the audio. By default it is taken from the source: a mono
+                WAV file of 16-bit, float32 or mu-law samples is sent as raw audio, anything else
+                as a file.
             translation_config: Languages to translate into.
             audio_events_config: Sounds to report.
-            ws_headers: Headers for the handshake, beside those of the client.
-            timeout: Seconds that the whole call may take.
-            realtime: Send raw audio at the speed it is spoken.
-            progress: True draws a bar (extra ``progress``); a callable is given the seconds done
-                and the seconds in all, or None.
-            collect: Keep the transcript; False for streams without end.
+            ws_headers: Headers of the WebSocket handshake, in addition to those of the client.
+            timeout: Seconds that the whole call may take; None: no limit.
+            realtime: Send raw audio no faster than it is spoken.
+            progress: True shows a progress bar (extra ``progress``). A callable is called with the
+                seconds of audio done, and the seconds in total or None if not known.
+            collect: Whether to keep the transcript in memory; False for streams without end.
 
         Returns:
-            Everything that was transcribed: it is complete, or this raises.
+            The complete transcript.
 
         Raises:
-            AudioError: The source cannot be read, is empty, or does not give bytes.
-            AuthenticationError: The key was refused.
-            ConfigurationError: A setting was refused; nothing was sent.
-            ConnectionError: There was no connection, or it was lost.
-            SessionError: A session is running, or `close` was called.
-            TimeoutError: A limit passed.
-            TranscriptionError: The server sent an Error.
+            AudioError: The source cannot be read, is empty, or gives something other than bytes.
+            AuthenticationError: The server refused the key.
+            ConfigurationError: A setting is not allowed; nothing was sent.
+            ConnectionError: No connection could be made, or it was lost for good.
+            SessionError: The client runs a session already, or `close` was called.
+            TimeoutError: ``timeout``, or a limit of `ConnectionConfig`, passed.
+            TranscriptionError: The server sent an Error message.
             TransportError: The server broke the protocol.
 
         Example:
@@ -109,10 +110,10 @@ class Client(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
     ) -> Stream:
-        """Transcribe a source and pull the messages; returns once RecognitionStarted has come.
+        """Transcribe a source and iterate over the server's messages.
 
-        Args and errors are those of `transcribe`; the errors of the running session come out of
-        the iteration.
+        Returns when the server has sent RecognitionStarted. Takes the arguments and raises the
+        errors of `transcribe`; the iterator raises those that come later.
 
         Example:
             >>> for message in client.stream("call.wav"):
@@ -137,20 +138,24 @@ class Client(BaseClient):
         ws_headers: Optional[dict[str, str]] = None,
         collect: bool = True,
     ) -> SessionInfo:
-        """Start a session that `send_audio` feeds; returns once RecognitionStarted has come.
+        """Start a session whose audio is passed to `send_audio`.
 
-        Handlers run in one thread of their own, one at a time, in order.
+        Returns when the server has sent RecognitionStarted. Handlers run in one other thread, one
+        at a time, in the order of the messages.
 
         Args:
             transcription_config: What to recognise, and how; English by default.
-            audio_format: What the audio is; ``AudioFormat()``, a file, by default.
+            audio_format: The format of the audio; by default ``AudioFormat()``, a file.
             translation_config: Languages to translate into.
             audio_events_config: Sounds to report.
-            ws_headers: Headers for the handshake, beside those of the client.
-            collect: Keep the transcript; False for streams without end.
+            ws_headers: Headers of the WebSocket handshake, in addition to those of the client.
+            collect: Whether to keep the transcript in memory; False for streams without end.
+
+        Returns:
+            The ids of the session and its language.
 
         Raises:
-            SpeechmaticsError: As `transcribe` does.
+            SpeechmaticsError: The errors of `transcribe`.
 
         Example:
             >>> client.start_session(audio_format=AudioFormat(AudioEncoding.PCM_S16LE, 16000))
@@ -164,18 +169,18 @@ class Client(BaseClient):
         return self._push(options)
 
     def send_audio(self, payload: Any, *, timeout: Optional[float] = None) -> None:
-        """Send audio; blocks while too much of it is unacknowledged. Safe from any thread.
+        """Send audio; blocks while too many chunks are unacknowledged. Safe from any thread.
 
         Args:
-            payload: Bytes-like audio, sent as one chunk. Half a sample at its end waits for the
-                next call.
-            timeout: Seconds to wait for room; None waits for as long as it takes.
+            payload: Bytes-like audio, sent as one chunk. An incomplete sample at its end is sent
+                with the next call.
+            timeout: Seconds to wait until the chunk can be sent; None: no limit.
 
         Raises:
-            AudioError: It is not bytes.
-            SessionError: No session takes audio now.
-            SpeechmaticsError: Whatever ended the session.
-            TimeoutError: There was no room in time; nothing of the payload was taken.
+            AudioError: The payload is not bytes-like, or has samples of another size.
+            SessionError: No session is running, its audio has ended, or it reads its own source.
+            SpeechmaticsError: The session failed.
+            TimeoutError: ``timeout`` passed; nothing of the payload will be sent.
         """
         check_timeout(timeout, at_once=True)
         session = self._pushed()
@@ -184,16 +189,23 @@ class Client(BaseClient):
     def force_end_of_utterance(
         self, *, timestamp: Any = NOW, channel: Optional[str] = None
     ) -> None:
-        """Ask for the final of what was spoken, now.
+        """Have the server end the utterance and send its final now.
 
         Args:
-            timestamp: Seconds from the start of the audio where the utterance ends: by default
-                the audio sent so far. None leaves it out, and so does ``file`` audio.
-            channel: Only for sessions with several channels.
+            timestamp: Where the utterance ends, in seconds from the start of the audio: by default
+                at the end of the audio sent so far. With None, and with ``file`` audio, the server
+                decides.
+            channel: Only for `MultiChannelClient`.
 
         Raises:
             ConfigurationError: ``timestamp`` is no time, or a channel was named.
-            SessionError: No session takes messages now.
+            SessionError: No session is running, or its audio has ended.
+
+        Example:
+            >>> client.start_session(audio_format=audio_format)
+            >>> client.send_audio(samples)
+            >>> client.force_end_of_utterance()
+            >>> transcript = client.stop_session()
         """
         if channel is not None:
             raise ConfigurationError("channel is for MultiChannelClient: this has one stream.")
@@ -220,29 +232,32 @@ def transcribe(
     progress: Union[bool, ProgressCallback, None] = None,
     collect: bool = True,
 ) -> Transcript:
-    """Transcribe a source from start to end: a `Client` made, used and closed.
+    """Transcribe a source from start to end with a `Client` of its own.
 
     Args:
-        source: As in `Client.transcribe`.
-        auth: As in `Client`, and so the others that are named here.
+        source: As for `Client.transcribe`.
+        auth: As for `Client`, like the next six arguments.
         api_key: The API key.
         url: The server.
-        conn_config: Limits, proxy and TLS settings.
-        reconnect: What to do when the connection is lost.
-        handler_errors: Without effect here, for there are no handlers.
-        sdk_identifier: What the service is told this client is.
-        transcription_config: As in `Client.transcribe`, and so the others that follow.
-        audio_format: What the audio is.
+        conn_config: Limits, proxy and TLS settings of the connection.
+        reconnect: When and how often to connect again after a lost connection; None: never.
+        handler_errors: No effect here, since there are no handlers.
+        sdk_identifier: The name of this client for the service.
+        transcription_config: As for `Client.transcribe`, like the arguments that follow.
+        audio_format: The format of the audio.
         translation_config: Languages to translate into.
         audio_events_config: Sounds to report.
-        ws_headers: Headers for the handshake.
-        timeout: Seconds that the whole call may take.
-        realtime: Send raw audio at the speed it is spoken.
-        progress: True draws a bar; a callable is given the seconds done and in all.
-        collect: Keep the transcript.
+        ws_headers: Headers of the WebSocket handshake.
+        timeout: Seconds that the whole call may take; None: no limit.
+        realtime: Send raw audio no faster than it is spoken.
+        progress: True shows a progress bar; a callable is called with seconds done and in total.
+        collect: Whether to keep the transcript in memory.
+
+    Returns:
+        The complete transcript.
 
     Raises:
-        SpeechmaticsError: As `Client.transcribe` does.
+        SpeechmaticsError: The errors of `Client` and of `Client.transcribe`.
 
     Example:
         >>> print(transcribe("call.wav").text)

@@ -1,4 +1,4 @@
-"""Handlers of the server's messages: who is called, in which order, and what their errors do."""
+"""Registration and calling of event handlers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 
 
 class _Registration:
-    """One handler of one event; each time a handler is added makes a new one."""
+    """One handler of one event."""
 
     __slots__ = ("handler", "once", "spent")
 
@@ -35,17 +35,17 @@ class _Registration:
 class EventEmitter:
     """Calls the handlers of an event, in the order in which they were added.
 
-    An event is a `ServerMessageType`, its string (which is the same event), or the name of a
-    message that this version does not know. Handlers may be added and removed in any thread, and
-    by a handler while it runs; who is called is settled when an event is emitted.
+    An event is a `ServerMessageType`, its string, or the name of any other message. Handlers may
+    be added and removed in any thread, also by a running handler: that takes effect with the next
+    event.
 
     Args:
-        handler_errors: ``"raise"``: the exception of a handler comes out of `emit` as it is, and
-            the handlers after it are not called. ``"log"``: it is logged, and the next one runs.
-        logger: Where ``"log"`` writes.
+        handler_errors: ``"raise"``: `emit` raises the exception of a handler unchanged, and does
+            not call the handlers after it. ``"log"``: it is logged, and the next handler runs.
+        logger: The logger for ``"log"``.
 
     Raises:
-        ConfigurationError: `handler_errors` is something else.
+        ConfigurationError: ``handler_errors`` is something else.
 
     Example:
         >>> emitter = EventEmitter()
@@ -63,8 +63,8 @@ class EventEmitter:
             )
         self._handler_errors = handler_errors
         self._handler_logger = logger
-        # Each tuple is replaced and never changed, and none is empty: emit and has_listeners need
-        # no lock. Reentrant, since a handler that is dropped may remove others in its __del__.
+        # A tuple is replaced, never changed, and never empty: emit and has_listeners need no lock.
+        # The lock is reentrant, since the __del__ of a removed handler may remove others.
         self._registrations: dict[str, tuple[_Registration, ...]] = {}
         self._registrations_lock = threading.RLock()
 
@@ -77,19 +77,19 @@ class EventEmitter:
     def on(
         self, event: str, callback: Optional[HandlerT] = None
     ) -> Union[HandlerT, Callable[[HandlerT], HandlerT]]:
-        """Call a handler at every such event; as a decorator, without the second argument.
+        """Call a handler for every event of a name. Without a handler, this is a decorator.
 
-        A handler is called once for an event, however often it was added.
+        A handler that is added twice for the same event is called once.
 
         Args:
-            event: A `ServerMessageType`, its string, or any other name of a message.
-            callback: A plain function of one argument, the message (a dict).
+            event: A `ServerMessageType`, its string, or the name of any other message.
+            callback: A function of one argument, the message (a dict).
 
         Returns:
-            The handler itself, or the decorator.
+            The handler, or the decorator.
 
         Raises:
-            TypeError: The event is no string, or the handler cannot be called.
+            TypeError: The event is not a string, or the handler is not callable.
             ConfigurationError: The handler is a coroutine function.
 
         Example:
@@ -108,10 +108,10 @@ class EventEmitter:
     def once(
         self, event: str, callback: Optional[HandlerT] = None
     ) -> Union[HandlerT, Callable[[HandlerT], HandlerT]]:
-        """Call a handler at the next such event only; it is removed before it runs.
+        """Call a handler for the next event only; it is removed before it runs.
 
-        Arguments, result and errors are those of `on`. A handler that `on` has added stays as it
-        is: it is called every time.
+        Arguments, result and errors are those of `on`. A handler already added by `on` is still
+        called every time.
 
         Example:
             >>> client.once(ServerMessageType.RECOGNITION_STARTED, print)
@@ -119,10 +119,10 @@ class EventEmitter:
         return self._register(event, callback, once=True)
 
     def off(self, event: str, callback: Handler) -> None:
-        """Remove a handler, whether `on` or `once` added it; one that is not there is no error.
+        """Remove a handler that `on` or `once` added; does nothing if it is not registered.
 
         Raises:
-            TypeError: The event is no string.
+            TypeError: The event is not a string.
         """
         name = _event_name(event)
         with self._registrations_lock:
@@ -130,13 +130,11 @@ class EventEmitter:
             self._replace(name, (kept for kept in before if kept.handler != callback))
 
     def emit(self, event: str, message: dict[str, Any]) -> None:
-        """Call the handlers of an event with a message, in this thread.
-
-        Handlers that are added or removed meanwhile count from the next time on.
+        """Call the handlers of an event with a message, in the calling thread.
 
         Raises:
-            TypeError: The event is no string.
-            Exception: What a handler raised, unless `handler_errors` is ``"log"``.
+            TypeError: The event is not a string.
+            Exception: A handler raised it, and ``handler_errors`` is ``"raise"``.
         """
         name = _event_name(event)
         for registration in self._registrations.get(name, ()):
@@ -152,23 +150,23 @@ class EventEmitter:
                 )
 
     def listeners(self, event: str) -> list[Handler]:
-        """The handlers of an event, in the order in which they are called.
+        """Return the handlers of an event, in the order in which they are called.
 
         Raises:
-            TypeError: The event is no string.
+            TypeError: The event is not a string.
         """
         return [each.handler for each in self._registrations.get(_event_name(event), ())]
 
     def has_listeners(self, event: str) -> bool:
-        """Whether `emit` would call anyone; cheaper than `listeners`.
+        """Return whether an event has handlers. Faster than `listeners`.
 
         Raises:
-            TypeError: The event is no string.
+            TypeError: The event is not a string.
         """
         return _event_name(event) in self._registrations
 
     def remove_all_listeners(self, event: Optional[str] = None) -> None:
-        """Remove every handler of an event, or of all events.
+        """Remove all handlers of an event; without an event, all handlers.
 
         Raises:
             TypeError: The event is neither a string nor None.
@@ -205,7 +203,7 @@ class EventEmitter:
         return handler
 
     def _claim(self, name: str, registration: _Registration) -> bool:
-        """Remove a handler that runs once; False if another `emit` was first to do so."""
+        """Remove a handler that runs once; return False if another thread's `emit` did so."""
         with self._registrations_lock:
             if registration.spent:
                 return False
@@ -224,7 +222,7 @@ class EventEmitter:
 
 def _event_name(event: object) -> str:
     if isinstance(event, str):
-        return str.__str__(event)  # of a member of an enum, the string it stands for
+        return str.__str__(event)  # an enum member becomes its plain string
     raise TypeError(
         f"an event is a ServerMessageType or the name of a message, not {type(event).__name__}"
     )

@@ -1,4 +1,4 @@
-"""What users call for several channels at once."""
+"""The client for several channels of audio in one session."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["MultiChannelClient"]
 
 
 class MultiChannelClient(BaseClient):
-    __doc__ = f"""Transcribes several channels of audio in one session, and blocks.
+    __doc__ = f"""A blocking client of the Realtime API, for several channels in one session.
 
-    For calls recorded one speaker a channel, and meetings with a microphone each. Every channel
-    is sent whole, however different their lengths; ``msg["channel"]`` says whose a message is.
+    For calls recorded with one speaker per channel, and meetings with one microphone each. The
+    channels may differ in length; ``message["channel"]`` is the label of a message's channel.
 
 {(BaseClient.__doc__ or "").partition(chr(10))[2].lstrip(chr(10))}
     Example:
@@ -60,32 +60,32 @@ class MultiChannelClient(BaseClient):
         Handlers run in the calling thread.
 
         Args:
-            sources: The source of each channel by its label, each as in `Client.transcribe`. They
-                share one audio format. `split_channels` makes them of one file.
-            transcription_config: As in `Client.transcribe`. ``diarization`` is ``"channel"`` by
-                default, or ``"channel_and_speaker"``. ``channel_diarization_labels`` that are the
-                keys of ``sources`` give their order; as many other names rename them by position.
-            audio_format: As in `Client.transcribe`.
+            sources: A source per channel, by the channel's label; each as for `Client.transcribe`.
+                All must have the same audio format. `split_channels` gives those of a WAV file.
+            transcription_config: As for `Client.transcribe`. ``diarization`` is ``"channel"``, the
+                default, or ``"channel_and_speaker"``. ``channel_diarization_labels`` may hold the
+                keys of ``sources`` in another order, or as many new labels, in their order.
+            audio_format: As for `Client.transcribe`; of all channels.
             translation_config: Languages to translate into.
             audio_events_config: Sounds to report.
-            ws_headers: Headers for the handshake, beside those of the client.
-            timeout: Seconds that the whole call may take.
-            realtime: Send raw audio at the speed it is spoken, all channels on one clock.
-            progress: As in `Client.transcribe`; of the longest channel.
-            collect: Keep the transcript; False for streams without end.
+            ws_headers: Headers of the WebSocket handshake, in addition to those of the client.
+            timeout: Seconds that the whole call may take; None: no limit.
+            realtime: Send raw audio no faster than it is spoken, all channels by one clock.
+            progress: As for `Client.transcribe`; of the longest channel.
+            collect: Whether to keep the transcript in memory; False for streams without end.
             on_source_error: ``"raise"``: a source that fails ends the session with an AudioError.
-                ``"end_channel"``: only its channel ends, and handlers of
-                `SessionEvent.SOURCE_ERROR` are told.
+                ``"end_channel"``: only the channel ends; handlers of `SessionEvent.SOURCE_ERROR`
+                are called.
 
         Returns:
-            Everything that was transcribed: `Transcript.channels` by label, `Transcript.turns`
-            as the conversation went.
+            The complete transcript: `Transcript.channels` by label, and `Transcript.turns` of all
+            channels in the order in which they were spoken.
 
         Raises:
-            AudioError: A source cannot be read, or all are empty; it names the channel.
-            ConfigurationError: Labels that do not fit, sources of different formats, or a setting
-                that was refused.
-            SpeechmaticsError: As `Client.transcribe` does.
+            AudioError: A source cannot be read, or all are empty; the message names the channel.
+            ConfigurationError: Labels or audio formats do not fit together, or a setting is not
+                allowed.
+            SpeechmaticsError: The other errors of `Client.transcribe`.
 
         Example:
             >>> transcript = client.transcribe(split_channels("call.wav", ["agent", "customer"]))
@@ -114,10 +114,10 @@ class MultiChannelClient(BaseClient):
         collect: bool = True,
         on_source_error: str = "raise",
     ) -> Stream:
-        """Transcribe several sources and pull the messages of all channels.
+        """Transcribe several sources and iterate over the server's messages for all channels.
 
-        Returns once RecognitionStarted has come. Args and errors are those of `transcribe`; the
-        errors of the running session come out of the iteration.
+        Returns when the server has sent RecognitionStarted. Takes the arguments and raises the
+        errors of `transcribe`; the iterator raises those that come later.
 
         Example:
             >>> for message in client.stream({"agent": "agent.wav", "customer": "customer.wav"}):
@@ -142,21 +142,26 @@ class MultiChannelClient(BaseClient):
         ws_headers: Optional[dict[str, str]] = None,
         collect: bool = True,
     ) -> SessionInfo:
-        """Start a session that `send_audio` feeds; returns once RecognitionStarted has come.
+        """Start a session whose audio is passed to `send_audio`.
 
-        Handlers run in one thread of their own, one at a time, in order.
+        Returns when the server has sent RecognitionStarted. Handlers run in one other thread, one
+        at a time, in the order of the messages.
 
         Args:
-            channels: The labels of the channels.
-            transcription_config: As in `transcribe`.
-            audio_format: What the audio is; ``AudioFormat()``, a file, by default.
+            channels: The labels of the channels, all different.
+            transcription_config: As for `transcribe`.
+            audio_format: The format of the audio of all channels; by default ``AudioFormat()``, a
+                file each.
             translation_config: Languages to translate into.
             audio_events_config: Sounds to report.
-            ws_headers: Headers for the handshake, beside those of the client.
-            collect: Keep the transcript; False for streams without end.
+            ws_headers: Headers of the WebSocket handshake, in addition to those of the client.
+            collect: Whether to keep the transcript in memory; False for streams without end.
+
+        Returns:
+            The ids of the session and its language.
 
         Raises:
-            SpeechmaticsError: As `transcribe` does.
+            SpeechmaticsError: The errors of `transcribe`.
 
         Example:
             >>> client.start_session(channels=["agent", "customer"], audio_format=audio_format)
@@ -166,29 +171,32 @@ class MultiChannelClient(BaseClient):
         """
         if isinstance(channels, str) or not isinstance(channels, Sequence):
             raise ConfigurationError(f"channels is {channels!r}; allowed: a list of labels")
+        if len(set(channels)) != len(channels):
+            raise ConfigurationError(f"channels is {list(channels)!r}; allowed: different labels")
         _, options = _configured(
-            _channels(channels), transcription_config, audio_format or AudioFormat(),
+            dict.fromkeys(channels), transcription_config, audio_format or AudioFormat(),
             translation_config, audio_events_config, ws_headers, collect,
         )  # fmt: skip
         return self._push(options)
 
     def send_audio(self, channel: str, payload: Any, *, timeout: Optional[float] = None) -> None:
-        """Send audio of a channel; blocks while too much of it is unacknowledged.
+        """Send audio of a channel; blocks while too many of its chunks are unacknowledged.
 
         Safe from any thread.
 
         Args:
             channel: The channel's label.
-            payload: Bytes-like audio, sent as one chunk. Half a sample at its end waits for the
-                channel's next call.
-            timeout: Seconds to wait for room; None waits for as long as it takes.
+            payload: Bytes-like audio, sent as one chunk. An incomplete sample at its end is sent
+                with the channel's next call.
+            timeout: Seconds to wait until the chunk can be sent; None: no limit.
 
         Raises:
-            AudioError: It is not bytes.
+            AudioError: The payload is not bytes-like, or has samples of another size.
             ConfigurationError: The session has no such channel.
-            SessionError: The session, or this channel, takes no audio now.
-            SpeechmaticsError: Whatever ended the session.
-            TimeoutError: There was no room in time; nothing of the payload was taken.
+            SessionError: No session is running, the session's or the channel's audio has ended, or
+                the session reads its own sources.
+            SpeechmaticsError: The session failed.
+            TimeoutError: ``timeout`` passed; nothing of the payload will be sent.
         """
         check_timeout(timeout, at_once=True)
         session = self._pushed()
@@ -196,7 +204,7 @@ class MultiChannelClient(BaseClient):
         session.outbox.send_audio(payload, timeout, in_handler=session.in_handler, label=channel)
 
     def end_of_channel(self, channel: str) -> None:
-        """Say that there is no more audio in a channel, and return at once; the others go on.
+        """End the audio of one channel, and return at once; the other channels go on.
 
         Args:
             channel: The channel's label.
@@ -212,17 +220,23 @@ class MultiChannelClient(BaseClient):
     def force_end_of_utterance(
         self, *, timestamp: Any = NOW, channel: Optional[str] = None
     ) -> None:
-        """Ask for the finals of what was spoken, now.
+        """Have the server end the utterance and send its finals now.
 
         Args:
-            timestamp: Seconds from the start of the audio where the utterance ends: by default
-                the audio sent so far, in the channel or in the longest one. None leaves it out,
-                and so does ``file`` audio.
-            channel: The channel's label; None for all.
+            timestamp: Where the utterance ends, in seconds from the start of the audio: by default
+                at the end of the audio sent so far, of the channel or of the longest one. With
+                None, and with ``file`` audio, the server decides.
+            channel: The channel's label; None: all channels.
 
         Raises:
             ConfigurationError: ``timestamp`` is no time, or the session has no such channel.
-            SessionError: No session takes messages now.
+            SessionError: No session is running, or its audio has ended.
+
+        Example:
+            >>> client.start_session(channels=["agent", "customer"], audio_format=audio_format)
+            >>> client.send_audio("agent", samples)
+            >>> client.force_end_of_utterance(channel="agent")
+            >>> transcript = client.stop_session()
         """
         session = self._running()
         if channel is not None:
@@ -240,9 +254,9 @@ def _configured(
     collect: bool,
     on_source_error: Optional[str] = None,
 ) -> tuple[Mapping[Label, Any], SessionOptions]:
-    """Return the sources under their channels' labels, and the options of their session.
+    """Return the sources by the labels that the session uses, and the session's options.
 
-    Without ``on_source_error``, the sources are only named.
+    Without ``on_source_error`` the caller sends the audio, and ``sources`` has only the labels.
     """
     if on_source_error not in (None, "raise", "end_channel"):
         raise ConfigurationError(
@@ -275,7 +289,7 @@ def _configured(
 
 
 def _labelled(sources: Mapping[str, Any], labels: Optional[Sequence[str]]) -> dict[str, Any]:
-    """Return the sources under the labels that they shall have, in the labels' order."""
+    """Return the sources in the order of ``labels``, renamed by position if all names differ."""
     names = list(sources)
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"the channels are {names!r}; allowed: one or more names")
@@ -289,12 +303,6 @@ def _labelled(sources: Mapping[str, Any], labels: Optional[Sequence[str]]) -> di
         f"channel_diarization_labels is {list(labels)!r}; allowed: the names of the channels, "
         f"{names!r}, in any order, or {len(names)} other names that rename them by position"
     )
-
-
-def _channels(labels: Sequence[str]) -> dict[str, None]:
-    if len(set(labels)) != len(labels):
-        raise ConfigurationError(f"channels is {list(labels)!r}; allowed: different labels")
-    return dict.fromkeys(labels)
 
 
 def _check_channel(session: Session, channel: object) -> None:

@@ -1,4 +1,4 @@
-"""Showing how far a transcription has come."""
+"""Progress of a transcription: a callback, or a bar."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from ..errors import ConfigurationError, missing_extra
 __all__ = ["ProgressCallback", "ProgressReport", "progress_report"]
 
 ProgressCallback = Callable[[float, Optional[float]], object]
-"""Is given the seconds done and the seconds in all, or None where nobody knows."""
+"""Called with the seconds of audio done, and the seconds in total, None if not known."""
 
 
 class ProgressReport:
-    """Tells a callback how far a session has come, as often as that changes."""
+    """Calls a callback whenever the progress of a session has changed."""
 
     def __init__(self, callback: ProgressCallback) -> None:
         self._callback = callback
         self._last: Optional[tuple[float, Optional[float]]] = None
 
     def update(self, done: float, total: Optional[float]) -> None:
-        """Report seconds done, of the seconds in all."""
+        """Report the seconds done and the seconds in total, if they changed."""
         if (done, total) != self._last:
             self._last = (done, total)
             self._callback(done, total)
 
     def close(self) -> None:
-        """Nothing more will be reported."""
+        """Free what the report shows; nothing more will be reported."""
 
 
 class _Bar(ProgressReport):
     """A progress bar, in a terminal or a notebook."""
 
     def __init__(self, tqdm: Any) -> None:
-        # The thread that tqdm keeps for bars that stand still would outlive the session.
+        # Without the subclass, tqdm's monitor thread would outlive the session.
         self._tqdm = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
         self._bar: Any = None
         super().__init__(self._draw)
@@ -56,10 +56,10 @@ class _Bar(ProgressReport):
 
 
 def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[ProgressReport]:
-    """Return what a caller's ``progress`` asks for.
+    """Return the report for a caller's ``progress`` argument; None if no report is wanted.
 
     Raises:
-        ConfigurationError: It is no bool and cannot be called, or the bar's library is missing.
+        ConfigurationError: ``progress`` is neither a bool nor callable, or tqdm is missing.
     """
     if progress is None or progress is False:
         return None

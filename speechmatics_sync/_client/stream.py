@@ -1,4 +1,4 @@
-"""A session that is pulled: an iterator over the server's messages."""
+"""An iterator over the messages of a session."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _ACKNOWLEDGEMENTS = (
 class Stream(Iterator[dict[str, Any]]):
     """The messages of a running session, in the order in which the server sent them.
 
-    `Client.stream` returns it. Iterating blocks until the next message; it ends after
-    EndOfTranscript, and raises whatever else ended the session. Acknowledgements of audio are left
-    out. Handlers that are registered with the client run before a message is handed out, in the
-    pulling thread.
+    Returned by `Client.stream`. Each step of the iteration blocks until the next message. It stops
+    after EndOfTranscript, and raises the error if the session fails. Acknowledgements of audio are
+    left out. The client's handlers of a message run in the iterating thread, before the message is
+    returned.
 
-    Leaving it early, by ``break`` out of a ``with`` or by dropping it, ends the session.
+    Leaving the ``with`` block early, or dropping the stream, ends the session.
 
     Example:
         >>> with client.stream("call.wav") as stream:
@@ -61,29 +61,29 @@ class Stream(Iterator[dict[str, Any]]):
         """Return the next message.
 
         Raises:
-            SpeechmaticsError: The session ended without having transcribed everything.
-            TimeoutError: The ``timeout`` of the whole call passed.
+            SpeechmaticsError: The session failed before everything was transcribed.
+            TimeoutError: The ``timeout`` passed to `Client.stream` is over.
         """
         try:
             message = self.pull()
         except StopIteration as error:
-            # A handler's own; let through, it would end the iteration as if all were well.
+            # A handler raised it; passed on, it would end the iteration as if nothing was wrong.
             raise RuntimeError("a handler raised StopIteration") from error
         if message is None:
             raise StopIteration
         return message
 
     def run(self) -> Transcript:
-        """Pull all messages, for the handlers; return the transcript."""
+        """Run the handlers of all messages; return the transcript."""
         with self:
             while self.pull() is not None:
                 pass
         return self.transcript
 
     def pull(self) -> Optional[dict[str, Any]]:
-        """Return the next message, None after the last; raises what a handler raises as it is.
+        """Return the next message, or None after the last; raise what a handler raises, unchanged.
 
-        After the last, and after an error, the session is gone.
+        The session is closed after the last message and after any error.
         """
         session = self._session
         tick = None if self._progress is None else _PROGRESS_INTERVAL
@@ -125,20 +125,20 @@ class Stream(Iterator[dict[str, Any]]):
 
     @property
     def transcript(self) -> Transcript:
-        """What has been transcribed so far."""
+        """The transcript so far."""
         return self._session.transcript
 
     def close(self) -> None:
-        """End the session now, and wait until it is gone. Idempotent."""
+        """End the session now, and wait until its threads are gone. Idempotent."""
         self._leave(None)
 
     def wait_until_started(self) -> None:
-        """Block until RecognitionStarted has come; raise what came in its place."""
+        """Block until the session has started; raise the error if it fails instead."""
         try:
             self._session.wait_until_started(self._deadline)
         except SpeechmaticsError as error:
             self._session.fail(error)
-            while self.pull() is not None:  # handlers get what came; then this raises
+            while self.pull() is not None:  # runs the handlers of what came, then raises the error
                 pass
         except BaseException as error:
             self._leave(error)
@@ -146,7 +146,7 @@ class Stream(Iterator[dict[str, Any]]):
 
     def _leave(self, error: Optional[BaseException]) -> None:
         if not self._dropped.alive:
-            return  # left before
+            return  # closed before
         self._session.close(error)
         if self._progress is not None:
             self._progress.close()
