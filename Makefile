@@ -1,5 +1,6 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
 # make test   every test
+# make test-fast   every test that recognises no speech, in a third of the time
 # make soak   dozens of sessions that lose their connections, for three minutes
 # make bench  measure this client beside others, for a quarter of an hour, into benchmarks/results/
 # make bench-quick   only what the targets need: a minute and a quarter
@@ -28,13 +29,18 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test soak bench bench-quick lint format build clean
+.PHONY: demo test test-fast soak bench bench-quick lint format build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
 
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: $(VENV)/test.installed
+	$(PYTEST) -m "not speech" $(PYTEST_ARGS)
 
 soak: $(VENV)/test.installed
 	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)

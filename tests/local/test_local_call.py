@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
-import sys
 import wave
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from support.places import SAMPLES
-
-if sys.version_info >= (3, 10):
-    import pocketsphinx  # noqa: F401  # its absence is an error, not a reason to skip
-else:
-    pytest.importorskip("pocketsphinx", reason="has no wheel for Python 3.9")
-
 from support.local_wire import (
     Message,
     Wire,
@@ -29,10 +21,11 @@ from support.local_wire import (
     word_errors,
     words,
 )
+from support.places import SAMPLES
 
 from speechmatics_sync.local import LocalServer
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.speech, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +36,18 @@ def server() -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def call() -> dict[str, bytes]:
-    """The channels of the sample call, taken apart."""
+    """A question and its answer, from the sample call, each channel by itself."""
     with wave.open(str(SAMPLES / "call.wav")) as audio:
         assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 2, 2)
-        frames = np.frombuffer(audio.readframes(audio.getnframes()), dtype="<i2").reshape(-1, 2)
+        frames = np.frombuffer(audio.readframes(int(6.2 * 16000)), dtype="<i2").reshape(-1, 2)
     return {"agent": frames[:, 0].tobytes(), "customer": frames[:, 1].tobytes()}
 
 
 def said() -> dict[str, list[str]]:
-    """What each side of the sample call says."""
-    words: dict[str, list[str]] = {}
-    for line in (SAMPLES / "call.txt").read_text(encoding="utf-8").splitlines():
-        label, _, text = line.partition(":")
-        words.setdefault(label, []).extend(re.findall(r"[a-z']+", text.lower()))
-    return words
+    """The question and the answer."""
+    lines = (SAMPLES / "call.txt").read_text(encoding="utf-8").splitlines()[:2]
+    turns = [line.lower().partition(":") for line in lines]
+    return {label: re.findall(r"[a-z']+", text) for label, _, text in turns}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,6 @@ from speechmatics_sync import (
 from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
 
 AUDIO = SAMPLES
-
-if sys.version_info >= (3, 11):
-    import pocketsphinx  # noqa: F401
-else:
-    pytest.importorskip("pocketsphinx")
 
 
 def spoken() -> list[tuple[str, str]]:
@@ -46,6 +40,7 @@ def two_files(tmp_path: Path) -> dict[str, Path]:
     return paths
 
 
+@pytest.mark.speech
 def test_two_files_become_a_conversation(two_files: dict[str, Path]) -> None:
     # What a user of the official SDK has, with `async` and `await` taken away.
     said: list[tuple[str, str]] = []

@@ -11,10 +11,7 @@ from support.places import ROOT
 
 AUDIO = ROOT / "examples" / "audio"
 
-if sys.version_info >= (3, 11):
-    import pocketsphinx  # noqa: F401
-else:
-    pytest.importorskip("pocketsphinx")
+pytestmark = pytest.mark.speech
 
 
 def words(text: str) -> list[str]:

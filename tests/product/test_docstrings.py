@@ -68,10 +68,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield server.url
 
 
-@pytest.mark.parametrize("test", list(examples()), ids=lambda test: test.name)
+def example(test: doctest.DocTest) -> Any:
+    used = ("LocalServer()", "PocketsphinxRecognizer()")
+    hears = any(name in (test.docstring or "") for name in used)
+    return pytest.param(test, id=test.name, marks=[pytest.mark.speech] if hears else [])
+
+
+@pytest.mark.parametrize("test", [example(test) for test in examples()])
 def test_it_runs_as_it_is_written(test: doctest.DocTest, workplace: str) -> None:
-    if not SPEECH and "LocalServer()" in (test.docstring or ""):
-        pytest.skip("has no recogniser of speech")
     kind: Any = MultiChannelClient if test.name.startswith(BY_CHANNEL) else Client
     public = {name: getattr(speechmatics_sync, name) for name in speechmatics_sync.__all__}
     said: list[str] = []

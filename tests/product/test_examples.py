@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
-import importlib.util
 import io
 import json
 import os
@@ -54,11 +53,6 @@ SCRIPTS = [
 ]
 OPTIONS = {"jwt_auth.py": ["--local"], "live_source.py": ["--fast"]}
 
-# The embedded server recognises with pocketsphinx, which has to be compiled on Python 3.9.
-recognising = pytest.mark.skipif(
-    importlib.util.find_spec("pocketsphinx") is None and sys.version_info[:2] != (3, 11),
-    reason="needs pocketsphinx",
-)
 recording = pytest.mark.skipif(
     not (shutil.which("sox") or shutil.which("ffmpeg")) and os.environ.get("CI") != "true",
     reason="needs sox or ffmpeg",
@@ -150,7 +144,7 @@ def assert_only_says_where(stderr: str) -> None:
 # -- transcripts ----------------------------------------------------------------------------------
 
 
-@recognising
+@pytest.mark.speech
 def test_a_file_is_printed_with_the_times_of_its_words(environment: dict[str, str]) -> None:
     done = run("transcribe_file.py", environment=environment)
     assert done.returncode == 0, done.stderr
@@ -166,7 +160,7 @@ def test_a_file_is_printed_with_the_times_of_its_words(environment: dict[str, st
         assert times[-1][1] <= sample.getnframes() / sample.getframerate()
 
 
-@recognising
+@pytest.mark.speech
 def test_a_terminal_is_shown_the_progress_of_a_file(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
@@ -175,7 +169,7 @@ def test_a_terminal_is_shown_the_progress_of_a_file(
     assert_heard(shown.rpartition("\r\n\r\n")[0].rpartition("\r\n")[2], SENTENCES[2])
 
 
-@recognising
+@pytest.mark.speech
 @recording
 def test_a_terminal_is_shown_partials_of_a_live_source_until_the_final_comes(
     environment: dict[str, str], recordings: list[Path]
@@ -190,7 +184,7 @@ def test_a_terminal_is_shown_partials_of_a_live_source_until_the_final_comes(
     assert all("\n" not in partial for partial in partials), "each is rewritten in its place"
 
 
-@recognising
+@pytest.mark.speech
 @recording
 def test_a_live_source_prints_only_finals_to_a_file(
     environment: dict[str, str], recordings: list[Path]
@@ -202,7 +196,7 @@ def test_a_live_source_prints_only_finals_to_a_file(
     assert "\x1b" not in done.stdout
 
 
-@recognising
+@pytest.mark.speech
 def test_pulling_prints_every_final_and_the_whole(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
@@ -214,7 +208,7 @@ def test_pulling_prints_every_final_and_the_whole(
     assert words_of(finals) == words_of(text)
 
 
-@recognising
+@pytest.mark.speech
 def test_pulling_stops_at_the_word_that_was_waited_for(environment: dict[str, str]) -> None:
     done = run("pull.py", "--until", "department", environment=environment)
     assert done.returncode == 0, done.stderr
@@ -223,7 +217,7 @@ def test_pulling_stops_at_the_word_that_was_waited_for(environment: dict[str, st
     assert "number" not in words_of(done.stdout)
 
 
-@recognising
+@pytest.mark.speech
 def test_a_pushed_session_prints_what_it_was_pushed(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
@@ -237,7 +231,7 @@ def test_a_pushed_session_prints_what_it_was_pushed(
     assert count.strip() == f"{len(words_of(text))} words in {seconds:.1f} s of audio"
 
 
-@recognising
+@pytest.mark.speech
 def test_two_sessions_share_a_temporary_key_of_the_local_service(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
@@ -249,7 +243,7 @@ def test_two_sessions_share_a_temporary_key_of_the_local_service(
     assert_heard(second.partition(": ")[2], SENTENCES[2])
 
 
-@recognising
+@pytest.mark.speech
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
@@ -280,7 +274,7 @@ nbformat.write(notebook, sys.stdout)
 """
 
 
-@recognising
+@pytest.mark.speech
 def test_the_notebook_transcribes_in_plain_cells(environment: dict[str, str]) -> None:
     # In a process of its own, for what Jupyter opens it leaves to the garbage collector.
     done = subprocess.run(
@@ -321,7 +315,7 @@ def test_the_notebook_is_kept_without_outputs_and_traces_of_a_machine() -> None:
 # -- what goes wrong ------------------------------------------------------------------------------
 
 
-@recognising
+@pytest.mark.speech
 @pytest.mark.parametrize("script", SCRIPT_PARAMETERS)
 def test_a_file_that_is_not_there_is_one_clear_line(
     script: str, environment: dict[str, str]
@@ -336,7 +330,7 @@ def test_a_file_that_is_not_there_is_one_clear_line(
     assert "No such file" in said[0]
 
 
-@recognising
+@pytest.mark.speech
 @pytest.mark.parametrize("script", [*SCRIPT_PARAMETERS, "flask_app.py"])
 def test_ctrl_c_ends_it_without_a_traceback(
     script: str, environment: dict[str, str], interruptible: None
@@ -400,7 +394,7 @@ def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
 # -- the Flask application ------------------------------------------------------------------------
 
 
-@recognising
+@pytest.mark.speech
 def test_uploads_at_once_each_get_their_own_transcript(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
@@ -422,7 +416,7 @@ def test_uploads_at_once_each_get_their_own_transcript(
         assert_heard(heard, spoken)
 
 
-@recognising
+@pytest.mark.speech
 def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str, str]) -> None:
     with flask_app(environment) as url:
         text = post(url, b"this is a text, and nobody speaks\n" * 100)
