@@ -215,7 +215,7 @@ class JWTAuth(AuthBase):
     def _token(self) -> str:
         if self._process != os.getpid():
             self._forget_other_process()
-        errand = current_cancellation()
+        cancellation = current_cancellation()
         while True:
             with self._changed:
                 if self._kept is not None and not self._kept.until.passed():
@@ -225,8 +225,8 @@ class JWTAuth(AuthBase):
                 if fetch is None:
                     fetch = self._fetch = _Fetch()
             if mine:
-                return self._run(fetch, errand)
-            self._wait_for(fetch, errand)
+                return self._run(fetch, cancellation)
+            self._wait_for(fetch, cancellation)
             if fetch.error is not None:
                 # A copy, for a session writes its ids into the error it raises.
                 raise copy.copy(fetch.error)
@@ -234,12 +234,12 @@ class JWTAuth(AuthBase):
                 return fetch.kept.token
             # Whoever fetched was interrupted, and that is not this thread's failure: ask anew.
 
-    def _run(self, fetch: _Fetch, errand: Cancellation) -> str:
+    def _run(self, fetch: _Fetch, cancellation: Cancellation) -> str:
         """Fetch for all who wait."""
         try:
-            fetch.kept = self._buy(errand)
+            fetch.kept = self._buy(cancellation)
         except AuthenticationError as error:
-            if not errand.given_up:
+            if not cancellation.cancelled:
                 fetch.error = copy.copy(error)
             raise
         finally:
@@ -250,20 +250,20 @@ class JWTAuth(AuthBase):
                 self._changed.notify_all()
         return fetch.kept.token
 
-    def _wait_for(self, fetch: _Fetch, errand: Cancellation) -> None:
-        with errand.ended_by(self._wake), self._changed:
-            self._changed.wait_for(lambda: fetch.done or errand.given_up)
-        _end_if_given_up(errand)
+    def _wait_for(self, fetch: _Fetch, cancellation: Cancellation) -> None:
+        with cancellation.on_cancel(self._wake), self._changed:
+            self._changed.wait_for(lambda: fetch.done or cancellation.cancelled)
+        _end_if_cancelled(cancellation)
 
-    def _pause(self, errand: Cancellation, seconds: float) -> None:
-        with errand.ended_by(self._wake), self._changed:
-            self._changed.wait_for(lambda: errand.given_up, seconds)
+    def _pause(self, cancellation: Cancellation, seconds: float) -> None:
+        with cancellation.on_cancel(self._wake), self._changed:
+            self._changed.wait_for(lambda: cancellation.cancelled, seconds)
 
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
-    def _buy(self, errand: Cancellation) -> _Kept:
+    def _buy(self, cancellation: Cancellation) -> _Kept:
         import random
         import uuid
 
@@ -272,12 +272,12 @@ class JWTAuth(AuthBase):
         asked = f"Asked {self._mp_url} for a temporary key ({REQUEST_ID_HEADER} {request_id})"
         for attempt in range(1, _ATTEMPTS + 1):
             sent = time.monotonic()
-            _end_if_given_up(errand)
-            outcome = self._attempt(request_id, deadline, errand)
-            _end_if_given_up(errand)  # then what came may have been cut off
+            _end_if_cancelled(cancellation)
+            outcome = self._attempt(request_id, deadline, cancellation)
+            _end_if_cancelled(cancellation)  # then what came may have been cut off
             if isinstance(outcome, _Answer) and outcome.status == 201:
                 kept = self._accept(outcome, sent, asked)
-                errand.log.debug("%s: received one", asked)
+                cancellation.log.debug("%s: received one", asked)
                 return kept
             if isinstance(outcome, _Answer):
                 failure = self._refusal(outcome, asked)
@@ -300,14 +300,14 @@ class JWTAuth(AuthBase):
             if delay is None:
                 # Spread, so that many processes that were refused together come back apart.
                 delay = min(left, _FIRST_DELAY * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))
-            errand.log.warning("%s Trying again in %.1f s.", failure.message, delay)
-            self._wait(errand, delay)
+            cancellation.log.warning("%s Trying again in %.1f s.", failure.message, delay)
+            self._wait(cancellation, delay)
             if deadline.passed():
                 raise _ended(failure, f"Gave up after {_TOTAL_SECONDS:.0f} s; try again later.")
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(
-        self, request_id: str, deadline: Deadline, errand: Cancellation
+        self, request_id: str, deadline: Deadline, cancellation: Cancellation
     ) -> Union[_Answer, _Fault]:
         import requests
 
@@ -316,7 +316,7 @@ class JWTAuth(AuthBase):
         limit = max(0.001, deadline.remaining(_ATTEMPT_SECONDS) or 0.0)
         whole = Deadline(limit)
         try:
-            with EndableSession() as http, errand.ended_by(http.end):
+            with EndableSession() as http, cancellation.on_cancel(http.end):
                 # Plain http reaches this machine only; a proxy from the environment would be
                 # another one.
                 http.trust_env = not self._mp_url.startswith("http:")
@@ -506,8 +506,8 @@ def _platform(mp_url: Optional[str]) -> str:
     return mp_url.rstrip("/")
 
 
-def _end_if_given_up(errand: Cancellation) -> None:
-    if errand.given_up:
+def _end_if_cancelled(cancellation: Cancellation) -> None:
+    if cancellation.cancelled:
         raise AuthenticationError("Nobody waits for the temporary key any more.")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, Optional
 
-from .._concurrency.deadlines import Deadline, attentive
+from .._concurrency.deadlines import Deadline, interruptible
 from .._model.messages import ServerMessageType
 from .._model.transcript import Transcript
 from .._session.session import End, Session
@@ -93,7 +93,9 @@ class Stream(Iterator[dict[str, Any]]):
                     limit = self._deadline.seconds
                     late = TimeoutError(f"The whole call took longer than timeout ({limit} s).")
                     session.fail(late, discard=True)
-                message = session.next_message(attentive(self._deadline.remaining(at_most=tick)))
+                message = session.next_message(
+                    interruptible(self._deadline.remaining(at_most=tick))
+                )
                 try:
                     if self._progress is not None:
                         self._report(self._progress)

@@ -1,8 +1,7 @@
-"""For whom a thread fetches a key: whose log it writes to, and whether the key is still wanted.
+"""How a thread that fetches a key learns that the key is no longer wanted, and where to log.
 
-`AuthBase.get_auth_headers` takes no arguments, and a user's own may call another one. So an errand
-goes with the thread that is sent, and whoever does something on the way that takes long asks
-`current_cancellation` about it.
+`AuthBase.get_auth_headers` takes no arguments, and a user's own may call another one. So the
+cancellation goes with the thread: what takes long asks `current_cancellation`.
 """
 
 from __future__ import annotations
@@ -26,49 +25,53 @@ _current: contextvars.ContextVar[Optional[Cancellation]] = contextvars.ContextVa
 
 
 class Cancellation:
-    """What a thread does for somebody, who may give it up in another thread.
+    """Lets any thread cancel what another one does.
 
     Args:
-        log: Whose records say what it is about.
+        log: The logger of the session it is done for.
     """
 
     def __init__(self, log: Union[logging.Logger, logging.LoggerAdapter[Any]]) -> None:
         self.log = log
-        self.given_up = False
-        # Reentrant: the handler of a signal may give up in a thread that holds it.
+        self.cancelled = False
+        # Reentrant: a signal handler may cancel in the thread that holds it.
         self._lock = threading.RLock()
-        self._ends: list[Callable[[], None]] = []
+        self._calls: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
-    def underway(self) -> Iterator[None]:
-        """Make this the errand of the calling thread."""
+    def active(self) -> Iterator[None]:
+        """Make this the calling thread's `current_cancellation`."""
         token = _current.set(self)
         try:
             yield
         finally:
             _current.reset(token)
 
-    def give_up(self) -> None:
-        """End what is being done; nothing further is begun. Idempotent, from any thread."""
+    def cancel(self) -> None:
+        """End what is being done, and have nothing more begin. Idempotent, from any thread."""
         with self._lock:
-            self.given_up = True
-            for end in self._ends:
-                end()
+            self.cancelled = True
+            for call in self._calls:
+                call()
 
     @contextlib.contextmanager
-    def ended_by(self, end: Callable[[], None]) -> Iterator[None]:
-        """Have ``end`` called if this is given up meanwhile, or was before. It must not block."""
+    def on_cancel(self, call: Callable[[], None]) -> Iterator[None]:
+        """Have `cancel` make a call while the context lasts; make it now if already cancelled.
+
+        Args:
+            call: Must not block.
+        """
         with self._lock:
-            self._ends.append(end)
-            if self.given_up:
-                end()
+            self._calls.append(call)
+            if self.cancelled:
+                call()
         try:
             yield
         finally:
             with self._lock:
-                self._ends.remove(end)
+                self._calls.remove(call)
 
 
 def current_cancellation() -> Cancellation:
-    """Return the calling thread's errand; if nobody sent it, one that nobody gives up."""
+    """Return the calling thread's cancellation; outside a session, one that is never cancelled."""
     return _current.get() or Cancellation(logger)

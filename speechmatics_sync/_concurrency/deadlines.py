@@ -1,4 +1,4 @@
-"""Time limits, and how long to wait in one go."""
+"""Deadlines, and waits that Ctrl-C ends."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import threading
 import time
 from typing import Optional
 
-__all__ = ["INTERRUPTED", "Deadline", "attentive"]
+__all__ = ["Deadline", "interruptible"]
 
-INTERRUPTED = 0.5
-"""Seconds for ending a session after Ctrl-C, whose user waits."""
-
-_ATTENTION = 0.5
-"""Seconds after which the main thread looks whether there was a signal."""
+_SIGNAL_CHECK = 0.5
+"""Seconds after which the main thread ends a wait to let pending signals be handled."""
 
 
 class Deadline:
-    """The end of a time limit that starts when the object is made.
+    """A time limit that starts when the object is made.
 
     Args:
-        seconds: The limit; None for one that never ends.
+        seconds: The limit; None for no limit.
     """
 
     __slots__ = ("_at", "seconds")
@@ -29,26 +26,26 @@ class Deadline:
         self._at = None if seconds is None else time.monotonic() + seconds
 
     def remaining(self, at_most: Optional[float] = None) -> Optional[float]:
-        """Return the seconds left, never negative, or ``at_most`` if that is sooner.
-
-        None means that nothing limits the wait.
-        """
+        """Return the seconds left, at least 0 and at most ``at_most``; None for no limit."""
         if self._at is None:
             return at_most
         left = max(0.0, self._at - time.monotonic())
         return left if at_most is None else min(left, at_most)
 
     def passed(self) -> bool:
-        """Return whether the limit is over."""
+        """Return whether no time is left."""
         return self._at is not None and time.monotonic() >= self._at
 
 
-def attentive(seconds: Optional[float]) -> Optional[float]:
-    """Return for how long to wait in one go, where ``seconds`` (None: no limit) are to be waited.
+def interruptible(seconds: Optional[float]) -> Optional[float]:
+    """Return a timeout for one wait of many, short enough to notice Ctrl-C in the main thread.
 
-    A signal ends a wait of the main thread, save one that comes in the instant before it begins:
-    that would go unnoticed for as long as the wait lasts.
+    A signal ends a wait of the main thread. But one that arrives just before the wait begins would
+    go unnoticed until it ends.
+
+    Args:
+        seconds: How long to wait in all; None for ever.
     """
     if threading.current_thread() is not threading.main_thread():
         return seconds
-    return _ATTENTION if seconds is None else min(seconds, _ATTENTION)
+    return _SIGNAL_CHECK if seconds is None else min(seconds, _SIGNAL_CHECK)

@@ -1,4 +1,4 @@
-"""Waiting for connections, in one thread, and being woken by others."""
+"""Waiting for many sockets in one thread, which other threads can wake."""
 
 from __future__ import annotations
 
@@ -13,73 +13,74 @@ from typing import Callable, Optional
 __all__ = ["Poller"]
 
 _LONGEST_WAIT = 3600.0
-"""Seconds; what the system takes has an end, which a user's limits may pass."""
+"""Seconds. The system's calls overflow somewhere above; a user's time limits may be longer."""
 
-_PAUSES = 2.0
-_LONGEST_PAUSE = 0.003
-"""Seconds between two waits for many: each thread that runs costs all others a turn, so what comes
-within this time is done in one."""
+_REST = 2.0
+_LONGEST_REST = 0.003
+"""How long a poller of many rests before it waits again: twice as long as it worked, at most so
+many seconds. Wake-ups contend for the GIL: batch what arrives meanwhile."""
 
-# Without a descriptor of its own and without a limit on their numbers, and good for a few; the
-# system's best is good for a thousand.
+# poll() needs no descriptor of its own, takes any number, and is fast for a few; the system's best
+# (epoll, kqueue) is fast for a thousand.
 _FEW = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 _MANY = selectors.DefaultSelector
 
 
 class Poller:
-    """Waits until something happens to one of the sockets it watches, or somebody wakes it.
+    """Waits until something happens at one of the watched sockets, or until it is woken.
 
-    `wait` belongs to one thread, all else may be called from any.
+    `wait` belongs to one thread; everything else may be called from any.
 
     Args:
-        many: Whether it watches more than a few. Then it takes a short rest between two waits, in
-            which more comes together, and whoever sends leaves the writing to its thread.
+        many: Whether it watches more than a few sockets. Then it rests between two waits, so that
+            more arrives together, and connections leave their writing to its thread.
 
     Example:
-        >>> waiter = Poller()
-        >>> waiter.wake("a session")
-        >>> waiter.wait(None)
+        >>> poller = Poller()
+        >>> poller.wake("a session")
+        >>> poller.wait(None)
         {'a session': False}
-        >>> waiter.close()
+        >>> poller.close()
     """
 
     def __init__(self, *, many: bool = False) -> None:
         self.many = many
         self._selector: selectors.BaseSelector = _MANY() if many else _FEW()
-        self._woke = 0.0
+        self._woke_at = 0.0
         self._thread: Optional[int] = None
-        # Guards the bell and who was woken. Reentrant: the garbage collector may end a session at
-        # any line.
+        # Guards everything below. Reentrant: the garbage collector may end a session at any line.
         self._lock = threading.RLock()
-        self._bell: Optional[tuple[socket.socket, socket.socket]] = socket.socketpair()
-        self._listening = False
-        self._rung = False
+        self._pipe: Optional[tuple[socket.socket, socket.socket]] = socket.socketpair()
+        """A byte through it ends a wait."""
+        self._waiting = False
+        self._interrupted = False
+        """Whether a byte is on its way, or will be: one is enough."""
         self._woken: set[Hashable] = set()
-        self._errands: set[Callable[[], None]] = set()
-        for end in self._bell:
+        self._callbacks: set[Callable[[], None]] = set()
+        for end in self._pipe:
             end.setblocking(False)
-        self._selector.register(self._bell[0], selectors.EVENT_READ)
+        self._selector.register(self._pipe[0], selectors.EVENT_READ)
 
     def watch(self, opened: socket.socket, events: int, owner: Hashable) -> None:
-        """Have events on a socket end `wait`, which then returns its owner.
+        """Have `wait` return a socket's owner when one of these events happens.
 
         Args:
             opened: The socket.
             events: Of `selectors`; 0 for none.
-            owner: Whose it is.
+            owner: The object to return.
         """
         watched = self._selector.get_map().get(opened.fileno())
         if watched is None:
             if events:
                 self._selector.register(opened, events, owner)
         elif not events:
-            # Without this a connection that is not read but was reset would end every wait.
+            # A socket that stays registered for nothing still reports a reset, to every wait.
             self._selector.unregister(opened)
         elif watched.events != events:
             self._selector.modify(opened, events, owner)
 
     def forget(self, opened: socket.socket) -> None:
-        """Watch a socket no more; to be called before it is closed."""
+        """Stop watching a socket; call this before closing it."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(opened)
 
@@ -87,68 +88,71 @@ class Poller:
         """Make `wait` return, with this owner among the others."""
         with self._lock:
             self._woken.add(owner)
-            self._ring()
+            self._interrupt()
 
     @property
     def is_here(self) -> bool:
         """Whether the calling thread is the one that waits."""
         return self._thread == threading.get_ident()
 
-    def post(self, errand: Callable[[], None]) -> None:
-        """Have `wait` do something before it waits again, once however often it is asked to."""
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have `wait` run a callback before it waits again; once, however often this is called."""
         with self._lock:
-            self._errands.add(errand)
-            self._ring()
+            self._callbacks.add(callback)
+            self._interrupt()
 
     def wait(self, timeout: Optional[float]) -> dict[Hashable, bool]:
-        """Wait until something happens, or ``timeout`` seconds.
+        """Wait until something happens, at most ``timeout`` seconds.
 
         Returns:
-            To whom something happened, and whether it was at their socket.
+            The owners to whom something happened, and whether it was at a socket.
         """
-        self.run_errands()
+        self.run_callbacks()
         if self.many:
-            # In proportion to what there was to do: one message waits for nobody.
-            time.sleep(min(_LONGEST_PAUSE, _PAUSES * (time.monotonic() - self._woke)))
+            # In proportion to the work done: a single message is not kept waiting.
+            time.sleep(min(_LONGEST_REST, _REST * (time.monotonic() - self._woke_at)))
         self._thread = threading.get_ident()
         limit = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
         with self._lock:
-            self._listening = not (self._woken or self._errands)
-        ready = self._selector.select(limit if self._listening else 0)
+            self._waiting = not (self._woken or self._callbacks)
+        ready = self._selector.select(limit if self._waiting else 0)
         with self._lock:
-            self._listening = False
-            if self._rung and self._bell is not None:
-                self._rung = False
-                self._bell[0].recv(1)
-        self.run_errands()
+            self._waiting = False
+            if self._interrupted and self._pipe is not None:
+                self._interrupted = False
+                self._pipe[0].recv(1)
+        self.run_callbacks()
         with self._lock:
             woken, self._woken = self._woken, set()
-        self._woke = time.monotonic()
+        self._woke_at = time.monotonic()
         happened = dict.fromkeys(woken, False)
         for key, _ in ready:
             if key.data is not None:
                 happened[key.data] = True
         return happened
 
-    def run_errands(self) -> None:
-        """Do what was posted."""
-        if self._errands:
+    def run_callbacks(self) -> None:
+        """Run what `call_soon` was given."""
+        if self._callbacks:
             with self._lock:
-                errands, self._errands = self._errands, set()
-            for errand in errands:
-                errand()
+                callbacks, self._callbacks = self._callbacks, set()
+            for callback in callbacks:
+                callback()
 
-    def _ring(self) -> None:
+    def _interrupt(self) -> None:
         """End the wait, if there is one. Needs the lock."""
-        bell = self._bell
-        if self._listening and not self._rung and bell is not None:
-            self._rung = True
+        pipe = self._pipe
+        if self._waiting and not self._interrupted and pipe is not None:
+            self._interrupted = True
             with contextlib.suppress(OSError):
-                bell[1].send(b"\0")
+                pipe[1].send(b"\0")
 
     def close(self) -> None:
-        """Free what it holds. Takes no lock: in a forked process nobody may be left to give it."""
-        bell, self._bell = self._bell, None
+        """Free the descriptors.
+
+        Takes no lock: in a forked process, the thread that held it may not exist.
+        """
+        pipe, self._pipe = self._pipe, None
         self._selector.close()
-        for end in bell or ():
+        for end in pipe or ():
             end.close()

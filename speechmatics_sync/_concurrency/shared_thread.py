@@ -276,7 +276,7 @@ class SharedThread:
                 task.error = error
                 task.over.set()
         finally:
-            self._poller.run_errands()  # of sessions that go on elsewhere
+            self._poller.run_callbacks()  # of sessions that go on elsewhere
 
     def _take_over(self) -> bool:
         """Wait until no thread serves, or the one that does is held up in a read.
@@ -312,7 +312,7 @@ class SharedThread:
                 begun, busy = woken, 0.0
             for count, (served, read) in enumerate(happened.items(), 1):
                 if not count % _TASKS_IN_A_ROW:
-                    self._poller.run_errands()
+                    self._poller.run_callbacks()
                 task = self._tasks.get(served)
                 if isinstance(task, _PumpTask):
                     self._pump(task, read=read)
@@ -323,7 +323,7 @@ class SharedThread:
             while self._queue and self._queue[0][0] <= now:
                 count += 1
                 if not count % _TASKS_IN_A_ROW:
-                    self._poller.run_errands()
+                    self._poller.run_callbacks()
                 when, _, task = heapq.heappop(self._queue)
                 if task.queued == when and not self._serve_queued(task, now):
                     return  # another thread has taken over, and goes on with the queue
@@ -361,7 +361,7 @@ class SharedThread:
         except BaseException as error:
             task.error = error
         pumped.leave()
-        self._poller.run_errands()  # nobody else does if this is the last
+        self._poller.run_callbacks()  # nobody else does if this is the last
         self._finish(pumped, task)
 
     def _read(self, task: _ReadTask) -> bool:

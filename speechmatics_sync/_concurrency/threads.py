@@ -1,4 +1,4 @@
-"""The threads of one session, and how it parts from those that are in the user's hands."""
+"""The threads of one session, and how it ends them when a user's code does not return."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ import threading
 import time
 from typing import Any, Callable, Generic, Optional, TypeVar
 
-from .deadlines import Deadline, attentive
+from .deadlines import Deadline, interruptible
 
 __all__ = ["Threads"]
 
 _T = TypeVar("_T")
 
-_LEAVING_GRACE = 0.25
-"""Seconds for a thread to come out of a read or a handler of the user's before it is left alone."""
+_USER_CODE_GRACE = 0.25
+"""Seconds for a thread to return from a user's read or handler before it is left alone."""
 
 
-class _Order(Generic[_T]):
-    """A call that another thread makes."""
+class _Call(Generic[_T]):
+    """A call that a worker makes for another thread.
+
+    Its own, not a `concurrent.futures.Future`: that costs more, and each sent chunk makes one.
+    """
 
     def __init__(self, call: Callable[[], _T]) -> None:
         self._call = call
         self._returned: list[_T] = []
         self._raised: list[BaseException] = []
-        self._made = threading.Lock()
-        self._made.acquire()
+        self._done = threading.Lock()
+        self._done.acquire()
 
     def make(self) -> None:
         try:
@@ -34,11 +37,11 @@ class _Order(Generic[_T]):
             self._raised.append(error)
 
     def done(self) -> None:
-        self._made.release()
+        self._done.release()
 
     def result(self) -> _T:
         """Wait until the call was made; return or raise what it did."""
-        while not self._made.acquire(timeout=attentive(None) or -1):
+        while not self._done.acquire(timeout=interruptible(None) or -1):
             pass
         if self._raised:
             try:
@@ -49,7 +52,11 @@ class _Order(Generic[_T]):
 
 
 class _InUserCode:
-    """A context; a generator would cost a source or a handler four times as much each time."""
+    """The context of `Threads.in_user_code`.
+
+    Not a generator: each read of a source and each call of a handler enters it, and a generator
+    takes four times as long.
+    """
 
     __slots__ = ("_grace", "_marked", "_thread")
 
@@ -68,22 +75,22 @@ class _InUserCode:
 class Threads:
     """The threads of one session.
 
-    A thread inside code of the user's (a ``read``, a handler, an `AuthBase`) may never come back:
-    it is waited for only briefly, and touches nothing when it does.
+    A thread inside a user's code (a ``read``, a handler, an `AuthBase`) may never return. `join`
+    waits for it only briefly, and the thread touches nothing when it does return.
 
     Args:
-        name: Stands in the name of each.
+        name: The session's part of the threads' names.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._started: list[threading.Thread] = []
         self._in_user_code: dict[threading.Thread, float] = {}
-        self._leaving: Optional[float] = None
-        self._orders: queue.SimpleQueue[Optional[_Order[Any]]] = queue.SimpleQueue()
-        self._callers = 0
-        self._idle: list[None] = []  # one for each caller that waits for an order
-        self._dismissed = False
+        self._joining_since: Optional[float] = None
+        self._calls: queue.SimpleQueue[Optional[_Call[Any]]] = queue.SimpleQueue()
+        self._workers = 0
+        self._idle: list[None] = []  # one item for each worker that waits for a call
+        self._stopping = False
 
     def start(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
         """Start a thread and return it."""
@@ -94,63 +101,66 @@ class Threads:
         return thread
 
     def shielded(self, call: Callable[[], _T]) -> _T:
-        """Make a call that no signal can cut in two, and return or raise what it does.
+        """Make a call that no signal can cut in two; return or raise what it does.
 
-        Signals come to the main thread only, and a KeyboardInterrupt can come at any line of it.
-        There the call is made in another thread: an interrupt ends the wait for it, and the call
-        is still made whole.
+        Only the main thread receives signals, and a KeyboardInterrupt can come at any line of it.
+        So its calls are made in a worker thread: an interrupt ends the wait for the call, and the
+        call itself is still made whole.
 
-        That thread serves the next call as well. One for each would be slower, and it would lose
-        signals: what frees a `threading.Thread` runs as a callback of a weak reference, often in
-        the main thread, and a KeyboardInterrupt that comes in there is ignored.
+        The worker is kept for the next call. One for each call would be slower, and would lose
+        signals: what frees a `threading.Thread` runs as a weak reference's callback, often in the
+        main thread, and a KeyboardInterrupt that comes inside it is ignored.
         """
-        if self._dismissed or threading.current_thread() is not threading.main_thread():
+        if self._stopping or threading.current_thread() is not threading.main_thread():
             return call()
-        order = _Order(call)
+        made = _Call(call)
         try:
             self._idle.pop()
-        except IndexError:  # none so far, or an interrupt left a call that still goes on
-            self._add_caller()
-        # An interrupt between these lines leaves a caller more than needed, and none unknown.
-        self._orders.put(order)
-        if self._dismissed:
-            self._add_caller()  # the others may have ended before they saw it
-        return order.result()
+        except IndexError:  # no worker yet, or an interrupted call still goes on
+            self._add_worker()
+        # An interrupt before the next line leaves a worker more than needed; `join` knows it.
+        self._calls.put(made)
+        if self._stopping:
+            self._add_worker()  # the others may have ended before they saw the call
+        return made.result()
 
-    def dismiss_callers(self) -> None:
-        """End the threads that make calls for the main thread, when they have made them."""
-        self._dismissed = True
-        for _ in range(self._callers):
-            self._orders.put(None)
+    def stop_workers(self) -> None:
+        """End the threads of `shielded`, after the calls that they were given."""
+        self._stopping = True
+        for _ in range(self._workers):
+            self._calls.put(None)
 
-    def _add_caller(self) -> None:
-        self._callers += 1
-        if self._dismissed:
-            self._orders.put(None)
-        self.start("call", self._make_calls)
+    def _add_worker(self) -> None:
+        self._workers += 1
+        if self._stopping:
+            self._calls.put(None)
+        self.start("call", self._work)
 
-    def _make_calls(self) -> None:
+    def _work(self) -> None:
         while True:
-            order = self._orders.get()
-            if order is None:
+            call = self._calls.get()
+            if call is None:
                 return
-            order.make()
+            call.make()
             self._idle.append(None)
-            order.done()
-            del order  # and with it what the call holds
+            call.done()
+            del call  # and with it what the call holds
 
-    def in_user_code(self, grace: float = _LEAVING_GRACE) -> _InUserCode:
-        """Mark the calling thread as inside code of the user's, while the context lasts.
+    def in_user_code(self, grace: float = _USER_CODE_GRACE) -> _InUserCode:
+        """Mark the calling thread as inside a user's code, while the context lasts.
 
         Args:
-            grace: Seconds that it is waited for nevertheless.
+            grace: Seconds that `join` waits for it nevertheless.
         """
         return _InUserCode(self._in_user_code, grace)
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait for all but the calling thread; return whether none is left but the user's."""
-        self.dismiss_callers()
-        self._leaving = self._leaving or time.monotonic()
+        """Wait for every thread but the calling one; return whether all ended.
+
+        A thread that is left inside a user's code counts as ended.
+        """
+        self.stop_workers()
+        self._joining_since = self._joining_since or time.monotonic()
         left = [thread for thread in self._started if not self._joined(thread, deadline)]
         return not left
 
@@ -159,7 +169,7 @@ class Threads:
             return True
         while thread.is_alive() and not deadline.passed():
             grace = self._in_user_code.get(thread)
-            if grace is not None and time.monotonic() - (self._leaving or 0.0) > grace:
+            if grace is not None and time.monotonic() - (self._joining_since or 0.0) > grace:
                 return True
             thread.join(deadline.remaining(at_most=0.05))
         return not thread.is_alive() or thread in self._in_user_code

@@ -79,7 +79,7 @@ class ConnectAttempt:
         """Connect; runs in the opener thread."""
         connection = None
         try:
-            with self._cancellation.underway():
+            with self._cancellation.active():
                 connection = self._open()
         except BaseException as error:
             self._error = error
@@ -130,7 +130,7 @@ class ConnectAttempt:
             self._cancelled = True
             self._changed.notify_all()
             connection = self._connection
-        self._cancellation.give_up()
+        self._cancellation.cancel()
         if connection is not None:
             connection.abort()
             if self._done:

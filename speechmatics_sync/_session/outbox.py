@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .._audio.sources import audio_view
-from .._concurrency.deadlines import Deadline, attentive
+from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.shared_thread import Later
 from .._model.config import MidSessionConfig, SpeakerIdentifier
 from .._model.typing import Label, Now
@@ -211,7 +211,7 @@ class Outbox:
                     raise state.identified(
                         TimeoutError(f"GetSpeakers was not answered within timeout ({timeout} s).")
                     )
-                state.progressed.wait(attentive(deadline.remaining()))
+                state.progressed.wait(interruptible(deadline.remaining()))
             return question.answer
 
     def end_of_stream(self) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Callable, Optional, Union
 
 from .._auth.endpoint import Endpoint
-from .._concurrency.deadlines import INTERRUPTED, Deadline
+from .._concurrency.deadlines import Deadline
 from .._model.config import ConnectionConfig, ReconnectPolicy
 from .._model.messages import SessionInfo
 from .._model.stats import SessionStats
@@ -36,6 +36,9 @@ __all__ = ["END", "End", "Session"]
 
 _HANDLERS_GRACE = 1.0
 """Seconds for the handlers of a session that has failed to be given what came before."""
+
+_INTERRUPT_SECONDS = 0.5
+"""Seconds that ending a session may take after Ctrl-C: the user is waiting."""
 
 _ABORT_GRACE = 0.25
 """Seconds for the receiver to free the connection once it was aborted."""
@@ -236,7 +239,7 @@ class Session(SessionState):
             self.leave_to_parent()
             return
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        limit = INTERRUPTED if interrupted else self.config.close_timeout
+        limit = _INTERRUPT_SECONDS if interrupted else self.config.close_timeout
         with self.lock:
             if not self._closing or interrupted:
                 self._closing = True

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional
 
 from .._auth.endpoint import request_id_in
-from .._concurrency.deadlines import Deadline, attentive
+from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.threads import Threads
 from .._logs import SessionLogger
 from .._model.config import (
@@ -192,7 +192,7 @@ class SessionState:
         """
         if deadline.passed():
             raise self.identified(TimeoutError(f"{missing} within timeout ({deadline.seconds} s)."))
-        self.progressed.wait(attentive(deadline.remaining()))
+        self.progressed.wait(interruptible(deadline.remaining()))
 
     @property
     def started(self) -> bool:
@@ -341,7 +341,7 @@ class SessionState:
         for call in self._when_over:
             call()
         self._when_over.clear()
-        self.threads.dismiss_callers()
+        self.threads.stop_workers()
         self.room.notify_all()
         self.progressed.notify_all()
         if failure is None:
@@ -364,7 +364,7 @@ class SessionState:
     def settle(self) -> None:
         """Raise what ended the session, once that is known. Needs the lock."""
         while self.stage is State.FAILED and not self.over:
-            self.progressed.wait(attentive(None))  # for the code that the close frame adds
+            self.progressed.wait(interruptible(None))  # for the code that the close frame adds
         self.raise_failure()
 
     def identified(self, error: SpeechmaticsError) -> Any:

@@ -207,7 +207,7 @@ class Connection:
             if self._waiter is None or not self._waiter.many or self._waiter.is_here:
                 self.move()
             elif self._backlog:
-                self._waiter.post(self.move)
+                self._waiter.call_soon(self.move)
 
     def wake(self) -> None:
         """End the rest of the thread that receives, or its next one.
@@ -225,7 +225,7 @@ class Connection:
         waiter = self._waiter
         if waiter is None or not self.is_served_here:
             return False
-        waiter.post(call)
+        waiter.call_soon(call)
         return True
 
     def abort(self) -> None:

@@ -57,7 +57,7 @@ def bearer(auth: AuthBase) -> str:
 def waits_of(auth: JWTAuth) -> list[float]:
     """Make waits between attempts pass at once; the list fills with their seconds."""
     waits: list[float] = []
-    auth._wait = lambda errand, seconds: waits.append(seconds)
+    auth._wait = lambda cancellation, seconds: waits.append(seconds)
     return waits
 
 
@@ -623,7 +623,7 @@ class TestRetries:
         offer(platform, token(1))
         auth = JWTAuth(KEY)
 
-        def interrupted(errand: Cancellation, seconds: float) -> None:
+        def interrupted(cancellation: Cancellation, seconds: float) -> None:
             raise KeyboardInterrupt
 
         auth._wait = interrupted
@@ -699,10 +699,10 @@ class TestThreads:
             served.set()
 
         def fetch() -> None:
-            with errand.underway(), pytest.raises(AuthenticationError, match="Nobody waits"):
+            with cancellation.active(), pytest.raises(AuthenticationError, match="Nobody waits"):
                 auth.get_auth_headers()
 
-        errand = Cancellation(logging.getLogger("test"))
+        cancellation = Cancellation(logging.getLogger("test"))
         with listening(behave) as port:
             auth = JWTAuth(KEY, mp_url=f"http://127.0.0.1:{port}")
             fetching = threading.Thread(target=fetch)
@@ -713,7 +713,7 @@ class TestThreads:
             waiting.start()
             while not _waits(waiting):
                 time.sleep(0.001)
-            errand.give_up()
+            cancellation.cancel()
             fetching.join()
             waiting.join()
         assert got == ["a-token"]
@@ -722,9 +722,9 @@ class TestThreads:
     def test_nothing_is_asked_for_somebody_who_has_given_up(
         self, platform: responses.RequestsMock
     ) -> None:
-        errand = Cancellation(logging.getLogger("test"))
-        errand.give_up()
-        with errand.underway(), pytest.raises(AuthenticationError):
+        cancellation = Cancellation(logging.getLogger("test"))
+        cancellation.cancel()
+        with cancellation.active(), pytest.raises(AuthenticationError):
             JWTAuth(KEY).get_auth_headers()
         assert len(platform.calls) == 0
 

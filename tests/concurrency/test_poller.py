@@ -22,7 +22,7 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 @pytest.fixture(params=[False, True], ids=["few", "many"])
-def waiter(request: pytest.FixtureRequest) -> Iterator[Poller]:
+def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
     with contextlib.closing(Poller(many=request.param)) as made:
         yield made
 
@@ -38,10 +38,10 @@ def pairs(number: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
         yield made
 
 
-def wait_until_asleep(waiter: Poller) -> None:
+def wait_until_asleep(poller: Poller) -> None:
     """Look until its thread waits for the sockets: nothing tells."""
     given_up = time.monotonic() + PATIENCE
-    while not waiter._listening:
+    while not poller._waiting:
         assert time.monotonic() < given_up, "nobody waits"
 
 
@@ -57,79 +57,79 @@ def many_turns() -> Iterator[None]:
 # -- sockets ------------------------------------------------------------------------------------
 
 
-def test_whoever_owns_a_socket_at_which_something_happens_is_named(waiter: Poller) -> None:
+def test_whoever_owns_a_socket_at_which_something_happens_is_named(poller: Poller) -> None:
     with pairs(3) as connections:
         for number, (ours, _) in enumerate(connections):
-            waiter.watch(ours, READ, number)
+            poller.watch(ours, READ, number)
         connections[0][1].send(b"a")
         connections[2][1].send(b"c")
-        assert waiter.wait(PATIENCE) == {0: True, 2: True}
+        assert poller.wait(PATIENCE) == {0: True, 2: True}
 
 
-def test_an_owner_of_several_sockets_is_named_once(waiter: Poller) -> None:
+def test_an_owner_of_several_sockets_is_named_once(poller: Poller) -> None:
     with pairs(2) as connections:
         for ours, theirs in connections:
-            waiter.watch(ours, READ, "both")
+            poller.watch(ours, READ, "both")
             theirs.send(b"a")
-        assert waiter.wait(PATIENCE) == {"both": True}
+        assert poller.wait(PATIENCE) == {"both": True}
 
 
-def test_a_socket_that_is_closed_by_its_peer_is_something_that_happens(waiter: Poller) -> None:
+def test_a_socket_that_is_closed_by_its_peer_is_something_that_happens(poller: Poller) -> None:
     with pairs(1) as [(ours, theirs)]:
-        waiter.watch(ours, READ, "ours")
+        poller.watch(ours, READ, "ours")
         theirs.close()
-        assert waiter.wait(PATIENCE) == {"ours": True}
+        assert poller.wait(PATIENCE) == {"ours": True}
 
 
-def test_only_what_is_watched_for_ends_the_wait(waiter: Poller) -> None:
+def test_only_what_is_watched_for_ends_the_wait(poller: Poller) -> None:
     with pairs(1) as [(ours, theirs)]:
-        waiter.watch(ours, READ, "ours")
-        assert waiter.wait(0) == {}
-        waiter.watch(ours, READ | WRITE, "ours")
-        assert waiter.wait(PATIENCE) == {"ours": True}
+        poller.watch(ours, READ, "ours")
+        assert poller.wait(0) == {}
+        poller.watch(ours, READ | WRITE, "ours")
+        assert poller.wait(PATIENCE) == {"ours": True}
         theirs.send(b"a")
-        waiter.watch(ours, 0, "ours")
-        assert waiter.wait(0) == {}
-        waiter.watch(ours, READ, "ours")
-        assert waiter.wait(PATIENCE) == {"ours": True}
+        poller.watch(ours, 0, "ours")
+        assert poller.wait(0) == {}
+        poller.watch(ours, READ, "ours")
+        assert poller.wait(PATIENCE) == {"ours": True}
 
 
-def test_a_reset_connection_that_is_watched_for_nothing_ends_no_wait(waiter: Poller) -> None:
+def test_a_reset_connection_that_is_watched_for_nothing_ends_no_wait(poller: Poller) -> None:
     """Or one whose reading pauses would take all of the processor's time."""
     with pairs(1) as [(ours, theirs)]:
-        waiter.watch(ours, WRITE, "ours")
-        waiter.watch(ours, 0, "ours")
+        poller.watch(ours, WRITE, "ours")
+        poller.watch(ours, 0, "ours")
         theirs.close()
-        assert waiter.wait(0) == {}
+        assert poller.wait(0) == {}
 
 
 def test_a_socket_that_is_forgotten_ends_no_wait_and_another_at_its_place_does(
-    waiter: Poller,
+    poller: Poller,
 ) -> None:
     with pairs(1) as [(ours, theirs)]:
         number = ours.fileno()
-        waiter.watch(ours, READ, "one")
+        poller.watch(ours, READ, "one")
         theirs.send(b"a")
-        waiter.forget(ours)
-        waiter.forget(ours)
-        assert waiter.wait(0) == {}
+        poller.forget(ours)
+        poller.forget(ours)
+        assert poller.wait(0) == {}
         ours.close()
         with pairs(1) as [(other, peer)]:
             assert number in (other.fileno(), peer.fileno()), "the number is given out again"
             for end, far in ((other, peer), (peer, other)):
-                waiter.watch(end, READ, "another")
+                poller.watch(end, READ, "another")
                 far.send(b"b")
-            assert waiter.wait(PATIENCE) == {"another": True}
-            waiter.forget(other)
-            waiter.forget(peer)
+            assert poller.wait(PATIENCE) == {"another": True}
+            poller.forget(other)
+            poller.forget(peer)
 
 
 def test_a_socket_that_is_watched_while_the_thread_sleeps_can_end_its_wait() -> None:
     """The system that waits for many is told of another at once."""
-    with contextlib.closing(Poller(many=True)) as waiter, pairs(1) as [(ours, theirs)]:
-        waiting = InThread(waiter.wait, PATIENCE)
-        wait_until_asleep(waiter)
-        waiter.watch(ours, READ, "ours")
+    with contextlib.closing(Poller(many=True)) as poller, pairs(1) as [(ours, theirs)]:
+        waiting = InThread(poller.wait, PATIENCE)
+        wait_until_asleep(poller)
+        poller.watch(ours, READ, "ours")
         theirs.send(b"a")
         assert waiting.result() == {"ours": True}
 
@@ -137,57 +137,57 @@ def test_a_socket_that_is_watched_while_the_thread_sleeps_can_end_its_wait() -> 
 # -- being woken --------------------------------------------------------------------------------
 
 
-def test_all_who_were_woken_before_are_named_once(waiter: Poller) -> None:
+def test_all_who_were_woken_before_are_named_once(poller: Poller) -> None:
     for owner in ("one", "other", "one"):
-        waiter.wake(owner)
-    assert waiter.wait(None) == {"one": False, "other": False}
-    assert waiter.wait(0) == {}
+        poller.wake(owner)
+    assert poller.wait(None) == {"one": False, "other": False}
+    assert poller.wait(0) == {}
 
 
 def test_an_owner_who_is_woken_and_whose_socket_is_ready_is_named_with_its_socket(
-    waiter: Poller,
+    poller: Poller,
 ) -> None:
     with pairs(1) as [(ours, theirs)]:
-        waiter.watch(ours, READ, "ours")
+        poller.watch(ours, READ, "ours")
         theirs.send(b"a")
-        waiter.wake("ours")
-        waiter.wake("woken")
-        assert waiter.wait(None) == {"ours": True, "woken": False}
+        poller.wake("ours")
+        poller.wake("woken")
+        assert poller.wait(None) == {"ours": True, "woken": False}
 
 
-def test_a_call_ends_the_wait_of_a_thread_that_sleeps(waiter: Poller) -> None:
+def test_a_call_ends_the_wait_of_a_thread_that_sleeps(poller: Poller) -> None:
     for owner in ("one", "other"):  # the call that ended a wait ends no other
-        waiting = InThread(waiter.wait, None)
-        wait_until_asleep(waiter)
-        waiter.wake(owner)
+        waiting = InThread(poller.wait, None)
+        wait_until_asleep(poller)
+        poller.wake(owner)
         assert waiting.result() == {owner: False}
 
 
-def test_a_wait_ends_when_its_time_is_up_and_names_nobody(waiter: Poller) -> None:
+def test_a_wait_ends_when_its_time_is_up_and_names_nobody(poller: Poller) -> None:
     with pairs(1) as [(ours, _)]:
-        waiter.watch(ours, READ, "ours")
-        assert waiter.wait(0.01) == {}
+        poller.watch(ours, READ, "ours")
+        assert poller.wait(0.01) == {}
 
 
 @pytest.mark.usefixtures("many_turns")
-def test_no_call_is_missed_whenever_it_comes(waiter: Poller) -> None:
+def test_no_call_is_missed_whenever_it_comes(poller: Poller) -> None:
     """While the thread sleeps, rests, is on its way to sleep, or has just woken."""
     seen: queue.SimpleQueue[Hashable] = queue.SimpleQueue()
 
     def serve() -> None:
         while True:
-            for owner in waiter.wait(PATIENCE):
+            for owner in poller.wait(PATIENCE):
                 seen.put(owner)
                 if owner is None:
                     return
 
     serving = InThread(serve)
     for number in range(3000):
-        waiter.wake(number)
+        poller.wake(number)
         # Sometimes several come together, and sometimes each waits for the one before.
         if number % 3:
             assert seen.get(timeout=PATIENCE / 2) is not None
-    waiter.wake(None)
+    poller.wake(None)
     serving.result()
 
 
@@ -210,38 +210,38 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("at", range(1, 8))
-def test_no_call_is_missed_between_any_two_steps_of_a_wait(waiter: Poller, at: int) -> None:
+def test_no_call_is_missed_between_any_two_steps_of_a_wait(poller: Poller, at: int) -> None:
     """Each takes the lock a few times; the first does not sleep, and the second need not."""
     done = threading.Event()
 
     def call() -> None:
-        waiter.wake("owner")
-        waiter.post(done.set)
+        poller.wake("owner")
+        poller.call_soon(done.set)
 
-    waiter._lock = Interrupted(at, call)  # type: ignore[assignment]
-    waiter.wake("first")
-    waiter.post(lambda: None)
+    poller._lock = Interrupted(at, call)  # type: ignore[assignment]
+    poller.wake("first")
+    poller.call_soon(lambda: None)
     named: set[Hashable] = set()
     for _ in range(3):
         begun = time.monotonic()
-        named |= waiter.wait(0 if "owner" in named else PATIENCE).keys()
+        named |= poller.wait(0 if "owner" in named else PATIENCE).keys()
         assert time.monotonic() - begun < PATIENCE, "it slept although it had been called"
     assert named == {"first", "owner"}
     assert done.is_set()
 
 
 @pytest.mark.usefixtures("many_turns")
-def test_calls_from_many_threads_all_arrive(waiter: Poller) -> None:
+def test_calls_from_many_threads_all_arrive(poller: Poller) -> None:
     callers, calls = 8, 400
     missing = {(caller, call) for caller in range(callers) for call in range(calls)}
 
     def call(caller: int) -> None:
         for number in range(calls):
-            waiter.wake((caller, number))
+            poller.wake((caller, number))
 
     calling = [InThread(call, caller) for caller in range(callers)]
     while missing:
-        happened = waiter.wait(PATIENCE / 2)
+        happened = poller.wait(PATIENCE / 2)
         assert happened, f"{len(missing)} calls never arrived"
         assert happened.keys() <= missing, "a call that nobody made, or that came twice"
         missing -= happened.keys()
@@ -249,86 +249,86 @@ def test_calls_from_many_threads_all_arrive(waiter: Poller) -> None:
         each.result()
 
 
-# -- errands ------------------------------------------------------------------------------------
+# -- callbacks ------------------------------------------------------------------------------------
 
 
-def test_an_errand_is_done_once_by_the_thread_that_waits(waiter: Poller) -> None:
+def test_an_errand_is_done_once_by_the_thread_that_waits(poller: Poller) -> None:
     done: list[int] = []
 
-    def errand() -> None:
+    def callback() -> None:
         done.append(threading.get_ident())
 
-    waiter.post(errand)
-    waiter.post(errand)
-    waiter.wait(0)
-    waiter.wait(0)
+    poller.call_soon(callback)
+    poller.call_soon(callback)
+    poller.wait(0)
+    poller.wait(0)
     assert done == [threading.get_ident()]
-    waiter.post(errand)
-    waiter.wait(0)
+    poller.call_soon(callback)
+    poller.wait(0)
     assert len(done) == 2
 
 
-def test_an_errand_is_done_by_a_thread_that_sleeps(waiter: Poller) -> None:
+def test_an_errand_is_done_by_a_thread_that_sleeps(poller: Poller) -> None:
     done = threading.Event()
-    waiting = InThread(waiter.wait, None)
-    wait_until_asleep(waiter)
-    waiter.post(done.set)
+    waiting = InThread(poller.wait, None)
+    wait_until_asleep(poller)
+    poller.call_soon(done.set)
     assert waiting.result() == {}
     assert done.is_set()
 
 
-def test_errands_are_done_between_two_waits_if_that_is_asked_for(waiter: Poller) -> None:
+def test_callbacks_are_run_between_two_waits_if_that_is_asked_for(poller: Poller) -> None:
     done = threading.Event()
-    waiter.post(done.set)
-    waiter.run_errands()
+    poller.call_soon(done.set)
+    poller.run_callbacks()
     assert done.is_set()
 
 
-def test_an_errand_may_wake_and_post(waiter: Poller) -> None:
+def test_an_errand_may_wake_and_call_soon(poller: Poller) -> None:
     """Neither is missed by the wait that it is done in, or the next."""
     order: list[str] = []
 
     def first() -> None:
         order.append("first")
-        waiter.post(second)
-        waiter.wake("owner")
+        poller.call_soon(second)
+        poller.wake("owner")
 
     def second() -> None:
         order.append("second")
-        waiter.post(third)
+        poller.call_soon(third)
 
     def third() -> None:
         order.append("third")
 
-    waiter.post(first)
-    assert waiter.wait(None) == {"owner": False}
-    waiter.wait(0)
+    poller.call_soon(first)
+    assert poller.wait(None) == {"owner": False}
+    poller.wait(0)
     assert order == ["first", "second", "third"]
 
 
 @pytest.mark.usefixtures("many_turns")
-def test_no_errand_is_missed_whenever_it_is_posted(waiter: Poller) -> None:
+def test_no_callback_is_missed_whenever_it_is_asked_for(poller: Poller) -> None:
     stopping = threading.Event()
 
     def serve() -> None:
         while not stopping.is_set():
-            waiter.wait(PATIENCE)
+            poller.wait(PATIENCE)
 
     serving = InThread(serve)
     for number in range(2000):
         done = threading.Event()
-        waiter.post(done.set)
+        poller.call_soon(done.set)
         if number % 3:
-            assert done.wait(PATIENCE / 2), f"errand {number} was never done"
-    waiter.post(stopping.set)
+            assert done.wait(PATIENCE / 2), f"callback {number} was never done"
+    poller.call_soon(stopping.set)
     serving.result()
 
 
-def test_it_knows_which_thread_waits(waiter: Poller) -> None:
-    assert not waiter.is_here
-    waiter.wait(0)
-    assert waiter.is_here
-    assert InThread(lambda: waiter.is_here).result() is False
+def test_it_knows_which_thread_waits(poller: Poller) -> None:
+    assert not poller.is_here
+    poller.wait(0)
+    assert poller.is_here
+    assert InThread(lambda: poller.is_here).result() is False
 
 
 # -- the end ------------------------------------------------------------------------------------
@@ -337,8 +337,8 @@ def test_it_knows_which_thread_waits(waiter: Poller) -> None:
 def test_calls_after_the_end_do_nothing() -> None:
     """A session may be woken by the garbage collector, at any time."""
     for many in (False, True):
-        waiter = Poller(many=many)
-        waiter.close()
-        waiter.wake("owner")
-        waiter.post(lambda: None)
-        waiter.close()
+        poller = Poller(many=many)
+        poller.close()
+        poller.wake("owner")
+        poller.call_soon(lambda: None)
+        poller.close()

@@ -511,8 +511,8 @@ def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
         connection.wait(0)  # from now on it has a waiter
         waiter = connection._waiter
         assert waiter is not None
-        assert waiter._bell is not None
-        near, far = waiter._bell
+        assert waiter._pipe is not None
+        near, far = waiter._pipe
         sending = threading.Event()
 
         class Late:
@@ -526,9 +526,9 @@ def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
             def close(self) -> None:
                 far.close()
 
-        waiter._bell = (near, Late())  # type: ignore[assignment]
+        waiter._pipe = (near, Late())  # type: ignore[assignment]
         waiting = InThread(connection.wait, 0.1)
-        while not waiter._listening:
+        while not waiter._waiting:
             time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
         waking = InThread(connection.wake)
         wait_for(sending)
