@@ -50,8 +50,8 @@ def test_a_file_is_not_cut_and_the_end_of_its_session_is_a_loss_that_heals() -> 
         peer.send(near(0.01))
         peer.send(final("one", 0.0, 1.0))
         peer.send({"message": "Error", "type": "session_timeout", "reason": "too long"})
-        peer.connection.close(1008)
         ended.set()
+        peer.connection.close(1008)
 
     second = finishes(("one", 0.0, 1.0), ("two", 1.0, 2.0))
 
