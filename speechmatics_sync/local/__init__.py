@@ -1,4 +1,4 @@
-"""A Realtime server on this machine: the protocol of the API, with recognition of its own.
+"""A Realtime server on this machine: it speaks the API's protocol and recognises speech itself.
 
 It needs no key and no network. Install it with ``pip install "speechmatics-sync[local]"``.
 

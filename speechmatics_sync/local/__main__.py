@@ -1,4 +1,4 @@
-"""Run the embedded server by itself: ``python -m speechmatics_sync.local --port 9000``."""
+"""Run the embedded server on its own: ``python -m speechmatics_sync.local --port 9000``."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         description="A Speechmatics Realtime server on this machine, with no key and no network.",
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="where to listen; not loopback needs a key")
-    add("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen at; any but loopback requires a key")
+    add(
+        "--port", type=int, default=9000, help="TCP port; 0 takes a free one (default: %(default)s)"
+    )
     add(
         "--api-key",
         action="append",
         metavar="KEY",
-        help=f"let in only this key (may be repeated); others can see it in the list of "
-        f"processes, the variable {KEY_VARIABLE} they cannot",
+        help="accept only this key (may be repeated); it shows in the list of processes, "
+        f"unlike the variable {KEY_VARIABLE}",
     )
     add("--strict", action="store_true", help="answer a wrong last_seq_no with protocol_error")
-    add("--tls-cert", metavar="FILE", help="certificate chain, PEM; serves wss://")
-    add("--tls-key", metavar="FILE", help="private key, PEM, unless it is in --tls-cert")
+    add("--tls-cert", metavar="FILE", help="certificate chain (PEM), to serve wss://")
+    add("--tls-key", metavar="FILE", help="private key (PEM), unless it is in --tls-cert")
     add("--max-sessions", type=int, default=50, metavar="N")
-    add("--max-channels", type=int, default=16, metavar="N", help="of one session")
+    add("--max-channels", type=int, default=16, metavar="N", help="in one session")
     add("--max-message-size", type=int, default=16 * 1024 * 1024, metavar="BYTES")
     add("--max-session-seconds", type=float, default=48 * 3600.0, metavar="SECONDS")
     add("--idle-timeout", type=float, default=3600.0, metavar="SECONDS")
@@ -44,7 +46,7 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "--recognizer",
         choices=("pocketsphinx", "counted"),
         default="pocketsphinx",
-        help="counted needs no model: it hears the words of counted_audio (default: %(default)s)",
+        help="counted needs no model, and hears the words of counted_audio (default: %(default)s)",
     )
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     return parser.parse_args(argv)

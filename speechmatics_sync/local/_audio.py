@@ -1,6 +1,6 @@
-"""From the bytes that clients send to what recognisers hear: 16 kHz, mono, 16-bit.
+"""Decodes the audio of clients to what recognisers need: 16 kHz, mono, 16-bit.
 
-Decoders are streams: bytes come in pieces that end anywhere, also within a sample or a header.
+Decoders are streams: they take bytes in pieces that may end within a sample or a header.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["AudioDecoder", "RawDecoder", "WavDecoder", "decoder_for"]
 
 _MAX_HEADER_BYTES = 1 << 20
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)
-"""What writers that cannot seek back leave in the size of the last chunk."""
+"""Sizes of the data chunk in files whose writer could not seek back to fill it in."""
 
 _FILE_HELP = (
     "this server reads audio files of type wav only (PCM of 8, 16, 24 or 32 bits, float, mu-law)"
@@ -30,7 +30,7 @@ _FILE_HELP = (
 
 
 def _mulaw_table() -> Samples:
-    # ITU-T G.711: stored inverted; a sign, three bits of exponent, four of mantissa, bias 132.
+    # ITU-T G.711: inverted bits; a sign, three bits of exponent, four of mantissa; bias 132.
     codes = ~np.arange(256, dtype=np.uint8)
     exponent = (codes >> 4) & 7
     magnitude = ((((codes & 0x0F).astype(np.int32) << 3) + 132) << exponent) - 132
@@ -49,7 +49,7 @@ def _from_float(samples: Any) -> Samples:
 
 
 class _Encoding:
-    """How one sample is written.
+    """How samples are encoded.
 
     Args:
         name: ``"u8"``, ``"s16"``, ``"s24"``, ``"s32"``, ``"f32"``, ``"f64"`` or ``"mulaw"``,
@@ -73,7 +73,7 @@ class _Encoding:
                 np.int16
             )
         if self.name == "s24":
-            # The upper two of the three bytes are the 16-bit sample.
+            # The upper two of three bytes are the 16-bit sample.
             triples = np.frombuffer(encoded, dtype=np.uint8).reshape(-1, 3)
             return np.ascontiguousarray(triples[:, 1:]).view("<i2")[:, 0].astype(np.int16)
         if self.name == "s32":
@@ -82,11 +82,11 @@ class _Encoding:
 
 
 class AudioDecoder(ABC):
-    """Turns a client's bytes into samples.
+    """Decodes a client's bytes to samples.
 
     Attributes:
-        sample_rate: The rate of the client's audio in Hz; None until it is known.
-        seconds: How much audio has come in, in seconds.
+        sample_rate: The sample rate of the client's audio in Hz; None until it is known.
+        seconds: Seconds of audio received.
     """
 
     sample_rate: Optional[int] = None
@@ -97,21 +97,21 @@ class AudioDecoder(ABC):
         """Return the samples that `encoded` completes.
 
         Raises:
-            Refused: If this is no audio that can be read.
+            Refused: If this is not audio that can be decoded.
         """
 
     @abstractmethod
     def finish(self) -> Samples:
-        """Return the samples that were held back; no more bytes come."""
+        """Return the remaining samples, as no more bytes will come."""
 
 
 class RawDecoder(AudioDecoder):
-    """Samples with nothing around them.
+    """Decodes raw samples.
 
     Args:
         encoding: The name of an encoding.
         sample_rate: In Hz.
-        channels: Interleaved channels, mixed down.
+        channels: The number of interleaved channels, which are mixed to one.
     """
 
     def __init__(self, encoding: str, sample_rate: int, channels: int = 1) -> None:
@@ -150,10 +150,10 @@ class RawDecoder(AudioDecoder):
 
 
 class WavDecoder(AudioDecoder):
-    """A WAV file, from its first byte.
+    """Decodes a WAV file, from its first byte on.
 
-    A data chunk of unknown size lasts until the end of the stream; what follows a data chunk of
-    known size is not audio.
+    A data chunk of unknown size lasts until the end of the stream. Bytes after a data chunk of
+    known size are ignored.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class WavDecoder(AudioDecoder):
         return self._audio.finish()
 
     def _read_header(self) -> bytes:
-        """Look for the data chunk; once it is there, return what follows its header."""
+        """Look for the data chunk; return the bytes after its header once they have come."""
         header = self._header
         if len(header) >= 4 and header[:4] not in (b"RIFF", b"RF64"):
             raise Refused("invalid_audio_type", f"not a wav file; {_FILE_HELP}")
@@ -220,7 +220,7 @@ def _audio_of(form: bytes) -> RawDecoder:
     if len(form) < 16:
         raise Refused("invalid_audio_type", f"a wav file with a fmt chunk of {len(form)} bytes")
     tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
-    if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag leads the GUID
+    if tag == 0xFFFE and len(form) >= 26:  # extensible: the real tag begins the GUID
         tag = struct.unpack_from("<H", form, 24)[0]
     names = {
         (1, 8): "u8",

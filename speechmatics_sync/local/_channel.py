@@ -1,8 +1,8 @@
-"""One channel of audio on its way to messages.
+"""Turns the audio of one channel into messages.
 
-Bytes become frames, frames become words, words become AddTranscript, AddPartialTranscript and
-EndOfUtterance. Everything is timed by the audio, never by a clock, so what a client gets depends
-on what it sends and not on when.
+Bytes become frames, frames become words, and words become AddTranscript, AddPartialTranscript and
+EndOfUtterance. All times are positions in the audio, so the messages depend on what a client
+sends, and not on when.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ _PIECE_BYTES = 1 << 15
 _FORMAT = "2.1"
 _DISFLUENCIES = frozenset({"ah", "er", "hmm", "mm", "uh", "um"})
 _TOLERANCE_SECONDS = 0.05
-"""A timestamp so little ahead of the audio means the audio so far, rounded."""
+"""A timestamp this little ahead of the audio received is a rounded one, and means its end."""
 
 
 class Channel:
-    """Recognises one channel; every method gives the messages that follow from it.
+    """Recognises one channel; its methods yield the messages to send.
 
     Args:
-        decoder: Reads the client's bytes.
-        recognition: Hears the samples.
+        decoder: Decodes the client's bytes.
+        recognition: Recognises the samples.
         config: The checked ``transcription_config``.
-        speakers: Labels for voices, or None without speaker diarization.
-        label: The channel's name, which its messages then bear, or None in a session that has
-            only this one.
+        speakers: Gives voices their labels; None without speaker diarization.
+        label: The channel's label, for its messages; None in a session without channels.
 
     Attributes:
         label: As given.
-        received: Chunks of audio received: the sequence number of the last one.
+        received: How many chunks were received, which is the last sequence number.
         ended: Whether the client has ended it.
-        abandoned: Set from another thread when nobody wants the results any more.
+        abandoned: Set from another thread when results are no longer needed.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Channel:
 
     @property
     def seconds(self) -> float:
-        """The audio received, in seconds."""
+        """Seconds of audio received."""
         return self._decoder.seconds
 
     @property
@@ -90,7 +89,7 @@ class Channel:
         return self._decoder.sample_rate
 
     def configure(self, config: Mapping[str, Any]) -> Iterator[Message]:
-        """Take what may change in mid-session; what is not named stays."""
+        """Change the settings that may change during a session and are in `config`."""
         self._configure(config)
         yield from ()
 
@@ -104,28 +103,28 @@ class Channel:
 
     @property
     def speakers(self) -> list[Message]:
-        """Who was heard so far, as in a SpeakersResult."""
+        """The speakers heard so far, as in a SpeakersResult."""
         found = [] if self._speakers is None else self._speakers.result()
         if self.label is not None:
-            # Not in the API's description: every channel has an S1 of its own.
+            # Not in the API's specification. Needed because every channel has an S1 of its own.
             return [{**speaker, "channel": self.label} for speaker in found]
         return found
 
     def add_audio(self, payload: bytes) -> Iterator[Message]:
-        """Recognise one more chunk."""
+        """Recognise a chunk of audio."""
         for at in range(0, len(payload), _PIECE_BYTES):
             yield from self._recognize(self._decoder.feed(payload[at : at + _PIECE_BYTES]))
         if self._force_at is not None and self._force_at <= self._received_seconds:
             yield from self._force()
 
     def force_end_of_utterance(self, timestamp: Optional[float]) -> Iterator[Message]:
-        """End the utterance at `timestamp` seconds, or here if it is None."""
+        """End the utterance at `timestamp` seconds, or now if it is None."""
         self._force_at = timestamp
         if timestamp is None or timestamp <= self._received_seconds:
             yield from self._force()
 
     def finish(self) -> Iterator[Message]:
-        """No more audio comes: give the last finals."""
+        """Yield the last finals, as no more audio will come."""
         yield from self._recognize(self._decoder.finish())
         if len(self._samples) and not self.abandoned:
             yield from self._recognize_frame(self._samples)
@@ -135,7 +134,7 @@ class Channel:
         yield from self._finals(hypothesis.finals, ends_utterance=True)
 
     def close(self) -> None:
-        """Give the recognition back."""
+        """Release the recognition."""
         self._recognition.close()
 
     @property
@@ -189,7 +188,7 @@ class Channel:
         self, words: tuple[Word, ...], *, ends_utterance: bool, forced: bool = False
     ) -> Iterator[Message]:
         if not words:
-            # A full stop alone would stand apart from its word in the clients' text.
+            # No full stop without a word: clients would put a space before it.
             return
         self._last_end = words[-1].end
         self._utterance_open = True
@@ -256,7 +255,7 @@ class Channel:
         if forced:
             message["forced"] = True
         if self.label is not None:
-            # The description has it at the top; the official client's examples read it below.
+            # The API's specification has it here; the official examples read it from the results.
             message["channel"] = self.label
             for result in results:
                 result["channel"] = self.label

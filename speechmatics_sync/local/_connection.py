@@ -1,4 +1,4 @@
-"""A connection that refuses a message which is too large in the API's own words."""
+"""A connection that refuses a message that is too large as the API does, with an Error."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class _Protocol(ServerProtocol):
 
     def fail(self, code: int, reason: str = "") -> None:
         if code == CloseCode.MESSAGE_TOO_BIG and self.state is State.OPEN:
-            # Now, for after it nothing can be sent. What the client still sends is read and
-            # thrown away, so that the Error reaches it.
+            # Sent here, because nothing can be sent after `fail`. What the client still sends is
+            # read and discarded, so that it gets the Error.
             refused = self.refused = Refused("protocol_error", f"a message is too large: {reason}")
             error = {"message": "Error", "type": refused.type, "reason": refused.reason}
             self.send_text(json.dumps(error).encode())
@@ -32,16 +32,16 @@ class _Protocol(ServerProtocol):
 
 
 class Connection(ServerConnection):
-    """A connection whose client is told by an Error that a message was too large."""
+    """A connection that sends an Error when a message is too large."""
 
     def __init__(self, sock: Any, protocol: ServerProtocol, *args: Any, **options: Any) -> None:
-        # `serve` makes the protocol and takes no class for it. A method put on the object would
-        # do as well, but make a cycle that only the garbage collector can take apart.
+        # `serve` creates the protocol, and its class cannot be chosen. Replacing a method of the
+        # object would make a reference cycle.
         protocol.__class__ = _Protocol
         super().__init__(sock, protocol, *args, **options)
 
 
 def refused_by(connection: ServerConnection) -> Optional[Refused]:
-    """What the connection itself has answered with an Error, or None."""
+    """Return what the connection itself has refused with an Error, or None."""
     protocol = connection.protocol
     return protocol.refused if isinstance(protocol, _Protocol) else None

@@ -1,7 +1,7 @@
-"""When which fault happens: told how far connections have come, it answers what is due.
+"""Decides which fault is due, from the progress of each connection.
 
-Nothing here knows a socket. What decides is the audio and the messages of the session, never a
-clock.
+Progress is measured in messages and audio, never in time, so that tests are repeatable. Nothing
+here uses a socket.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Happened:
 
     Args:
         fault: The fault.
-        connection: To which connection: they are counted from 1, in the order of their handshakes.
-        moment: When.
+        connection: The number of the connection, from 1 in the order of the handshakes.
+        moment: When it happened.
         chunks: How many chunks of audio the server had received on that connection.
     """
 
@@ -44,13 +44,14 @@ class Happened:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a connection has come.
+    """The progress of a connection.
 
     Args:
         connection: Its number, from 1.
-        moment: Where it stands.
-        record: What the server saw of it.
-        seconds: The audio received, by channel; the label is None in a session of one stream.
+        moment: The moment it has reached.
+        record: The server's record of it.
+        seconds: Seconds of audio received, by channel; the only label is None in a session
+            without channels.
     """
 
     connection: int
@@ -71,7 +72,7 @@ class Progress:
 
 
 class _Planned:
-    """A fault, when it is due and how often still."""
+    """A fault, when it is due, and how many more times."""
 
     def __init__(
         self,
@@ -99,18 +100,18 @@ class _Planned:
             progress.moment is self._moment
             and progress.connection not in self.passed
             and progress.chunks(self._channel) >= self._chunks
-            # A chunk may end between two of the frames in which audio is counted.
+            # Seconds are computed from samples, so rounding may leave them slightly short.
             and progress.audio(self._channel) >= self._seconds - 1e-6
             and (self._channel is None or self._channel in progress.seconds)
         )
 
 
 class Faults:
-    """What goes wrong at a `LocalServer`, when, and for how many connections.
+    """The faults of a `LocalServer`: which happen, when, and to how many connections.
 
-    Faults can be added and taken back while the server runs. Of those that are due at the same
-    moment, the one that was added first happens first. A fault happens between two messages of
-    the client, when everything that follows from the earlier one was sent.
+    Faults can be added and removed while the server runs. Faults due at the same moment happen in
+    the order they were added. A fault happens between two messages of the client, after
+    everything that follows from the earlier one was sent.
 
     Example:
         >>> from speechmatics_sync.local import CountedRecognizer, Drop, Faults, LocalServer, Refuse
@@ -118,7 +119,7 @@ class Faults:
         >>> faults.add(Drop(), after_chunks=10)
         >>> faults.add(Refuse(503, retry_after=1), skip=1, times=2)
         >>> with LocalServer(recognizer=CountedRecognizer(), faults=faults) as server:
-        ...     url = server.url  # for the application that is tested
+        ...     url = server.url  # for the application under test
         >>> faults.clear()
         >>> faults.happened
         ()
@@ -145,25 +146,24 @@ class Faults:
         skip: int = 0,
         when: Optional[Callable[[SessionRecord], bool]] = None,
     ) -> None:
-        """Have a fault happen to the next connection that comes so far, or to one that is there.
+        """Add a fault, which happens to the next connections to get this far, open ones included.
 
         Args:
-            fault: What is to happen.
-            at: When: a `Moment` or its value. By default ``"handshake"`` for `Refuse` and
-                ``"audio"``, as soon as the session has started, for all others.
-            after_chunks: With ``"audio"``: not before so many chunks were received, of all
+            fault: What happens.
+            at: When it happens: a `Moment` or its value. By default ``"handshake"`` for `Refuse`,
+                and for all others ``"audio"``, as soon as the session has started.
+            after_chunks: With ``"audio"``: wait until this many chunks were received, of all
                 channels or of `channel`.
-            after_seconds: With ``"audio"``: not before the chunk in which so many seconds of
-                audio were received, of the channel that is furthest on or of `channel`.
-            channel: The channel whose audio counts, and which the session must have.
-            times: To how many connections it happens, once to each; None for every one until
-                `clear`.
-            skip: How many connections that come so far are spared first.
-            when: A condition beside all that: called with what the server saw of the connection,
-                in the session's thread, at every message and some 50 times a second between them.
+            after_seconds: With ``"audio"``: wait until this many seconds of audio were received,
+                of the channel with the most audio or of `channel`.
+            channel: The channel whose audio counts. Sessions without it are not affected.
+            times: How many connections it happens to, once each; None for all until `clear`.
+            skip: How many connections to let pass first.
+            when: One more condition: called with the record of the session, in the session's
+                thread, at every message and some 50 times a second in between.
 
         Raises:
-            ConfigurationError: If a value is not possible, or the fault is not at that moment.
+            ConfigurationError: If a value is not valid, or the fault cannot happen at that moment.
         """
         if not isinstance(fault, Fault) or type(fault) is Fault:
             raise not_allowed("Faults.add", "fault", fault, "a fault such as Drop()")
@@ -197,34 +197,34 @@ class Faults:
         return Moment(at)
 
     def clear(self) -> None:
-        """Take back what has not happened yet. What lasts, as a silence does, is not ended."""
+        """Remove the faults that have not happened yet. One that lasts, as `Silence`, goes on."""
         with self._changed:
             self._planned.clear()
 
     @property
     def pending(self) -> tuple[Fault, ...]:
-        """The faults that are still to happen, in the order they were added."""
+        """The faults that have not happened yet, in the order they were added."""
         with self._changed:
             return tuple(planned.fault for planned in self._planned)
 
     @property
     def happened(self) -> tuple[Happened, ...]:
-        """What has happened, in order, to every connection.
+        """The faults that have happened, in order, to all connections.
 
-        What a client can see of a fault is in here before the client sees it.
+        A fault is in here before a client can notice it.
         """
         with self._changed:
             return tuple(self._happened)
 
     def wait(self, timeout: Optional[float] = None, *, count: int = 1) -> bool:
-        """Wait until faults have happened.
+        """Wait until this many faults have happened.
 
         Args:
             timeout: Seconds to wait at most; None for no limit.
-            count: How many, in all.
+            count: How many, counted from the start.
 
         Returns:
-            Whether so many have happened.
+            Whether that many have happened.
         """
         with self._changed:
             return self._changed.wait_for(lambda: len(self._happened) >= count, timeout)
@@ -236,16 +236,16 @@ class Faults:
             return self._connections
 
     def take(self, progress: Progress) -> Optional[Fault]:
-        """Return a fault that is due, which then is no more, or None. The server calls this."""
+        """Return a fault that is due and count it off, or None. The server calls this."""
         with self._changed:
             reached = [planned for planned in self._planned if planned.reached(progress)]
         for planned in reached:
-            # Outside the lock, for it is the user's and may well ask this object.
+            # Outside the lock: it is the user's code, and may use this object.
             if planned.when is not None and not planned.when(progress.record):
                 continue
             with self._changed:
                 if planned not in self._planned or progress.connection in planned.passed:
-                    continue  # cleared, or another connection took it
+                    continue  # cleared, or taken by another connection
                 planned.passed.add(progress.connection)
                 if planned.skip:
                     planned.skip -= 1
@@ -258,7 +258,7 @@ class Faults:
         return None
 
     def note(self, fault: Fault, progress: Progress) -> None:
-        """Tell those who wait that a fault has happened. The server calls this."""
+        """Note that a fault has happened, and wake `wait`. The server calls this."""
         happened = Happened(fault, progress.connection, progress.moment, progress.chunks(None))
         with self._changed:
             self._happened.append(happened)

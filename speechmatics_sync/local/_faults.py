@@ -1,6 +1,6 @@
-"""What the embedded server can do wrong on purpose: plain values.
+"""The faults that the embedded server can inject: plain values.
 
-A fault says what happens; `Faults.add` says when and to how many connections, and `misbehaving`
+A fault says what happens, and `Faults.add` when and to how many connections. `_fault_injection`
 makes it happen.
 """
 
@@ -39,15 +39,15 @@ __all__ = [
 
 
 class Moment(str, Enum):
-    """A place in the course of a connection. The value may stand for the member.
+    """When, in the course of a connection, a fault happens. Its value may be used instead.
 
     Attributes:
-        HANDSHAKE: The handshake came; in the place of its answer.
-        CONNECTED: The handshake is done; before anything else.
-        STARTING: StartRecognition came and is accepted; in the place of RecognitionStarted.
+        HANDSHAKE: In answer to the handshake.
+        CONNECTED: After the handshake, before anything else.
+        STARTING: After a valid StartRecognition, before RecognitionStarted.
         AUDIO: From RecognitionStarted to the end of audio.
-        ENDING: EndOfStream came, or the last EndOfChannel; before the last finals.
-        ENDED: Every final was sent; in the place of EndOfTranscript.
+        ENDING: After EndOfStream or the last EndOfChannel, before the last finals.
+        ENDED: After the last final, before EndOfTranscript.
     """
 
     HANDSHAKE = "handshake"
@@ -105,32 +105,32 @@ def _check_close_code(owner: str, name: str, value: object) -> None:
             owner,
             name,
             value,
-            "1000 to 4999 without 1005, 1006 and 1015, which no frame may bear (RFC 6455, 7.4.1): "
-            "what they stand for is Close(None), or Drop()",
+            "1000 to 4999 without 1005, 1006 and 1015, which no frame may carry (RFC 6455, "
+            "7.4.1): for these use Close(None), or Drop()",
         )
 
 
 class Fault:
-    """What a server can do wrong. Immutable; `Faults.add` says when it happens."""
+    """A fault of a server. Immutable; `Faults.add` says when it happens."""
 
     default: ClassVar[Moment] = Moment.AUDIO
 
     def moments(self) -> tuple[Moment, ...]:
-        """When it can happen."""
+        """Return when it can happen."""
         return tuple(moment for moment in Moment if moment is not Moment.HANDSHAKE)
 
 
 @dataclass(frozen=True)
 class Drop(Fault):
-    """The connection is cut without a close frame.
+    """Ends the connection without a close frame.
 
     Args:
-        how: ``"reset"``: a TCP reset, which also ends what the client is sending; ``"fin"``: the
-            server's side ends in good order, and what the client still sends is read.
-        mid_frame: Whether half of a message's frame goes out before.
+        how: ``"reset"`` sends a TCP reset, so that the client's sending fails as well; ``"fin"``
+            closes the server's half, and what the client still sends is read.
+        mid_frame: Whether to send half of a message's frame before.
 
     Raises:
-        ConfigurationError: If `how` is neither.
+        ConfigurationError: If an argument is not valid.
     """
 
     how: str = "reset"
@@ -147,15 +147,15 @@ class Drop(Fault):
 
 @dataclass(frozen=True)
 class Refuse(Fault):
-    """The handshake is answered with an HTTP status in place of 101.
+    """Answers the handshake with an HTTP status other than 101.
 
     Args:
         status: The status, from 300 to 599.
-        retry_after: The ``Retry-After`` header: seconds, or text that is sent as it is; None
-            sends none.
+        retry_after: The ``Retry-After`` header: seconds, or text to send as it is; None sends no
+            such header.
 
     Raises:
-        ConfigurationError: If there is no such status, or the header cannot be sent.
+        ConfigurationError: If the status does not exist, or the header cannot be sent.
     """
 
     status: int = 503
@@ -178,14 +178,14 @@ class Refuse(Fault):
 
 @dataclass(frozen=True)
 class Close(Fault):
-    """The connection is closed with a close frame, and no Error before it.
+    """Closes the connection with a close frame, without an Error before it.
 
     Args:
-        code: The code of the close frame; None sends a frame without one.
-        reason: What the frame says, at most 123 bytes.
+        code: The code of the close frame; None sends a frame without a code.
+        reason: The reason in the frame, at most 123 bytes.
 
     Raises:
-        ConfigurationError: If no close frame may bear that.
+        ConfigurationError: If no close frame may carry that.
     """
 
     code: Optional[int] = 1011
@@ -197,20 +197,19 @@ class Close(Fault):
         check_text("Close", "reason", self.reason)
         if len(self.reason.encode()) > 123 or (self.code is None and self.reason):
             raise not_allowed(
-                "Close", "reason", self.reason, "at most 123 bytes, and a code with it"
+                "Close", "reason", self.reason, "at most 123 bytes, and only with a code"
             )
 
 
 @dataclass(frozen=True)
 class SendError(Fault):
-    """An Error, and then the close frame.
+    """Sends an Error, and then the close frame.
 
     Args:
-        type: The type of the Error, such as ``"quota_exceeded"``; any text will do.
-        reason: Its reason.
-        code: Its code; None leaves it out.
-        close_code: The code of the close frame; None takes the one that is documented for `type`,
-            or 1011.
+        type: The type of the Error, such as ``"quota_exceeded"``; any text is allowed.
+        reason: The reason of the Error.
+        code: The code of the Error; None leaves it out.
+        close_code: The code of the close frame; None is the one documented for `type`, or 1011.
 
     Raises:
         ConfigurationError: If a value cannot be sent.
@@ -232,11 +231,11 @@ class SendError(Fault):
 
 @dataclass(frozen=True)
 class Warn(Fault):
-    """A Warning; the session goes on.
+    """Sends a Warning; the session goes on.
 
     Args:
-        type: The type of the Warning, such as ``"session_timeout"``; any text will do.
-        reason: Its reason.
+        type: The type of the Warning, such as ``"session_timeout"``; any text is allowed.
+        reason: The reason of the Warning.
         fields: Any other fields, such as ``{"duration_limit": 60}``.
 
     Raises:
@@ -251,22 +250,22 @@ class Warn(Fault):
         check_text("Warn", "type", self.type, empty=False)
         check_text("Warn", "reason", self.reason)
         if not isinstance(self.fields, Mapping) or not _is_json(self.fields):
-            raise not_allowed("Warn", "fields", self.fields, "a dict that can go as JSON")
+            raise not_allowed("Warn", "fields", self.fields, "a dict that can be sent as JSON")
 
 
 @dataclass(frozen=True)
 class EndEarly(Fault):
-    """The session ends before the client's audio does: the last finals, then EndOfTranscript.
+    """Ends the session before the client's audio ends: the last finals, then EndOfTranscript.
 
-    With a Warning before it, this is how the API ends a session whose duration is limited:
+    After a Warning, this is how the API ends a session whose duration is limited:
     ``faults.add(Warn("duration_limit_exceeded"))`` and ``faults.add(EndEarly(ignored_chunks=5))``.
 
     Args:
-        ignored_chunks: How many more chunks, of all channels, are acknowledged and not heard
-            before the end. A client that ends first is answered as ever.
+        ignored_chunks: How many more chunks, of all channels, are acknowledged but not recognised
+            before the end. If the client ends its audio first, the session ends as usual.
 
     Raises:
-        ConfigurationError: If it is not a number of chunks.
+        ConfigurationError: If it is not an integer of at least 0.
     """
 
     ignored_chunks: int = 0
@@ -280,15 +279,15 @@ class EndEarly(Fault):
 
 @dataclass(frozen=True)
 class HoldAcknowledgements(Fault):
-    """Acknowledgements are held back from here on; with no argument for good.
+    """Delays acknowledgements from now on; without arguments, sends no more of them.
 
     Args:
-        chunks: For how many more chunks of the channel each one is held. The end of audio
-            releases them.
-        seconds: For how long each one is held. EndOfTranscript waits for them.
+        chunks: How many more chunks of its channel each one waits for. All are sent at the end
+            of audio.
+        seconds: How long each one waits. EndOfTranscript is sent after them.
 
     Raises:
-        ConfigurationError: If a value is not possible, or both are given.
+        ConfigurationError: If a value is not valid, or both are given.
     """
 
     chunks: Optional[int] = None
@@ -310,22 +309,22 @@ class HoldAcknowledgements(Fault):
 
 @dataclass(frozen=True)
 class StopReading(Fault):
-    """Nothing more is read, so that the client's audio piles up in the network.
+    """Stops reading, so that the client's audio piles up in the network.
 
-    What was read before has been answered, the server's own pings go on, a client's are not
-    answered. It lasts until the client closes the connection or the server stops.
+    Everything read before is answered. The server still sends pings, and does not answer the
+    client's. It lasts until the client closes the connection or the server stops.
     """
 
 
 @dataclass(frozen=True)
 class Silence(Fault):
-    """Nothing more is sent, not even a pong: what a half-open connection looks like.
+    """Stops sending, even pongs, like a half-open connection.
 
     It lasts until the client closes the connection or the server stops.
 
     Args:
-        reads: Whether the client's messages still arrive, and vanish; otherwise they pile up in
-            the network.
+        reads: Whether to read and discard what the client sends; otherwise it piles up in the
+            network.
 
     Raises:
         ConfigurationError: If it is not a bool.
@@ -343,13 +342,13 @@ class Silence(Fault):
 
 @dataclass(frozen=True)
 class Send(Fault):
-    """One frame of any content; the session goes on.
+    """Sends one frame with any content; the session goes on.
 
     Args:
-        content: A dict goes as JSON, a string as a text frame, bytes as a binary one.
+        content: A dict is sent as JSON, a string as a text frame, bytes as a binary frame.
 
     Raises:
-        ConfigurationError: If it is something else.
+        ConfigurationError: If it is anything else.
     """
 
     content: Union[Mapping[str, Any], str, bytes]
@@ -359,21 +358,24 @@ class Send(Fault):
             isinstance(self.content, Mapping) and _is_json(self.content)
         ):
             raise not_allowed(
-                "Send", "content", self.content, "a dict that can go as JSON, a string or bytes"
+                "Send",
+                "content",
+                self.content,
+                "a dict that can be sent as JSON, a string or bytes",
             )
 
 
 @dataclass(frozen=True)
 class Garbage(Fault):
-    """One frame that no server should send; the session goes on.
+    """Sends one frame that no server should send; the session goes on.
 
     Args:
         kind: ``"not_json"``, ``"not_object"`` (JSON, but a list), ``"no_name"`` (an object without
             ``message``), ``"binary"``, ``"invalid_utf8"`` (in a text frame), or
-            ``"unknown_message"``, which is none: clients are to pass it on.
+            ``"unknown_message"`` (not an error: clients are to pass it on).
 
     Raises:
-        ConfigurationError: If there is no such kind.
+        ConfigurationError: If `kind` is none of these.
     """
 
     kind: str = "not_json"

@@ -1,8 +1,8 @@
-"""What the server asks of whoever recognises its speech: a small, streaming interface.
+"""The interface between the server and a recogniser of speech.
 
-A recogniser hears one channel as frames of `FRAME_SAMPLES` samples at `SAMPLE_RATE`, whatever the
-client sent and in whatever chunks, so that its words depend on the audio alone. The server makes
-messages of its words; punctuation, speaker labels and utterance ends are the server's.
+A recogniser hears each channel as frames of `FRAME_SAMPLES` samples at `SAMPLE_RATE`, in whatever
+format and chunks the client sent them, so that its words depend on the audio alone. The server
+turns its words into messages, and adds punctuation, speaker labels and utterance ends.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ FRAME_SAMPLES = 320
 
 @dataclass(frozen=True)
 class Word:
-    """A word that was heard.
+    """A recognised word.
 
     Args:
         text: The word, without white space.
-        start: Where it starts, in seconds from the channel's first sample.
-        end: Where it ends, in seconds.
+        start: When it starts, in seconds from the channel's first sample.
+        end: When it ends, in seconds from the channel's first sample.
         confidence: From 0 (a guess) to 1 (certain).
-        voice: Whose voice it is, in the recogniser's own terms; None if it does not tell voices
-            apart. The server turns voices into speaker labels.
+        voice: The recogniser's own name for the voice; None if it does not tell voices apart.
+            The server turns voices into speaker labels.
     """
 
     text: str
@@ -45,13 +45,14 @@ class Word:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a recogniser has to say after one more frame.
+    """What a recogniser has found after one more frame.
 
     Args:
-        finals: Words that are settled since the last hypothesis. They never change and never
-            come again; each word is final at the latest when `Recognition.max_delay` seconds of
-            audio have followed it.
-        partials: What is heard after the last final so far, or None if there is no new guess.
+        finals: Words settled since the last hypothesis. They never change and are never
+            repeated; a word is final at the latest when `Recognition.max_delay` seconds of audio
+            have followed it.
+        partials: The words after the last final, as far as they are known, or None if that has
+            not changed.
         ends_utterance: Whether the last final so far is the last word of an utterance.
     """
 
@@ -61,12 +62,12 @@ class Hypothesis:
 
 
 class Recognition(ABC):
-    """One channel being recognised.
+    """Recognises one channel.
 
     Attributes:
-        max_delay: Seconds of audio that may follow a word before it is final. The server changes
-            it when the client does.
-        partials: Whether anyone wants `Hypothesis.partials`; as with `max_delay`.
+        max_delay: Seconds of audio that may follow a word before it is final. The server sets it
+            whenever the client changes it.
+        partials: Whether the client wants partials; set like `max_delay`.
     """
 
     max_delay: float = 4.0
@@ -74,31 +75,30 @@ class Recognition(ABC):
 
     @abstractmethod
     def feed(self, frame: Samples) -> Hypothesis:
-        """Hear one more frame of `FRAME_SAMPLES` samples; the last one may be shorter."""
+        """Recognise one more frame of `FRAME_SAMPLES` samples; the last one may be shorter."""
 
     @abstractmethod
     def settle(self, until: Optional[float] = None) -> Hypothesis:
-        """End the utterance: settle all that was heard so far, or up to `until` seconds."""
+        """End the utterance: make final what was heard so far, or up to `until` seconds."""
 
     @property
     @abstractmethod
     def quiet_since(self) -> Optional[float]:
-        """The second since which nobody speaks, or None while somebody does."""
+        """When the current silence began, in seconds, or None during speech."""
 
     def finish(self) -> Hypothesis:
-        """Settle everything: no more audio comes."""
+        """Make everything final, as no more audio will come."""
         return self.settle()
 
-    def close(self) -> None:  # noqa: B027  # not every recogniser has something to give back
-        """Give back what the recognition holds. Called once, however the session ends."""
+    def close(self) -> None:  # noqa: B027  # optional
+        """Release resources. Called once, however the session ends."""
 
 
 class Recognizer(ABC):
-    """Recognises speech, for any number of sessions at a time.
+    """Recognises speech, in any number of sessions at a time.
 
     Attributes:
-        languages: The language codes it knows, or None for any. A code with a region counts as
-            its language.
+        languages: The codes of the languages it recognises, without regions, or None for any.
         description: The language's name, for ``language_pack_info``.
     """
 
@@ -107,15 +107,15 @@ class Recognizer(ABC):
 
     @abstractmethod
     def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
-        """Begin one channel. May take a while the first time, to load a model.
+        """Start to recognise one channel. May take a while the first time, to load a model.
 
-        The channels of a session are heard in threads of their own, each by its own recognition.
+        Each channel of a session has its own recognition, in its own thread.
 
         Args:
             language: The session's language code.
-            partials: Whether partial hypotheses are wanted.
-            channel: The channel's label in a session by channel; not given in any other session.
+            partials: Whether the client wants partials.
+            channel: The channel's label; not passed in a session without channels.
         """
 
     def close(self) -> None:  # noqa: B027
-        """Give back what is kept from session to session. It can be used again after that."""
+        """Release what is kept between sessions. The recogniser can be used again."""

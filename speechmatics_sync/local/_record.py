@@ -1,4 +1,4 @@
-"""What the server saw of a session, for those who test or watch clients."""
+"""What the server records of each session, for tests and monitoring of clients."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _HIDDEN = "***"
 
 
 class ChannelRecord:
-    """One channel of a session, as the server saw it. Read it; the server writes it.
+    """One channel of a session, as the server saw it. Written by the server only.
 
     Attributes:
-        audio_chunks: How many chunks of audio came.
-        audio_bytes: How many bytes of audio came, decoded from base64.
-        last_seq_no: What EndOfChannel said, or None.
+        audio_chunks: How many chunks of audio were received.
+        audio_bytes: How many bytes of audio were received, after decoding base64.
+        last_seq_no: The ``last_seq_no`` of EndOfChannel, or None.
     """
 
     def __init__(self) -> None:
@@ -36,25 +36,24 @@ class ChannelRecord:
 
 
 class SessionRecord:
-    """One connection, as the server saw it. Read it; the server writes it.
+    """One session, as the server saw it. Written by the server only.
 
-    Keys are not in it: of a header or parameter that carries one, only the scheme remains.
+    It holds no keys: of a header or a parameter that has one, only the scheme is kept.
 
     Attributes:
         id: The server's id of the session.
-        headers: The handshake's headers, their names in lower case.
+        headers: The handshake's headers, with names in lower case.
         path: The handshake's path, without the query.
         query: The handshake's query parameters.
         start: The StartRecognition message, or None.
         messages: The JSON messages received, in order (the last 1,000), StartRecognition first;
-            without AddChannelAudio, which is audio.
-        channels: What came for each channel, by its label; empty in a session without channels.
-        audio_chunks: How many chunks of audio came, for all channels.
-        audio_bytes: How many bytes of audio came, for all channels.
-        last_seq_no: What EndOfStream said, or None.
+            without AddChannelAudio.
+        channels: Records of the channels by label; empty in a session without channels.
+        audio_chunks: How many chunks of audio were received, for all channels.
+        audio_bytes: How many bytes of audio were received, for all channels.
+        last_seq_no: The ``last_seq_no`` of EndOfStream, or None.
         error: The Error that was sent, or None.
-        close_code: The code of the close frame, or None while the session lasts or if there was
-            none.
+        close_code: The code of the close frame; None before the end, or if there was no frame.
         ended: Whether the session is over.
     """
 

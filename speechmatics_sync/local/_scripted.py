@@ -1,8 +1,8 @@
-"""Recognisers that need no model and no speech: what they hear is known beforehand.
+"""Recognisers that need no model and no speech, for tests that know every word in advance.
 
-`ScriptedRecognizer` says given words at given times, whatever the audio. `CountedRecognizer` hears
-numbers that the samples themselves carry, so that the same audio is the same word wherever a
-connection began.
+`ScriptedRecognizer` hears given words at given times, whatever the audio. `CountedRecognizer` hears
+numbers that are written into the samples, so that the same audio gives the same words wherever a
+connection begins.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["CountedRecognizer", "ScriptedRecognizer", "counted_audio", "counted_word"]
 
 CLIPPED = "clipped"
-"""What `CountedRecognizer` hears when it does not hear a word from its onset."""
+"""What `CountedRecognizer` hears if the audio begins within a word."""
 
 _ONSET_SECONDS = 0.02
 _GAP_SECONDS = 0.1
 
 
 class _Timed(Recognition):
-    """Words whose times are known: final `delay` seconds after their end, at most `max_delay`."""
+    """Hears words whose times are known. Final `delay` or `max_delay` seconds after their end."""
 
     def __init__(self, delay: float, *, partials: bool) -> None:
         self.partials = partials
@@ -77,10 +77,10 @@ class _Timed(Recognition):
         return past
 
     def listen(self, frame: Samples) -> None:
-        """Take words from the audio."""
+        """Look for words in the audio."""
 
     def words(self) -> Sequence[Word]:
-        """Every word of which something was heard, in order, save those long settled."""
+        """Return the words begun so far, in order; those settled long ago may be missing."""
         raise NotImplementedError
 
 
@@ -91,7 +91,7 @@ class _Scripted(_Timed):
         self._first = 0
 
     def listen(self, frame: Samples) -> None:
-        # Keeps a long script cheap: words are looked at from the last settled one on.
+        # Skip settled words, so that a long script does not take ever longer.
         while (
             self._first + 1 < len(self._script)
             and self._script[self._first + 1].end <= self.settled_until
@@ -117,9 +117,9 @@ class ScriptedRecognizer(Recognizer):
     """Hears the same words at the same times in every session, whatever the audio is.
 
     Args:
-        words: Words, or tuples of text, start and end in seconds; or a mapping from the labels of
-            channels to such words. A channel that is not in it, and a session without channels,
-            then hears none.
+        words: Words, or tuples of text, start and end in seconds; or a mapping from channel labels
+            to such words. A channel that is not in the mapping, or a session without channels,
+            then has no words.
         delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
 
     Example:
@@ -147,7 +147,7 @@ class ScriptedRecognizer(Recognizer):
 
 
 class _Counted(_Timed):
-    """Runs of one value are words; a run counts as whole when it begins with its onset."""
+    """Hears runs of one value as words. A whole word begins with a run of the negative value."""
 
     def __init__(self, delay: float, voices: Sequence[str], turn: int, *, partials: bool) -> None:
         super().__init__(delay, partials=partials)
@@ -195,15 +195,14 @@ class _Counted(_Timed):
 class CountedRecognizer(Recognizer):
     """Hears the numbers that `counted_audio` wrote into the samples.
 
-    A word is a function of the audio alone: sent again over another connection, from another
-    place, the same audio is the same word, and a word that is not heard from its onset is heard
-    as ``"clipped"``. Audio must come as ``pcm_s16le`` or ``pcm_f32le`` at 16 kHz; resampling
-    would blur it.
+    A word depends on the audio alone: sent again over another connection, from another place, the
+    same audio gives the same word. A word whose beginning is missing is heard as ``"clipped"``.
+    Audio must be ``pcm_s16le`` or ``pcm_f32le`` at 16 kHz, because resampling would change it.
 
     Args:
         delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
-        voices: Names of voices that take turns; by default none are told apart.
-        turn: Words per turn.
+        voices: Names of voices that take turns; none by default.
+        turn: How many words each turn has.
     """
 
     def __init__(self, *, delay: float = 0.0, voices: Sequence[str] = (), turn: int = 5) -> None:
@@ -225,19 +224,19 @@ def counted_audio(count: int, *, first: int = 1, period: float = 0.5) -> bytes:
 
     Args:
         count: How many words.
-        first: The number of the first one, from 1; 32767 is the last there is.
-        period: Seconds from word to word, of which the last tenth of a second is silent.
+        first: The number of the first word, from 1; the highest number is 32767.
+        period: Seconds from word to word, the last tenth of a second of which is silent.
 
     Returns:
         ``pcm_s16le`` at 16 kHz, `count` times `period` seconds long.
     """
     if first < 1 or first + count - 1 > 32767:
-        raise ValueError(f"numbers go from 1 to 32767; asked for {first} to {first + count - 1}")
+        raise ValueError(f"numbers must be from 1 to 32767, not {first} to {first + count - 1}")
     length = round(period * SAMPLE_RATE)
     onset = round(_ONSET_SECONDS * SAMPLE_RATE)
     gap = round(_GAP_SECONDS * SAMPLE_RATE)
     if length <= onset + gap:
-        raise ValueError(f"period is {period}; a word and its pause need more than 0.12 seconds")
+        raise ValueError(f"period is {period}; it must be more than 0.12 seconds")
     shape = np.ones(length, dtype=np.int32)
     shape[:onset] = -1
     shape[-gap:] = 0

@@ -1,9 +1,8 @@
-"""The server around the sessions: sockets, threads, keys and limits.
+"""The server: listens, admits connections, and ends them.
 
-One thread per connection (of `websockets`, which adds one that reads the socket) receives,
-recognises and sends; the channels of a session by channel have threads of their own for that
-(`lanes`). While it recognises, `websockets` reads on until its small queue is full; then TCP holds
-the client back.
+One thread per connection receives, recognises and sends (`websockets` adds one that reads the
+socket). In a session by channel, each channel has a thread of its own. While a thread recognises,
+`websockets` reads on until its small queue is full; then TCP slows the client down.
 """
 
 from __future__ import annotations
@@ -46,18 +45,18 @@ _logger = logging.getLogger("speechmatics_sync.local")
 
 _PING_INTERVAL = 20.0
 _PING_TIMEOUT = 180.0
-"""Three minutes without a pong end a session, says the API's documentation."""
+"""The API's documentation: a session ends after three minutes without a pong."""
 _OPEN_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _STOP_SECONDS = 2.0
-"""How long `stop` waits for clients to answer the close frame."""
+"""How long `stop` waits for clients to answer its close frame."""
 _KEPT_RECORDS = 1000
 _SPARE_CONNECTIONS = 50
-"""Connections beyond `max_sessions` that get a thread, and the Error that there is no room."""
+"""How many connections beyond `max_sessions` are served, to send them ``quota_exceeded``."""
 
 
 class _NoFrames(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
-    """Keeps `websockets` from logging at DEBUG: it would log the handshake, keys and all."""
+    """Keeps `websockets` from logging at DEBUG: that would log the handshake, with its keys."""
 
     def isEnabledFor(self, level: int) -> bool:
         return level > logging.DEBUG and super().isEnabledFor(level)
@@ -70,22 +69,22 @@ class LocalServer:
     session starts.
 
     Args:
-        host: Where to listen. Any other than a loopback address needs `api_keys`.
+        host: The address to listen at. Any but a loopback address requires `api_keys`.
         port: The TCP port; 0 takes a free one.
-        recognizer: Who hears the audio; `PocketsphinxRecognizer` by default.
-        api_keys: The keys that are let in, as ``Authorization: Bearer`` or ``?jwt=``; None lets
-            everybody in.
+        recognizer: Recognises the audio; a `PocketsphinxRecognizer` by default.
+        api_keys: The keys to accept, as ``Authorization: Bearer`` or ``?jwt=``; None accepts
+            every client, with or without a key.
         ssl_context: A server-side TLS context; `url` is then ``wss://``.
         strict: Answer a wrong ``last_seq_no`` with ``protocol_error`` instead of logging it.
-        max_sessions: Sessions at a time; one more gets ``quota_exceeded``.
-        max_channels: Channels of one session; more get ``invalid_config``.
-        max_message_size: Bytes of one message; a larger one gets ``protocol_error``.
-        max_session_seconds: The longest a session may last; then ``session_timeout``.
-        idle_timeout: Seconds a session may go without audio; then ``idle_timeout``.
-        faults: What goes wrong on purpose; None for a server that never misbehaves.
+        max_sessions: The most sessions at a time; the next gets ``quota_exceeded``.
+        max_channels: The most channels in a session; one with more gets ``invalid_config``.
+        max_message_size: The largest message in bytes; a larger one gets ``protocol_error``.
+        max_session_seconds: The longest session in seconds; it then gets ``session_timeout``.
+        idle_timeout: Seconds a session may go without audio; it then gets ``idle_timeout``.
+        faults: The faults to inject; None for none.
 
     Raises:
-        ConfigurationError: If a setting is not possible.
+        ConfigurationError: If an argument is not valid.
 
     Example:
         >>> from speechmatics_sync import Client
@@ -150,7 +149,7 @@ class LocalServer:
         self._acceptor: Optional[threading.Thread] = None
         self._wake: socket.socket
         self._lifecycle = threading.Lock()  # held by start and stop
-        self._lock = threading.Lock()  # guards what follows, and never while waiting
+        self._lock = threading.Lock()  # guards the attributes below; never held while waiting
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._handlers: list[SessionHandler] = []
         self._stuck: set[FaultyConnection] = set()
@@ -175,7 +174,7 @@ class LocalServer:
         """The endpoint for clients, such as ``ws://127.0.0.1:43210/v2``.
 
         Raises:
-            SessionError: If the port is not known, for the server was never started.
+            SessionError: If the port is not known yet, because the server was never started.
         """
         if not self._port:
             raise SessionError("the server has no port before start()")
@@ -190,20 +189,20 @@ class LocalServer:
 
     @property
     def sessions(self) -> list[SessionRecord]:
-        """What the server saw of its sessions (the last 1,000), oldest first."""
+        """Records of the sessions (the last 1,000), oldest first."""
         with self._lock:
             return list(self._records)
 
     def start(self) -> LocalServer:
-        """Listen, and return at once.
+        """Start to listen; return at once.
 
         Raises:
-            SessionError: If it runs already.
-            OSError: If the port cannot be had.
+            SessionError: If the server is running already.
+            OSError: If it cannot listen at the address and port.
         """
         with self._lifecycle:
             if self._server is not None:
-                raise SessionError(f"the server runs already, at {self.url}")
+                raise SessionError(f"the server is running already, at {self.url}")
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             self._server = serve(
                 self._serve,
@@ -238,9 +237,9 @@ class LocalServer:
             return self
 
     def stop(self) -> None:
-        """End every session with close code 1001, and leave no thread and no socket.
+        """Close every session with code 1001; leave no thread and no socket behind.
 
-        Does nothing if the server does not run.
+        Does nothing if the server is not running.
         """
         with self._lifecycle:
             server, acceptor = self._server, self._acceptor
@@ -261,10 +260,12 @@ class LocalServer:
             _logger.info("stopped")
 
     def drop_connections(self, close_code: Optional[int] = None) -> None:
-        """End every connection now, as a failing network or server does; new ones are served.
+        """End every connection now, as a failing network or server does.
+
+        New connections are served.
 
         Args:
-            close_code: The code of the close frame; None cuts the connection without one.
+            close_code: The code of the close frame; None ends the connection without one.
         """
         self._end_connections(code=close_code, reason="")
 
@@ -279,8 +280,8 @@ class LocalServer:
         for handler in handlers:
             handler.abandon()
             if code is not None:
-                # In threads: closing waits for the other side, and for the lock of a `send`
-                # that waits for a client that does not read.
+                # In threads: closing waits for the client, and for a `send` that is blocked
+                # because its client does not read.
                 closers.append(
                     threading.Thread(
                         target=handler.connection.close,
@@ -290,7 +291,7 @@ class LocalServer:
                     )
                 )
                 closers[-1].start()
-        # Whoever calls from within a session's recognition cannot wait for that session.
+        # A recogniser or a condition of a fault may call this: it cannot wait for its own thread.
         caller = threading.current_thread()
         own = {handler.thread for handler in handlers if handler.runs_in(caller)} | {caller}
         served = [thread for thread in sockets if thread not in own]
@@ -299,7 +300,7 @@ class LocalServer:
                 thread.join(max(0.0, deadline - time.monotonic()))
         for sock in sockets.values():
             with contextlib.suppress(OSError):
-                # Of the base class: that of a TLS socket would race with its other thread.
+                # Not the TLS socket's own method, which would race with the thread that reads.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in [*closers, *served]:
             thread.join()
@@ -309,8 +310,8 @@ class LocalServer:
     ) -> None:
         """Give every connection a thread, until `stop`.
 
-        The loop of `websockets` would leave its poller to the garbage collector, and its threads
-        unknown to `stop` until their handshake is done.
+        Not the loop of `websockets`: that leaves its selector to the garbage collector, and
+        `stop` could not find threads that are still shaking hands.
         """
         with woken, selector:
             while True:
@@ -319,7 +320,7 @@ class LocalServer:
                     return
                 try:
                     sock, address = server.socket.accept()
-                except OSError:  # the client is gone already, or we are out of descriptors
+                except OSError:  # the client is gone, or there are no descriptors left
                     _logger.warning("a connection could not be accepted", exc_info=True)
                     continue
                 thread = threading.Thread(
@@ -332,12 +333,12 @@ class LocalServer:
                     crowded = len(self._threads) >= self._max_sessions + _SPARE_CONNECTIONS
                     if not crowded:
                         self._threads[thread] = sock
-                        thread.start()  # or whoever ends the connections could not join it
+                        thread.start()  # under the lock: it is joined only once started
                 if crowded:
                     sock.close()
 
     def _run(self, server: Server, sock: socket.socket, address: Any) -> None:
-        """Serve one connection, handshake and all, in its thread."""
+        """Serve one connection from its handshake on, in its thread."""
         try:
             server.handler(sock, address)
         finally:
@@ -345,7 +346,7 @@ class LocalServer:
                 self._threads.pop(threading.current_thread(), None)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Optional[Response]:
-        """Check the handshake; a response refuses it."""
+        """Check the handshake; return a response to refuse it, or None."""
         if self._faults is not None and isinstance(connection, FaultyConnection):
             refused = answer_handshake(self._faults, connection, request)
             if refused is not None:
@@ -354,7 +355,7 @@ class LocalServer:
         if parts.path != "/v2" and not parts.path.startswith("/v2/"):
             return connection.respond(HTTPStatus.NOT_FOUND, "The endpoint is /v2.\n")
         if self._api_keys is not None and not _has_key(request, parts.query, self._api_keys):
-            return connection.respond(HTTPStatus.UNAUTHORIZED, "No key, or a key not valid.\n")
+            return connection.respond(HTTPStatus.UNAUTHORIZED, "The key is missing or not valid.\n")
         return None
 
     def _serve(self, connection: ServerConnection) -> None:
@@ -392,13 +393,13 @@ class LocalServer:
 
 
 def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
-    """Whether a handshake bears one of the keys; compared in constant time."""
+    """Whether a handshake has one of the keys, compared in constant time."""
     given = parse_qs(query).get("jwt", [])
     for value in request.headers.get_all("Authorization"):
         scheme, _, key = value.partition(" ")
         if scheme.lower() == "bearer":
             given.append(key.strip())
-    # What is not ASCII in a header comes as surrogates.
+    # Bytes of a header that are not ASCII come as surrogates.
     encoded = [one.encode("utf-8", "surrogateescape") for one in given]
     return any(hmac.compare_digest(one, key.encode()) for one in encoded for key in keys)
 

@@ -1,7 +1,7 @@
-"""One Realtime session, the server's side, without sockets and clock; it starts no thread.
+"""The server's side of one Realtime session, without sockets, threads or a clock.
 
-Messages go in, messages come out; nothing outside changes the state. The states, and what a
-client may send in each:
+It takes the client's messages and yields the server's; nothing else changes its state. The states,
+and what a client may send in each:
 
     state      StartRecognition  audio  settings and requests  EndOfStream  then
     WAITING    yes               no     no                     no           STARTED
@@ -9,17 +9,15 @@ client may send in each:
     ENDING     no                warns  ignored                no           CLOSED, by `complete`
     CLOSED     –                 –      –                      –            –
 
-"no" is the Error ``protocol_error``. An Error closes a session in any state; `close_code` then
-says how the connection is to be closed. Acknowledgements are given before the audio they
-acknowledge is recognised, so that they do not wait for it; recognition happens between two
-messages of the iterator, so whoever reads slowly is served slowly and nothing piles up.
+"no" means the Error ``protocol_error``. An Error closes a session in any state, and `close_code`
+is then the code to close the connection with. A chunk is acknowledged before it is recognised.
+Recognition happens while the messages are iterated, so nothing piles up when sending is slow.
 
 A session by channel (``diarization`` is ``channel`` or ``channel_and_speaker``) takes
-AddChannelAudio in place of binary audio, and EndOfChannel. A channel is open until its
-EndOfChannel or EndOfStream, which ends all; when none is open, the session is ENDING. What a
-channel has to do comes out as `Work`: in order for each channel, and for each in a thread of its
-own if whoever runs the session likes. A `Moment` comes out where a session may be made to
-misbehave; whoever does not want that passes over it.
+AddChannelAudio instead of binary audio, and EndOfChannel. A channel is open until its EndOfChannel
+or the EndOfStream, which ends all channels; when none is open, the session is ENDING. The work of
+each channel is yielded as `Work`, to be done in order, but in parallel with that of other
+channels. A `Moment` is yielded where a fault may be injected, and can be ignored otherwise.
 """
 
 from __future__ import annotations
@@ -57,11 +55,11 @@ WAITING, STARTED, ENDING, CLOSED = "WAITING", "STARTED", "ENDING", "CLOSED"
 
 
 class Work(NamedTuple):
-    """What one channel has to do next.
+    """The next work of one channel.
 
     Args:
         channel: The channel's label.
-        messages: Does it, as it is iterated, and gives the messages that follow.
+        messages: Does the work while it is iterated, and yields the messages to send.
         size: The bytes of audio it holds.
     """
 
@@ -77,15 +75,16 @@ class Session:
     """The protocol of one session.
 
     Args:
-        recognizer: Hears the audio.
-        record: What is seen of the session is written here.
-        strict: Whether a wrong ``last_seq_no`` is an Error; it is logged otherwise.
-        max_channels: How many channels it may have.
+        recognizer: Recognises the audio.
+        record: Where to record what the client sends.
+        strict: Whether a wrong ``last_seq_no`` is an Error; otherwise it is logged.
+        max_channels: How many channels the session may have.
 
     Attributes:
         state: ``"WAITING"``, ``"STARTED"``, ``"ENDING"`` or ``"CLOSED"``.
-        close_code: How to close the connection, once the session is closed.
-        ignores_audio: Whether audio is acknowledged and not heard, as past a limit of duration.
+        close_code: The code to close the connection with, once the session is closed.
+        ignores_audio: Whether audio is acknowledged but not recognised, as it is once a session
+            has reached its maximum duration.
     """
 
     def __init__(
@@ -99,26 +98,28 @@ class Session:
         self._strict = strict
         self._max_channels = max_channels
         self._abandoned = False
-        # One without a label, or one for each label. Replaced, never changed: `abandon` reads it.
+        # By label, or a single one under None. Never changed in place: `abandon` reads it from
+        # other threads.
         self._channels: dict[Optional[str], Channel] = {}
         self._stream_ended = False
         self._diarizes_speakers = False
         self._language = ""
         self._speakers_at_end = False
-        # Work is done in other threads: held to change the state or what follows, and to gather.
+        # Guards the state, what follows, and the speakers that channels collect: Work is done in
+        # other threads.
         self._lock = threading.Lock()
         self._quality_reported = False
 
     def greet(self, usage: int, quota: int, now: str) -> Iterator[Message]:
-        """Give the first message of a connection.
+        """Yield the first message of a connection.
 
         Args:
-            usage: Sessions that run, this one included.
-            quota: Sessions that may run.
+            usage: How many sessions are running, this one included.
+            quota: How many may run at a time.
             now: The time, as ``YYYY-MM-DDTHH:MM:SSZ``.
 
         Raises:
-            Refused: ``quota_exceeded`` if this session is one too many.
+            Refused: ``quota_exceeded`` if there are more sessions than may run.
         """
         yield {
             "message": "Info",
@@ -132,13 +133,13 @@ class Session:
             raise Refused("quota_exceeded", f"no more than {quota} sessions may run at a time")
 
     def receive(self, message: Union[str, bytes]) -> Iterator[Step]:
-        """Take a client's message, text or audio; nothing happens until it is iterated.
+        """Handle a client's message, text or audio, while the result is iterated.
 
         Returns:
-            Messages to send, and the work that channels have to do, each after what it had before.
+            Messages to send, and the next work of channels.
 
         Raises:
-            Refused: If the message is not allowed. Say so with `fail`.
+            Refused: If the message is not allowed. The caller reports it with `fail`.
         """
         if self.state == CLOSED:
             return
@@ -154,14 +155,14 @@ class Session:
         yield from handler(self, parsed)
 
     def complete(self) -> Iterator[Message]:
-        """Give the last messages of a session whose channels have ended and done their work."""
+        """Yield the last messages of a session, once all its channels have done their work."""
         if self._speakers_at_end:
             yield _speakers_result(channel.speakers for channel in self._channels.values())
         yield {"message": "EndOfTranscript"}
         self._close(1000)
 
     def end_early(self) -> Iterator[Step]:
-        """End every channel, though the client has not: `complete` is next."""
+        """End every channel although the client has not; then call `complete`."""
         yield from self._end([one for one in self._channels.values() if not one.ended])
 
     def fail(
@@ -171,13 +172,13 @@ class Session:
         code: Optional[int] = None,
         close_code: Optional[int] = None,
     ) -> Message:
-        """Close the session, and return the Error that says why.
+        """Close the session, and return the Error to send.
 
         Args:
-            type: Of the Error.
-            reason: Of the Error.
-            code: Of the Error, if it is to have one.
-            close_code: How to close the connection; None for what follows from `type`.
+            type: The type of the Error.
+            reason: The reason of the Error.
+            code: The code of the Error; None leaves it out.
+            close_code: The code to close the connection with; None is the one for `type`.
         """
         error: Message = {"message": "Error", "type": type, "reason": reason}
         if code is not None:
@@ -189,17 +190,17 @@ class Session:
 
     @property
     def audio_seconds(self) -> dict[Optional[str], float]:
-        """The audio received, in seconds, by the labels of channels (None: there are none)."""
+        """Seconds of audio received, by channel; the only label is None without channels."""
         return {label: channel.seconds for label, channel in self._channels.items()}
 
     def abandon(self) -> None:
-        """Have recognition stop at the next frame; from any thread."""
+        """Stop recognition at the next frame. May be called from any thread."""
         self._abandoned = True
         for channel in self._channels.values():
             channel.abandoned = True
 
     def close(self) -> None:
-        """Give back what the session holds, however it ended, when no channel works any more."""
+        """Release resources, however the session ended, when no channel is at work any more."""
         self.state = CLOSED
         channels, self._channels = self._channels, {}
         for channel in channels.values():
@@ -215,18 +216,18 @@ class Session:
         return None not in self._channels
 
     def _started_channels(self, name: str) -> list[Channel]:
-        """Every channel, for a message of that name."""
+        """Return the channels; refuse a message of this name if there are none yet."""
         if self.state == WAITING:
             raise Refused("protocol_error", f"{name} before StartRecognition")
         return list(self._channels.values())
 
     def _channel_of(self, message: Message) -> Channel:
-        """The channel that a message names."""
+        """Return the channel that a message names."""
         self._started_channels(message["message"])
         if not self._by_channel:
             raise Refused(
                 "protocol_error",
-                f"{message['message']} with a channel, which is for diarization by channel only",
+                f"{message['message']} with a channel, which needs diarization by channel",
             )
         channel = self._channels.get(message["channel"])
         if channel is None:
@@ -252,7 +253,7 @@ class Session:
         by_channel = diarization in BY_CHANNEL
         labels: list[Any] = config["channel_diarization_labels"] if by_channel else [None]
         for label in labels:
-            # One by one: those begun are closed if the next one cannot begin.
+            # Added one by one, so that `close` finds them if the next one cannot start.
             channel = self._start_channel(label, message)
             self._channels = {**self._channels, label: channel}
             channel.abandoned = self._abandoned
@@ -274,7 +275,7 @@ class Session:
             },
         }
         if by_channel:
-            # The one is the description's name for them, the other that of the documentation.
+            # The API's specification calls them `channel_ids`, its documentation `channels`.
             started["channel_ids"] = started["channels"] = labels
         yield started
         if "translation_config" in message:
@@ -287,7 +288,7 @@ class Session:
             settings = config.get("speaker_diarization_config", {})
             speakers = Speakers(settings.get("speakers", ()), settings.get("max_speakers"))
         decoder = decoder_for(message["audio_format"])
-        # Recognisers that never hear channels may do without the keyword.
+        # A recogniser that is never used with channels need not take the keyword.
         named: dict[str, Any] = {} if label is None else {"channel": label}
         recognition = self._recognizer.start(
             language=self._language, partials=config.get("enable_partials", False), **named
@@ -304,7 +305,7 @@ class Session:
         yield {
             "message": "Warning",
             "type": "empty_translation_target_list",
-            "reason": "no supported target language is left; translation will not run",
+            "reason": "none of the target languages is supported; nothing is translated",
         }
 
     def _report_quality(self, channel: Channel) -> Iterator[Message]:
@@ -331,7 +332,8 @@ class Session:
         channels = self._started_channels("audio")
         if self._by_channel:
             raise Refused(
-                "protocol_error", "binary audio; in a session by channel it is AddChannelAudio"
+                "protocol_error",
+                "binary audio in a session by channel, which takes AddChannelAudio",
             )
         yield from self._receive_audio(channels[0], payload, {"message": "AudioAdded"})
 
@@ -395,8 +397,8 @@ class Session:
             raise Refused("protocol_error", "EndOfStream may be sent once")
         last = self._record.last_seq_no = int(message["last_seq_no"])
         received = self._record.audio_chunks
-        # It counts AddAudio, says the documentation: of a session by channel it does not say
-        # whether that is every chunk, or none, for there they are AddChannelAudio.
+        # The documentation says that it counts AddAudio messages. By channel there are only
+        # AddChannelAudio messages, so both their number and 0 are accepted.
         if last != received and not (self._by_channel and last == 0):
             self._wrong_count(f"last_seq_no is {last}, but {received} chunks of audio came")
         self._stream_ended = True
@@ -406,7 +408,7 @@ class Session:
         for channel in channels:
             channel.ended = True
         with self._lock:
-            # The work of another channel may have failed meanwhile, and closed the session.
+            # Another channel's work may have failed in the meantime, and closed the session.
             if self.state == STARTED and all(one.ended for one in self._channels.values()):
                 self.state = ENDING
         if self.state == ENDING:
@@ -446,7 +448,7 @@ class Session:
             yield {
                 "message": "Warning",
                 "type": "speaker_id",
-                "reason": "there are no speakers without diarization by speaker",
+                "reason": "speakers are only identified with diarization by speaker",
             }
         found: dict[Optional[str], list[Message]] = {}
         for channel in channels:
@@ -455,7 +457,7 @@ class Session:
     def _collect_speakers(
         self, channel: Channel, found: dict[Optional[str], list[Message]]
     ) -> Iterator[Message]:
-        """Add a channel's speakers to those `found`; the last channel to do so gives them."""
+        """Add a channel's speakers to `found`; the last channel yields them all."""
         speakers = channel.speakers
         with self._lock:
             found[channel.label] = speakers

@@ -1,4 +1,4 @@
-"""Labels for voices: the client's own for speakers it has enrolled, S1, S2 … for the others."""
+"""Labels of speakers: the client's own for those it has enrolled, S1, S2 … for others."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["Speakers", "identifier"]
 
 
 def identifier(voice: str) -> str:
-    """Return the speaker identifier of a voice: the same in every session."""
+    """Return the speaker identifier of a voice, which is the same in every session."""
     return base64.b64encode(f"voice:{voice}".encode()).decode("ascii")
 
 
 class Speakers:
-    """The speakers of one session, in the order in which they were first heard.
+    """The speakers of one channel, in the order in which they were first heard.
 
     Args:
         enrolled: ``speaker_diarization_config.speakers`` of the session.
-        max_speakers: Voices beyond this many count as the last one.
+        max_speakers: How many labels there may be; any further voice gets the last one.
     """
 
     def __init__(

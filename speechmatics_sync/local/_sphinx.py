@@ -1,21 +1,21 @@
-"""English speech recognised on this machine by PocketSphinx, with the model its wheel carries.
+"""Recognises English speech on this machine with PocketSphinx and the model in its wheel.
 
-How a session is heard:
+How a channel is recognised:
 
 - PocketSphinx's endpointer tells speech from silence. An utterance is open from a little before
   speech begins until a pause, and its audio is kept.
-- Finals come from a second look: the kept audio is decoded afresh, its cepstral mean taken from
-  that same audio first. A live decoder has to guess the mean of a voice it has not heard yet,
-  which costs twice the errors (measured on read speech: 8 of 35 words wrong instead of 12).
-- Speech that goes on for longer than `max_delay` is settled in pieces. The last moment is left
-  out, for its word may not be complete, and every piece starts two words early, which gives the
-  language model its context; words that were settled before are recognised by their middle.
-  A word can still be late, by some tenths of a second, when `max_delay` is below one second
-  and a later look finds it in what seemed to be one longer word.
-- Partials, when they are wanted, come from a live decoder that only makes the first, fast pass.
+- Finals come from decoding the kept audio once more, after computing its cepstral mean. A decoder
+  that runs along with the audio must guess the mean of a voice it has not heard yet, which costs
+  accuracy (measured on read speech: 12 of 35 words wrong instead of 8).
+- Speech longer than `max_delay` is decoded in pieces. Words in the last moment of a piece are
+  not final yet, because they may be incomplete. Each piece begins two words before the last final,
+  as context for the language model; a word whose middle lies in settled audio is not repeated.
+  With a `max_delay` below one second a word may be some tenths of a second late, when it was first
+  taken for the beginning of a longer word.
+- Partials come from a decoder that runs along with the audio and makes only its first, fast pass.
 
-The decoder for finals is stateless between calls, so all sessions share one. A live decoder
-belongs to its session; idle ones are kept for the next.
+The decoder for finals keeps no state between calls, so all sessions share one. Each channel with
+partials has a decoder for them; idle ones are kept for later sessions.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ _PIECE_BYTES = 960
 _PAUSE_SECONDS = 0.6
 """A silence of this length ends an utterance."""
 _PREROLL_SECONDS = 0.6
-"""Audio before the endpointer's decision: it decides late, and decoders like some silence."""
+"""How much audio before speech is detected belongs to the utterance: detection is late, and
+decoding works better after some silence."""
 _TAIL_SECONDS = 0.25
-"""Audio that an utterance keeps after its end; the rest of a pause may begin the next one."""
+"""How much of a pause belongs to the utterance before it; the rest may begin the next one."""
 _GUARD_SECONDS = 0.4
-"""A word that ended so shortly before a cut may not be complete, and is left for the next one."""
+"""A word that ends this shortly before the end of a piece may be incomplete, and is not final."""
 _MARGIN_SECONDS = 0.2
-"""Cuts come this much before the delay is used up: where a word ends is not known better, and
-resampling takes up to 70 ms."""
+"""How long before `max_delay` to decode: the end of a word is not known more exactly, and
+resampling delays audio by up to 70 ms."""
 _RETRY_SECONDS = 0.2
 _CONTEXT_WORDS = 2
 _CONTEXT_SECONDS = 0.05
@@ -55,15 +56,15 @@ _KNOWN_SECONDS = 4.0
 _MEAN_SECONDS = 2.0
 _PARTIAL_SECONDS = 0.3
 _MAX_PARTIAL_SECONDS = 20.0
-"""Beyond this a live decoder starts over: its memory of an utterance grows with its length."""
+"""When to restart the decoder for partials: its memory grows with the length of an utterance."""
 
-# The mean that the bundled model was trained with: where a live decoder starts from.
+# The mean that the bundled model was trained with, used until that of the voice is known.
 _MODEL_MEAN = "41.00,-5.29,-0.12,5.09,2.48,-4.07,-1.37,-1.78,-5.08,-2.05,-6.45,-1.42,1.17"
 _MEAN_SEARCH = "cepstral mean"
 
 
 def _words(decoder: Any, offset: float, voice: str) -> list[Word]:
-    """The words a decoder has heard: no fillers, no marks of pronunciation variants."""
+    """Return the words a decoder has heard, without fillers and marks of pronunciations."""
     words = []
     for segment in decoder.seg():
         if segment.word.startswith(("<", "[", "++")):
@@ -81,8 +82,8 @@ def _words(decoder: Any, offset: float, voice: str) -> list[Word]:
 
 
 def _begin_utterance(decoder: Any, mean: Optional[str] = None) -> None:
-    # Anew, for the front end carries its last sample and its noise over into the next utterance,
-    # and what one session hears must not depend on what another one said.
+    # The front end would carry its last sample and its noise estimate over from the utterance
+    # before, and the words of one session must not depend on those of another.
     decoder.reinit_feat()
     if mean is not None:
         decoder.set_cmn(mean)
@@ -90,23 +91,23 @@ def _begin_utterance(decoder: Any, mean: Optional[str] = None) -> None:
 
 
 def _process(decoder: Any, audio: bytes) -> None:
-    # The decoder holds the interpreter's lock: in small pieces, others get their turn.
+    # In small pieces: the decoder holds the GIL while it processes one.
     for at in range(0, len(audio), _PIECE_BYTES):
         decoder.process_raw(audio[at : at + _PIECE_BYTES])
 
 
 class _FinalDecoder:
-    """Decodes a stretch of audio to its end, the same way every time."""
+    """Decodes a whole piece of audio, independently of any other."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._decoder = pocketsphinx.Decoder(loglevel="FATAL")
         self._search = self._decoder.current_search()
-        # Only a search makes PocketSphinx compute features; that for one phrase is the cheapest.
+        # PocketSphinx only computes features for a search; that for one phrase is the cheapest.
         self._decoder.add_keyphrase(_MEAN_SEARCH, "forward")
 
     def mean(self, audio: bytes) -> str:
-        """The cepstral mean of `audio`, as the decoder writes it."""
+        """Return the cepstral mean of `audio`, as the decoder writes it."""
         with self._lock:
             self._decoder.activate_search(_MEAN_SEARCH)
             _begin_utterance(self._decoder)
@@ -115,7 +116,7 @@ class _FinalDecoder:
             return str(self._decoder.get_cmn(False))
 
     def decode(self, audio: bytes, offset: float, voice: str, mean: str) -> list[Word]:
-        """The words in `audio`, which begins at `offset` seconds."""
+        """Return the words in `audio`, which begins at `offset` seconds."""
         with self._lock:
             self._decoder.activate_search(self._search)
             _begin_utterance(self._decoder, mean)
@@ -125,7 +126,7 @@ class _FinalDecoder:
 
 
 class _PartialDecoder:
-    """What has been heard of the utterance so far, from a decoder that is fast and rough."""
+    """Decodes an utterance while it is spoken, fast and less accurately."""
 
     def __init__(self) -> None:
         self._decoder = pocketsphinx.Decoder(
@@ -153,7 +154,7 @@ class _PartialDecoder:
 
 
 class _Sphinx(Recognition):
-    """One channel. All times are seconds from its first sample."""
+    """Recognises one channel. All times are seconds from its first sample."""
 
     def __init__(self, recognizer: PocketsphinxRecognizer, final_decoder: _FinalDecoder) -> None:
         self._recognizer = recognizer
@@ -168,8 +169,8 @@ class _Sphinx(Recognition):
         self._mean_at = 0.0
         self._past = b""
         self._settled = 0.0
-        # Of the open utterance: its audio from `_base` on, the last words settled in it, and
-        # where the first word ends that is not settled, for all that is known.
+        # Of the open utterance: its audio, which begins at `_base`, the last settled words in it,
+        # and when its first unsettled word ends, as far as is known.
         self._open = False
         self._audio = bytearray()
         self._base = 0.0
@@ -191,7 +192,7 @@ class _Sphinx(Recognition):
     def feed(self, frame: Samples) -> Hypothesis:
         audio = frame.astype("<i2").tobytes()
         self._heard += len(frame)
-        if len(frame) == FRAME_SAMPLES:  # the endpointer takes whole frames only
+        if len(frame) == FRAME_SAMPLES:  # the endpointer only takes whole frames
             self._endpointer.process(audio)
         if not self._open:
             self._preroll.append(audio)
@@ -249,7 +250,7 @@ class _Sphinx(Recognition):
             self._restart_partials()
 
     def _restart_partials(self) -> _PartialDecoder:
-        """Have the live decoder hear the utterance from the last context on."""
+        """Start the decoder for partials again, from the context on."""
         if self._partial_decoder is None:
             self._partial_decoder = self._recognizer._borrow()
         start, audio = self._from_context()
@@ -258,7 +259,7 @@ class _Sphinx(Recognition):
         return self._partial_decoder
 
     def _end_utterance(self, quiet_since: Optional[float] = None) -> Hypothesis:
-        """Settle the whole utterance and close it."""
+        """Settle the whole utterance, and close it."""
         if quiet_since is not None:
             self._move_pause(quiet_since + _TAIL_SECONDS)
         finals = self._decode()
@@ -273,7 +274,7 @@ class _Sphinx(Recognition):
         return Hypothesis(tuple(finals), (), ends_utterance=ended)
 
     def _move_pause(self, end: float) -> None:
-        """Give what was heard after `end` to the next utterance."""
+        """Move the audio after `end` to the next utterance."""
         frame_bytes = 2 * FRAME_SAMPLES
         frames = int((self._now - end) / _FRAME_SECONDS)
         first = max(0, len(self._audio) - frames * frame_bytes)
@@ -282,12 +283,12 @@ class _Sphinx(Recognition):
         del self._audio[first:]
 
     def _settle_complete(self) -> Hypothesis:
-        """Settle the words that are complete; the utterance goes on."""
+        """Settle the words that are complete, within an utterance."""
         complete = self._now - min(_GUARD_SECONDS, self.max_delay / 2)
         words = self._decode()
         finals = [word for word in words if word.end <= complete]
         self._note_finals(finals)
-        # What is pending may end earlier than it seems, what is unheard ends later.
+        # The next word may end earlier than it seems; one not heard yet ends later.
         self._pending_end = words[len(finals)].end if len(words) > len(finals) else self._now
         self._retry_at = self._now + _RETRY_SECONDS
         self._trim()
@@ -302,13 +303,13 @@ class _Sphinx(Recognition):
         return Hypothesis(tuple(finals), self._partials())
 
     def _decode(self) -> list[Word]:
-        """The words of the utterance that have not been settled yet."""
+        """Return the words of the utterance that are not settled yet."""
         start, audio = self._from_context()
         words = self._final_decoder.decode(audio, start, self._recognizer.voice, self._voice_mean())
         return [word for word in words if (word.start + word.end) / 2 > self._settled]
 
     def _voice_mean(self) -> str:
-        """The cepstral mean of the last seconds of speech; it changes slowly once it is known."""
+        """Return the cepstral mean of the last seconds of speech, computed now and then."""
         known = len(self._past) + len(self._audio) >= _KNOWN_SECONDS * _BYTES_PER_SECOND
         if not known or self._now - self._mean_at >= _MEAN_SECONDS:
             spoken = self._past + bytes(self._audio)
@@ -332,7 +333,7 @@ class _Sphinx(Recognition):
             self._needs_end = True
 
     def _trim(self) -> None:
-        """Forget audio of the utterance that no decoding will need again."""
+        """Discard audio of the utterance that will not be decoded again."""
         surplus = round((self._now - self._base - _KEPT_SECONDS) * SAMPLE_RATE)
         if surplus > 0:
             del self._audio[: 2 * surplus]
@@ -357,11 +358,11 @@ class _Sphinx(Recognition):
 class PocketsphinxRecognizer(Recognizer):
     """Recognises English speech, with no network and no key.
 
-    It tells no voices apart: with speaker diarization all words are one speaker's. Words in
-    ``additional_vocab`` are accepted and not used.
+    It tells no voices apart: with speaker diarization there is one speaker. ``additional_vocab``
+    is accepted but not used.
 
     Args:
-        idle_decoders: Live decoders (some 90 MB each) kept for the sessions to come.
+        idle_decoders: How many decoders for partials (some 90 MB each) to keep for later sessions.
 
     Example:
         >>> server = LocalServer(recognizer=PocketsphinxRecognizer())
@@ -386,7 +387,7 @@ class PocketsphinxRecognizer(Recognizer):
         if partials:
             recognition.partials = True
             if channel is None:
-                # Before the session starts. Of many channels few may ever speak; they wait for it.
+                # Load it before the session starts; with channels, only once one of them speaks.
                 recognition._partial_decoder = self._borrow()
         return recognition
 

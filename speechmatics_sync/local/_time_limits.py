@@ -1,4 +1,4 @@
-"""The limits of time of a session, as the API documents them: warnings, then an Error.
+"""The time limits of a session, as the API documents them: warnings, then an Error.
 
 A session ends after 48 hours, or after one hour without audio. Warnings come 45, 30 and 15
 minutes, or 15, 10 and 5 minutes before.
@@ -45,12 +45,12 @@ class _Limit:
 
 
 class TimeLimits:
-    """Tells what a session is to be told, by a clock that the caller reads.
+    """Says when a session's warnings and its timeout are due. The caller reads the clock.
 
     Args:
-        now: The clock's seconds when the session began.
-        session_seconds: The longest a session may last.
-        idle_seconds: The longest it may go without audio.
+        now: When the session began.
+        session_seconds: How long a session may last.
+        idle_seconds: How long it may go without audio.
     """
 
     def __init__(self, now: float, session_seconds: float, idle_seconds: float) -> None:
@@ -68,7 +68,7 @@ class TimeLimits:
             limit.begin(now)
 
     def audio_came(self, now: float) -> None:
-        """Begin the idle time afresh."""
+        """Start the idle time again."""
         self._idle.begin(now)
 
     def wait(self, now: float) -> float:

@@ -1,9 +1,8 @@
-"""What a client may say: every message checked against the API's description, by hand.
+"""Checks what clients send against the API's specification.
 
-Source: ``realtime.yaml`` of the API; ``language_hints``, ``language_hints_strict``,
-``streaming_mode`` and ``ctrl`` from the official client. Beyond these, a message or a
-configuration with a field that is not described is refused: a misspelt setting that does nothing
-is worse than an error.
+Sources: ``realtime.yaml`` of the API; the official client for ``language_hints``,
+``language_hints_strict``, ``streaming_mode`` and ``ctrl``. Unknown fields are refused, because a
+misspelt setting that does nothing is worse than an error.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 BY_CHANNEL = ("channel", "channel_and_speaker")
-"""The values of ``diarization`` that give a session channels."""
+"""The values of ``diarization`` for sessions by channel."""
 
 CLOSE_CODE = {
     "invalid_message": 1003,
@@ -48,8 +47,8 @@ CLOSE_CODE = {
 }
 """The close code that follows each type of Error.
 
-The documentation gives none for the ``invalid_…`` types other than ``invalid_model``; here they
-share 1003 (data that cannot be accepted) with ``protocol_error``.
+Of the ``invalid_…`` types the documentation gives one for ``invalid_model`` only; here the others
+use 1003 (data that cannot be accepted), like ``protocol_error``.
 """
 
 _LOWEST_RATE, _HIGHEST_RATE = 1000, 384000
@@ -59,11 +58,11 @@ _INTERNAL_LABEL = re.compile(r"(S\d+|UU|\s+.*|\S+.*\s+)", re.DOTALL)
 
 
 class Refused(Exception):
-    """The client did what the API does not allow.
+    """The client did something that the API does not allow.
 
     Args:
-        type: The type of the Error that says so.
-        reason: What was wrong, for people.
+        type: The type of the Error to send.
+        reason: The reason of the Error.
     """
 
     def __init__(self, type: str, reason: str) -> None:
@@ -73,7 +72,7 @@ class Refused(Exception):
 
 
 class _Invalid(Exception):
-    """A value that its field cannot hold, and where."""
+    """A field has a value that is not allowed."""
 
 
 _Check = Callable[[Any, str], None]
@@ -171,7 +170,7 @@ def _vocabulary_word(value: Any, path: str) -> None:
 def _speaker_label(value: Any, path: str) -> None:
     _text(1)(value, path)
     if _INTERNAL_LABEL.fullmatch(value):
-        raise _Invalid(f"{path} must not look like a label of the server's own: {_shown(value)}")
+        raise _Invalid(f"{path} must not look like one of the server's own labels: {_shown(value)}")
 
 
 def _speakers(value: Any, path: str) -> None:
@@ -316,7 +315,7 @@ def check_start(
     if languages is not None and re.split("[_-]", language)[0].lower() not in languages:
         raise Refused(
             "invalid_model",
-            f"no model for language {_shown(language)}; there is: {', '.join(sorted(languages))}",
+            f"no model for language {_shown(language)}; available: {', '.join(sorted(languages))}",
         )
     _check_channels(
         config.get("diarization", "none"), config.get("channel_diarization_labels"), max_channels
@@ -327,13 +326,13 @@ def _check_channels(diarization: str, labels: Optional[list[str]], max_channels:
     if diarization not in BY_CHANNEL:
         if labels is not None:
             raise Refused(
-                "invalid_config", "channel_diarization_labels is for diarization by channel only"
+                "invalid_config", "channel_diarization_labels needs diarization by channel"
             )
     elif labels is None:
         raise Refused(
             "invalid_config",
             f"diarization {_shown(diarization)} needs "
-            "transcription_config.channel_diarization_labels, the names of the channels",
+            "transcription_config.channel_diarization_labels",
         )
     elif len(labels) > max_channels:
         raise Refused(
@@ -379,10 +378,10 @@ def check_mid_session(message: Mapping[str, Any], language: str) -> None:
 
 
 def check_message(message: Mapping[str, Any]) -> None:
-    """Check any message that configures nothing.
+    """Check a message without configuration.
 
     Raises:
-        Refused: ``invalid_message`` if it does not fit.
+        Refused: ``invalid_message`` if a field is missing, unknown or not valid.
     """
     name = message["message"]
     fields, required = _MESSAGES[name]
@@ -397,7 +396,7 @@ def decode_audio(data: str) -> bytes:
         Refused: ``invalid_message`` if it is not base64.
     """
     try:
-        if len(data) % 4 == 0:  # b64decode passes over padding that is one too many
+        if len(data) % 4 == 0:  # b64decode accepts excess padding
             return base64.b64decode(data, validate=True)
     except ValueError:
         pass

@@ -1,7 +1,7 @@
-"""Fixtures for `pytest`, to test applications with: a server in this process that can fail.
+"""Fixtures for `pytest`: a server in this process that fails when a test tells it to.
 
-Installed with the package (entry point ``pytest11``). Until a test asks for a fixture it loads
-nothing of what the server needs.
+They are installed with the package (entry point ``pytest11``). Nothing that the server needs is
+loaded until a test asks for a fixture.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["speechmatics_faults", "speechmatics_recognizer", "speechmatics_server"]
 
 API_KEY = "a-key-for-tests"
-"""What ``SPEECHMATICS_API_KEY`` is in a test: some applications want it, the server does not."""
+"""The ``SPEECHMATICS_API_KEY`` in a test: applications may need one, the server does not."""
 
 
 @pytest.fixture
 def speechmatics_recognizer() -> Recognizer:
-    """Who hears the audio in `speechmatics_server`; override it to have other words.
+    """The recogniser of `speechmatics_server`; override it for other words.
 
-    By default a `CountedRecognizer`, which needs no model and hears the words that
-    `counted_audio` wrote into the samples, wherever a connection begins.
+    By default a `CountedRecognizer`. It needs no model, and hears the words that `counted_audio`
+    wrote into the samples, wherever a connection begins.
 
     Example:
         >>> import pytest
@@ -45,7 +45,7 @@ def speechmatics_recognizer() -> Recognizer:
 
 @pytest.fixture
 def speechmatics_faults() -> Faults:
-    """What goes wrong at `speechmatics_server`: nothing, until a test adds it.
+    """The faults of `speechmatics_server`: none, until a test adds them.
 
     Example:
         >>> from speechmatics_sync.local import Drop
@@ -63,10 +63,10 @@ def speechmatics_server(
     speechmatics_faults: Faults,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[LocalServer]:
-    """A strict `LocalServer` that runs for one test, and that clients find by the environment.
+    """A strict `LocalServer` that runs for one test, and that clients find in the environment.
 
-    ``SPEECHMATICS_RT_URL`` names it, ``SPEECHMATICS_API_KEY`` holds a key that is none; so an
-    application that configures nothing else talks to it.
+    ``SPEECHMATICS_RT_URL`` is its URL and ``SPEECHMATICS_API_KEY`` a made-up key, so that an
+    application that configures nothing else connects to it.
 
     Example:
         >>> from speechmatics_sync import Client

@@ -737,7 +737,7 @@ def raw() -> Any:
         (lambda: Close(1006), ["Close.code", "1006", "Drop()"]),
         (lambda: Close(999), ["Close.code", "999", "1000 to 4999"]),
         (lambda: Close(1012, "ü" * 62), ["Close.reason", "123 bytes"]),
-        (lambda: Close(None, "why"), ["Close.reason", "'why'", "a code with it"]),
+        (lambda: Close(None, "why"), ["Close.reason", "'why'", "only with a code"]),
         (lambda: SendError(""), ["SendError.type", "''", "not empty"]),
         (lambda: SendError("x", close_code=5000), ["SendError.close_code", "5000"]),
         (lambda: SendError("x", code=True), ["SendError.code", "True", "integer"]),

@@ -237,7 +237,7 @@ def test_stop_ends_every_session_and_start_listens_at_the_same_port() -> None:
         server.start()
         assert server.url == url
         assert words(run(url, counted_audio(1)).received) == ["w1"]
-        with pytest.raises(SessionError, match="runs already"):
+        with pytest.raises(SessionError, match="running already"):
             server.start()
     server.stop()  # once more does nothing
 
