@@ -1,7 +1,6 @@
-"""The names of the protocol: messages, the types of errors, warnings and infos, close codes.
+"""The names of the protocol: messages, the types of errors, warnings and infos.
 
-Source: the API's description (``realtime.yaml``); LanguageInfo and the close codes from the
-documentation beside it.
+Source: the API's description (``realtime.yaml``); LanguageInfo from the documentation beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Optional
 from .results import LanguagePackInfo
 
 __all__ = [
-    "CLOSE_CODES",
     "ClientMessageType",
     "ErrorType",
     "InfoType",
@@ -123,20 +121,6 @@ class InfoType(str, Enum):
     CONCURRENT_SESSION_USAGE = "concurrent_session_usage"
 
     __str__ = str.__str__
-
-
-CLOSE_CODES: dict[int, str] = {
-    1003: "protocol_error",
-    1008: "policy_violation",
-    1011: "internal_error",
-    4001: "not_authorised",
-    4003: "not_allowed",
-    4004: "invalid_model",
-    4005: "quota_exceeded",
-    4006: "timelimit_exceeded",
-    4013: "job_error",
-}
-"""The error that a documented close code stands for, when no Error came before it."""
 
 
 @dataclass

@@ -52,8 +52,9 @@ from .events import (
     SpeakersAnswered,
     Started,
 )
+from .message_table import MESSAGES, Settles
 from .multiplexer import Placed
-from .server_errors import error_of, error_of_close
+from .server_errors import CLOSE_CODES, error_of, error_of_close, is_busy, is_loss
 from .speaker_labels import LegSpeakerLabels
 from .stitching import Stitch
 
@@ -95,8 +96,6 @@ TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
     State.FAILED: {},
 }
 
-_BUSY_TYPES = frozenset({"quota_exceeded", "job_error", "internal_error"})
-_BUSY_CODE = 1011
 _CHANNEL_AUDIO_ADDED = ServerMessageType.CHANNEL_AUDIO_ADDED.value
 
 
@@ -123,16 +122,6 @@ class Leg:
         self._error: Optional[SpeechmaticsError] = None
         self._error_message: Optional[Message] = None
         self._error_is_loss = False
-        self._receivers: dict[str, Callable[[Message], list[Event]]] = {
-            ServerMessageType.RECOGNITION_STARTED.value: self._recognition_started,
-            ServerMessageType.AUDIO_ADDED.value: self._audio_added,
-            ServerMessageType.CHANNEL_AUDIO_ADDED.value: self._audio_added,
-            ServerMessageType.SPEAKERS_RESULT.value: self._speakers_result,
-            ServerMessageType.END_OF_UTTERANCE.value: self._end_of_utterance,
-            ServerMessageType.END_OF_TRANSCRIPT.value: self._end_of_transcript,
-            ServerMessageType.WARNING.value: self._warning,
-            ServerMessageType.ERROR.value: self._error_received,
-        }
 
     @property
     def over(self) -> bool:
@@ -200,10 +189,10 @@ class Leg:
         if self.over:
             return []
         name = message.get("message")
-        receiver = self._receivers.get(name) if isinstance(name, str) else None
+        receiver = _RECEIVERS.get(name) if isinstance(name, str) else None
         if receiver is None:
             return [Deliver(message)]
-        return receiver(message)
+        return receiver(self, message)
 
     def closed(self, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
         """Return what the end of the connection means; None after EndOfTranscript."""
@@ -218,10 +207,8 @@ class Leg:
                 return Failed(self._error)
             return self._lost(self._error, busy=not started, last_message=self._error_message)
         error = error_of_close(code, reason, when=_WHEN.get(self.state, _MIDDLE))
-        busy = not started and (
-            code == _BUSY_CODE
-            or (isinstance(error, TranscriptionError) and error.type in _BUSY_TYPES)
-        )
+        known = CLOSE_CODES.get(code)
+        busy = not started and known is not None and is_busy(known.type)
         if busy or isinstance(error, ConnectionError):
             return self._lost(error, busy=busy)
         return self._failed(error)
@@ -378,15 +365,32 @@ class Leg:
         type = str(message.get("type", "unknown_error"))
         reason = str(message.get("reason", ""))
         self._error = error_of(type, reason, code if isinstance(code, int) else None)
-        busy = type in _BUSY_TYPES and self.state not in (State.RUNNING, State.ENDING)
-        if busy or type == "session_timeout":
-            # Its close frame follows, and then the leg is lost.
+        started = self.state in (State.RUNNING, State.ENDING)
+        if is_loss(type) or (is_busy(type) and not started):
+            # The close frame follows, and then the leg is lost.
             self._error_is_loss = True
             self._error_message = message
             return []
         self._move(Cause.FAILURE)
         return [Deliver(message), Failed(self._error)]
 
+
+_SETTLED_BY = {
+    Settles.START: Leg._recognition_started,
+    Settles.ACKNOWLEDGEMENT: Leg._audio_added,
+    Settles.SPEAKERS: Leg._speakers_result,
+    Settles.UTTERANCE: Leg._end_of_utterance,
+    Settles.LIMIT: Leg._warning,
+    Settles.END: Leg._end_of_transcript,
+    Settles.FAILURE: Leg._error_received,
+}
+"""What the leg itself settles; finals settle audio beyond it (`delivered`)."""
+
+_RECEIVERS: dict[str, Callable[[Leg, Message], list[Event]]] = {
+    name: _SETTLED_BY[row.settles]
+    for name, row in MESSAGES.items()
+    if row.settles is not None and row.settles in _SETTLED_BY
+}
 
 _MIDDLE = "in the middle of the session"
 _WHEN = {

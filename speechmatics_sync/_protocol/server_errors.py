@@ -1,10 +1,18 @@
-"""What a server means that ends a session: by an Error, or by closing the connection."""
+"""How a server ends a session before its end: by an Error, or by closing the connection.
+
+Two tables say what follows: `ERROR_TYPES` from the type of an Error, `CLOSE_CODES` from the code of
+a close frame, most of which stand for an Error. A session is retried over another connection if
+the connection was lost; before recognition has started, also if the server was busy.
+
+Source: the API's description (``realtime.yaml``) and the documentation beside it; RFC 6455, 7.4.1
+and the IANA registry for codes below 3000.
+"""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
-from .._model.messages import CLOSE_CODES
+from .._model.messages import ErrorType
 from ..errors import (
     AuthenticationError,
     ConnectionError,
@@ -13,40 +21,109 @@ from ..errors import (
     TransportError,
 )
 
-__all__ = ["error_of", "error_of_close"]
+__all__ = ["CLOSE_CODES", "ERROR_TYPES", "error_of", "error_of_close", "is_busy", "is_loss"]
 
-_LOST = frozenset({None, 1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014})
-"""Close codes that stand for a lost connection."""
 
-_ADVICE = {
-    "not_authorised": "Check the API key, and that it is meant for this region.",
-    "not_allowed": "This account may not do that.",
-    "invalid_model": "Choose another model or language.",
-    "invalid_language": "Choose another language.",
-    "invalid_config": "Change the configuration as the reason says.",
-    "invalid_audio_type": "Send audio in a format that the service takes.",
-    "quota_exceeded": "Too many sessions at once: end one, or wait 5 to 10 seconds.",
-    "timelimit_exceeded": "The usage quota of the contract is spent.",
-    "job_error": "The service could not do the work: try again in 5 to 10 seconds.",
-    "idle_timeout": "No audio was sent for too long.",
-    "session_timeout": "The session was as long as one may be: start another.",
+class _Type(NamedTuple):
+    """What an Error of one type means.
+
+    Args:
+        advice: What the user may do about it.
+        busy: Whether the server had no room, if it comes before recognition has started.
+        lost: Whether another connection can go on, at any time.
+    """
+
+    advice: str = ""
+    busy: bool = False
+    lost: bool = False
+
+
+class _Code(NamedTuple):
+    """What a close code means when no Error came before it.
+
+    Args:
+        type: The type of Error that it stands for, if any.
+        lost: Whether the connection is lost, rather than the session refused.
+    """
+
+    type: Optional[str] = None
+    lost: bool = False
+
+
+ERROR_TYPES: dict[str, _Type] = {
+    "invalid_message": _Type(),
+    "invalid_model": _Type("Choose another model or language."),
+    "invalid_language": _Type("Choose another language."),
+    "invalid_config": _Type("Change the configuration as the reason says."),
+    "invalid_audio_type": _Type("Send audio in a format that the service takes."),
+    "invalid_output_format": _Type(),
+    "not_authorised": _Type("Check the API key, and that it is meant for this region."),
+    "not_allowed": _Type("This account may not do that."),
+    "job_error": _Type(
+        "The service could not do the work: try again in 5 to 10 seconds.", busy=True
+    ),
+    "protocol_error": _Type(),
+    "quota_exceeded": _Type(
+        "Too many sessions at once: end one, or wait 5 to 10 seconds.", busy=True
+    ),
+    "timelimit_exceeded": _Type("The usage quota of the contract is spent."),
+    "idle_timeout": _Type("No audio was sent for too long."),
+    "session_timeout": _Type("The session was as long as one may be: start another.", lost=True),
+    "unknown_error": _Type(),
+    # Of close codes alone.
+    "policy_violation": _Type(),
+    "internal_error": _Type(busy=True),
 }
+"""By the type of the Error. One that is not here is raised with no advice."""
+
+CLOSE_CODES: dict[Optional[int], _Code] = {
+    None: _Code(lost=True),  # the connection ended without a close frame
+    1000: _Code(lost=True),
+    1001: _Code(lost=True),
+    1003: _Code("protocol_error"),
+    1005: _Code(lost=True),
+    1006: _Code(lost=True),
+    1008: _Code("policy_violation"),
+    1011: _Code("internal_error", lost=True),
+    1012: _Code(lost=True),
+    1013: _Code(lost=True),
+    1014: _Code(lost=True),
+    4001: _Code("not_authorised"),
+    4003: _Code("not_allowed"),
+    4004: _Code("invalid_model"),
+    4005: _Code("quota_exceeded"),
+    4006: _Code("timelimit_exceeded"),
+    4013: _Code("job_error"),
+}
+"""By the code. Others are an unknown error of the service from 3000 on, and below that the peer's
+mistake."""
+
+
+def is_busy(type: Optional[str]) -> bool:
+    """Return whether an Error of a type says, before the start, that the server has no room."""
+    return type in ERROR_TYPES and ERROR_TYPES[type].busy
+
+
+def is_loss(type: str) -> bool:
+    """Return whether another connection can go on after an Error of a type."""
+    return type in ERROR_TYPES and ERROR_TYPES[type].lost
 
 
 def error_of(
     type: str, reason: str, code: Optional[int], *, close_code: Optional[int] = None
 ) -> SpeechmaticsError:
-    """Return the error that an Error of the server's means."""
+    """Return the exception for an Error of the server's."""
     said = f": {reason}" if reason else ""
-    advice = f" {_ADVICE[type]}" if type in _ADVICE else ""
+    known = ERROR_TYPES.get(type)
+    advice = f" {known.advice}" if known is not None and known.advice else ""
     text = f"The server ended the session with {type}{said}.{advice}"
-    if type == "not_authorised":
+    if type == ErrorType.NOT_AUTHORISED.value:
         return AuthenticationError(text, type=type, reason=reason, close_code=close_code)
     return TranscriptionError(text, type=type, reason=reason, code=code, close_code=close_code)
 
 
 def error_of_close(code: Optional[int], reason: str, *, when: str) -> SpeechmaticsError:
-    """Return the error that the end of a connection means.
+    """Return the exception for the end of a connection.
 
     Args:
         code: Of the close frame; None or 1006 where there was none.
@@ -54,13 +131,14 @@ def error_of_close(code: Optional[int], reason: str, *, when: str) -> Speechmati
         when: At which point of the session, in words.
     """
     said = f" ({reason})" if reason else ""
-    if code in _LOST:
+    known = CLOSE_CODES.get(code)
+    if known is not None and known.lost:
         what = "was lost" if code in (None, 1006) else f"was closed with code {code}"
         return ConnectionError(f"The connection {what} {when}{said}.", close_code=code)
-    if code in CLOSE_CODES:
-        return error_of(CLOSE_CODES[code], reason, None, close_code=code)
+    if known is not None and known.type is not None:
+        return error_of(known.type, reason, None, close_code=code)
     if code is not None and code >= 3000:
-        return error_of("unknown_error", reason, None, close_code=code)
+        return error_of(ErrorType.UNKNOWN_ERROR.value, reason, None, close_code=code)
     return TransportError(
         f"The server closed the connection with code {code}{said}.", close_code=code
     )

@@ -17,6 +17,7 @@ from typing import Callable, Optional
 from .._model.config import SpeakerIdentifier, TranscriptionConfig
 from .._model.typing import Message
 from .message_fields import Malformed, a_text, objects
+from .message_table import MESSAGES, Settles
 
 __all__ = ["LegSpeakerLabels", "SpeakerLabels"]
 
@@ -31,6 +32,7 @@ _IDENTIFIERS_MOST = 50
 
 _CONFIG = "speaker_diarization_config"
 _FORMS = ("spoken_form", "written_form")
+_IN_RESULT = ("alternatives", "speaker")
 _numbered = re.compile(r"S([1-9][0-9]{0,8})").fullmatch
 
 
@@ -65,7 +67,9 @@ class SpeakerLabels:
         Returns:
             Whether it has a speaker whose voice is not known yet, so that asking would help.
         """
-        if message.get("message") not in ("AddTranscript", "AddTranslation"):
+        name = message.get("message")
+        row = MESSAGES.get(name) if isinstance(name, str) else None
+        if row is None or row.settles is not Settles.AUDIO:
             return False
         heard: set[str] = set()
 
@@ -203,19 +207,20 @@ _Rename = Callable[[str], str]
 def _relabelled(message: Message, rename: _Rename) -> Message:
     """The message with every speaker's label renamed; the same one if no label changes."""
     name = message.get("message")
-    if name in ("AddTranscript", "AddPartialTranscript"):
-        return _each(message, "results", lambda part: _relabelled_result(part, rename))
-    if name in ("AddTranslation", "AddPartialTranslation"):
-        return _each(message, "results", lambda part: _renamed(part, "speaker", rename))
-    if name == "SpeakersResult":
-        return _each(message, "speakers", lambda part: _renamed(part, "label", rename))
-    return message
+    row = MESSAGES.get(name) if isinstance(name, str) else None
+    if row is None or not row.speaker:
+        return message
+    return _relabelled_at(row.speaker, message, rename)
 
 
-def _relabelled_result(part: Message, rename: _Rename) -> Message:
-    for form in _FORMS:
-        part = _each(part, form, lambda piece: _relabelled_result(piece, rename))
-    return _each(part, "alternatives", lambda best: _renamed(best, "speaker", rename))
+def _relabelled_at(path: Sequence[str], whole: Message, rename: _Rename) -> Message:
+    """Return an object with the labels at a path renamed, and those in the forms of an entity."""
+    if len(path) == 1:
+        return _renamed(whole, path[0], rename)
+    if path == _IN_RESULT:
+        for form in _FORMS:
+            whole = _each(whole, form, lambda part: _relabelled_at(path, part, rename))
+    return _each(whole, path[0], lambda part: _relabelled_at(path[1:], part, rename))
 
 
 def _each(whole: Message, key: str, change: Callable[[Message], Message]) -> Message:

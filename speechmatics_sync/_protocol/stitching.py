@@ -36,6 +36,7 @@ from .message_fields import (
     times_of,
     translation_of,
 )
+from .message_table import MESSAGES, Again
 
 __all__ = ["Delivered", "Stitch"]
 
@@ -268,7 +269,9 @@ class Stitch:
         return None
 
 
-_JOINS: dict[str, Callable[[Stitch, Message], Optional[Message]]] = {
+_Join = Callable[[Stitch, Message], Optional[Message]]
+
+_TRIMS: dict[str, _Join] = {
     "AddTranscript": Stitch._join_final,
     "AddPartialTranscript": Stitch._join_partial,
     "AddTranslation": Stitch._join_translation,
@@ -276,10 +279,15 @@ _JOINS: dict[str, Callable[[Stitch, Message], Optional[Message]]] = {
     "EndOfUtterance": Stitch._join_utterance,
     "AudioEventStarted": Stitch._join_event_start,
     "AudioEventEnded": Stitch._join_event_end,
-    "LanguageInfo": Stitch._join_told_once,
-    "Warning": Stitch._join_told_once,
-    "Info": Stitch._leave_out,
-    "RecognitionStarted": Stitch._leave_out,
+}
+_SAME_FOR_ALL: dict[Again, _Join] = {
+    Again.ONCE: Stitch._join_told_once,
+    Again.NEVER: Stitch._leave_out,
+}
+_JOINS: dict[str, _Join] = {
+    name: _TRIMS[name] if row.again is Again.TRIMMED else _SAME_FOR_ALL[row.again]
+    for name, row in MESSAGES.items()
+    if row.again is not Again.AS_IT_IS
 }
 
 

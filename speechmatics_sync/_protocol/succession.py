@@ -44,6 +44,7 @@ from .channel import LegChannel
 from .codec import encode
 from .events import Deliver, Event, Outgoing, Queued, Started
 from .leg import Leg, State
+from .message_table import MESSAGES
 from .multiplexer import Placed
 from .requests import Recognition, asks_for_the_end, is_for_all_channels, merged, set_config
 from .silence import QuietFinder
@@ -394,7 +395,4 @@ def _is_own(placed: Placed[Queued]) -> bool:
     return question is not None and question.own
 
 
-_AT_THE_END = (
-    ServerMessageType.END_OF_TRANSCRIPT.value,
-    ServerMessageType.SPEAKERS_RESULT.value,
-)
+_AT_THE_END = frozenset(name for name, row in MESSAGES.items() if row.at_the_end)

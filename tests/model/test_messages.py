@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from pathlib import Path
 
 import pytest
 
 from speechmatics_sync._model.messages import (
-    CLOSE_CODES,
     ClientMessageType,
     ErrorType,
     InfoType,
@@ -29,21 +27,6 @@ def test_a_member_is_its_word_in_text_in_json_and_as_a_key(words: type[Enum]) ->
         assert json.dumps({"message": member}) == json.dumps({"message": word})
         assert {member: 1}[word] == 1
         assert words(word) is member
-
-
-def test_every_documented_close_code_names_its_error(shared: Path) -> None:
-    line = next(
-        line
-        for line in (shared / "spec" / "README.md").read_text().replace("\n  ", " ").splitlines()
-        if "Close codes:" in line
-    )
-    documented = line.partition("Close codes:")[2].strip(" .").split(", ")
-    assert [f"{code} {name}" for code, name in CLOSE_CODES.items()] == documented
-
-
-def test_close_codes_of_the_range_for_applications_are_errors_the_api_knows() -> None:
-    words = {member.value for member in ErrorType}
-    assert {name for code, name in CLOSE_CODES.items() if code >= 4000} <= words
 
 
 def test_a_session_starts_out_with_its_request_id_alone() -> None:
