@@ -1,8 +1,8 @@
-"""One channel of a session: its audio, counted from the session's start, whatever carries it.
+"""One channel's audio: in the session, over all its connections, and on one leg.
 
-A connection may be lost and its audio sent again over another, so a channel counts in positions:
-bytes of audio from the session's first. What was sent and is not settled is retained: its bytes,
-or only where its chunks lay if the source can be read again.
+Audio may be sent again over another connection, so positions count bytes from the start of the
+session. Audio that was sent and is not settled is retained: its bytes, or only the positions of its
+chunks if the source can be read again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _LEAD_BYTES = 64 * 1024
 """The same for ``file`` audio."""
 
 _PROMPT_SECONDS = 0.05
-"""A source that takes longer to read gives nothing for now, and nobody waits for it."""
+"""A source that takes longer to read holds up no other channel."""
 
 _GRID = 10
-"""Audio is sent again from a whole tenth of a second on, so that times stay round."""
+"""Audio is sent again from a multiple of a tenth of a second, so that times stay round."""
 
 
 class _Sent:
@@ -98,7 +98,7 @@ class Channel:
             self._half_sample = payload[-left:]
             payload = payload[:-left]
         if self.ended:
-            # It ended here the first time.
+            # Audio that is read again ends where it ended the first time.
             payload = payload[: self.bytes_taken - self.bytes_filled]
         self.bytes_filled += len(payload)
         self.bytes_taken = max(self.bytes_taken, self.bytes_filled)
@@ -148,12 +148,12 @@ class Channel:
                 self._retained.append(_Sent(number, start, len(chunk), None))
             return
         if self.most_retained is None:
-            return  # a file, which is of no use but from its start
+            return  # a file can only be sent again from its start
         self._retained.append(_Sent(number, start, len(chunk), chunk))
         self.release(start + len(chunk) - self.most_retained, acknowledged=True)
 
     def acknowledge(self, number: int, position: int) -> bool:
-        """Take the audio up to a chunk and its position for read; return whether that is news."""
+        """Note that audio was read up to a chunk and a position; return whether that is news."""
         if position > self.bytes_acknowledged:
             self.bytes_acknowledged = position
         if number <= self.acknowledged:
@@ -184,7 +184,7 @@ class Channel:
     # -- sending again --------------------------------------------------------------------------
 
     def position_at(self, seconds: float) -> int:
-        """Return the position of a moment, or a little before it, where sending may begin anew."""
+        """Return a position at or just before a moment from which audio may be sent again."""
         if self._sample_rate is None:
             return 0
         return int(seconds * _GRID) * self._sample_rate // _GRID * self._sample_size
@@ -201,7 +201,7 @@ class Channel:
         return max(position, self._retained[0].start if self._retained else sent)
 
     def take_back(self, position: int) -> list[bytes]:
-        """Give up what is retained, for it is to be sent again.
+        """Empty what is retained, to send it again.
 
         Args:
             position: From where. The chunk that has it is the next.
@@ -224,14 +224,14 @@ class Channel:
         return chunks
 
     def give_up_refill(self) -> None:
-        """Take what was read again for all there is."""
+        """End the channel where reading its source again has stopped."""
         self.bytes_taken = self.bytes_filled
         self.rereadable = False
 
     # -- beside other channels ------------------------------------------------------------------
 
     def lead(self, other: Channel, now: float) -> int:
-        """Return the bytes by which this is ahead of a channel that has audio too, if it is."""
+        """Return by how many bytes this is ahead of a channel that has audio too."""
         read_since = other.read_since
         if other.ended and not other.refilling:
             return 0
@@ -280,7 +280,7 @@ class LegChannel:
         return self.before + self.sent
 
     def acknowledge(self, number: int) -> None:
-        """Take every chunk up to this one for read."""
+        """Note that every chunk up to this one was read."""
         while self.acknowledged < number:
             self.acknowledged += 1
             self.acknowledged_until += self._sizes.popleft()

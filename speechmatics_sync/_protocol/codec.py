@@ -15,8 +15,8 @@ _SPACE = " \t\n\r"
 _DEPTH = 64
 """Levels of objects and lists in a message, several times what any needs.
 
-The limit of the stack would allow more, to the receiver's thread, which stands low on it; whoever
-reads the message later may stand so high that reading it fails.
+The receiver's thread could decode deeper ones, but a handler that reads the message further down
+its call stack might exceed the recursion limit.
 """
 
 
@@ -28,7 +28,7 @@ def decode(payload: bytes) -> Message:
     """
     try:
         text = payload.decode("utf-8").strip(_SPACE)
-        # Half of what `decode` takes, which looks for space by itself.
+        # In half the time of `decode`, which skips white space with regular expressions.
         message, end = _DECODER.raw_decode(text)
         if end < len(text):
             raise ValueError(f"there is more behind its end, at character {end}")
@@ -39,7 +39,7 @@ def decode(payload: bytes) -> Message:
         ) from None
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
-    # Most messages are too small for that, or hold too few objects and lists.
+    # Cheap tests first: most messages are too short or hold too few objects and lists.
     may_be = len(payload) > 2 * _DEPTH and payload.count(b"{") + payload.count(b"[") > _DEPTH
     if may_be and _is_too_deep(message):
         raise TransportError(

@@ -1,9 +1,9 @@
 """What a session has delivered over all its connections, and what of its audio that settles.
 
 - Settled is the audio up to the end of the last final word; with translation, no further than the
-  last sentence of every language. What a final says of its own extent is a guess, and counts
-  for nothing.
-- Audio is sent again from a little before, so that the last word is heard whole.
+  last sentence of every language. The times of a final as a whole (``metadata``) are a guess and
+  are not used.
+- Audio is sent again from a little before that, so that the last word is heard whole.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from .message_fields import (
 __all__ = ["DIGITS", "PRE_ROLL", "Delivered"]
 
 PRE_ROLL = 1.0
-"""Seconds of settled audio that are sent again, for a recogniser hears badly at its start."""
+"""Seconds of settled audio that are sent again: recognition is poor at the start of a stream."""
 
 _BEFORE_WORD = 0.2
-"""Seconds of audio before the last settled word: a word cut at its onset is heard as another."""
+"""Seconds of audio before the last settled word: without its onset it is recognised as another."""
 
 _STEPS_PER_SECOND = 5
 """Audio is sent again from a multiple of 0.2 s: a whole number of samples at every usual rate
@@ -101,7 +101,7 @@ class Delivered:
         return any(self.settled(label) > was for label, was in zip(self.labels, before))
 
     def skip(self, label: Label, until: float) -> None:
-        """Count audio before `until` seconds as settled: it will never come, or was all heard."""
+        """Count audio before `until` seconds as settled: it is lost, or all transcribed."""
         self._skipped[label] = max(until, self._skipped.get(label, 0.0))
 
     def words_until(self, label: Label) -> float:
@@ -127,7 +127,7 @@ class Delivered:
     def resume_at(self, label: Label) -> float:
         """Return from where, in seconds, to send a channel's audio again.
 
-        So far back that the word before is heard whole, and a multiple of 0.2 s.
+        Early enough to hear the last settled word whole, and at a multiple of 0.2 s.
         """
         settled = self.settled(label)
         at = settled - PRE_ROLL
@@ -135,7 +135,7 @@ class Delivered:
             at = min(at, self.last_word_start(label) - _BEFORE_WORD)
         return max(0.0, math.floor(at * _STEPS_PER_SECOND) / _STEPS_PER_SECOND)
 
-    # For the seam.
+    # For stitching.
 
     def utterance_until(self, label: Label) -> float:
         """Return the time of the channel's last EndOfUtterance; minus infinity if none came."""

@@ -45,7 +45,7 @@ class Started(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """The server has read a channel's audio up to a chunk."""
+    """The server has acknowledged a channel's audio up to a chunk."""
 
     label: Label
     number: int
@@ -68,8 +68,8 @@ class Lost(NamedTuple):
 
     Args:
         error: What is raised if none can.
-        busy: Whether the server had no room, and wants to be left alone for some seconds.
-        last_message: What the server said of it, which handlers get only if no other leg goes on.
+        busy: Whether the server had no room; the next attempt should wait some seconds.
+        last_message: The server's last message, which handlers get only if no other leg goes on.
     """
 
     error: SpeechmaticsError

@@ -1,6 +1,6 @@
 """One leg of a session: what is said over one of its connections, as a state machine.
 
-A session begins on one connection, and goes on over another when that is lost or has reached its
+A session begins on one connection and goes on over another when that one is lost or reaches its
 age; to the server each is a session of its own. No socket, no thread, no clock.
 
 The rules:
@@ -10,14 +10,13 @@ The rules:
   the number of chunks that left on this leg, whatever acknowledgements have come.
 - Acknowledgements count up, channel by channel, and never past what was sent.
 - A leg of one stream ends its audio with EndOfStream; one of several channels ends each with
-  EndOfChannel, and EndOfStream on top would be one end too many.
-- Answers to GetSpeakers come in the order of the questions; one that no question waits for is the
+  EndOfChannel and sends no EndOfStream.
+- Answers to GetSpeakers come in the order of the questions; an answer without a question is the
   one that comes at the end of the session. ForceEndOfUtterance is answered by a forced
   EndOfUtterance.
 - It has succeeded when EndOfTranscript came after the end of every channel and every chunk was
   acknowledged.
-- What ends it otherwise is either `Lost`, which another leg may make good, or `Failed`, which none
-  can.
+- Otherwise it ends `Lost`, and another leg may go on from there, or `Failed`, and none can.
 """
 
 from __future__ import annotations
@@ -135,7 +134,7 @@ class Leg:
 
     @property
     def owes_answer(self) -> bool:
-        """Whether the server has something to answer. What the session asks for itself is not."""
+        """Whether the server owes an answer, other than to the session's own questions."""
         return (
             self.state in (State.STARTING, State.ENDING)
             or self.unacknowledged > 0
@@ -157,8 +156,8 @@ class Leg:
         number = self.channels[label].send(chunk)
         if label is None:
             return Outgoing(chunk, label, number)
-        # Only what is around the audio is encoded, once: looking through base64 for what JSON
-        # escapes takes as long as masking it.
+        # Encode only the rest of the message, once per channel: base64 needs no escaping, and to
+        # search it for characters to escape takes as long as masking it.
         head, tail = self._around_audio(label)
         return Outgoing(f"{head}{base64.b64encode(chunk).decode('ascii')}{tail}", label, number)
 

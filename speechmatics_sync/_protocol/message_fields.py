@@ -1,7 +1,7 @@
-"""What a server's messages hold, read from the plain dicts without making objects of them.
+"""Fields of the server's messages, read from plain dicts without making objects of them.
 
-For what looks at every message of a connection. Whatever is not as the API's description has it
-raises `Malformed`; what to make of that is the caller's affair.
+Making objects of every message of a connection would cost too much. A field that is not as the API
+describes it raises `Malformed`; the caller decides what that means.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _LATEST = 1e9
-"""Seconds. No audio is so long; what is later, infinite or not a number is no time."""
+"""Seconds. No audio is that long: a later time, infinity or NaN is malformed."""
 
 
 class Malformed(Exception):
@@ -38,7 +38,7 @@ class Malformed(Exception):
 
 
 def a_time(value: Any) -> float:
-    # JSON's numbers have these two types; a bool is an int to isinstance.
+    # Not isinstance, to which a bool is an int.
     if type(value) not in (float, int) or not -_LATEST < value < _LATEST:
         raise Malformed
     return float(value)
@@ -81,7 +81,7 @@ def own_label(part: Message, labels: frozenset[Label]) -> Label:
 
 
 def label_of(message: Message, parts: Sequence[Message], labels: frozenset[Label]) -> Label:
-    """The channel of a message; the one of its first part if it does not say itself."""
+    """Return the channel of a message, or that of its first part if the message names none."""
     own = own_label(message, labels)
     return own_label(parts[0], labels) if own is None and parts else own
 
@@ -121,7 +121,7 @@ def warning_of(message: Message) -> tuple[str, str]:
 
 
 def frozen(message: Message) -> str:
-    """The message as a value, which stays what it is when a handler changes its own."""
+    """Return a message as a string: a handler may change its dict afterwards."""
     try:
         return json.dumps(message, sort_keys=True)
     except (TypeError, ValueError):

@@ -3,12 +3,12 @@
 The rules:
 
 - The audio of a channel keeps its order, and the channel's end comes after it.
-- Of the channels that may send, the one that has come the least far goes first.
+- Of the channels that may send, the one that is least far on goes first.
 - A message waits for all audio that was added before it; audio that was added after it waits for
   the message.
 - What left may be put back, to be sent again: audio to its place in the channel, a message to its
-  place among the audio. So a place is a position in the channel's audio, counted in bytes from the
-  start of the session, and the channel's end takes up one more.
+  place among the audio. A place is a position in a channel's audio, in bytes from the start of the
+  session; the end of the channel counts as one more byte.
 
 With one channel, this is a queue.
 """
@@ -172,7 +172,7 @@ class Multiplexer(Generic[_Message]):
         arrived = True
         for candidate, lane in self._lanes.items():
             if after is not None:
-                # A source that is read again may prove shorter: what has ended has come.
+                # A source may be shorter when it is read again: then its end is far enough.
                 if lane.position >= after[candidate] or (lane.ended and not lane.waiting):
                     continue
                 arrived = False

@@ -1,4 +1,4 @@
-"""Where raw audio is quiet: a place to cut it at which no word is cut."""
+"""Quiet places in raw audio, where it can be cut without cutting a word."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["QuietFinder"]
 _BLOCK_SECONDS = 0.01
 _QUIET_SECONDS = 0.05
 _QUIET_SHARE = 0.1
-"""What is this much of the loudest that was heard, or less, is quiet."""
+"""Quiet means at most this fraction of the loudest level so far."""
 
 _MULAW = [(256.0 ** ((~code & 0x7F) / 127) - 1) / 255 for code in range(256)]
 """How far each byte of mu-law audio is from zero (ITU-T G.711)."""
 
 
 class QuietFinder:
-    """Finds the first place, in audio that comes in chunks, that is quiet beside the rest.
+    """Finds the first place in a stream of chunks that is quiet compared with what came before.
 
     Args:
         audio_format: Of the audio, which is raw.
@@ -36,7 +36,7 @@ class QuietFinder:
         self._quiet = 0
 
     def find(self, chunk: bytes) -> Optional[int]:
-        """Look through the next chunk; return the byte before which it may be cut, if there is one.
+        """Search the next chunk; return the byte at which to cut it, or None.
 
         Args:
             chunk: Whole samples.

@@ -1,9 +1,9 @@
 """Speaker labels that stay the same over several connections.
 
-A server numbers voices anew on every connection: who was S2 may become S1. So the voices that are
-known are enrolled in the next connection, each under a label of ours (the API allows none that
-looks like its own), and taken back in what comes; a voice that nobody knew yet is numbered after
-those that were heard.
+A server numbers speakers anew on every connection: S2 on one may be S1 on the next. So speakers
+whose identifiers are known are enrolled on the next connection, under labels of ours (the API
+allows none that look like its own), which are replaced by the session's in every message. Speakers
+that were not known yet are numbered after those of the session.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _numbered = re.compile(r"S([1-9][0-9]{0,8})").fullmatch
 
 
 class SpeakerLabels:
-    """The voices that a session has heard, over all its connections.
+    """The speakers that a session has heard, over all its connections.
 
     Example:
-        >>> voices = SpeakerLabels()
-        >>> voices.learn([SpeakerIdentifier("S1", ["dm9pY2U="])])
-        >>> leg = voices.begin_leg()
+        >>> speaker_labels = SpeakerLabels()
+        >>> speaker_labels.learn([SpeakerIdentifier("S1", ["dm9pY2U="])])
+        >>> leg = speaker_labels.begin_leg()
         >>> leg.enrolled(TranscriptionConfig()).to_dict()["speaker_diarization_config"]
         {'speakers': [{'label': 'known-S1', 'speaker_identifiers': ['dm9pY2U=']}]}
         >>> answer = {"message": "SpeakersResult", "speakers": [{"label": "known-S1"}]}
@@ -65,7 +65,7 @@ class SpeakerLabels:
         """Take note of a message, in the session's labels, that was delivered.
 
         Returns:
-            Whether it has a speaker whose voice is not known yet, so that asking would help.
+            Whether it has a speaker without known identifiers, so that asking would help.
         """
         name = message.get("message")
         row = MESSAGES.get(name) if isinstance(name, str) else None
@@ -113,56 +113,56 @@ class SpeakerLabels:
                 self._identifiers[speaker.label] = identifiers
 
     def begin_leg(self) -> LegSpeakerLabels:
-        """Return what the next connection is to know of the voices heard so far."""
+        """Return the labels of the next connection, which enrols the speakers known so far."""
         return LegSpeakerLabels(self, self._identifiers)
 
 
 class LegSpeakerLabels:
-    """The voices of one connection, which knows none that the session learns later.
+    """The speaker labels of one connection; speakers learned later are not enrolled on it.
 
     Args:
-        voices: Those of the session.
+        session: The speaker labels of the session.
         identifiers: What to enrol: label of the session → identifiers.
     """
 
-    def __init__(self, voices: SpeakerLabels, identifiers: Mapping[str, Sequence[str]]) -> None:
-        self._voices = voices
+    def __init__(self, session: SpeakerLabels, identifiers: Mapping[str, Sequence[str]]) -> None:
+        self._session = session
         self._identifiers = dict(identifiers)
         self._session_labels: dict[str, str] = {}
-        # Where some were heard, not before the first new voice: when a session rolls over, the
-        # old connection may hear another one while this one begins.
-        self._numbered_from: Optional[int] = None if voices.highest else 0
+        # Set at the first new speaker, unless none was heard before: in a rollover, the old
+        # connection may hear another speaker while this one begins.
+        self._numbered_from: Optional[int] = None if session.highest else 0
 
     def enrolled(self, config: TranscriptionConfig) -> TranscriptionConfig:
-        """Return a configuration with the known voices beside those that the user enrolled.
+        """Return a configuration with the known speakers beside those that the user enrolled.
 
         Args:
-            config: What the session is asked for; it is not changed, and returned if no voice is
-                known.
+            config: What the session is asked for; it is not changed, and is returned if no speaker
+                is known.
         """
         diarization = config.to_dict().get(_CONFIG) or {}
         theirs = diarization.get("speakers") or []
-        voices = self._to_enrol(
-            {known for speaker in theirs for known in speaker.get("speaker_identifiers", ())}
+        known = self._to_enrol(
+            {each for speaker in theirs for each in speaker.get("speaker_identifiers", ())}
         )
-        if not voices:
+        if not known:
             return config
         prefix = "known-"
         while any(str(speaker.get("label")).startswith(prefix) for speaker in theirs):
             prefix += "-"
-        self._session_labels = {prefix + label: label for label in voices}
-        ours = [{"label": prefix + label, "speaker_identifiers": voices[label]} for label in voices]
-        # Not dataclasses.replace, which would warn of a deprecated field once more; and in
-        # `extra`, for what the user has there is to stay unchecked.
+        self._session_labels = {prefix + label: label for label in known}
+        ours = [{"label": prefix + label, "speaker_identifiers": known[label]} for label in known]
+        # Not dataclasses.replace, which would repeat the warning of a deprecated field. In `extra`,
+        # so that what the user has in this field is not validated again.
         config = copy.copy(config)
         config.extra = {**config.extra, _CONFIG: {**diarization, "speakers": [*theirs, *ours]}}
         return config
 
     def _to_enrol(self, taken: set[str]) -> dict[str, list[str]]:
-        """Every label's first identifier, then its second …, as many as the API takes."""
+        """Return each label's first identifier, then its second …, as many as the API takes."""
         labels = list(self._identifiers)
         rounds = zip_longest(*self._identifiers.values())
-        voices: dict[str, list[str]] = {}
+        chosen: dict[str, list[str]] = {}
         enrolled = set(taken)
         for label, identifier in chain.from_iterable(zip(labels, each) for each in rounds):
             if identifier is None or identifier in enrolled:
@@ -170,8 +170,8 @@ class LegSpeakerLabels:
             if len(enrolled) >= _IDENTIFIERS_MOST:
                 break
             enrolled.add(identifier)
-            voices.setdefault(label, []).append(identifier)
-        return voices
+            chosen.setdefault(label, []).append(identifier)
+        return chosen
 
     def session_labels(self, message: Message) -> Message:
         """Return a message of this connection with the session's labels.
@@ -182,7 +182,7 @@ class LegSpeakerLabels:
         Returns:
             The same object if nothing is to be changed.
         """
-        if self._numbered_from == 0:  # nobody was heard before, so nobody is known
+        if self._numbered_from == 0:  # no speaker was heard before, so none is known
             return message
         try:
             return _relabelled(message, self._session_label)
@@ -197,7 +197,7 @@ class LegSpeakerLabels:
         if numbered is None:
             return label
         if self._numbered_from is None:
-            self._numbered_from = self._voices.highest
+            self._numbered_from = self._session.highest
         return f"S{self._numbered_from + int(numbered[1])}"
 
 
@@ -205,7 +205,7 @@ _Rename = Callable[[str], str]
 
 
 def _relabelled(message: Message, rename: _Rename) -> Message:
-    """The message with every speaker's label renamed; the same one if no label changes."""
+    """Return a message with every speaker label renamed; the same object if none changes."""
     name = message.get("message")
     row = MESSAGES.get(name) if isinstance(name, str) else None
     if row is None or not row.speaker:

@@ -1,19 +1,19 @@
-"""Where one connection's messages end and the next one's begin: no word twice, none missing.
+"""Stitching: messages of several connections read like those of one, no word twice, none missing.
 
 A session may run over several connections, one after another. Each new one is sent audio again
-from a little before what is settled (see `delivered`), and counts its times from there. The rules
-of the seam:
+from a little before what is settled (see `delivered`), and counts its times from there. The
+rules:
 
 - Every time in a message moves by the position at which its channel's audio began.
-- What comes back is trimmed by result, not by message: the new connection cuts its finals
-  elsewhere. A word whose middle lies in settled time was delivered; a mark goes with its word.
-- No time goes back: what is new but begins in settled time begins where that ends.
-- What is told once (the end of an utterance, a language, a warning) is not told again.
-- A message that cannot be read is passed on as it is: what to make of it is not decided here.
+- Messages are trimmed result by result: the new connection divides its finals differently. A word
+  whose middle lies in settled time was delivered already; a punctuation mark goes with its word.
+- Times never go back: a new word that begins in settled time is made to begin where that ends.
+- What is said once (the end of an utterance, a language, a warning) is not said again.
+- A malformed message is passed on as it is: others decide what it means.
 
 `Delivered` is what handlers were given, over all connections; a `Stitch` belongs to one connection
-and measures by what had been delivered when it was made, so that a connection's own messages never
-trim one another.
+and compares with what had been delivered when it was made, so that a connection's own messages
+never trim one another.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class Stitch:
     Make it when nothing more of the connection before it will be delivered.
 
     Args:
-        delivered: What handlers have been given; whoever delivers a message notes it there.
+        delivered: What handlers have been given. The caller notes each delivered message there.
         offsets: Where the audio of each channel begins on this connection, in seconds of the
             session.
         delimiter: What stands between two words, where no LanguageInfo says otherwise.
         first: Whether there was no connection before; then nothing is changed.
 
     Example:
-        >>> seam = Stitch(Delivered([None]), {None: 4.0})
-        >>> seam.join({"message": "EndOfUtterance", "metadata": {"end_time": 1.5}})
+        >>> stitch = Stitch(Delivered([None]), {None: 4.0})
+        >>> stitch.join({"message": "EndOfUtterance", "metadata": {"end_time": 1.5}})
         {'message': 'EndOfUtterance', 'metadata': {'end_time': 5.5}}
     """
 
@@ -121,7 +121,7 @@ class Stitch:
         return round(time + self._offset(label), DIGITS)
 
     def _moved_part(self, part: Message, label: Label, until: float) -> Message:
-        """A result or sentence in the session's time, beginning at `until` or later."""
+        """Return a result or sentence in the session's time, beginning at `until` or later."""
         changes: Message = {
             key: _not_before(until, self._moved(time, label))
             for key, time in zip(("start_time", "end_time"), times_of(part))
@@ -233,7 +233,7 @@ class Stitch:
         # A forced one answers a question that was asked again, whatever its time.
         if times and message.get("forced") is not True:
             time, until = max(times.values()), self._before.words_until(label)
-            # One that lies before words that were delivered came before them, or is not true.
+            # One before words that were delivered was delivered before them, or is wrong.
             told_until = max(self._before.utterance_until(label) + _SAME_TIME, until - _SAME_TIME)
             if time <= round(told_until, DIGITS):
                 return None
@@ -292,9 +292,9 @@ _JOINS: dict[str, _Join] = {
 
 
 def _is_settled(start_time: float, end_time: float, until: float) -> bool:
-    """Whether what was said at a time lies in what is settled until `until`.
+    """Return whether a word lies in audio that is settled until `until`.
 
-    A word without length that ends there does: it is the last one, heard again.
+    A word without length that ends there does: it is the last settled word, heard again.
     """
     return until > 0 and ((start_time + end_time) / 2 < until or end_time <= until)
 
@@ -304,7 +304,7 @@ def _not_before(until: float, time: float) -> float:
 
 
 def _with(original: Message, changes: Mapping[str, Any]) -> Message:
-    """The object with some of its values changed; itself if it has them all."""
+    """Return the object with some of its values changed; the object itself if none differs."""
     if all(_is_same(original[key], value) for key, value in changes.items()):
         return original
     return {**original, **changes}

@@ -1,4 +1,4 @@
-"""The time limits of a connection, without a clock: they are told what happens and when."""
+"""The time limits of a connection, without a clock: the caller says what happened and when."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ __all__ = ["Limits"]
 
 
 class Limits:
-    """The time limits of one connection, told what happens and when.
+    """The time limits of one connection.
 
-    Silence counts only while it is the peer's: `restart` forgives what passed while we did not
-    read.
+    Silence counts only while we read: `restart` leaves out time in which we did not.
     """
 
     def __init__(self, config: ConnectionConfig, now: float) -> None:
@@ -27,7 +26,7 @@ class Limits:
             config.ping_timeout,
         )
         self.accuracy = min([1.0, *(limit / 8 for limit in limits if limit is not None)])
-        """Seconds within which it need not be looked again at the limits."""
+        """How often the limits need to be checked, in seconds."""
         self._started = now
         self._pinged = now
         self._unanswered_ping: Optional[float] = None
@@ -41,7 +40,7 @@ class Limits:
             self._owing_since = now
 
     def ping_is_due(self, now: float) -> bool:
-        """Return whether to send a ping, which is then taken for sent."""
+        """Return whether to send a ping now; if so, it counts as sent."""
         interval = self._config.ping_interval
         if interval is None or now - self._pinged < interval:
             return False
@@ -51,7 +50,7 @@ class Limits:
         return True
 
     def note(self, now: float, *, heard: float, spoke: bool, owes: bool) -> None:
-        """Note when the peer's last byte came, whether it said something, and if it owes more."""
+        """Note when the last byte came, whether a message did, and whether an answer is owed."""
         if self._unanswered_ping is not None and heard > self._unanswered_ping:
             self._unanswered_ping = None
         if not owes:
@@ -88,7 +87,7 @@ class Limits:
             if config.start_timeout is not None:
                 moments.append(self._started + config.start_timeout)
         elif config.ack_timeout is not None:
-            # Something may come to be owed while the receiver sleeps: it looks often enough.
+            # An answer may become owed while the receiver sleeps: it must not sleep too long.
             since = now if self._owing_since is None else self._owing_since
             moments.append(min(since + config.ack_timeout, now + config.ack_timeout / 4))
         if config.ping_interval is not None:

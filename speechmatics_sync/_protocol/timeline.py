@@ -1,4 +1,4 @@
-"""The audio of a session as time goes on: what was sent, what is settled, what is sent again.
+"""The audio of a session: what was sent, what is settled, what is sent again.
 
 Settled is audio that final words cover, and translations, if there are any. Times are in seconds
 of the session, positions in bytes of a channel's audio.
@@ -26,7 +26,7 @@ class Replay(NamedTuple):
         audio_time: Up to where the audio is settled, in seconds; None for ``file`` audio.
         seconds_replayed: How much audio was sent before and is sent again; None for ``file`` audio.
         gaps: Audio that is lost, (start, end) in seconds.
-        labels_restart: Whether speakers have new labels, for nothing tells which are the old ones.
+        labels_restart: Whether speakers get new labels, which cannot be matched with the old ones.
     """
 
     audio_time: Optional[float]
@@ -58,7 +58,7 @@ class Timeline:
         replay_seconds: Optional[float],
     ) -> None:
         self.raw = audio_format.encoding is not None
-        """Whether the audio has samples: a file has none that we know of."""
+        """Whether the audio is raw samples, and not an encoded file."""
         size = audio_format.bytes_per_sample if self.raw else None
         rate = audio_format.sample_rate if self.raw else None
         self.channels: dict[Label, Channel] = {
@@ -78,7 +78,7 @@ class Timeline:
         return self.channels[label].seconds(size) or 0.0
 
     def release(self) -> None:
-        """Give up what is retained of audio that is settled."""
+        """Drop retained audio that is settled."""
         for label, channel in self.channels.items():
             channel.release(channel.position_at(self._resume_seconds(label)))
 
@@ -102,7 +102,7 @@ class Timeline:
             self.delivered.skip(label, self.seconds(label, self._sent_until[label]))
 
     def begin(self, leg_channels: dict[Label, LegChannel]) -> None:
-        """Have the channels of a leg begin where the audio stands now."""
+        """Start the channels of a leg where the audio stands now."""
         for label in leg_channels:
             start = self.waiting.position(label)
             leg_channels[label] = LegChannel(start, self.channels[label].next_number - 1)
@@ -138,7 +138,7 @@ class Timeline:
     def asks_still(self, placed: Placed[Queued]) -> bool:
         """Return whether a message that was not answered is to be sent again.
 
-        An end of utterance is not, if no audio is that it would follow.
+        A ForceEndOfUtterance is not, unless audio before it is sent again.
         """
         if placed.message.question is not None:
             return not placed.message.question.own
@@ -154,13 +154,13 @@ class Timeline:
     def _settled(self, label: Label) -> bool:
         """Return whether nothing of a channel is to be sent again or still to be sent."""
         channel = self.channels[label]
-        # How far a file's audio goes, in seconds, nobody knows.
+        # The length of an encoded file in seconds is not known.
         if not self.raw or not self.waiting.finished(label):
             return False
         return self.delivered.settled(label) >= self.seconds(label, channel.bytes_taken)
 
     def _resume_seconds(self, label: Label) -> float:
-        # AddTranslation names no channel: with translation all begin at one time.
+        # AddTranslation names no channel, so with translation all channels restart at one time.
         labels = self.unsettled if self._translated else (label,)
         return min((self.delivered.resume_at(each) for each in labels), default=0.0)
 

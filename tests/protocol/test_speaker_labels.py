@@ -1,4 +1,4 @@
-"""Who is S1 stays S1, whatever a new connection calls the voice."""
+"""Who is S1 stays S1, whatever a new connection calls the speaker."""
 
 from __future__ import annotations
 
@@ -62,26 +62,26 @@ def enrolled(leg: LegSpeakerLabels, given: TranscriptionConfig) -> dict[str, lis
     return {speaker["label"]: speaker["speaker_identifiers"] for speaker in speakers}
 
 
-def after(voices: SpeakerLabels) -> tuple[LegSpeakerLabels, dict[str, str]]:
-    """The next connection's voices, and the label on it of each that is known."""
-    leg = voices.begin_leg()
+def after(speaker_labels: SpeakerLabels) -> tuple[LegSpeakerLabels, dict[str, str]]:
+    """The next connection's speaker labels, and the label on it of each known speaker."""
+    leg = speaker_labels.begin_leg()
     labels = enrolled(leg, config())
     own = {known: label for label, identifiers in labels.items() for known in identifiers}
     return leg, own
 
 
-# The session's voices.
+# The session's speaker labels.
 
 
 @pytest.mark.parametrize("message", [said("S1", "S3"), translated("S1", "S3")])
 def test_a_voice_that_is_not_known_asks_to_be_learnt(message: Message) -> None:
-    voices = SpeakerLabels()
-    assert voices.note(message)
-    voices.learn(answer(S1=["a"]))
-    assert voices.note(message)
-    voices.learn(answer(S3=["c"]))
-    assert not voices.note(message)
-    assert voices.highest == 3
+    speaker_labels = SpeakerLabels()
+    assert speaker_labels.note(message)
+    speaker_labels.learn(answer(S1=["a"]))
+    assert speaker_labels.note(message)
+    speaker_labels.learn(answer(S3=["c"]))
+    assert not speaker_labels.note(message)
+    assert speaker_labels.highest == 3
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,17 @@ def test_a_voice_that_is_not_known_asks_to_be_learnt(message: Message) -> None:
     ],
 )
 def test_only_final_labels_of_the_engine_count(message: Message) -> None:
-    voices = SpeakerLabels()
-    assert not voices.note(message)
-    assert voices.highest == 0
+    speaker_labels = SpeakerLabels()
+    assert not speaker_labels.note(message)
+    assert speaker_labels.highest == 0
 
 
 def test_a_later_answer_replaces_a_voice_and_an_empty_one_does_not() -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a", "b", "a"], S2=["c"], Ada=["d"], UU=["e"]))
-    voices.learn(answer(S1=[""], S2=["f"]))
-    assert sorted(after(voices)[1]) == ["a", "b", "f"]
-    assert voices.highest == 2
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a", "b", "a"], S2=["c"], Ada=["d"], UU=["e"]))
+    speaker_labels.learn(answer(S1=[""], S2=["f"]))
+    assert sorted(after(speaker_labels)[1]) == ["a", "b", "f"]
+    assert speaker_labels.highest == 2
 
 
 # What a connection is asked for.
@@ -119,19 +119,19 @@ def test_the_first_connection_is_asked_for_what_the_user_asked() -> None:
 
 
 def test_a_connection_knows_the_voices_from_before_it_began() -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
-    leg = voices.begin_leg()
-    voices.learn(answer(S2=["b"]))
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
+    leg = speaker_labels.begin_leg()
+    speaker_labels.learn(answer(S2=["b"]))
     assert list(enrolled(leg, config()).values()) == [["a"]]
 
 
 def test_known_voices_are_enrolled_beside_the_users() -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a", "b"], S2=["c"]))
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a", "b"], S2=["c"]))
     given = config(SpeakerIdentifier("Ada", ["z"]), max_speakers=4)
     before = copy.deepcopy(given)
-    leg = voices.begin_leg()
+    leg = speaker_labels.begin_leg()
     diarization = leg.enrolled(given).to_dict()["speaker_diarization_config"]
     assert given == before
     assert diarization["max_speakers"] == 4
@@ -154,10 +154,10 @@ def test_known_voices_are_enrolled_beside_the_users() -> None:
 def test_voices_are_enrolled_however_the_configuration_was_given(
     given: TranscriptionConfig,
 ) -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
     before = given.to_dict().get("speaker_diarization_config", {})
-    after = voices.begin_leg().enrolled(given).to_dict()["speaker_diarization_config"]
+    after = speaker_labels.begin_leg().enrolled(given).to_dict()["speaker_diarization_config"]
     assert after["speakers"].pop()["speaker_identifiers"] == ["a"]
     assert after == {"speakers": [], **before}
 
@@ -165,43 +165,43 @@ def test_voices_are_enrolled_however_the_configuration_was_given(
 def test_a_deprecated_field_is_not_warned_of_again() -> None:
     with pytest.warns(DeprecationWarning, match="operating_point"):
         given = TranscriptionConfig(operating_point="standard")
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
-    assert voices.begin_leg().enrolled(given).to_dict()["operating_point"] == "standard"
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
+    assert speaker_labels.begin_leg().enrolled(given).to_dict()["operating_point"] == "standard"
 
 
 def test_no_identifier_is_enrolled_twice() -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a", "b"], S2=["z"], S3=["a", "c"]))
-    leg = voices.begin_leg()
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a", "b"], S2=["z"], S3=["a", "c"]))
+    leg = speaker_labels.begin_leg()
     known = enrolled(leg, config(SpeakerIdentifier("Ada", ["z", "y"])))
     assert list(known.values()) == [["z", "y"], ["a", "b"], ["c"]]
 
 
 @pytest.mark.parametrize("users_own", [0, 40, 50])
 def test_no_more_identifiers_are_enrolled_than_the_api_takes(users_own: int) -> None:
-    voices = SpeakerLabels()
+    speaker_labels = SpeakerLabels()
     for number in range(1, 4):
-        voices.learn(answer(**{f"S{number}": [f"{number}/{index}" for index in range(30)]}))
+        speaker_labels.learn(answer(**{f"S{number}": [f"{number}/{index}" for index in range(30)]}))
     theirs = [SpeakerIdentifier(f"user {index}", [str(index)]) for index in range(users_own)]
-    known = enrolled(voices.begin_leg(), config(*theirs)) if users_own < 50 else {}
+    known = enrolled(speaker_labels.begin_leg(), config(*theirs)) if users_own < 50 else {}
     ours = [len(identifiers) for label, identifiers in known.items() if "user" not in label]
     if users_own < 50:
         assert sum(ours) == 50 - users_own
-        assert max(ours) - min(ours) <= 1  # so every voice has its share
+        assert max(ours) - min(ours) <= 1  # so every speaker has its share
     else:
         given = config(*theirs)
-        assert voices.begin_leg().enrolled(given) is given
+        assert speaker_labels.begin_leg().enrolled(given) is given
 
 
 @hypothesis.example(["known-S1", "known--S1"])
 @hypothesis.given(st.lists(st.from_regex(r"\A(known)?-{0,3}(S?[0-9])?x?\Z"), unique=True))
 def test_labels_of_ours_are_none_of_the_users(labels: list[str]) -> None:
     labels = [label for label in labels if label and not ENGINES_OWN.match(label)]
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
-    theirs = [SpeakerIdentifier(label, [f"voice {label}"]) for label in labels]
-    leg = voices.begin_leg()
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
+    theirs = [SpeakerIdentifier(label, [f"speaker {label}"]) for label in labels]
+    leg = speaker_labels.begin_leg()
     known = enrolled(leg, config(*theirs))  # refuses two of one label
     assert len(known) == len(labels) + 1
     back = speakers_of(leg.session_labels(said(*known)))
@@ -213,10 +213,10 @@ def test_labels_of_ours_are_none_of_the_users(labels: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["AddTranscript", "AddPartialTranscript"])
 def test_labels_of_transcripts_become_the_sessions(name: str) -> None:
-    voices = SpeakerLabels()
-    voices.note(said("S1", "S2", "S3"))
-    voices.learn(answer(S1=["a"], S3=["c"]))
-    leg, own = after(voices)
+    speaker_labels = SpeakerLabels()
+    speaker_labels.note(said("S1", "S2", "S3"))
+    speaker_labels.learn(answer(S1=["a"], S3=["c"]))
+    leg, own = after(speaker_labels)
     message = said("S1", own["c"], "UU", "Ada", own["a"], "S2", None, name=name)
     message["results"][0]["spoken_form"] = said(own["c"], "S1")["results"]
     message["results"][0]["written_form"] = said("S2")["results"]
@@ -230,9 +230,9 @@ def test_labels_of_transcripts_become_the_sessions(name: str) -> None:
 
 
 def test_labels_of_translations_and_answers_become_the_sessions() -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S2=["b"]))
-    leg, own = after(voices)
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S2=["b"]))
+    leg, own = after(speaker_labels)
     for name in ("AddTranslation", "AddPartialTranslation"):
         mapped = leg.session_labels(translated(own["b"], "S1", "UU", name=name))
         assert [result["speaker"] for result in mapped["results"]] == ["S2", "S3", "UU"]
@@ -246,29 +246,29 @@ def test_labels_of_translations_and_answers_become_the_sessions() -> None:
 
 
 def test_nothing_is_copied_where_no_label_changes() -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
-    leg, _ = after(voices)
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
+    leg, _ = after(speaker_labels)
     for message in (said("UU", None, "Ada"), {"message": "EndOfTranscript"}):
         assert leg.session_labels(message) is message
 
 
 def test_what_a_connection_calls_new_is_numbered_after_those_before_it() -> None:
-    voices = SpeakerLabels()
-    voices.note(said("S1", "S2"))
-    leg = voices.begin_leg()
-    voices.note(said("S3"))  # the connection before it, which ends while this one begins
+    speaker_labels = SpeakerLabels()
+    speaker_labels.note(said("S1", "S2"))
+    leg = speaker_labels.begin_leg()
+    speaker_labels.note(said("S3"))  # the connection before it, which ends while this one begins
     for _ in range(2):
         mapped = leg.session_labels(said("S1"))
         assert speakers_of(mapped) == ["S4"]
-        voices.note(mapped)
+        speaker_labels.note(mapped)
     assert speakers_of(leg.session_labels(said("S1", "S2"))) == ["S4", "S5"]
 
 
 def test_a_connection_before_which_nobody_was_heard_keeps_its_labels() -> None:
-    voices = SpeakerLabels()
-    leg = voices.begin_leg()
-    voices.note(said("S1", "S2"))
+    speaker_labels = SpeakerLabels()
+    leg = speaker_labels.begin_leg()
+    speaker_labels.note(said("S1", "S2"))
     message = said("S1", "S2")
     assert leg.session_labels(message) is message
 
@@ -278,9 +278,9 @@ WRONG: list[Any] = [None, True, 1, "S1", [], [1], {}, [{"speaker": 1}], [{"label
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 def test_a_message_that_cannot_be_read_is_passed_on(wrong: Any) -> None:
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
-    leg, _ = after(voices)
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
+    leg, _ = after(speaker_labels)
     inner = said("UU")
     inner["results"][0]["alternatives"] = wrong
     form = said("UU")
@@ -294,49 +294,49 @@ def test_a_message_that_cannot_be_read_is_passed_on(wrong: Any) -> None:
         {"message": "SpeakersResult", "speakers": wrong},
     ):
         assert leg.session_labels(message) is message
-        assert not voices.note(message)
+        assert not speaker_labels.note(message)
 
 
 def test_what_is_nested_as_deep_as_a_message_may_be_is_relabelled() -> None:
     deep: Any = said("S1")["results"][0]
     for _ in range(30):  # a list and an object each: `decode` lets 64 levels pass
         deep = {"spoken_form": [deep]}
-    voices = SpeakerLabels()
-    voices.learn(answer(S1=["a"]))
-    leg, _ = after(voices)
+    speaker_labels = SpeakerLabels()
+    speaker_labels.learn(answer(S1=["a"]))
+    leg, _ = after(speaker_labels)
     message = {"message": "AddTranscript", "results": [deep]}
     assert leg.session_labels(message)["message"] == "AddTranscript"
-    assert not voices.note(message)
+    assert not speaker_labels.note(message)
 
 
 # The whole promise, with the embedded server's own idea of speakers.
 
-VOICES = st.lists(st.sampled_from("abcdef"), max_size=8)
+HEARD = st.lists(st.sampled_from("abcdef"), max_size=8)
 
 
-@hypothesis.given(st.lists(st.tuples(VOICES, st.booleans()), min_size=1, max_size=5))
+@hypothesis.given(st.lists(st.tuples(HEARD, st.booleans()), min_size=1, max_size=5))
 def test_a_voice_that_was_learnt_keeps_its_label_over_any_connections(
     connections: list[tuple[list[str], bool]],
 ) -> None:
-    """Each connection hears some voices; before some losses the server was asked for them."""
-    voices = SpeakerLabels()
+    """Each connection hears some speakers; before some losses the server was asked for them."""
+    speaker_labels = SpeakerLabels()
     ada = SpeakerIdentifier("Ada", [identifier("a")])
     owners: dict[str, str] = {}
     learnt: dict[str, str] = {}
     for heard, asked in connections:
-        leg = voices.begin_leg()
+        leg = speaker_labels.begin_leg()
         plain = leg.enrolled(config(ada)).to_dict()
         server = Speakers(plain["speaker_diarization_config"]["speakers"])
-        for voice in heard:
-            message = leg.session_labels(said(server.label(voice)))
-            voices.note(message)
+        for speaker in heard:
+            message = leg.session_labels(said(server.label(speaker)))
+            speaker_labels.note(message)
             (label,) = speakers_of(message)
             assert label is not None
-            assert learnt.get(voice, label) == label
-            assert owners.setdefault(label, voice) == voice
-            assert (label == "Ada") == (voice == "a")
+            assert learnt.get(speaker, label) == label
+            assert owners.setdefault(label, speaker) == speaker
+            assert (label == "Ada") == (speaker == "a")
         if asked:
             result = {"message": "SpeakersResult", "speakers": server.result()}
             speakers = leg.session_labels(result)["speakers"]
-            voices.learn([SpeakerIdentifier.from_dict(speaker) for speaker in speakers])
+            speaker_labels.learn([SpeakerIdentifier.from_dict(speaker) for speaker in speakers])
             learnt.update((owners[speaker["label"]], speaker["label"]) for speaker in speakers)

@@ -93,13 +93,13 @@ def delivered(
     return marks
 
 
-def seam_after(*messages: Message, offset: float = 0.0) -> Stitch:
-    """The seam to a connection whose audio begins at `offset`."""
+def stitch_after(*messages: Message, offset: float = 0.0) -> Stitch:
+    """The stitch to a connection whose audio begins at `offset`."""
     return Stitch(delivered(*messages), {None: offset})
 
 
-def joined(seam: Stitch, message: Message) -> Message:
-    result = seam.join(message)
+def joined(stitch: Stitch, message: Message) -> Message:
+    result = stitch.join(message)
     assert result is not None
     return result
 
@@ -212,11 +212,11 @@ def test_audio_is_sent_again_from_before_the_last_word(start: float, end: float,
 
 
 def test_the_first_connection_is_left_alone() -> None:
-    seam = Stitch(delivered(), {None: 0.0}, first=True)
+    stitch = Stitch(delivered(), {None: 0.0}, first=True)
     for message in (HELLO, {"message": "RecognitionStarted"}, {"message": "Info", "type": "x"}):
-        assert seam.join(message) is message
+        assert stitch.join(message) is message
     force = {"message": "ForceEndOfUtterance", "timestamp": 1.00000001}
-    assert seam.shifted_back(force) is force
+    assert stitch.shifted_back(force) is force
 
 
 def test_every_time_of_a_transcript_moves_and_the_message_stays_as_it_was() -> None:
@@ -228,7 +228,7 @@ def test_every_time_of_a_transcript_moves_and_the_message_stays_as_it_was() -> N
     }
     message = transcript(entity, mark(".", 0.2))
     original = copy.deepcopy(message)
-    moved = joined(seam_after(offset=1.1), message)
+    moved = joined(stitch_after(offset=1.1), message)
     assert message == original
     assert moved["metadata"] == {"start_time": 1.2, "end_time": 1.3, "transcript": "1 May. "}
     spoken = [(part["start_time"], part["end_time"]) for part in moved["results"][0]["spoken_form"]]
@@ -238,49 +238,51 @@ def test_every_time_of_a_transcript_moves_and_the_message_stays_as_it_was() -> N
 
 
 def test_other_times_move_too() -> None:
-    seam = seam_after(offset=10.0)
-    assert joined(seam, utterance_end(1.5)) == utterance_end(11.5)
-    assert joined(seam, utterance_end(1.12345678)) == utterance_end(11.123457)
-    assert joined(seam, event_start("music", 1)) == event_start("music", 11)
-    assert joined(seam, translation("de", ("a", 1, 2))) == translation("de", ("a", 11.0, 12.0))
+    stitch = stitch_after(offset=10.0)
+    assert joined(stitch, utterance_end(1.5)) == utterance_end(11.5)
+    assert joined(stitch, utterance_end(1.12345678)) == utterance_end(11.123457)
+    assert joined(stitch, event_start("music", 1)) == event_start("music", 11)
+    assert joined(stitch, translation("de", ("a", 1, 2))) == translation("de", ("a", 11.0, 12.0))
     partial = translation("de", ("a", 1, 2), partial=True)
-    assert joined(seam, partial)["results"][0]["end_time"] == 12.0
+    assert joined(stitch, partial)["results"][0]["end_time"] == 12.0
 
 
 @pytest.mark.parametrize("key", ["start_time", "end_time"])
 def test_the_end_of_an_utterance_may_have_one_time(key: str) -> None:
     message = {"message": "EndOfUtterance", "metadata": {key: 1.5}}
-    assert joined(seam_after(offset=1.0), message)["metadata"] == {key: 2.5}
+    assert joined(stitch_after(offset=1.0), message)["metadata"] == {key: 2.5}
 
 
 def test_nothing_is_copied_where_nothing_changes() -> None:
-    seam = seam_after()
+    stitch = stitch_after()
     for message in (HELLO, utterance_end(1.0), translation("de", ("a", 1, 2))):
-        assert seam.join(message) is message
+        assert stitch.join(message) is message
 
 
 def test_channels_move_apart() -> None:
-    seam = Stitch(delivered(labels=["a", "b"]), {"a": 10.0, "b": 20.0})
+    stitch = Stitch(delivered(labels=["a", "b"]), {"a": 10.0, "b": 20.0})
     both = transcript(word("x", 1, 2, channel="b"), word("y", 1, 2, channel="a"), channel="a")
-    moved = joined(seam, both)
+    moved = joined(stitch, both)
     assert [result["start_time"] for result in moved["results"]] == [21.0, 11.0]
     assert moved["metadata"]["start_time"] == 11.0
-    assert joined(seam, transcript(word("x", 1, 2, channel="b")))["metadata"]["start_time"] == 21.0
-    assert joined(seam, utterance_end(1, channel="b"))["metadata"]["end_time"] == 21.0
+    assert (
+        joined(stitch, transcript(word("x", 1, 2, channel="b")))["metadata"]["start_time"] == 21.0
+    )
+    assert joined(stitch, utterance_end(1, channel="b"))["metadata"]["end_time"] == 21.0
     in_event = event_start("music", 1)
     in_event["event"]["channel"] = "b"
-    assert joined(seam, in_event)["event"]["start_time"] == 21.0
-    assert joined(seam, translation("de", ("a", 1, 2)))["results"][0]["start_time"] == 11.0
-    assert joined(seam, utterance_end(1, channel="?"))["metadata"]["end_time"] == 11.0
+    assert joined(stitch, in_event)["event"]["start_time"] == 21.0
+    assert joined(stitch, translation("de", ("a", 1, 2)))["results"][0]["start_time"] == 11.0
+    assert joined(stitch, utterance_end(1, channel="?"))["metadata"]["end_time"] == 11.0
 
 
 def test_a_clients_time_moves_back_and_never_below_zero() -> None:
-    seam = Stitch(delivered(labels=["a", "b"]), {"a": 1.1, "b": 20.0})
+    stitch = Stitch(delivered(labels=["a", "b"]), {"a": 1.1, "b": 20.0})
     force: Message = {"message": "ForceEndOfUtterance", "timestamp": 2.2, "channel": "a"}
-    assert seam.shifted_back(force) == {**force, "timestamp": 1.1}
-    assert seam.shifted_back({**force, "channel": "b"})["timestamp"] == 0.0
+    assert stitch.shifted_back(force) == {**force, "timestamp": 1.1}
+    assert stitch.shifted_back({**force, "channel": "b"})["timestamp"] == 0.0
     for message in ({"message": "ForceEndOfUtterance"}, {**force, "timestamp": "now"}):
-        assert seam.shifted_back(message) is message
+        assert stitch.shifted_back(message) is message
 
 
 # Trimming.
@@ -288,11 +290,11 @@ def test_a_clients_time_moves_back_and_never_below_zero() -> None:
 
 @pytest.mark.parametrize("partial", [False, True])
 def test_a_word_whose_middle_is_settled_is_dropped_and_the_text_is_rebuilt(partial: bool) -> None:
-    seam = seam_after(HELLO, offset=1.6)
+    stitch = stitch_after(HELLO, offset=1.6)
     message = transcript(
         word("hello", 0.41, 1.02), mark(",", 1.02), word("world", 0.98, 1.5), partial=partial
     )
-    moved = joined(seam, message)
+    moved = joined(stitch, message)
     assert contents(moved) == ["world"]
     assert (moved["results"][0]["start_time"], moved["results"][0]["end_time"]) == (2.6, 3.1)
     assert moved["metadata"] == {"start_time": 2.6, "end_time": 3.1, "transcript": "world "}
@@ -304,19 +306,19 @@ def test_the_parts_of_an_entity_begin_no_earlier_than_it() -> None:
         "type": "entity",
         "spoken_form": [word("may", 0.8, 0.9), word("first", 0.9, 2.0)],
     }
-    moved = joined(seam_after(transcript(word("a", 0.5, 1.0))), transcript(entity))
+    moved = joined(stitch_after(transcript(word("a", 0.5, 1.0))), transcript(entity))
     assert [p["start_time"] for p in moved["results"][0]["spoken_form"]] == [1.0, 1.0]
     assert [p["end_time"] for p in moved["results"][0]["spoken_form"]] == [1.0, 2.0]
 
 
 def test_a_transcript_of_which_nothing_is_new_is_dropped() -> None:
-    assert seam_after(HELLO).join(transcript(word("hello", 2.0, 2.6), mark(".", 2.6))) is None
+    assert stitch_after(HELLO).join(transcript(word("hello", 2.0, 2.6), mark(".", 2.6))) is None
 
 
 def test_a_transcript_begins_no_earlier_than_what_was_delivered() -> None:
     message = transcript(word("world", 2.7, 3.0))
     message["metadata"]["start_time"] = 1.0
-    moved = joined(seam_after(HELLO), message)
+    moved = joined(stitch_after(HELLO), message)
     assert moved["metadata"] == {"start_time": 2.6, "end_time": 3.0, "transcript": "world "}
 
 
@@ -325,43 +327,43 @@ def test_an_empty_transcript_goes_by_its_time() -> None:
         metadata = {"start_time": start, "end_time": end, "transcript": ""}
         return {"message": "AddTranscript", "metadata": metadata, "results": []}
 
-    seam = seam_after(HELLO)
-    assert seam.join(empty(1.0, 2.6)) is None
-    assert seam.join(empty(1.0, 3.0)) == empty(2.6, 3.0)
+    stitch = stitch_after(HELLO)
+    assert stitch.join(empty(1.0, 2.6)) is None
+    assert stitch.join(empty(1.0, 3.0)) == empty(2.6, 3.0)
 
 
 def test_marks_go_with_their_words_across_messages() -> None:
-    seam = seam_after(HELLO)
-    assert seam.join(transcript(word("hello", 2.0, 2.6))) is None
+    stitch = stitch_after(HELLO)
+    assert stitch.join(transcript(word("hello", 2.0, 2.6))) is None
     # As it would be after "world" by its time; a partial's words are no finals' words.
     partial = transcript(word("world", 2.7, 3.0), partial=True)
-    assert seam.join(partial) is partial
-    assert seam.join(transcript(mark(",", 2.7))) is None
+    assert stitch.join(partial) is partial
+    assert stitch.join(transcript(mark(",", 2.7))) is None
     world = transcript(word("world", 2.7, 3.0))
-    assert seam.join(world) is world
+    assert stitch.join(world) is world
     stop = transcript(mark(".", 2.5))
-    assert contents(joined(seam, stop)) == ["."]
+    assert contents(joined(stitch, stop)) == ["."]
 
 
 def test_a_mark_before_any_word_goes_by_its_time() -> None:
-    assert seam_after(HELLO).join(transcript(mark(".", 2.6))) is None
+    assert stitch_after(HELLO).join(transcript(mark(".", 2.6))) is None
     late = transcript(mark(".", 2.61))
-    assert seam_after(HELLO).join(late) is late
+    assert stitch_after(HELLO).join(late) is late
 
 
 def test_a_mark_may_go_with_the_next_word() -> None:
     def opening(at: float) -> Message:
         return mark("¿", at, attaches_to="next")
 
-    seam = seam_after(HELLO)
+    stitch = stitch_after(HELLO)
     message = transcript(opening(2.0), word("hola", 2.0, 2.6), opening(2.55), word("qué", 2.6, 3.0))
-    moved = joined(seam, message)
+    moved = joined(stitch, message)
     assert contents(moved) == ["¿", "qué"]
     assert moved["results"][0]["start_time"] == 2.6
     assert moved["metadata"]["transcript"] == "¿qué "
-    assert seam.join(transcript(opening(2.5))) is None
+    assert stitch.join(transcript(opening(2.5))) is None
     last = transcript(opening(2.6))
-    assert seam.join(last) is last
+    assert stitch.join(last) is last
 
 
 def test_the_text_is_rebuilt_as_its_language_is_written() -> None:
@@ -380,62 +382,62 @@ def test_the_text_is_rebuilt_as_its_language_is_written() -> None:
     for result in message["results"][5:7]:
         result["alternatives"][0]["language"] = "ja"
     message["metadata"]["transcript"] = "…"
-    seam = Stitch(marks, {None: 0.0}, delimiter="_")
-    assert joined(seam, message)["metadata"]["transcript"] == "coop-x_日本_y"
+    stitch = Stitch(marks, {None: 0.0}, delimiter="_")
+    assert joined(stitch, message)["metadata"]["transcript"] == "coop-x_日本_y"
 
 
 def test_a_text_that_ended_without_a_delimiter_does_so_again() -> None:
     message = transcript(word("hello", 2.0, 2.6), word("world", 2.7, 3.0))
     message["metadata"]["transcript"] = "hello world"
-    assert joined(seam_after(HELLO), message)["metadata"]["transcript"] == "world"
+    assert joined(stitch_after(HELLO), message)["metadata"]["transcript"] == "world"
 
 
 def test_channels_are_trimmed_apart() -> None:
     marks = delivered(transcript(word("a", 4.0, 5.0), channel="a"), labels=["a", "b"])
-    seam = Stitch(marks, {"a": 0.0, "b": 0.0})
+    stitch = Stitch(marks, {"a": 0.0, "b": 0.0})
     message = transcript(word("a", 4.0, 5.0, channel="a"), word("b", 4.0, 5.0, channel="b"))
-    assert contents(joined(seam, message)) == ["b"]
+    assert contents(joined(stitch, message)) == ["b"]
     # The last word of channel b is new, that of channel a is not.
     marks_ = transcript(mark(".", 5.0, channel="a"), mark("!", 4.9, channel="b"))
-    assert contents(joined(seam, marks_)) == ["!"]
+    assert contents(joined(stitch, marks_)) == ["!"]
 
 
 def test_a_connections_own_words_trim_nothing() -> None:
     marks = delivered()
-    seam = Stitch(marks, {None: 0.0})
+    stitch = Stitch(marks, {None: 0.0})
     marks.note(transcript(word("a", 1.0, 5.0)))
     within = transcript(word("b", 2.0, 3.0))
-    assert seam.join(within) is within
+    assert stitch.join(within) is within
 
 
 def test_nothing_is_dropped_where_nothing_was_delivered() -> None:
     first = transcript(word("a", 0.0, 0.0), mark(".", 0.0))
-    assert seam_after().join(first) is first
+    assert stitch_after().join(first) is first
 
 
 def test_times_are_no_finer_than_their_sums() -> None:
     # What was delivered ends, as the server has it, by an error of its sum after what it means.
-    seam = seam_after(transcript(word("a", 1.0, 1.2000000000000002)))
+    stitch = stitch_after(transcript(word("a", 1.0, 1.2000000000000002)))
     message = transcript(word("b", 1.2, 1.5))
-    assert seam.join(message) is message
+    assert stitch.join(message) is message
 
 
 def test_the_last_word_is_dropped_even_without_length() -> None:
     short = transcript(word("a", 1.0, 1.0))
-    assert seam_after(short).join(short) is None
+    assert stitch_after(short).join(short) is None
 
 
 @pytest.mark.parametrize("partial", [False, True])
 def test_sentences_are_trimmed_by_what_was_translated_into_their_language(partial: bool) -> None:
-    seam = seam_after(translation("de", ("eins", 1, 2)), translation("fr", ("un", 0.5, 0.9)))
+    stitch = stitch_after(translation("de", ("eins", 1, 2)), translation("fr", ("un", 0.5, 0.9)))
     german = translation("de", ("eins", 1, 2), ("zwei", 1.9, 3), partial=partial)
-    moved = joined(seam, german)
+    moved = joined(stitch, german)
     assert moved["results"] == [{"content": "zwei", "start_time": 2.0, "end_time": 3}]
     french = translation("fr", ("un", 1, 2), partial=partial)
-    assert seam.join(french) is french
-    assert seam.join(translation("de", ("eins", 1, 2), partial=partial)) is None
+    assert stitch.join(french) is french
+    assert stitch.join(translation("de", ("eins", 1, 2), partial=partial)) is None
     empty = translation("de", partial=partial)
-    assert seam.join(empty) is empty
+    assert stitch.join(empty) is empty
 
 
 # What is told once.
@@ -445,50 +447,50 @@ def test_the_end_of_an_utterance_is_told_once() -> None:
     marks = delivered(
         utterance_end(5.0, channel="a"), utterance_end(3.0, channel="b"), labels=["a", "b"]
     )
-    seam = Stitch(marks, {"a": 0.0, "b": 0.0})
-    assert seam.join(utterance_end(5.1, channel="a")) is None
+    stitch = Stitch(marks, {"a": 0.0, "b": 0.0})
+    assert stitch.join(utterance_end(5.1, channel="a")) is None
     early = Stitch(delivered(utterance_end(0.7)), {None: 0.0})
     assert early.join(utterance_end(0.8)) is None  # more than the sum of 0.7 and 0.1
     later = utterance_end(5.2, channel="a")
-    assert seam.join(later) is later
+    assert stitch.join(later) is later
     marks.note(later)
     soon = utterance_end(5.25, channel="a")
-    assert seam.join(soon) is soon
+    assert stitch.join(soon) is soon
     forced = utterance_end(4.0, channel="a", forced=True)
-    assert seam.join(forced) is forced
+    assert stitch.join(forced) is forced
     other = utterance_end(4.0, channel="b")
-    assert seam.join(other) is other
+    assert stitch.join(other) is other
 
 
 def test_an_utterance_ends_no_earlier_than_what_was_said() -> None:
-    seam = seam_after(HELLO)
-    assert seam.join(utterance_end(2.0)) is None
-    assert seam.join(utterance_end(2.55)) == utterance_end(2.6)
+    stitch = stitch_after(HELLO)
+    assert stitch.join(utterance_end(2.0)) is None
+    assert stitch.join(utterance_end(2.55)) == utterance_end(2.6)
 
 
 def test_an_audio_event_is_told_once() -> None:
     marks = delivered(event_start("laughter", 2.0), event_end("laughter", 3.0))
-    seam = Stitch(marks, {None: 0.0})
-    assert seam.join(event_start("laughter", 2.4)) is None
-    assert seam.join(event_end("laughter", 3.1)) is None
+    stitch = Stitch(marks, {None: 0.0})
+    assert stitch.join(event_start("laughter", 2.4)) is None
+    assert stitch.join(event_end("laughter", 3.1)) is None
     again = event_start("laughter", 4.0)
-    assert seam.join(again) is again
+    assert stitch.join(again) is again
     marks.note(again)
     end = event_end("laughter", 5.0)
-    assert seam.join(end) is end
+    assert stitch.join(end) is end
     other = event_start("music", 2.0)
-    assert seam.join(other) is other
+    assert stitch.join(other) is other
 
 
-def test_an_audio_event_that_lasts_over_the_seam_ends_once() -> None:
+def test_an_audio_event_that_lasts_over_two_connections_ends_once() -> None:
     marks = delivered(event_start("music", 5.0))
-    seam = Stitch(marks, {None: 4.0})
-    assert seam.join(event_start("music", 4.0)) is None
-    assert seam.join(event_end("music", 0.5)) is None  # of an earlier one: it began at 5
-    end = joined(seam, event_end("music", 6.0))
+    stitch = Stitch(marks, {None: 4.0})
+    assert stitch.join(event_start("music", 4.0)) is None
+    assert stitch.join(event_end("music", 0.5)) is None  # of an earlier one: it began at 5
+    end = joined(stitch, event_end("music", 6.0))
     assert end == event_end("music", 10.0)
     marks.note(end)
-    assert seam.join(event_end("music", 6.1)) is None
+    assert stitch.join(event_end("music", 6.1)) is None
 
 
 def test_audio_events_of_channels_are_apart() -> None:
@@ -501,12 +503,12 @@ def test_a_language_and_a_warning_are_told_once() -> None:
     language = {"message": "LanguageInfo", "language": "en", "word_delimiter": " "}
     told = [language, warning("idle_timeout", "soon")]
     marks = delivered(*(copy.deepcopy(message) for message in told))
-    seam = Stitch(marks, {None: 3.0})
-    assert [seam.join(message) for message in told] == [None, None]
+    stitch = Stitch(marks, {None: 3.0})
+    assert [stitch.join(message) for message in told] == [None, None]
     for message in ({**language, "partial": True}, warning("idle_timeout", "very soon")):
-        assert seam.join(message) is message
+        assert stitch.join(message) is message
         marks.note(message)
-        assert seam.join(message) is message  # what one connection says twice, it says twice
+        assert stitch.join(message) is message  # what one connection says twice, it says twice
 
 
 def test_what_a_handler_does_with_a_language_changes_nothing() -> None:
@@ -518,9 +520,9 @@ def test_what_a_handler_does_with_a_language_changes_nothing() -> None:
 
 
 def test_a_connection_of_the_same_session_is_no_news() -> None:
-    seam = seam_after()
+    stitch = stitch_after()
     for name in ("Info", "RecognitionStarted"):
-        assert seam.join({"message": name, "type": "recognition_quality", "reason": ""}) is None
+        assert stitch.join({"message": name, "type": "recognition_quality", "reason": ""}) is None
 
 
 @pytest.mark.parametrize(
@@ -528,7 +530,7 @@ def test_a_connection_of_the_same_session_is_no_news() -> None:
 )
 def test_other_messages_pass(name: str) -> None:
     message = {"message": name, "metadata": {"start_time": 1.0, "end_time": 2.0}}
-    assert seam_after(HELLO, offset=4.0).join(message) is message
+    assert stitch_after(HELLO, offset=4.0).join(message) is message
 
 
 # Whatever comes.
@@ -581,10 +583,10 @@ def test_a_message_that_cannot_be_read_is_passed_on_and_settles_nothing(message:
     for spoiled in spoilt(message):
         marks = delivered(HELLO, event_start("music", 1.0), languages=["de"])
         before = marks.words_until(None)
-        seam = Stitch(marks, {None: 0.5})
-        seam.join(spoiled)
+        stitch = Stitch(marks, {None: 0.5})
+        stitch.join(spoiled)
         marks.note(spoiled)
-        seam.shifted_back(spoiled)
+        stitch.shifted_back(spoiled)
         assert before <= marks.words_until(None) <= 3.0
         assert 0.0 <= marks.resume_at(None) <= 3.0
 
@@ -592,28 +594,28 @@ def test_a_message_that_cannot_be_read_is_passed_on_and_settles_nothing(message:
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
 @pytest.mark.parametrize("key", ["start_time", "end_time"])
 def test_no_time_is_made_of_what_is_none(key: str, wrong: Any) -> None:
-    seam = seam_after(HELLO, offset=4.0)
+    stitch = stitch_after(HELLO, offset=4.0)
     for where in ("results", "metadata"):
         message = transcript(word("a", 1.0, 2.0))
         spoiled = message[where][0] if where == "results" else message[where]
         spoiled[key] = wrong
-        assert seam.join(message) is message
+        assert stitch.join(message) is message
         assert not delivered(HELLO).note(message)
     utterance = {"message": "EndOfUtterance", "metadata": {key: wrong}}
-    assert seam.join(utterance) is utterance
+    assert stitch.join(utterance) is utterance
 
 
 def test_what_is_nested_as_deep_as_a_message_may_be_is_joined() -> None:
     deep: Any = word("a", 1.0, 2.0)
     for _ in range(30):  # a list and an object each: `decode` lets 64 levels pass
         deep = {**word("a", 1.0, 2.0), "spoken_form": [deep]}
-    seam = seam_after(offset=1.0)
+    stitch = stitch_after(offset=1.0)
     message = transcript(deep)
-    joined = seam.join(message)
+    joined = stitch.join(message)
     assert joined is not None
     assert joined["results"][0]["start_time"] == 2.0
     language = {"message": "LanguageInfo", "language": deep}
-    assert seam.join(language) is language
+    assert stitch.join(language) is language
     assert not delivered().note(language)
 
 
@@ -635,12 +637,12 @@ ANY_JSON = st.recursive(
 @hypothesis.given(NAMES, st.dictionaries(KEYS, ANY_JSON, max_size=6))
 def test_no_message_is_too_strange(name: str, message: Message) -> None:
     marks = delivered(HELLO, languages=["de"])
-    seam = Stitch(marks, {None: 1.5})
+    stitch = Stitch(marks, {None: 1.5})
     for each in (message, {**message, "message": name}):
         original = repr(each)
-        seam.join(each)
+        stitch.join(each)
         marks.note(each)
-        seam.shifted_back(each)
+        stitch.shifted_back(each)
         assert repr(each) == original
         assert marks.resume_at(None) >= 0.0
 
@@ -697,7 +699,7 @@ def test_words_over_any_connections_are_those_of_one(
     """Every connection but the last is lost after some of its finals."""
     marks = Delivered([None])
     received: list[Message] = []
-    begun, seam = 0.0, Stitch(marks, {None: 0.0}, first=True)
+    begun, stitch = 0.0, Stitch(marks, {None: 0.0}, first=True)
     for cuts, count, earlier in [*lost, (last_cuts, len(words) + 1, False)]:
         heard = [spoken for spoken in words if spoken.start_time >= begun]
         clipped = [spoken for spoken in words if spoken.start_time < begun < spoken.end_time]
@@ -706,8 +708,8 @@ def test_words_over_any_connections_are_those_of_one(
             heard.insert(0, Spoken("clipped", begun, clipped[0].end_time, False))
         partial: Optional[Message] = None
         for message in finals(heard, cuts, begun)[:count]:
-            partial = seam.join({**message, "message": "AddPartialTranscript"})
-            result = seam.join(message)
+            partial = stitch.join({**message, "message": "AddPartialTranscript"})
+            result = stitch.join(message)
             if partial is not None:
                 assert result is not None
                 assert partial["results"] == result["results"]
@@ -717,7 +719,7 @@ def test_words_over_any_connections_are_those_of_one(
         begun = marks.resume_at(None)
         if earlier:  # a file is read again from an earlier place, from its start at worst
             begun = max(0.0, round(begun - 0.6, 6))
-        seam = Stitch(marks, {None: begun})
+        stitch = Stitch(marks, {None: begun})
     results = [result for message in received for result in message["results"]]
     said = [
         (result["alternatives"][0]["content"], result["start_time"], result["end_time"])
