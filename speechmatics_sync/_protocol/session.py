@@ -255,8 +255,8 @@ class Protocol:
             ConfigurationError: It is not a message that may be sent this way.
             SessionError: The audio or the session has ended.
         """
-        message = checked(message)
         self.check_open()
+        message = checked(message)
         self._queue(message, SpeakersQuestion() if asks_for_speakers(message) else None)
 
     def force_end_of_utterance(self, timestamp: Optional[float], label: Label = None) -> None:

@@ -64,18 +64,22 @@ class Outbox:
 
         def take() -> None:
             with state.lock, state.inbox.awaiting_answers(in_handler):
-                protocol = self._open(label)
-                while not protocol.has_room(label):
-                    if deadline.passed():
-                        raise state.identified(
-                            TimeoutError(
-                                f"The window of unacknowledged audio stayed full for {timeout} s; "
-                                "nothing of the payload was taken."
+                protocol = self._prepared()
+                try:
+                    while not protocol.has_room(label):
+                        protocol.check_open(label)  # nothing will make room in one that has ended
+                        if deadline.passed():
+                            raise state.identified(
+                                TimeoutError(
+                                    f"The window of unacknowledged audio stayed full for {timeout} "
+                                    "s; nothing of the payload was taken."
+                                )
                             )
-                        )
-                    self._wait(deadline.remaining())
-                    self._open(label)
-                protocol.add_audio(audio, label)
+                        self._wait(deadline.remaining())
+                        state.settle()
+                    protocol.add_audio(audio, label)
+                except SessionError as error:
+                    raise self._refusal(error) from None
             self.flush()
 
         state.threads.shielded(take)
@@ -206,7 +210,10 @@ class Outbox:
         with state.lock, state.inbox.awaiting_answers():
             while question.answer is None:
                 if state.over:
-                    self._open()
+                    try:
+                        state.protocol.check_open()
+                    except SessionError as error:
+                        raise self._refusal(error) from None
                 if deadline.passed():
                     raise state.identified(
                         TimeoutError(f"GetSpeakers was not answered within timeout ({timeout} s).")
@@ -284,26 +291,30 @@ class Outbox:
 
         def call() -> _T:
             with self._state.lock:
-                result = change(self._open())
+                try:
+                    result = change(self._prepared())
+                except SessionError as error:
+                    raise self._refusal(error) from None
             self.flush()
             return result
 
         return self._state.threads.shielded(call)
 
-    def _open(self, label: Label = None) -> Protocol:
-        """Return the protocol if something, or a channel's audio, can be sent. Needs the lock.
+    def _prepared(self) -> Protocol:
+        """Return the protocol, which itself refuses what cannot be sent now. Needs the lock.
 
         Raises:
             BaseException: What ended the session.
-            SessionError: The audio has ended.
+            SessionError: The session has not started.
         """
         state = self._state
         state.settle()
         if not state.prepared:
             raise state.identified(SessionError("The session has not started."))
-        try:
-            state.protocol.check_open(label)
-        except SessionError as error:
-            state.raise_failure()  # the handler of a signal may have closed the session just now
-            raise state.identified(error) from None
         return state.protocol
+
+    def _refusal(self, error: SessionError) -> SessionError:
+        """Return the error to raise when the protocol refuses to send."""
+        self._state.raise_failure()  # a signal's handler may have closed the session just now
+        identified: SessionError = self._state.identified(error)
+        return identified
