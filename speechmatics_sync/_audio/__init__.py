@@ -1,4 +1,4 @@
-"""Sources: whatever a user passes as audio becomes chunks.
+"""Sources: what callers pass as audio, as chunks to send.
 
 Knows no session, no protocol and no connection.
 """

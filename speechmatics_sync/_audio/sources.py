@@ -1,11 +1,11 @@
-"""Anything that becomes chunks of audio.
+"""Sources of audio, and their audio in chunks.
 
 A source is a path, a binary file object (anything with ``read(n)``), bytes-like data, or an
-iterable of bytes-like chunks. Opening and reading one may block for as long as it likes and cannot
-be interrupted, so both belong in a thread of their own; only `check_source` returns at once.
+iterable of bytes-like chunks. Opening and reading a source may block, and cannot be interrupted:
+do both in a thread of their own. Only `check_source` returns at once.
 
-What the kinds have in common is in `Input`, which hands over pieces of whatever size the source
-has; what a chunk is, and where the audio of a WAV file ends, is in `AudioSource`.
+`ByteStream` reads the bytes of any kind of source. `AudioSource` cuts them into chunks, and knows
+where the audio of a WAV file begins and ends.
 """
 
 from __future__ import annotations
@@ -20,32 +20,33 @@ from typing import TYPE_CHECKING, Any, Optional
 from .._logs import logger as _logger
 from .._model.config import AudioFormat
 from ..errors import AudioError, ConfigurationError
-from .inputs import (
-    KINDS,
-    Input,
+from .byte_streams import (
+    SOURCE_KINDS,
+    ByteStream,
     audio_view,
-    input_of,
+    byte_stream_of,
     is_bytes_like,
-    name_of_path,
+    path_name,
     type_name,
 )
 from .wav import WavHeader, read_wav_header
 
 if TYPE_CHECKING:
-    from .inputs import Logger
+    from .byte_streams import Logger
 
 __all__ = ["AudioSource", "audio_view", "check_realtime", "check_source", "open_source"]
 
 
 def check_source(source: object) -> None:
-    """Refuse at once what can never be a source, without opening or reading it.
+    """Refuse what cannot be a source, without opening or reading it.
 
     Args:
-        source: What the user wants transcribed.
+        source: The caller's source.
 
     Raises:
-        AudioError: It is none of the four kinds of source, a path where there is no file, a file
-            in text mode, not open for reading, or closed, or an array that is not contiguous.
+        AudioError: ``source`` is none of the four kinds of source, the path of a directory or of
+            no file, a file that is closed, in text mode or not open for reading, or an array that
+            is not contiguous.
 
     Example:
         >>> check_source("audio.wav")
@@ -56,32 +57,32 @@ def check_source(source: object) -> None:
     if isinstance(source, (str, os.PathLike)):
         _check_path(source)
     elif isinstance(source, type):
-        raise AudioError(f"{source.__name__!r} is a class, not audio: {KINDS}")
+        raise AudioError(f"{source.__name__!r} is a class, not audio: {SOURCE_KINDS}")
     elif _is_asynchronous(source):
         raise AudioError(
-            f"{type_name(source)} is asynchronous, and this client is not: {KINDS}. Pass the file"
-            " behind it, or read it first"
+            f"{type_name(source)} is asynchronous, and this client is not: {SOURCE_KINDS}. Pass "
+            "the file behind it, or read it first"
         )
     elif hasattr(source, "read"):
         _check_file(source)
     elif isinstance(source, (Mapping, Set)):
         raise AudioError(
-            f"{type_name(source)} is not one stream of audio in order: {KINDS}. Several sources at"
-            " once are for MultiChannelClient"
+            f"{type_name(source)} is not one stream of audio in order: {SOURCE_KINDS}. Several "
+            "sources at once are for MultiChannelClient"
         )
     elif is_bytes_like(source):
         audio_view(source).release()
     elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
         called = " (call it, and pass what it returns)" if callable(source) else ""
-        raise AudioError(f"{type_name(source)} is not audio{called}: {KINDS}")
+        raise AudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
 
 
 def check_realtime(audio_format: AudioFormat) -> None:
-    """Refuse to send a file at the speed it is spoken: only the server can tell that speed.
+    """Refuse ``realtime`` for a file, whose speed only the server can tell.
 
     Args:
-        audio_format: What the audio is: checked at once if the caller names it, else as soon as
-            the source was looked at.
+        audio_format: The format of the audio. To be called when it is known: at once if the caller
+            passed it, else when the source has been opened.
 
     Raises:
         ConfigurationError: The audio is a file.
@@ -96,21 +97,21 @@ def check_realtime(audio_format: AudioFormat) -> None:
 def open_source(
     source: object, audio_format: Optional[AudioFormat] = None, *, logger: Logger = _logger
 ) -> AudioSource:
-    """Open a source; find out what its audio is if nobody says.
+    """Open a source, and take the audio format from it if none is passed.
 
-    With an `audio_format` nothing is opened or read before the first chunk is asked for. Without
-    one, the beginning is looked at: a mono WAV whose samples the API takes raw (16-bit, float32,
-    mu-law) becomes raw audio with its own rate, its header taken off; everything else is a file,
-    byte for byte. In that case this call may block as long as a read of the source may.
+    With an ``audio_format``, nothing is opened or read before the first chunk. Without one, this
+    reads the beginning of the source, and may block: a mono WAV of samples that the API takes raw
+    (16-bit, float32, mu-law) becomes raw audio, without its header; anything else is a file, and
+    is sent unchanged.
 
     Args:
         source: A path, a binary file object, bytes-like data, or an iterable of bytes-like chunks.
-        audio_format: What the bytes are, or None to find out.
-        logger: Where to warn of a WAV file that is shorter than its header says, and of a
-            generator that cannot be closed.
+        audio_format: The format of the bytes; None: take it from the source.
+        logger: Gets a warning if a WAV file is shorter than its header says, or if a generator
+            fails when it is closed.
 
     Raises:
-        AudioError: The source is none, or cannot be opened or read.
+        AudioError: ``source`` is no source, or cannot be opened or read.
 
     Example:
         >>> source = open_source("audio.wav")
@@ -121,10 +122,9 @@ def open_source(
         >>> source.close()
     """
     check_source(source)
+    stream = byte_stream_of(source, audio_format)
     if audio_format is not None:
-        stream = input_of(source, audio_format)
         return AudioSource(stream, audio_format, total_bytes=stream.length(), logger=logger)
-    stream = input_of(source, None)
     try:
         length = stream.length()
         header = read_wav_header(stream.peek)
@@ -132,12 +132,13 @@ def open_source(
         if header is None or wav_format is None:
             return AudioSource(stream, AudioFormat(), logger=logger)
         stream.skip(header.data_offset)
+        data_size, total_bytes = _sizes(header, length)
         return AudioSource(
             stream,
             wav_format,
             begin=header.data_offset,
-            total_bytes=_audio_length(header, length),
-            data_size=_data_size(header, length),
+            total_bytes=total_bytes,
+            data_size=data_size,
             logger=logger,
         )
     except BaseException:
@@ -146,22 +147,22 @@ def open_source(
 
 
 class AudioSource:
-    """The audio of one source, as chunks that are ready to be sent.
+    """The audio of one source in chunks that are ready to send.
 
-    Made by `open_source`. Not for use by several threads at once.
+    Made by `open_source`. Not thread-safe.
 
     Attributes:
-        name: What the source is, for messages to the user.
-        audio_format: What the chunks are: as given, or as the source's beginning says.
-        total_seconds: How long the audio is, or None where that is not known before its end.
-        prompt: Whether all of it is at hand, so that no read waits for audio still to come.
+        name: The source, for error messages.
+        audio_format: The format of the chunks: as passed, or as found in the source.
+        total_seconds: The length of the audio in seconds, or None if not known before its end.
+        at_hand: Whether all audio exists already, so that no read waits for more.
         rereadable: Whether `seek` is possible: for the path of a regular file, bytes-like data, a
-            file object that is seekable, and a channel of a recording that was split.
+            seekable file object, and a channel from `split_channels`.
     """
 
     def __init__(
         self,
-        stream: Input,
+        stream: ByteStream,
         audio_format: AudioFormat,
         *,
         begin: int = 0,
@@ -172,15 +173,15 @@ class AudioSource:
         self._stream = stream
         self._logger = logger
         self._closed = False
-        self._begin = begin  # Where in the source the audio begins (bytes).
-        self._data_size = data_size  # Where the audio of a WAV file ends; None: with the source.
+        self._begin = begin  # where in the source the audio begins, in bytes
+        self._data_size = data_size  # bytes of audio in a WAV file; None: to the source's end
         self._position = 0
         self._farthest = 0
-        self._sought = False
+        self._after_seek = False
         self._warned = False
         self.name = stream.name
         self.audio_format = audio_format
-        self.prompt = stream.length() is not None
+        self.at_hand = stream.length() is not None
         self.rereadable = stream.rereadable
         self.total_seconds: Optional[float] = None
         self._chunk_size = audio_format.chunk_size
@@ -191,7 +192,7 @@ class AudioSource:
                 self.total_seconds = total_bytes / sample / audio_format.sample_rate
 
     def __iter__(self) -> Iterator[bytes]:
-        """Read the source to its end, chunk by chunk, as `read` does."""
+        """Read chunks until the source ends."""
         while True:
             chunk = self.read()
             if not chunk:
@@ -199,17 +200,17 @@ class AudioSource:
             yield chunk
 
     def read(self) -> bytes:
-        """Read the next chunk; b"" at the end, however often it is asked for.
+        """Return the next chunk, or b"" at the end.
 
-        A chunk is as long as `chunk_size` at most, and shorter where the source gives less at a
-        time: live audio does not wait until a chunk is full. Chunks are not aligned to samples.
+        A chunk has at most ``audio_format.chunk_size`` bytes, and fewer if the source gives fewer:
+        live audio does not wait until a chunk is full. A chunk may end within a sample.
 
         Raises:
-            AudioError: The source cannot be opened or read, gives something else than bytes, or
-                has become shorter since it was read before.
+            AudioError: The source cannot be opened or read, gives something other than bytes, or
+                is shorter than when it was read before.
         """
         size = self._chunk_size
-        if self._sought:
+        if self._after_seek:
             size -= self._position % size
         if self._data_size is not None:
             size = min(size, self._data_size - self._position)
@@ -219,7 +220,7 @@ class AudioSource:
             raise AudioError(f"{self.name} was closed before its end")
         chunk = self._stream.read(size)
         if chunk:
-            self._sought = False
+            self._after_seek = False
             self._position += len(chunk)
             self._farthest = max(self._farthest, self._position)
         elif self._position < self._farthest:
@@ -232,18 +233,16 @@ class AudioSource:
         return chunk
 
     def seek(self, position: int) -> None:
-        """Read on from another place, also after the end; the next bytes are those that follow it.
+        """Continue reading at another position, also after the end. May block.
 
-        The first chunk that is read there ends where one does that begins a multiple of the chunk
-        size after the start, so that the chunks of a file are the same as before. What has changed
-        in the source since the last reading is read as it is now. A source that cannot get there
-        is closed. May block as a read may.
+        The first chunk after it is cut so that the following ones begin at multiples of the chunk
+        size, as they did before. A source that cannot be moved there is closed.
 
         Args:
-            position: Where to go on (bytes of audio, of those that `read` gives).
+            position: Bytes of audio from its start, as `read` returns them.
 
         Raises:
-            AudioError: The source does not go as far, or fails; the error names it.
+            AudioError: The source ends before the position, or cannot be read again.
             RuntimeError: The source is not `rereadable`.
             ValueError: The position is negative.
         """
@@ -260,14 +259,14 @@ class AudioSource:
                 )
             self._stream.seek(self._begin + position)
         except BaseException:
-            # It stands somewhere, and nothing must be taken for the audio of another place.
+            # Its position is unknown: never send that audio as if it came from elsewhere.
             self.close()
             raise
         self._position = position
-        self._sought = True
+        self._after_seek = True
 
     def close(self) -> None:
-        """Close what the library opened, and a generator; a user's own file object stays open."""
+        """Close the file of a path, and a generator. A file object of the caller stays open."""
         if not self._closed:
             self._closed = True
             self._stream.close(self._logger)
@@ -290,30 +289,26 @@ def _raw_format(header: WavHeader) -> Optional[AudioFormat]:
     try:
         return AudioFormat(encoding=header.encoding, sample_rate=header.sample_rate)
     except ConfigurationError:
-        return None  # A rate the API does not take raw; it may still take the file.
+        return None  # a rate that the API does not take raw; it may take the file
 
 
-def _data_size(header: WavHeader, length: Optional[int]) -> Optional[int]:
-    """Where the audio of a WAV source ends, or None: where the source does.
+def _sizes(header: WavHeader, length: Optional[int]) -> tuple[Optional[int], Optional[int]]:
+    """Return where the audio of a WAV source ends by its header, and how many bytes there are.
 
-    A placeholder may lie within a stream that never ends, and must not cut it off.
+    The first is None if the header does not tell: a placeholder must not cut off a live stream.
+    The second is None if nothing tells before the source ends.
     """
-    if header.data_size_is_certain:
-        return header.data_size
-    fits = length is not None and 0 < header.data_size <= length - header.data_offset
-    return header.data_size if fits else None
-
-
-def _audio_length(header: WavHeader, length: Optional[int]) -> Optional[int]:
-    """How many bytes of audio a WAV source holds, by its header and by its length."""
-    size = _data_size(header, length)
     if length is None:
-        return size
-    return length - header.data_offset if size is None else min(size, length - header.data_offset)
+        size = header.data_size if header.data_size_is_certain else None
+        return size, size
+    left = length - header.data_offset
+    if header.data_size_is_certain or 0 < header.data_size <= left:
+        return header.data_size, min(header.data_size, left)
+    return None, left
 
 
 def _check_path(path: Any) -> None:
-    name = name_of_path(path)
+    name = path_name(path)
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
@@ -329,7 +324,7 @@ def _check_file(file: Any) -> None:
             ' open(…, "rb")'
         )
     if not callable(file.read):
-        raise AudioError(f"the read of {type_name(file)} cannot be called: {KINDS}")
+        raise AudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
     if isinstance(file, io.IOBase):
         if file.closed:
             raise AudioError(f"the {type_name(file)} is closed")

@@ -1,4 +1,4 @@
-"""One WAV file of several channels as several sources of one channel each."""
+"""The channels of a WAV file as sources of their own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .wav import WavHeader, read_wav_header
 __all__ = ["WavChannel", "split_channels"]
 
 _FRAMES = 4096
-"""Frames read at a time: half a second of telephone speech, and little memory."""
+"""Frames to read at once: half a second of telephone speech."""
 
-# Samples are moved and never looked at, so only their size counts.
-_CELLS: dict[AudioEncoding, Literal["H", "I", "B"]] = {
+# The struct code of a sample by its size alone: samples are copied, not computed with.
+_SAMPLE_CODES: dict[AudioEncoding, Literal["H", "I", "B"]] = {
     AudioEncoding.PCM_S16LE: "H",
     AudioEncoding.PCM_F32LE: "I",
     AudioEncoding.MULAW: "B",
@@ -29,9 +29,9 @@ Recording = Union[str, "os.PathLike[str]", bytes]
 
 
 class WavChannel:
-    """One channel of a recording: a source, which reads as a mono WAV file of its own.
+    """A source that gives one channel of a recording as a mono WAV file.
 
-    Made by `split_channels`. Every iteration reads the recording anew and closes it at its end.
+    Made by `split_channels`. Each iteration opens the recording, and closes it at the end.
     """
 
     def __init__(self, recording: Recording, header: WavHeader, index: int) -> None:
@@ -46,18 +46,18 @@ class WavChannel:
         return self.pieces()
 
     def pieces(self, position: int = 0) -> Iterator[bytes]:
-        """Read the channel as a mono WAV file, from any byte of that file on.
+        """Read the channel as a mono WAV file, from any position on.
 
         Args:
-            position: Where to begin (bytes from the start of the mono file, its header included).
-                Pieces end where they do when the whole is read.
+            position: Where to begin, in bytes of the mono file with its header. Pieces end where
+                they do without it.
 
         Raises:
             AudioError: The recording cannot be opened.
         """
         header = self._header
         count = header.channels
-        cell = _CELLS[_encoding(header, self._recording)]
+        code = _SAMPLE_CODES[_encoding(header, self._recording)]
         mono = _mono_header(header)
         frame, cut = divmod(max(0, position - len(mono)), header.frame_size // count)
         offset = frame * header.frame_size
@@ -71,38 +71,44 @@ class WavChannel:
                 frames = file.read(size if left is None else min(size, left))
                 if left is not None:
                     left -= len(frames)
-                # A frame that the file cuts off is none.
+                # The last frame of a file may be incomplete.
                 whole = memoryview(frames)[: len(frames) - len(frames) % header.frame_size]
                 if not whole:
                     return
-                yield whole.cast(cell)[self._index :: count].tobytes()[cut:]
+                yield whole.cast(code)[self._index :: count].tobytes()[cut:]
                 size, cut = _FRAMES * header.frame_size, 0
 
 
 def split_channels(
     recording: Recording, labels: Optional[Sequence[str]] = None
 ) -> dict[str, WavChannel]:
-    """Return one source for each channel of a WAV file, for `MultiChannelClient.transcribe`.
+    """Return a source for each channel of a WAV file, for `MultiChannelClient.transcribe`.
 
-    The file is read as it is sent, once for each channel, and never whole.
+    The file is read while it is sent, once for each channel, and never held in memory as a whole.
 
     Args:
-        recording: The path of a WAV file of 16-bit, float32 or mu-law samples, or its content.
-        labels: The name of each channel, in the file's order; by default ``"1"``, ``"2"`` …
+        recording: The path of a WAV file of 16-bit, float32 or mu-law samples, or its content as
+            bytes.
+        labels: The label of each channel, in the file's order; by default ``"1"``, ``"2"`` …
 
     Returns:
-        The channels' sources by label.
+        The sources by label.
 
     Raises:
         AudioError: The file cannot be read, or is no WAV file of such samples.
-        ConfigurationError: There are not as many labels as channels, or one comes twice.
+        ConfigurationError: There is not one label for each channel, or a label comes twice.
 
     Example:
         >>> sources = split_channels("call.wav", labels=["agent", "customer"])
         >>> transcript = client.transcribe(sources)
     """
     with _opened(recording) as file:
-        header = read_wav_header(lambda offset, size: _bytes_at(file, offset, size))
+
+        def peek(offset: int, size: int) -> bytes:
+            file.seek(offset)
+            return file.read(size)
+
+        header = read_wav_header(peek)
     name = _name(recording)
     if header is None:
         raise AudioError(f"{name} is no WAV file whose channels can be told apart.")
@@ -130,18 +136,13 @@ def _opened(recording: Recording) -> Iterator[BinaryIO]:
             f"{type(recording).__name__}"
         )
     try:
-        file = open(recording, "rb")  # noqa: SIM115  (what reading raises is not for this except)
+        file = open(recording, "rb")  # noqa: SIM115  (errors of reading are not for this except)
     except OSError as error:
         raise AudioError(f"{_name(recording)} cannot be read: {error.strerror}") from error
     with file:
         if not file.seekable():
             raise AudioError(f"{_name(recording)} cannot be read once for each of its channels.")
         yield file
-
-
-def _bytes_at(file: BinaryIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)
 
 
 def _encoding(header: WavHeader, recording: Recording) -> AudioEncoding:

@@ -14,7 +14,7 @@ from .._model.config import AudioEncoding
 __all__ = ["HEADER_LIMIT", "WavHeader", "read_wav_header"]
 
 HEADER_LIMIT = 1 << 20
-"""How far into a file the samples may begin (bytes); sizes in a header are not to be believed."""
+"""Bytes of a file in which to look for the samples, since a size in a header may be wrong."""
 
 _ENCODINGS = {
     (1, 16): AudioEncoding.PCM_S16LE,
@@ -22,25 +22,25 @@ _ENCODINGS = {
     (7, 8): AudioEncoding.MULAW,
 }
 _EXTENSIBLE = 0xFFFE
-# What follows the format tag in the sub-format GUID of every format that has a tag.
+# The GUID of a WAVE_FORMAT_EXTENSIBLE sub-format is its format tag, followed by these bytes.
 _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
-# A program that writes into a pipe cannot come back to fill in the size. ffmpeg leaves 0xFFFFFFFF
-# there, sox 0x7FFFF000, arecord 0x80000000 less a part of a block, others 0.
+# A program that writes to a pipe cannot fill in the size at the end. ffmpeg writes 0xFFFFFFFF,
+# sox 0x7FFFF000, arecord 0x80000000 less a part of a block, others 0.
 _SMALLEST_PLACEHOLDER = 0x7FFFF000
 
 
 class WavHeader(NamedTuple):
-    """What a WAV file says of its samples.
+    """What the header of a WAV file says.
 
     Attributes:
-        format_tag: 1 for integer PCM, 3 for float, 7 for mu-law …; of WAVE_FORMAT_EXTENSIBLE the
-            tag of the sub-format.
+        format_tag: 1 for integer PCM, 3 for float, 7 for mu-law …; the tag of the sub-format for
+            WAVE_FORMAT_EXTENSIBLE.
         channels: The number of channels.
-        sample_rate: Samples a second in each channel.
-        bits_per_sample: The size of one sample of one channel (bits).
-        frame_size: The size of one sample of all channels together (bytes).
-        data_offset: Where the samples begin, counted from the first byte of the file.
-        data_size: How long the samples are (bytes), as the header has it.
+        sample_rate: Samples per second of each channel, in Hz.
+        bits_per_sample: Bits in one sample of one channel.
+        frame_size: Bytes in one sample of all channels.
+        data_offset: Bytes before the first sample.
+        data_size: Bytes of samples, or a placeholder.
     """
 
     format_tag: int
@@ -53,7 +53,7 @@ class WavHeader(NamedTuple):
 
     @property
     def encoding(self) -> Optional[AudioEncoding]:
-        """The API's name of the samples, or None if it does not take such samples raw."""
+        """The API's name for the samples, or None if it does not take them raw."""
         encoding = _ENCODINGS.get((self.format_tag, self.bits_per_sample))
         frame_size = self.channels * self.bits_per_sample // 8
         if self.sample_rate == 0 or self.frame_size == 0 or self.frame_size != frame_size:
@@ -62,20 +62,19 @@ class WavHeader(NamedTuple):
 
     @property
     def data_size_is_certain(self) -> bool:
-        """Whether `data_size` was measured; False if it may be a placeholder of a live stream."""
+        """Whether `data_size` is a size; False if it may be the placeholder of a live stream."""
         return 0 < self.data_size < _SMALLEST_PLACEHOLDER
 
 
 def read_wav_header(peek: Callable[[int, int], bytes]) -> Optional[WavHeader]:
-    """Find the samples of a WAV file.
+    """Read the header of a WAV file, up to its samples.
 
     Args:
-        peek: Called with an offset and a size (bytes), it returns those bytes of the file, fewer
-            only where the file ends. It is never asked for anything beyond `HEADER_LIMIT`.
+        peek: Called with an offset and a size in bytes; returns those bytes of the file, fewer
+            only at its end. Not called for bytes beyond `HEADER_LIMIT`.
 
     Returns:
-        The header, or None for what is no WAV file of the RIFF form, has no samples, or has them
-        beyond `HEADER_LIMIT`.
+        The header, or None if this is no RIFF WAV file, or has no samples within `HEADER_LIMIT`.
 
     Example:
         >>> from pathlib import Path

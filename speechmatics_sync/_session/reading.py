@@ -44,7 +44,7 @@ class Reading:
         """Whether nothing more of it is wanted."""
         self.batch_seconds = 0.0
         """Seconds of audio that may leave together, if it is paced: what is spoken first waits."""
-        self.paced = realtime and opened.prompt
+        self.paced = realtime and opened.at_hand
         """Whether it leaves at the speed it is spoken, and all of it is at hand."""
         self.when_over = state.when_over
         self.in_user_code = state.threads.in_user_code
@@ -118,10 +118,10 @@ class Reading:
             raise self._failed
         opened = self._opened
         chunks: list[bytes] = []
-        left = _AT_ONCE if opened.prompt else 1
+        left = _AT_ONCE if opened.at_hand else 1
         if self._realtime:
             left = self._size_of_gathered()
-        self._channel.read_since = None if opened.prompt else time.monotonic()
+        self._channel.read_since = None if opened.at_hand else time.monotonic()
         with self.in_user_code():
             while left > 0:
                 try:

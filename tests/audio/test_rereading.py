@@ -136,7 +136,7 @@ def test_a_channel_of_a_recording_is_read_again_from_any_place(
             audio = b"".join(channel)
         with closing(open_source(channel, FILE if as_file else None)) as opened:
             assert opened.rereadable
-            assert not opened.prompt
+            assert not opened.at_hand
             follow(opened, audio, steps)
 
 

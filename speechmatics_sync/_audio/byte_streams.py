@@ -1,7 +1,7 @@
-"""The bytes of a source of any kind, in pieces of whatever size it has.
+"""A source of any kind as a stream of bytes.
 
-An input hands over what its source gives. What the kinds share (cutting pieces to size, giving back
-what was looked at, naming the source in an error) is in `Input`.
+What all kinds share is in `ByteStream`: cutting to size what the source gives, peeking at its
+beginning, naming the source in errors.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
     Piece = Union[bytes, memoryview]
 
 __all__ = [
-    "KINDS",
-    "Input",
+    "SOURCE_KINDS",
+    "ByteStream",
     "audio_view",
-    "input_of",
+    "byte_stream_of",
     "is_bytes_like",
-    "name_of_path",
+    "path_name",
     "type_name",
 ]
 
 _END = object()
-_LARGEST_PEEK = 1 << 16  # bytes asked of a source at once while looking for the samples
-KINDS = (
+_LARGEST_PEEK = 1 << 16
+"""Bytes to read at once while looking for the samples of a WAV file."""
+
+SOURCE_KINDS = (
     "a source is a path, a binary file object, bytes-like data, or an iterable of bytes-like chunks"
 )
 
@@ -44,16 +46,16 @@ KINDS = (
 def audio_view(
     payload: object, audio_format: Optional[AudioFormat] = None, name: Optional[str] = None
 ) -> memoryview:
-    """View bytes-like audio as single bytes, without a copy.
+    """Return a view of bytes-like audio as single bytes, without a copy.
 
     Args:
         payload: Bytes-like data: bytes, bytearray, memoryview, array.array, a numpy array …
-        audio_format: What the samples are to be, if that is known: an array of samples of another
-            size is refused, since it would be heard as noise.
-        name: What gave the payload, for the message of an error.
+        audio_format: The format of the audio, if known. An array of samples of another size is
+            refused, since the server would hear noise.
+        name: The source of the payload, for error messages.
 
     Raises:
-        AudioError: The payload is not bytes-like, not contiguous, or holds other samples.
+        AudioError: The payload is not bytes-like, not contiguous, or has samples of another size.
 
     Example:
         >>> from array import array
@@ -81,8 +83,7 @@ def audio_view(
         return view
     from pickle import PickleBuffer
 
-    # memoryview.cast() refuses some layouts that are plain bytes all the same (ctypes arrays,
-    # empty arrays of two dimensions); this does not.
+    # memoryview.cast() refuses ctypes arrays and empty arrays of two dimensions; this does not.
     with view:
         return PickleBuffer(payload).raw()  # type: ignore[arg-type]
 
@@ -112,58 +113,57 @@ def _check_samples(
         )
 
 
-class Input:
-    """The bytes of one source, in order, each given once unless it is sent back.
+class ByteStream:
+    """The bytes of one source, in order.
 
-    A subclass says how to get a piece of any size (`_piece`), what there is to close, and, if it
-    can be read again, how to get to a byte of it (`_go_to`).
+    A subclass reads the next piece, of any size (`_piece`), closes what it opened (`close`), and,
+    if the source can be read again, moves to a position (`_go_to`).
 
     Attributes:
-        name: What the source is, for messages to the user.
+        name: The source, for error messages.
         rereadable: Whether `seek` is possible.
     """
 
     def __init__(self, name: str, *, rereadable: bool = False) -> None:
         self.name = name
         self.rereadable = rereadable
-        self._looked_at = bytearray()
+        self._peeked = bytearray()
         self._rest: Optional[memoryview] = None
         self._ended = False
 
     def length(self) -> Optional[int]:
-        """The number of bytes to come, if that can be told without reading."""
+        """Return the number of bytes left, or None if only reading can tell."""
         return None
 
     def peek(self, offset: int, size: int) -> bytes:
-        """The bytes at an offset; they stay to be read. Fewer than `size` only at the end."""
-        while len(self._looked_at) < offset + size:
-            missing = offset + size - len(self._looked_at)
+        """Return bytes without consuming them; fewer than ``size`` only at the end."""
+        while len(self._peeked) < offset + size:
+            missing = offset + size - len(self._peeked)
             piece = self._fetch(min(missing, _LARGEST_PEEK))
             if not piece:
                 break
-            self._looked_at += piece
-        return bytes(self._looked_at[offset : offset + size])
+            self._peeked += piece
+        return bytes(self._peeked[offset : offset + size])
 
     def skip(self, size: int) -> None:
-        """Drop bytes that were looked at."""
-        del self._looked_at[:size]
+        """Drop bytes that were peeked at."""
+        del self._peeked[:size]
 
     def read(self, size: int) -> bytes:
-        """The next bytes: `size` at most, fewer if the source gives fewer, b"" at the end."""
-        if not self._looked_at:
+        """Return the next bytes: ``size``, fewer if the source gives fewer, b"" at the end."""
+        if not self._peeked:
             return self._fetch(size)
-        # The few bytes that were looked at are no chunk of their own; what follows fills it up.
-        head = bytes(self._looked_at[:size])
-        del self._looked_at[:size]
+        # Fill up the peeked bytes, rather than send a small chunk of their own.
+        head = bytes(self._peeked[:size])
+        del self._peeked[:size]
         return head if len(head) == size else head + self._fetch(size - len(head))
 
     def seek(self, position: int) -> None:
-        """Go on at this byte, counted from where the source stood when it was opened."""
-        self._looked_at.clear()
+        """Move to a position in bytes, counted from where the source stood at first."""
+        self._peeked.clear()
         self._release()
         self._ended = False
-        # Whether a file goes as far as this, only a read can tell: most let themselves be sent to
-        # any place beyond their end.
+        # Most files can be moved beyond their end: read the byte before, to see that it exists.
         try:
             self._go_to(max(0, position - 1))
         except AudioError:
@@ -176,7 +176,7 @@ class Input:
             raise AudioError(f"{self.name} cannot be read again: it ends before byte {position}")
 
     def close(self, logger: Logger) -> None:
-        """Close what the library opened."""
+        """Close what this stream opened."""
         self._release()
 
     def _release(self) -> None:
@@ -195,7 +195,7 @@ class Input:
             if type(piece) is bytes and len(piece) <= size:
                 return piece
             self._rest = memoryview(piece)
-        # A copy: the piece may be a buffer that the source fills anew.
+        # Copy: the source may reuse its buffer for the next piece.
         chunk = bytes(self._rest[:size])
         left = self._rest[size:]
         self._rest.release()
@@ -213,32 +213,32 @@ class Input:
             ) from error
 
     def _piece(self, size: int) -> Piece:
-        """Some more bytes, `size` of them if there is a choice; nothing at the end."""
+        """Return more bytes, ``size`` if there is a choice; none at the end."""
         raise NotImplementedError
 
     def _go_to(self, position: int) -> None:
-        """Make the byte at this position the first of the next piece."""
+        """Have the next piece begin at this position."""
         raise NotImplementedError
 
 
-class _FileInput(Input):
-    """A binary file object of the user's, from where it stands."""
+class _FileStream(ByteStream):
+    """A binary file object of the caller, from where it stands."""
 
     def __init__(self, file: Any, name: str) -> None:
-        origin = _origin(file)
-        super().__init__(name, rereadable=origin is not None)
+        start = _start_of(file)
+        super().__init__(name, rereadable=start is not None)
         self._file = file
-        self._arrival = _arrival(file)
-        self._origin = origin or 0
+        self._poll_for_bytes = _poll_for_bytes(file)
+        self._start = start or 0
 
     def length(self) -> Optional[int]:
         return _bytes_left(self._file)
 
     def _piece(self, size: int) -> Piece:
-        if self._arrival is None:
+        if self._poll_for_bytes is None:
             piece = self._file.read(size)
         else:
-            self._arrival.poll()
+            self._poll_for_bytes.poll()
             piece = self._file.read1(size)
         if type(piece) is bytes:
             return piece
@@ -250,11 +250,11 @@ class _FileInput(Input):
         if inspect.isawaitable(piece):
             if inspect.iscoroutine(piece):
                 piece.close()
-            raise AudioError(f"{self.name} is asynchronous, and this client is not: {KINDS}")
+            raise AudioError(f"{self.name} is asynchronous, and this client is not: {SOURCE_KINDS}")
         return audio_view(piece, name=self.name)
 
     def _go_to(self, position: int) -> None:
-        target = self._origin + position
+        target = self._start + position
         self._file.seek(target)
         reached = self._file.tell()
         if reached != target:
@@ -263,8 +263,8 @@ class _FileInput(Input):
             )
 
 
-class _PathInput(_FileInput):
-    """A file that the library opens at the first read."""
+class _PathStream(_FileStream):
+    """A path, opened at the first read."""
 
     def __init__(self, path: Union[str, bytes], name: str) -> None:
         super().__init__(None, name)
@@ -275,7 +275,7 @@ class _PathInput(_FileInput):
         try:
             return _regular_size(os.stat(self._path))
         except OSError:
-            return None  # The open that follows says what is wrong.
+            return None  # open() will raise the error
 
     def close(self, logger: Logger) -> None:
         super().close(logger)
@@ -292,12 +292,12 @@ class _PathInput(_FileInput):
 
     def _open(self) -> None:
         if self._file is None:
-            # Without a buffer: a FIFO's bytes are handed on as they come.
+            # Unbuffered, to get the bytes of a FIFO as they arrive.
             self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115
 
 
-class _BytesInput(Input):
-    """Bytes-like data: one piece, which is cut and never copied as a whole."""
+class _BytesStream(ByteStream):
+    """Bytes-like data, which is never copied as a whole."""
 
     def __init__(self, payload: object, name: str, audio_format: Optional[AudioFormat]) -> None:
         super().__init__(name, rereadable=True)
@@ -310,14 +310,14 @@ class _BytesInput(Input):
         return self._length
 
     def _go_to(self, position: int) -> None:
-        # A view of its own each time: between the end and another reading the owner may resize it.
+        # A new view each time: a view that is kept would keep the owner from resizing the data.
         view = audio_view(self._payload, self._audio_format)[position:]
         self._rest = view if view else None
         self._ended = True
 
 
-class _IterableInput(Input):
-    """The chunks of an iterable; a generator is closed."""
+class _IterableStream(ByteStream):
+    """An iterable of chunks. A generator is closed at the end."""
 
     def __init__(self, chunks: Any, name: str, audio_format: Optional[AudioFormat]) -> None:
         super().__init__(name)
@@ -333,7 +333,7 @@ class _IterableInput(Input):
         try:
             opened.close()
         except Exception:
-            # The session ends for another reason, which must not be hidden behind this one.
+            # Not raised: it would hide the reason for which the session ends.
             logger.warning("%s failed when it was closed", self.name, exc_info=True)
 
     def _piece(self, size: int) -> Piece:
@@ -352,8 +352,8 @@ class _IterableInput(Input):
                 return view
 
 
-class _ChannelInput(_IterableInput):
-    """One channel of a recording, which can begin anywhere in it."""
+class _ChannelStream(_IterableStream):
+    """One channel of a recording, which can be read from any position."""
 
     def __init__(self, channel: WavChannel, audio_format: Optional[AudioFormat]) -> None:
         super().__init__(channel, f"the {channel!r}", audio_format)
@@ -366,28 +366,29 @@ class _ChannelInput(_IterableInput):
         self._iterator = self._channel.pieces(position)
 
 
-def input_of(source: Any, audio_format: Optional[AudioFormat]) -> Input:
+def byte_stream_of(source: Any, audio_format: Optional[AudioFormat]) -> ByteStream:
+    """Return the bytes of a source that `check_source` accepts; opens and reads nothing yet."""
     if isinstance(source, (str, os.PathLike)):
-        return _PathInput(os.fspath(source), name_of_path(source))
+        return _PathStream(os.fspath(source), path_name(source))
     if isinstance(source, WavChannel):
-        return _ChannelInput(source, audio_format)
+        return _ChannelStream(source, audio_format)
     name = f"the {type_name(source)}"
     own_name = getattr(source, "name", None) or getattr(source, "__name__", None)
     if isinstance(own_name, str):
         name += f" {own_name!r}"
     if hasattr(source, "read"):
-        return _FileInput(source, name)
+        return _FileStream(source, name)
     if is_bytes_like(source):
-        return _BytesInput(source, name, audio_format)
-    return _IterableInput(source, name, audio_format)
+        return _BytesStream(source, name, audio_format)
+    return _IterableStream(source, name, audio_format)
 
 
 def _bytes_left(file: object) -> Optional[int]:
-    # Only where position and length cost nothing: seeking to the end of a GzipFile reads it all.
+    # Only where this costs nothing: a GzipFile would be read to its end.
     try:
         if isinstance(file, io.BytesIO):
             return max(0, file.getbuffer().nbytes - file.tell())
-        raw = file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
+        raw = _unbuffered(file)
         if isinstance(raw, io.FileIO):
             size = _regular_size(os.fstat(raw.fileno()))
             return None if size is None else max(0, size - file.tell())  # type: ignore[attr-defined]
@@ -396,31 +397,31 @@ def _bytes_left(file: object) -> Optional[int]:
     return None
 
 
-def _origin(file: Any) -> Optional[int]:
-    """Where a file object stands, if it can be sent back there later."""
+def _start_of(file: Any) -> Optional[int]:
+    """Return where a file object stands, or None if it cannot return there later."""
     try:
-        raw = file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
-        # A GzipFile calls itself seekable whatever it reads from, a pipe too.
+        raw = _unbuffered(file)
+        # A GzipFile is "seekable" even on top of a pipe.
         beneath = getattr(raw, "fileobj", raw)
-        # Some devices can be sent anywhere, and give something new there.
+        # Some devices can seek, and then give other bytes.
         if isinstance(raw, io.FileIO) and _regular_size(os.fstat(raw.fileno())) is None:
             return None
-        # SpooledTemporaryFile has no `seekable` before Python 3.11, mmap none before 3.13.
+        # SpooledTemporaryFile has no seekable() before Python 3.11, mmap none before 3.13.
         if not all(part.seekable() for part in (file, beneath) if hasattr(part, "seekable")):
             return None
         position = file.tell()
-        file.seek(position)  # Some say that they are seekable and are not.
+        file.seek(position)  # fails for some files whose seekable() is True
     except Exception:
-        # Whatever it is that fails: such a file can be read, only not twice.
+        # Such a file can be read, but not twice.
         return None
     return position if isinstance(position, int) else None
 
 
-def _arrival(file: object) -> Optional[select.poll]:
-    """Return what waits for the bytes of a buffered pipe or terminal, such as ``sys.stdin.buffer``.
+def _poll_for_bytes(file: object) -> Optional[select.poll]:
+    """Return a poll for the bytes of a buffered pipe or terminal, such as ``sys.stdin.buffer``.
 
-    To wait inside its ``read`` would hold the lock of its buffer, without which the interpreter
-    aborts when it exits meanwhile.
+    A thread that waits in ``read`` holds the lock of the file's buffer. The interpreter needs that
+    lock at exit, and aborts without it.
     """
     if not isinstance(file, io.BufferedReader) or not hasattr(select, "poll"):
         return None
@@ -432,9 +433,13 @@ def _arrival(file: object) -> Optional[select.poll]:
             return None
     except (OSError, ValueError):
         return None
-    arrival = select.poll()
-    arrival.register(number, select.POLLIN)
-    return arrival
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return poll
+
+
+def _unbuffered(file: Any) -> Any:
+    return file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
 
 
 def _regular_size(status: os.stat_result) -> Optional[int]:
@@ -451,7 +456,7 @@ def is_bytes_like(source: object) -> bool:
     return True
 
 
-def name_of_path(path: Any) -> str:
+def path_name(path: Any) -> str:
     return f"the file {os.fsdecode(path)!r}"
 
 
