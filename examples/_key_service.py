@@ -1,4 +1,4 @@
-"""A stand-in for Speechmatics' management platform, which trades an API key for temporary keys."""
+"""A local replacement for Speechmatics' management platform, which issues temporary keys."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class KeyService(ThreadingHTTPServer):
-    """Sells one temporary key for one API key."""
+    """Issues a temporary key to requests that have the API key."""
 
     def __init__(self, api_key: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Sale)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.api_key = api_key
         self.temporary_key = secrets.token_urlsafe()  # a JWT from the real service
 
@@ -23,13 +23,13 @@ class KeyService(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Sale(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: KeyService
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path != "/v1/api_keys?type=rt":
-            return self._answer(404, {"error": "no such page"})
+            return self._answer(404, {"error": "not found"})
         if self.headers["Authorization"] != f"Bearer {self.server.api_key}":
             return self._answer(401, {"error": "not the API key"})
         return self._answer(201, {"apikey_id": None, "key_value": self.server.temporary_key})
@@ -43,7 +43,7 @@ class _Sale(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Where the examples connect: the real service if you have a key, else a server on this machine."""
+"""Where the examples connect: to the service with a key, without one to an embedded server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Optional
 
 @contextlib.contextmanager
 def server_url() -> Iterator[Optional[str]]:
-    """Give the URL for ``Client(url=…)``; None is the one that ``Client()`` takes by itself."""
+    """Yield the URL for ``Client(url=…)``, or None for the client's default."""
     if os.environ.get("SPEECHMATICS_API_KEY") or os.environ.get("SPEECHMATICS_RT_URL"):
         yield None
         return
     from speechmatics_sync.local import LocalServer
 
     with LocalServer() as server:
-        print(f"No SPEECHMATICS_API_KEY: recognising here, at {server.url}", file=sys.stderr)
+        print(f"No SPEECHMATICS_API_KEY: embedded server at {server.url}", file=sys.stderr)
         yield server.url

@@ -1,7 +1,7 @@
 """Transcribe samples of speech as they are spoken, with no key and no network.
 
-The first is one speaker, the second a call with a speaker on each of two channels. Run it with
-``make demo``, or ``python examples/demo.py [file.wav]``.
+The first has one channel, the second is a call with a speaker on each of two channels. Run it
+with ``make demo``, or ``python examples/demo.py [file.wav]``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ CONFIG = TranscriptionConfig(
 
 
 class Display:
-    """Shows speech as it is recognised: finals stay, the partial behind them is rewritten."""
+    """Shows speech as it is recognised: finals stay, the partial after them is rewritten."""
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
         self._line = ""
 
     def partial(self, message: dict[str, Any]) -> None:
-        """Show what is being said, on a terminal over and over on one line."""
+        """Show what is being said; on a terminal, always on the same line."""
         text = self._line + message["metadata"]["transcript"]
         if self._live:
             width = shutil.get_terminal_size().columns - 3
@@ -53,12 +53,12 @@ class Display:
             print(f"  … {text}", flush=True)
 
     def final(self, message: dict[str, Any]) -> None:
-        """Keep what will not change any more."""
+        """Show what will not change any more."""
         self._line += message["metadata"]["transcript"]
         self._rewrite("")
 
     def end_of_utterance(self, message: dict[str, Any]) -> None:
-        """Begin a new line after a pause."""
+        """Start a new line after a pause."""
         if self._line:
             self._rewrite(f"  {self._line.strip()}\n")
             self._line = ""
@@ -68,7 +68,7 @@ class Display:
 
 
 def transcribe(url: str, audio: Path) -> Transcript:
-    """Transcribe a file at the speed at which it was spoken, showing it as it comes."""
+    """Transcribe a file at the speed at which it was spoken, and show the results as they come."""
     display = Display()
     with Client(url=url) as client:
         client.on(ServerMessageType.ADD_PARTIAL_TRANSCRIPT, display.partial)
@@ -79,7 +79,7 @@ def transcribe(url: str, audio: Path) -> Transcript:
 
 
 def transcribe_call(url: str, audio: Path) -> Transcript:
-    """Transcribe a call of two channels, showing who says what as it is spoken."""
+    """Transcribe a call of two channels, and show who says what as it is spoken."""
     said: dict[str, str] = {}
 
     def final(message: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A Flask application that takes an upload and answers with its transcript.
+"""A Flask application that returns the transcript of an uploaded file.
 
     python examples/flask_app.py [--port 5000]
     curl -F audio=@examples/audio/demo.wav http://127.0.0.1:5000/transcribe
@@ -31,7 +31,7 @@ SECONDS_PER_UPLOAD = 300
 
 
 def create_app(url: Optional[str] = None) -> Flask:
-    """Return the application; ``url`` is the Realtime server, None the environment's."""
+    """Return the application; ``url`` is the server, None the one in the environment."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
 
@@ -39,8 +39,8 @@ def create_app(url: Optional[str] = None) -> Flask:
     def transcribe() -> Any:
         upload = request.files.get("audio")
         if upload is None:
-            return jsonify(error="Send a file of audio in the form field 'audio'."), 400
-        with Client(url=url) as client:  # one for each request: they share nothing
+            return jsonify(error="Send an audio file in the form field 'audio'."), 400
+        with Client(url=url) as client:  # it runs one session at a time
             transcript = client.transcribe(upload.stream, timeout=SECONDS_PER_UPLOAD)
         return jsonify(
             text=transcript.text,
@@ -52,13 +52,13 @@ def create_app(url: Optional[str] = None) -> Flask:
 
     @app.errorhandler(AudioError)
     def bad_audio(error: AudioError) -> Any:
-        return jsonify(error=f"This is no audio: {error.message}"), 400
+        return jsonify(error=f"This is not audio: {error.message}"), 400
 
     @app.errorhandler(SpeechmaticsError)
     def service_failed(error: SpeechmaticsError) -> Any:
         if isinstance(error, TranscriptionError) and error.type == ErrorType.INVALID_AUDIO_TYPE:
             return jsonify(error=f"This audio cannot be read: {error.reason}"), 415
-        app.logger.error("%s: %s", type(error).__name__, error)  # not for the user's eyes
+        app.logger.error("%s: %s", type(error).__name__, error)  # details are not for the user
         if isinstance(error, TimeoutError):
             return jsonify(error="The transcription took too long."), 504
         busy = isinstance(error, ConnectionError) or (
@@ -68,7 +68,7 @@ def create_app(url: Optional[str] = None) -> Flask:
         return jsonify(error="The transcription service failed.", id=error.request_id), status
 
     @app.errorhandler(HTTPException)
-    def not_possible(error: HTTPException) -> Any:
+    def http_error(error: HTTPException) -> Any:
         return jsonify(error=error.description), error.code
 
     return app

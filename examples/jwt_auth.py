@@ -1,7 +1,7 @@
-"""Connect with temporary keys, so that the API key itself is not in the connection.
+"""Connect with temporary keys, so that the API key itself is not sent to the server.
 
 SPEECHMATICS_API_KEY=… python examples/jwt_auth.py [FILE]
-python examples/jwt_auth.py --local [FILE]     # no key: with a key service on this machine
+python examples/jwt_auth.py --local [FILE]     # needs no key: runs a key service on this machine
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SAMPLE = Path(__file__).parent / "audio" / "demo.wav"
 
 
 def transcribe_twice(auth: JWTAuth, file: str, url: Optional[str] = None) -> None:
-    """Run two sessions with one temporary key: it is fetched once, and kept until it expires."""
+    """Run two sessions with one temporary key, which is fetched once and kept until it expires."""
     for session in (1, 2):
         with Client(auth, url=url) as client:
             print(f"Session {session}: {client.transcribe(file).text}")
@@ -30,7 +30,7 @@ def transcribe_twice(auth: JWTAuth, file: str, url: Optional[str] = None) -> Non
 
 @contextlib.contextmanager
 def local_services() -> Iterator[tuple[JWTAuth, str]]:
-    """Run a key service and a server that takes its temporary key only, on this machine."""
+    """Run a key service, and a server that accepts only its temporary key, on this machine."""
     from speechmatics_sync.local import LocalServer
 
     with key_service("an-api-key") as keys, LocalServer(api_keys=[keys.temporary_key]) as server:

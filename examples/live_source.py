@@ -1,6 +1,6 @@
-"""Transcribe speech while it is spoken, from whatever ffmpeg or sox can record or play.
+"""Transcribe speech while it is spoken, from anything that ffmpeg or sox can record or read.
 
-python examples/live_source.py                 # a sample, as though it were live
+python examples/live_source.py                 # a sample, played as if it were live
 python examples/live_source.py --microphone    # until Ctrl-C
 python examples/live_source.py FILE [--fast]
 """
@@ -37,23 +37,23 @@ MICROPHONES = {
 
 
 def recorder_command(file: Optional[str]) -> list[str]:
-    """Return the command that writes a file, or the microphone, as raw samples to its stdout."""
+    """Return a command that writes a file or the microphone to its stdout, as raw samples."""
     if shutil.which("sox"):
         source = ["--default-device"] if file is None else [file]
         raw = ["-t", "raw", "-e", "signed", "-b", "16", "-L", "-c", "1", "-r", "16000", "-"]
         return ["sox", "-q", *source, *raw]
     if shutil.which("ffmpeg"):
         if file is None and sys.platform not in MICROPHONES:
-            sys.exit("Install sox, which finds the microphone of this system.")
+            sys.exit("Install sox: ffmpeg does not find the microphone of this system by itself.")
         source = MICROPHONES[sys.platform] if file is None else ["-i", file]
         raw = ["-f", "s16le", "-ac", "1", "-ar", "16000", "-"]
         return ["ffmpeg", "-loglevel", "fatal", "-nostdin", *source, *raw]
-    sys.exit("Neither sox nor ffmpeg is installed: get one with your system's package manager.")
+    sys.exit("Neither sox nor ffmpeg is installed; install one with your system's package manager.")
 
 
 @contextlib.contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a recorder; it is stopped with the block."""
+    """Run a recorder until the end of the block."""
     with subprocess.Popen(command, stdout=subprocess.PIPE) as recorder:
         try:
             yield recorder
@@ -98,7 +98,7 @@ def main() -> None:
             if recorder.wait() == 0:
                 raise
         if recorder.wait() != 0:
-            sys.exit(f"{command[0]} failed, and so there is no more audio.")
+            sys.exit(f"{command[0]} failed; there is no more audio.")
 
 
 if __name__ == "__main__":

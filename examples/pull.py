@@ -1,4 +1,4 @@
-"""Pull the messages of a session in a loop of your own, and leave it when you have heard enough.
+"""Pull the messages of a session in a loop of your own, and leave it whenever you like.
 
 python examples/pull.py [FILE] [--until WORD]
 """

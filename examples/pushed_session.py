@@ -2,7 +2,7 @@
 
     python examples/pushed_session.py [FILE.wav]
 
-A WAV file stands in for what brings the audio.
+Here the audio comes from a WAV file.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def show_final(message: dict[str, Any]) -> None:
 
 
 def transcribe_call(client: Client, call: wave.Wave_read) -> Transcript:
-    client.on(ServerMessageType.ADD_TRANSCRIPT, show_final)  # runs in a thread of its own
+    client.on(ServerMessageType.ADD_TRANSCRIPT, show_final)  # called in a thread of its own
     client.start_session(
         audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate=call.getframerate())
     )
     while samples := call.readframes(1600):
-        client.send_audio(samples)  # waits when the server is behind
+        client.send_audio(samples)  # waits while the server is behind
     return client.stop_session()  # waits until everything is transcribed
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     args = parser.parse_args()
 
     try:
-        call = wave.open(str(args.file))  # noqa: SIM115  (an error in the block is another)
+        call = wave.open(str(args.file))  # noqa: SIM115  (only errors of opening it)
     except (OSError, EOFError, wave.Error) as error:
         sys.exit(f"{args.file} cannot be read as a WAV file: {error}")
     with call:

@@ -1,4 +1,4 @@
-"""Test an application of your own, with a server in the same process that fails when told to.
+"""Test an application of your own with a server in the same process, which fails when told to.
 
 pytest examples/test_an_application.py     # no key, no network, no model
 """
@@ -22,9 +22,9 @@ from speechmatics_sync.local import (
 )
 
 
-# The application: in a real one it is imported from where it lives.
+# The application under test. A real test would import it.
 def minutes_of(recording: Path) -> str:
-    """Transcribe a recording; what was heard before a failure is kept."""
+    """Transcribe a recording; after a failure, return what was heard before."""
     with Client() as client:
         try:
             return client.transcribe(recording).text
@@ -35,7 +35,7 @@ def minutes_of(recording: Path) -> str:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Six seconds in which the server of the fixture hears w1, w2 … w12."""
+    """Six seconds of audio in which the fixture's server hears w1, w2 … w12."""
     with wave.open(str(tmp_path / "recording.wav"), "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
@@ -52,16 +52,16 @@ def test_it_hears_a_recording(speechmatics_server: LocalServer, recording: Path)
     assert speechmatics_server.sessions[0].audio_bytes == 12 * 16000
 
 
-def test_a_dropped_connection_is_not_noticed(
+def test_a_dropped_connection_loses_nothing(
     speechmatics_server: LocalServer, speechmatics_faults: Faults, recording: Path
 ) -> None:
     speechmatics_faults.add(Drop(), after_seconds=3)
-    speechmatics_faults.add(Refuse(503), skip=1)  # the second connection is refused, then one works
+    speechmatics_faults.add(Refuse(503), skip=1)  # refuses the second connection; the third works
     assert minutes_of(recording) == WORDS
     assert len(speechmatics_faults.happened) == 2
 
 
-def test_a_server_that_is_slow_to_acknowledge_loses_nothing(
+def test_slow_acknowledgements_lose_nothing(
     speechmatics_server: LocalServer, speechmatics_faults: Faults, recording: Path
 ) -> None:
     speechmatics_faults.add(HoldAcknowledgements(chunks=5))
@@ -75,7 +75,7 @@ def test_a_server_that_is_slow_to_acknowledge_loses_nothing(
         (SendError("timelimit_exceeded"), "[not everything: TranscriptionError]"),
     ],
 )
-def test_what_cannot_be_mended_is_said(
+def test_a_failure_is_reported(
     speechmatics_server: LocalServer,
     speechmatics_faults: Faults,
     recording: Path,

@@ -1,4 +1,4 @@
-"""Transcribe a file, with a progress bar, and print its text and the times of its words.
+"""Transcribe a file with a progress bar, and print its text and the times of its words.
 
 python examples/transcribe_file.py [FILE] [--language CODE]
 """

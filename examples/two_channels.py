@@ -1,4 +1,4 @@
-"""Transcribe a call that was recorded with a speaker on each channel, as a conversation.
+"""Transcribe a call with a speaker on each channel, and print it as a conversation.
 
 python examples/two_channels.py [FILE] [--labels LABEL …]
 """
@@ -19,7 +19,7 @@ SAMPLE = Path(__file__).parent / "audio" / "call.wav"
 def main() -> None:
     parser = argparse.ArgumentParser(description="Transcribe a call, one speaker a channel.")
     parser.add_argument("file", nargs="?", default=SAMPLE, help="default: a sample of a call")
-    parser.add_argument("--labels", nargs="+", help="names of the channels, in the file's order")
+    parser.add_argument("--labels", nargs="+", help="labels of the channels, in the file's order")
     args = parser.parse_args()
     labels = args.labels or (["agent", "customer"] if args.file == SAMPLE else None)
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Speaks demo.txt and call.txt into demo.wav and call.wav (16 kHz, 16 bit). Needs flite and sox:
 #   apt-get install flite sox
-# The texts are lines that pocketsphinx, the embedded server's recognizer, hears word for word.
+# The texts are lines that pocketsphinx, the embedded server's recognizer, recognises word for word.
 set -euo pipefail
 cd "$(dirname "$0")"
 parts=$(mktemp -d)
 trap 'rm -rf "$parts"' EXIT
 
-# say VOICE TEXT SECONDS FILE: one line of speech with SECONDS of silence more on either side
+# say VOICE TEXT SECONDS FILE: one line of speech with SECONDS of silence added on either side
 say() {
     flite -voice "$1" -t "$2" -o "$parts/spoken.wav"
     sox -D "$parts/spoken.wav" "$4" pad "$3" "$3"
 }
 
-# demo.wav: one channel, the two voices by turns
+# demo.wav: one channel, two voices in turn
 voices=(slt rms)
 lines=()
 while IFS= read -r text; do
@@ -23,7 +23,7 @@ while IFS= read -r text; do
 done < demo.txt
 sox -D "${lines[@]}" demo.wav
 
-# call.wav: the agent (slt) left, the customer (rms) right, the one silent while the other speaks
+# call.wav: the agent (slt) left, the customer (rms) right; one is silent while the other speaks
 lines=()
 while IFS=: read -r speaker text; do
     file=$parts/call${#lines[@]}.wav

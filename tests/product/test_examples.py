@@ -423,7 +423,7 @@ def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str,
         empty = post(url, b"")
     assert (text.status_code, empty.status_code) == (415, 400)
     assert text.json()["error"].startswith("This audio cannot be read: ")
-    assert empty.json()["error"].startswith("This is no audio: ")
+    assert empty.json()["error"].startswith("This is not audio: ")
 
 
 def test_a_request_without_a_file_is_told_which_field_to_use(environment: dict[str, str]) -> None:
