@@ -12,6 +12,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from speechmatics_sync.errors import missing_extra
@@ -110,8 +111,13 @@ def __getattr__(name: str) -> Any:
         if package == "speechmatics_sync":
             raise
         raise missing_extra(name, package, "local") from error
+    # Tracebacks, help() and pickles name the place that users import from.
+    for public, home in _MODULES.items():
+        loaded = sys.modules.get(f"{__name__}.{home}")
+        if hasattr(loaded, public):  # another thread may still be loading it
+            getattr(loaded, public).__module__ = __name__
     return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Optional
 
-from speechmatics_sync.errors import ConfigurationError
+from speechmatics_sync import ConfigurationError
 
 KEY_VARIABLE = "SPEECHMATICS_LOCAL_API_KEY"
 

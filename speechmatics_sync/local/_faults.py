@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Optional, Union
 
-from speechmatics_sync.errors import ConfigurationError
+from speechmatics_sync import ConfigurationError
 
 __all__ = [
     "Close",

@@ -28,7 +28,7 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
-from speechmatics_sync.errors import ConfigurationError, SessionError
+from speechmatics_sync import ConfigurationError, SessionError
 
 from ._connection import Connection
 from ._fault_injection import FaultyConnection, answer_handshake

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 import wave
@@ -27,9 +28,18 @@ BY_CHANNEL = ("speechmatics_sync._client.multichannel", "speechmatics_sync._audi
 SPEECH = importlib.util.find_spec("pocketsphinx") is not None or sys.version_info >= (3, 10)
 
 
+class Finder(doctest.DocTestFinder):
+    """Finds public classes where they are written: they name the package as their module."""
+
+    def _from_module(self, module: Any, object: Any) -> bool:
+        if inspect.isclass(object) and object.__name__ in getattr(module, "__all__", ()):
+            return True
+        return super()._from_module(module, object)  # type: ignore[misc,no-any-return]
+
+
 def examples() -> Iterator[doctest.DocTest]:
     """Every docstring of the package that has an example."""
-    finder = doctest.DocTestFinder()
+    finder = Finder()
     for found in pkgutil.walk_packages(speechmatics_sync.__path__, "speechmatics_sync."):
         if found.name.endswith(".__main__") or (found.name.endswith("._sphinx") and not SPEECH):
             continue
@@ -38,12 +48,9 @@ def examples() -> Iterator[doctest.DocTest]:
         names = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
         yield from (test for test in finder.find(module, globs=names) if test.examples)
     public = {name: getattr(speechmatics_sync, name) for name in speechmatics_sync.__all__}
-    (package,) = (
-        test
-        for test in finder.find(speechmatics_sync, globs=public)
-        if test.name == "speechmatics_sync"
+    yield doctest.DocTestParser().get_doctest(
+        speechmatics_sync.__doc__ or "", public, "speechmatics_sync", None, None
     )
-    yield package
 
 
 class Shown(doctest.OutputChecker):
