@@ -1,4 +1,4 @@
-"""The logger of this package, and records that say which session they are about."""
+"""The logger of this package, and one that adds the ids of a session to each record."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LOGGER_NAME = "speechmatics_sync"
 
 
 class _Writable(logging.Filter):
-    """Lets every record pass, as a file can hold it: a server's words may hold half a character."""
+    """Makes each record encodable: a server's JSON may escape half of a surrogate pair."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Write out what cannot be encoded."""
+        """Escape what cannot be encoded; let every record pass."""
         if isinstance(record.args, tuple):
             record.args = tuple(
                 arg.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -33,7 +33,7 @@ logger.addFilter(_Writable())
 
 
 class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
-    """Logs for one session: its ids are attributes of every record, and stand in its text.
+    """Logs for one session: its ids are attributes of each record, and part of its text.
 
     Args:
         request_id: This client's id of the session.
@@ -47,7 +47,7 @@ class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the ids to a record."""
+        """Add the ids to a record; called by `logging`."""
         ids = {"request_id": self.request_id, "session_id": self.session_id}
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **ids}
         shown = " ".join(f"{name}={_plain(value)}" for name, value in ids.items())
@@ -55,5 +55,5 @@ class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
 
 
 def _plain(identifier: Optional[str]) -> str:
-    """Return an id as it stands in a record's text, of which "%" would begin a field."""
+    """Return an id that is safe in a format string and on one line of a log."""
     return re.sub(r"[^\x21-\x24\x26-\x7e]", "?", str(identifier))

@@ -1,4 +1,4 @@
-"""The version, here and nowhere else; ``setup.cfg`` reads it without importing the package."""
+"""The version: the only place that states it, which ``setup.cfg`` reads without an import."""
 
 from __future__ import annotations
 

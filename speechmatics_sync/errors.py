@@ -1,7 +1,7 @@
-"""Every error that this package raises.
+"""The errors that this package raises.
 
-Each says what happened, to which session, and what to do about it. An error that ends a session
-carries what the session had transcribed so far.
+Each says what happened, in which session, and what to do about it. An error that ends a session
+has what was transcribed until then.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 
 
 class SpeechmaticsError(Exception):
-    """The base of every error of this package.
+    """The base class of the errors of this package.
 
     Attributes:
-        message: What happened and what to do, without the session's ids.
+        message: What happened and what to do about it, without the ids of the session.
         request_id: This client's id of the session, or None outside a session.
         session_id: The server's id of the session, or None before RecognitionStarted.
-        transcript: What the session had transcribed when it ended, or None outside a session.
+        transcript: What was transcribed before the session ended, or None outside a session.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -51,7 +51,7 @@ class SpeechmaticsError(Exception):
 
 
 class ConfigurationError(SpeechmaticsError, ValueError):
-    """A setting is missing or refused; nothing has been sent."""
+    """A setting is missing or not valid; nothing was sent."""
 
 
 def missing_extra(what: str, packages: str, extra: str) -> ConfigurationError:
@@ -63,11 +63,11 @@ def missing_extra(what: str, packages: str, extra: str) -> ConfigurationError:
 
 
 class AudioError(SpeechmaticsError):
-    """A source cannot be read, is empty, or does not give bytes."""
+    """A source cannot be read, is empty, or returns something other than bytes."""
 
 
 class SessionError(SpeechmaticsError):
-    """The call is not possible in this state of the session, or another thread closed it."""
+    """The session is not in a state that allows this call, or another thread closed it."""
 
 
 class EndOfTranscriptError(SessionError):
@@ -75,11 +75,11 @@ class EndOfTranscriptError(SessionError):
 
 
 class TimeoutError(SpeechmaticsError, builtins.TimeoutError):
-    """A time limit passed; the message says which."""
+    """A time limit passed; the message names it."""
 
 
 class TransportError(SpeechmaticsError):
-    """The peer broke the protocol.
+    """The server broke the protocol.
 
     Attributes:
         close_code: The code of the WebSocket close frame, if there was one.
@@ -91,12 +91,12 @@ class TransportError(SpeechmaticsError):
 
 
 class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
-    """No connection could be made, or it was lost and could not be recovered.
+    """No connection could be made, or one was lost and reconnecting failed or is off.
 
     Attributes:
-        status: The HTTP status that answered the handshake, if it was not 101.
+        status: The HTTP status with which the handshake was refused, if it was.
         close_code: The code of the WebSocket close frame, if there was one.
-        retry_after: The ``Retry-After`` that came with the status, as it was sent.
+        retry_after: The ``Retry-After`` header of that answer, unparsed, if it had one.
     """
 
     def __init__(
@@ -114,16 +114,16 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
 
 
 class ProxyError(ConnectionError):
-    """A proxy on the way to the server did not let the connection through."""
+    """A proxy did not let the connection through to the server."""
 
 
 class AuthenticationError(SpeechmaticsError):
-    """The server refused the key, or a temporary key could not be had.
+    """The server refused the key, or no temporary key could be obtained.
 
     Attributes:
-        status: The HTTP status that said so (401, 403 …), if one did.
-        type: The type of the server's Error, ``"not_authorised"``, if it sent one.
-        reason: The server's own words, if there are any.
+        status: The HTTP status of the refusal (401, 403 …), if there was one.
+        type: The type of the server's Error (``"not_authorised"``), if it sent one.
+        reason: The server's own explanation, if it gave one.
         close_code: The code of the WebSocket close frame, if there was one.
     """
 
@@ -148,7 +148,7 @@ class TranscriptionError(SpeechmaticsError):
 
     Attributes:
         type: The Error's type, such as ``"quota_exceeded"``.
-        reason: The server's own words.
+        reason: The server's own explanation.
         code: The Error's numeric code, if it has one.
         close_code: The code of the WebSocket close frame, if there was one.
     """

@@ -1,4 +1,4 @@
-"""Deadlines, threads, waiting and cancellation.
+"""Deadlines, threads, waiting for sockets, cancellation, and one thread that many sessions share.
 
-The only room that starts threads; knows nothing of speech.
+The only room that starts threads; knows no speech, no sessions and no protocol.
 """

@@ -24,7 +24,7 @@ from .._logs import logger
 from .leases import Leases
 from .poller import Poller
 
-__all__ = ["Later", "PacedReads", "Pumped", "pump_to_end", "read_to_end"]
+__all__ = ["Later", "PacedReads", "Pumped", "SharedThread", "pump_to_end", "read_to_end"]
 
 _SLOW = 0.05
 """Seconds after which a read that returned is called slow."""
