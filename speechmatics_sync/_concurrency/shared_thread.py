@@ -26,7 +26,7 @@ from .poller import Poller
 
 __all__ = ["Later", "PacedReads", "Pumped", "SharedThread", "pump_to_end", "read_to_end"]
 
-_SLOW = 0.05
+SLOW = 0.05
 """Seconds after which a read that returned is called slow."""
 
 _HELD_UP = 0.1
@@ -203,11 +203,12 @@ class SharedThread:
 
     def __init__(self) -> None:
         self._poller = Poller(many=True)
-        self._tasks: dict[object, _Task] = {}
+        self._tasks: dict[Hashable, _Task] = {}
         """By what they serve."""
         self._queue: list[tuple[float, int, _Task]] = []
         self._order = itertools.count()
         self._batch_seconds = 0.0
+        self._failure: Optional[BaseException] = None
         # Guards all below: which thread serves, and since when it has been in which read.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -225,8 +226,8 @@ class SharedThread:
         Raises:
             BaseException: What pumping raised.
         """
-        task = self._tasks[pumped] = _PumpTask(pumped)
-        self._poller.wake(pumped)
+        task = _PumpTask(pumped)
+        self._add(pumped, task)
         task.wait()
 
     def read(self, source: PacedReads) -> _ReadTask:
@@ -238,8 +239,8 @@ class SharedThread:
         Raises:
             BaseException: What reading raised.
         """
-        task = self._tasks[source] = _ReadTask(source)
-        self._poller.wake(source)
+        task = _ReadTask(source)
+        self._add(source, task)
         source.when_over(lambda: self._poller.wake(source))
         with source.in_user_code():  # the shared thread may be in it
             task.wait()
@@ -272,6 +273,7 @@ class SharedThread:
             self._serve()
         except BaseException as error:
             logger.exception("The thread that many sessions share failed")
+            self._failure = error
             for task in list(self._tasks.values()):
                 task.error = error
                 task.over.set()
@@ -339,6 +341,12 @@ class SharedThread:
 
     # -- the tasks ------------------------------------------------------------------------------
 
+    def _add(self, served: Hashable, task: _Task) -> None:
+        self._tasks[served] = task
+        if self._failure is not None:  # no thread serves any more
+            raise self._failure
+        self._poller.wake(served)
+
     def _serve_queued(self, task: _Task, now: float) -> bool:
         """Serve a task from the queue if it is due; return whether this thread goes on serving."""
         task.queued = None
@@ -387,14 +395,14 @@ class SharedThread:
                     task.returned.set()  # its caller reads on
                 return False
             self._reading = None
-        slow = time.monotonic() - begun > _SLOW
+        slow = time.monotonic() - begun > SLOW
         if task.error is not None or source.finished or slow:
             self._finish(source, task)
         else:
             self._schedule(task, rest)
         return True
 
-    def _finish(self, served: object, task: _Task) -> None:
+    def _finish(self, served: Hashable, task: _Task) -> None:
         self._tasks.pop(served, None)
         task.queued = None
         task.over.set()
