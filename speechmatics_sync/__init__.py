@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._audio.split_channels import split_channels
-from ._auth.auth import AuthBase, JWTAuth, StaticKeyAuth
+from ._auth.jwt import JWTAuth
+from ._auth.keys import AuthBase, StaticKeyAuth
 from ._client.client import Client, transcribe
 from ._client.event_emitter import EventEmitter
 from ._client.multichannel import MultiChannelClient

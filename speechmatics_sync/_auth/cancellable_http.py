@@ -1,7 +1,7 @@
-"""HTTP that another thread can end, whether it connects, shakes hands in TLS, or reads.
+"""An HTTP request that another thread can cancel while it connects, does TLS or reads.
 
-``requests`` cannot be interrupted. But ``urllib3`` has its connections make their own sockets, in
-a method that it overrides itself for SOCKS; those made here are known, and can be shut down.
+``requests`` cannot be interrupted. But a connection of ``urllib3`` makes its socket in a method,
+``_new_conn``, which ``urllib3`` itself overrides for SOCKS. Overriding it here gives the sockets.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from .._concurrency.deadlines import Deadline
 from .._transport.tcp import OnSocket, connect
 from ..errors import ConnectionError
 
-__all__ = ["EndableSession"]
+__all__ = ["CancellableSession"]
 
 
-class EndableSession(requests.Session):
-    """A session of ``requests`` for one request, which `end` ends.
+class CancellableSession(requests.Session):
+    """A session of ``requests`` for one request, which `cancel` ends.
 
-    It does not reach one that goes through a SOCKS proxy: that ends with its time limit.
+    A request through a SOCKS proxy cannot be cancelled: it ends with its time limit.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.RLock()
-        self._ended = False
-        # Duplicates: TLS takes the sockets themselves over.
+        self._cancelled = False
+        # Duplicates: wrapping a socket in TLS detaches the original.
         self._sockets: list[socket.socket] = []
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(self._on_socket))
 
-    def end(self) -> None:
-        """End the request at once, from any thread."""
+    def cancel(self) -> None:
+        """End the request at once. May be called from any thread."""
         with self._lock:
-            self._ended = True
+            self._cancelled = True
             for held in self._sockets:
                 with contextlib.suppress(OSError):
                     held.shutdown(socket.SHUT_RDWR)
@@ -56,8 +56,8 @@ class EndableSession(requests.Session):
 
     def _on_socket(self, opened: socket.socket) -> None:
         with self._lock:
-            if self._ended:
-                raise ConnectionError("The request was given up.")
+            if self._cancelled:
+                raise ConnectionError("The request was cancelled.")
             self._sockets.append(opened.dup())
 
 
@@ -81,7 +81,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def _pool(kind: Any, connection: Any, on_socket: OnSocket) -> Any:
-    # A partial in a class is to become a method: Python 3.13 warns where it is looked up.
+    # staticmethod: Python 3.13 warns that a partial in a class will become a method.
     made = staticmethod(functools.partial(connection, on_socket))
     return type(kind.__name__, (kind,), {"ConnectionCls": made})
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback
 from .._version import __version__
 from ..errors import ConfigurationError
-from .auth import AuthBase, StaticKeyAuth
+from .keys import AuthBase, StaticKeyAuth
 
 __all__ = ["DEFAULT_URL", "Endpoint", "request_id_in"]
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
-from .._auth.auth import AuthBase, StaticKeyAuth
 from .._auth.endpoint import DEFAULT_URL, Endpoint
+from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
 from .._model.config import (
     AudioEventsConfig,

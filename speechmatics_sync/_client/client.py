@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .._auth.auth import AuthBase
+from .._auth.keys import AuthBase
 from .._model.config import (
     AudioEventsConfig,
     AudioFormat,

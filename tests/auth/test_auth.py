@@ -28,7 +28,8 @@ from support.places import ROOT
 from support.proxying import proxying
 from support.serving import listening
 
-from speechmatics_sync._auth.auth import AuthBase, JWTAuth, StaticKeyAuth
+from speechmatics_sync._auth.jwt import JWTAuth
+from speechmatics_sync._auth.keys import AuthBase, StaticKeyAuth
 from speechmatics_sync._concurrency.cancellation import Cancellation
 from speechmatics_sync.errors import AuthenticationError, ConfigurationError
 
@@ -57,7 +58,7 @@ def bearer(auth: AuthBase) -> str:
 def waits_of(auth: JWTAuth) -> list[float]:
     """Make waits between attempts pass at once; the list fills with their seconds."""
     waits: list[float] = []
-    auth._wait = lambda cancellation, seconds: waits.append(seconds)
+    auth._platform._pause = lambda cancellation, seconds: waits.append(seconds)
     return waits
 
 
@@ -176,7 +177,7 @@ class TestSettings:
     def test_a_missing_library_names_the_extra_to_install(self, missing: str) -> None:
         code = (
             f"import sys; sys.modules[{missing!r}] = None\n"
-            "from speechmatics_sync._auth.auth import *\n"
+            "from speechmatics_sync import JWTAuth, StaticKeyAuth\n"
             "assert StaticKeyAuth('k').has_key\n"
             "try: JWTAuth('k')\n"
             "except Exception as error: print(type(error).__name__, error)\n"
@@ -626,7 +627,7 @@ class TestRetries:
         def interrupted(cancellation: Cancellation, seconds: float) -> None:
             raise KeyboardInterrupt
 
-        auth._wait = interrupted
+        auth._platform._pause = interrupted
         with pytest.raises(KeyboardInterrupt):
             auth.get_auth_headers()
         assert bearer(auth)  # the next call is not held up
@@ -699,7 +700,7 @@ class TestThreads:
             served.set()
 
         def fetch() -> None:
-            with cancellation.active(), pytest.raises(AuthenticationError, match="Nobody waits"):
+            with cancellation.active(), pytest.raises(AuthenticationError, match="no longer"):
                 auth.get_auth_headers()
 
         cancellation = Cancellation(logging.getLogger("test"))
@@ -753,7 +754,7 @@ class TestThreads:
                 status = 1
                 try:
                     # Not the mock's lock: the other thread may hold it.
-                    auth._attempt = lambda *_: _created()  # type: ignore[method-assign]
+                    auth._platform._attempt = lambda *_: _created()
                     status = 0 if bearer(auth) == "of-the-child" else 2
                 finally:
                     os._exit(status)
@@ -763,7 +764,7 @@ class TestThreads:
 
 
 def _created() -> Any:
-    from speechmatics_sync._auth.auth import _Answer
+    from speechmatics_sync._auth.management_platform import _Answer
 
     return _Answer(201, None, None, b'{"key_value": "of-the-child"}')
 
@@ -810,7 +811,7 @@ class TestSecrets:
         offer(platform, self.TOKEN)
         auth = JWTAuth(KEY, mp_url=PLATFORM)
         auth.get_auth_headers()
-        shown = repr(auth) + repr(vars(auth))
+        shown = repr(auth) + repr(vars(auth)) + repr(vars(auth._platform))
         assert "JWTAuth(<key>, ttl=60" in shown
         assert KEY not in shown
         assert self.TOKEN not in shown
