@@ -238,7 +238,9 @@ class BaseClient(EventEmitter):
         self._refuse_in_handler("stop_session")
         session = self._pushed()
         if self._stopped is session:
-            raise session.identified(EndOfTranscriptError("The session was stopped already."))
+            raise session.identity.attach_to(
+                EndOfTranscriptError("The session was stopped already.")
+            )
         deadline = Deadline(timeout)
         try:
             if not session.over:
@@ -251,7 +253,7 @@ class BaseClient(EventEmitter):
             session.close(error)
             raise
         self._stopped = session
-        return session.transcript
+        return session.identity.transcript
 
     def close(self) -> None:
         """End the session now, without waiting for the transcript. Idempotent.
@@ -266,7 +268,7 @@ class BaseClient(EventEmitter):
     @property
     def transcript(self) -> Transcript:
         """The transcript so far, of the current or last session."""
-        return Transcript() if self._session is None else self._session.transcript
+        return Transcript() if self._session is None else self._session.identity.transcript
 
     @property
     def audio_bytes_sent(self) -> int:
@@ -281,17 +283,17 @@ class BaseClient(EventEmitter):
     @property
     def request_id(self) -> Optional[str]:
         """The id that this client gave the current or last session; None before the first."""
-        return None if self._session is None else self._session.request_id
+        return None if self._session is None else self._session.identity.request_id
 
     @property
     def session_id(self) -> Optional[str]:
         """The id that the server gave the current or last session; None before it started."""
-        return None if self._session is None else self._session.session_id
+        return None if self._session is None else self._session.identity.session_id
 
     @property
     def language_pack_info(self) -> Optional[LanguagePackInfo]:
         """How the session's language is written; None before the session started."""
-        return None if self._session is None else self._session.language_pack_info
+        return None if self._session is None else self._session.identity.language_pack_info
 
     @property
     def stats(self) -> SessionStats:
@@ -315,8 +317,8 @@ class BaseClient(EventEmitter):
         with self._session_lock:
             current = self._session
             if current is not None and current.unfinished:
-                current.check_process()
-                raise current.identified(
+                current.identity.check_process()
+                raise current.identity.attach_to(
                     SessionError(
                         "This client runs a session already, and runs one at a time: "
                         "end it first, or make another client."
@@ -335,7 +337,7 @@ class BaseClient(EventEmitter):
             return
         # An interrupt ends the session on purpose, and at once.
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        if not session.over and not session.forked and not interrupted:
+        if not session.over and not session.identity.forked and not interrupted:
             session.log.warning(
                 "close() ends a session that still runs: %s stay untranscribed",
                 session.untranscribed,
@@ -350,7 +352,7 @@ class BaseClient(EventEmitter):
     def _pushed(self) -> Session:
         session = self._running()
         if not session.pushed:
-            raise session.identified(
+            raise session.identity.attach_to(
                 SessionError(
                     "The audio of this session comes from its source, and the session ends with "
                     "it: end_of_stream() ends it sooner."
@@ -361,7 +363,7 @@ class BaseClient(EventEmitter):
     def _refuse_in_handler(self, call: str) -> None:
         session = self._session
         if session is not None and session.in_handler:
-            raise session.identified(
+            raise session.identity.attach_to(
                 SessionError(f"{call} would wait for the handler that calls it.")
             )
 

@@ -307,7 +307,7 @@ def _labelled(sources: Mapping[str, Any], labels: Optional[Sequence[str]]) -> di
 
 def _check_channel(session: Session, channel: object) -> None:
     if channel not in session.options.labels:
-        raise session.identified(
+        raise session.identity.attach_to(
             ConfigurationError(
                 f"channel is {channel!r}; allowed: {', '.join(map(repr, session.options.labels))}"
             )

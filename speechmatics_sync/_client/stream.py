@@ -128,7 +128,7 @@ class Stream(Iterator[dict[str, Any]]):
     @property
     def transcript(self) -> Transcript:
         """The transcript so far."""
-        return self._session.transcript
+        return self._session.identity.transcript
 
     def close(self) -> None:
         """End the session now, and wait until its threads are gone. Idempotent."""

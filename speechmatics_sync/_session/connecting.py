@@ -14,15 +14,21 @@ from typing import NamedTuple, Optional
 from .._auth.endpoint import Endpoint
 from .._concurrency.cancellation import Cancellation
 from .._concurrency.deadlines import Deadline
+from .._concurrency.threads import Threads
 from .._logs import SessionLogger
 from .._model.config import ConnectionConfig
 from .._transport.connection import Connection
 from ..errors import AuthenticationError, TimeoutError
+from .state import Lifecycle
 
-__all__ = ["ConnectAttempt"]
+__all__ = ["ConnectAttempt", "Connector"]
 
 _KEY_LIMIT = 60.0
 """Seconds to get a key; `JWTAuth` gives up sooner, another `AuthBase` may never."""
+
+
+_CANCELLED_GRACE = 2.0
+"""Seconds to wait for the opener after it was cancelled; only what cannot be ended takes longer."""
 
 
 class _Step(NamedTuple):
@@ -119,13 +125,15 @@ class ConnectAttempt:
             if self._done:
                 if self._error is not None:
                     raise self._error
-                return self._connection
+                # From here on it is the caller's: `cancel` leaves it alone.
+                connection, self._connection = self._connection, None
+                return connection
             step = self._step
         self.cancel()
         raise TimeoutError(step.late)
 
     def cancel(self) -> None:
-        """Cancel the attempt, and close the connection that it made. From any thread."""
+        """Cancel the attempt, from any thread; has no effect once `result` has returned."""
         with self._changed:
             self._cancelled = True
             self._changed.notify_all()
@@ -170,3 +178,57 @@ class ConnectAttempt:
         """Start the time limit of the next step. Needs `_changed`."""
         self._step = step
         self._changed.notify_all()
+
+
+class Connector:
+    """Starts attempts to connect, one at a time, each in a thread of its own.
+
+    Args:
+        endpoint: The server, and where its key comes from.
+        ws_headers: Extra headers for the handshake.
+        config: Limits, proxy and TLS settings of the connection.
+        life: The session's state.
+        threads: The session's.
+        log: The session's logger.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        ws_headers: Optional[Mapping[str, str]],
+        config: ConnectionConfig,
+        *,
+        life: Lifecycle,
+        threads: Threads,
+        log: SessionLogger,
+    ) -> None:
+        self._endpoint = endpoint
+        self._ws_headers = ws_headers
+        self._config = config
+        self._life = life
+        self._threads = threads
+        self._log = log
+
+        # Set by the receiver with the lock held; any thread may read it without.
+        self._latest: Optional[ConnectAttempt] = None
+
+    def start(self) -> Optional[ConnectAttempt]:
+        """Start an attempt to connect, unless the session is over."""
+        attempt = ConnectAttempt(self._endpoint, self._ws_headers, self._config, self._log)
+        with self._life.lock:
+            if self._life.state.over:
+                return None
+            self._latest = attempt
+        self._threads.start("opener", self._run, attempt)
+        return attempt
+
+    def cancel(self) -> None:
+        """Cancel the latest attempt, if its connection is still to come. From any thread."""
+        attempt = self._latest
+        if attempt is not None:
+            attempt.cancel()
+
+    def _run(self, attempt: ConnectAttempt) -> None:
+        # A user's `AuthBase`, or a DNS look-up, which nothing can interrupt.
+        with self._threads.in_user_code(_CANCELLED_GRACE):
+            attempt.run()

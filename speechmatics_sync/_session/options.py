@@ -1,4 +1,4 @@
-"""What a caller wants of one session."""
+"""The arguments of one session, as the client has checked them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .._model.config import (
     TranscriptionConfig,
     TranslationConfig,
 )
+from .._model.typing import Label
 
 __all__ = ["SessionOptions"]
 
@@ -18,7 +19,7 @@ __all__ = ["SessionOptions"]
 class SessionOptions(NamedTuple):
     """What a caller wants of one session.
 
-    ``audio_format`` is None where the source is to be looked at.
+    ``audio_format`` is None to take it from the sources.
     """
 
     transcription_config: TranscriptionConfig
@@ -28,8 +29,13 @@ class SessionOptions(NamedTuple):
     ws_headers: Optional[dict[str, str]] = None
     collect: bool = True
     labels: Sequence[str] = ()
-    """The channels of a session that has several."""
+    """The channels, of a session that has several."""
     on_source_error: str = "raise"
+
+    @property
+    def channels(self) -> Sequence[Label]:
+        """The channels; None stands for the only one of a session without labels."""
+        return self.labels or (None,)
 
     def __repr__(self) -> str:
         return f"SessionOptions(labels={self.labels!r})"  # headers may hold a key

@@ -1,11 +1,12 @@
-"""What leaves: audio and messages in their order, through the window, to the connection.
+"""What a session sends: audio and messages in order, as far as the window allows.
 
-What callers ask for changes the protocol and the connection in several steps, which an interrupt
-must not cut in two: chunks would be counted and not sent, or sent twice. So each call is shielded.
+A call changes the protocol and the connection in several steps. A KeyboardInterrupt between two of
+them would leave chunks counted but not sent, or send them twice: so each call is shielded from it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
@@ -13,32 +14,87 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from .._audio.sources import audio_view
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.shared_thread import Later
+from .._concurrency.threads import Threads
 from .._model.config import MidSessionConfig, SpeakerIdentifier
 from .._model.typing import Label, Now
+from .._protocol.leg import State
 from .._protocol.session import Protocol
-from .._transport.connection import HIGH_WATER
+from .._transport.connection import HIGH_WATER, Connection
 from ..errors import AudioError, SessionError, TimeoutError
-from .state import SessionState
+from .identity import Identity
+from .inbox import Inbox
+from .meter import Meter
+from .options import SessionOptions
+from .state import Lifecycle
 
 __all__ = ["Outbox"]
 
 _T = TypeVar("_T")
 
-_LOOK_AGAIN = 0.02
-"""Seconds after which a source looks whether others that it waits for still have audio."""
+_OTHERS_INTERVAL = 0.02
+"""How often a source of one channel checks whether the other channels still have audio, in
+seconds."""
 
 
 class Outbox:
-    """What callers and the sender send in one session.
+    """Takes audio and messages from callers and senders, and sends them over the connection.
 
     Args:
-        state: The session's.
+        options: What the caller wants of the session.
+        life: The session's state.
+        identity: Which session it is.
+        inbox: Goes on reading while a handler waits for an answer.
+        meter: Times chunks.
+        threads: Shield calls from interrupts.
     """
 
-    def __init__(self, state: SessionState) -> None:
-        self._state = state
+    def __init__(
+        self,
+        options: SessionOptions,
+        *,
+        life: Lifecycle,
+        identity: Identity,
+        inbox: Inbox,
+        meter: Meter,
+        threads: Threads,
+    ) -> None:
+        self._options = options
+        self._life = life
+        self._identity = identity
+        self._inbox = inbox
+        self._meter = meter
+        self._threads = threads
+        self.room = threading.Condition(life.lock)
+        """Notified when there may be room for audio, or the session is over."""
+
+        # Set once, with the lock held; any thread may read it without. Calls on it need the lock.
+        self._protocol: Optional[Protocol] = None
+
+        # The connection that gets the audio now. Set by the receiver with the lock held, and by
+        # `close` in a forked process. Any thread may read it without: it may then be closed.
+        self.connection: Optional[Connection] = None
+
+        # How long the sources are, where known. Each sender writes the entry of its channel.
+        self.source_seconds: dict[Label, Optional[float]] = {}
+
+        # Guarded by the lock: how many threads wait for `room`.
         self._wait_for_room = 0
-        """Threads that wait until there is room, or something else to do."""
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol's state; only once the audio format is known."""
+        if self._protocol is None:
+            raise RuntimeError("the session has no protocol before its audio format is known")
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+
+    @property
+    def prepared(self) -> bool:
+        """Whether there is a protocol."""
+        return self._protocol is not None
 
     def send_audio(
         self,
@@ -54,35 +110,35 @@ class Outbox:
             AudioError: It is not bytes.
             TimeoutError: There was no room within ``timeout``; nothing was taken.
         """
-        state = self._state
-        state.check_process()
+        identity = self._identity
+        identity.check_process()
         try:
-            audio = bytes(audio_view(payload, state.options.audio_format))
+            audio = bytes(audio_view(payload, self._options.audio_format))
         except AudioError as error:
-            raise state.identified(error) from None
+            raise identity.attach_to(error) from None
         deadline = Deadline(timeout)
 
         def take() -> None:
-            with state.lock, state.inbox.awaiting_answers(in_handler):
-                protocol = self._prepared()
+            with self._life.lock, self._inbox.awaiting_answers(in_handler):
                 try:
+                    protocol = self._started_protocol()
                     while not protocol.has_room(label):
-                        protocol.check_open(label)  # nothing will make room in one that has ended
+                        protocol.check_open(label)  # after the end there is never room again
                         if deadline.passed():
-                            raise state.identified(
+                            raise identity.attach_to(
                                 TimeoutError(
                                     f"The window of unacknowledged audio stayed full for {timeout} "
                                     "s; nothing of the payload was taken."
                                 )
                             )
                         self._wait(deadline.remaining())
-                        state.settle()
+                        self._raise_failure()
                     protocol.add_audio(audio, label)
                 except SessionError as error:
                     raise self._refusal(error) from None
             self.flush()
 
-        state.threads.shielded(take)
+        self._threads.shielded(take)
 
     def take_from_source(
         self,
@@ -93,45 +149,44 @@ class Outbox:
         *,
         wait: bool = True,
     ) -> Union[int, Later, None]:
-        """Take audio of a source as there is room.
+        """Take audio of a source as far as there is room.
 
         Args:
-            chunks: The audio; none at the end of the source.
-            position: Where in the source it lies, in bytes.
-            due: The moment before which it does not leave: on an absolute schedule, which does not
-                drift as a sleep for each chunk would.
+            chunks: The audio; empty at the end of the source.
+            position: The place of its first byte in the source.
+            due: When to send it at the earliest, by the monotonic clock. An absolute schedule does
+                not drift, as a sleep after each chunk would.
             label: Its channel.
-            wait: Whether to wait until there is room for all. Without it some may be taken.
+            wait: Whether to wait until there is room for all of it.
 
         Returns:
-            The position of what is wanted next, which may be audio that was taken before; None
-            if no more is wanted; or when to try again.
+            The place to read from next, which is an earlier one for audio that is to be replayed;
+            None if no more is wanted; or when to try again.
         """
-        state = self._state
         ended = not chunks
         left = list(chunks)
         begun = position
         while left or ended:
-            with state.lock:
+            with self._life.lock:
                 wanted, room = self._wanted(left, position, due, label)
                 while wait and isinstance(wanted, Later):
                     self._wait(wanted.seconds)
                     wanted, room = self._wanted(left, position, due, label)
                 if isinstance(wanted, Later) and position != begun:
-                    return position  # there was room for some of it
+                    return position  # some of it was taken
                 if wanted != position:
                     return wanted
-                # All that there is room for under one lock and in one write, which is the
-                # better part of what a chunk costs.
-                protocol = state.protocol
+                # Take all that there is room for: the lock and the write are most of what a chunk
+                # costs.
+                protocol = self.protocol
                 for chunk in left[:room]:
                     protocol.refill(chunk, label)
                     position += len(chunk)
                 del left[:room]
                 self._hand_on()
                 if label is not None:
-                    state.room.notify_all()
-                connection = state.connection
+                    self.room.notify_all()
+                connection = self.connection
             if connection is not None:
                 connection.flush()
         return position
@@ -139,15 +194,13 @@ class Outbox:
     def _wanted(
         self, chunks: Sequence[bytes], position: int, due: Optional[float], label: Label
     ) -> tuple[Union[int, Later, None], int]:
-        """Return what is wanted of a source that has come to a position. Needs the lock.
+        """Return what `take_from_source` is to return, and for how many chunks there is room.
 
-        Returns:
-            What `take_from_source` returns; and how many of the chunks there is room for.
+        Needs the lock.
         """
-        state = self._state
-        protocol = state.protocol
+        protocol = self.protocol
         channel = protocol.channels[label]
-        if state.over:
+        if self._life.state.over:
             return None, 0
         now = time.monotonic()
         if channel.rereadable and channel.wanted != position:
@@ -158,33 +211,33 @@ class Outbox:
             return Later(due - now), 0
         room = 0 if protocol.over else protocol.room_for(chunks, label, now)
         if not room:
-            # A source that is waited for becomes one that gives nothing without a sign.
-            return Later(_LOOK_AGAIN if label is not None else None), 0
+            # No event tells that another source, which this one waits for, has become slow: poll.
+            return Later(_OTHERS_INTERVAL if label is not None else None), 0
         return position, room
 
     def _wait(self, timeout: Optional[float]) -> None:
-        """Wait until there may be room, or something else to do. Needs the lock."""
+        """Wait for `room`. Needs the lock."""
         self._wait_for_room += 1
         try:
-            self._state.room.wait(timeout)
+            self.room.wait(timeout)
         finally:
             self._wait_for_room -= 1
 
     def send_message(self, message: dict[str, Any]) -> None:
-        """Send a message of the user's, in order with the audio."""
-        self._state.check_process()
+        """Send a user's own message, in order with the audio."""
+        self._identity.check_process()
         self._change(lambda protocol: protocol.add_message(message))
 
     def configure(self, changes: MidSessionConfig) -> None:
         """Change the configuration of the running session."""
-        self._state.check_process()
+        self._identity.check_process()
         self._change(lambda protocol: protocol.configure(changes))
 
     def force_end_of_utterance(
         self, timestamp: Union[float, Now, None], label: Label = None
     ) -> None:
-        """Ask for finals now: at ``timestamp`` in seconds, NOW, or without saying when."""
-        self._state.check_process()
+        """Ask for finals up to ``timestamp`` (seconds), up to the audio sent (NOW), or of all."""
+        self._identity.check_process()
 
         def force(protocol: Protocol) -> None:
             at = protocol.seconds_taken
@@ -203,118 +256,127 @@ class Outbox:
         Raises:
             TimeoutError: None came within ``timeout``.
         """
-        state = self._state
-        state.check_process()
+        life, identity = self._life, self._identity
+        identity.check_process()
         deadline = Deadline(timeout)
         question = self._change(lambda protocol: protocol.ask_speakers())
-        with state.lock, state.inbox.awaiting_answers():
+        with life.lock, self._inbox.awaiting_answers():
             while question.answer is None:
-                if state.over:
+                if life.state.over:
                     try:
-                        state.protocol.check_open()
+                        self.protocol.check_open()
                     except SessionError as error:
                         raise self._refusal(error) from None
                 if deadline.passed():
-                    raise state.identified(
+                    raise identity.attach_to(
                         TimeoutError(f"GetSpeakers was not answered within timeout ({timeout} s).")
                     )
-                state.progressed.wait(interruptible(deadline.remaining()))
+                life.progressed.wait(interruptible(deadline.remaining()))
             return question.answer
 
     def end_of_stream(self) -> None:
         """Say that there is no more audio, in any channel."""
-        self._end(self._state.options.labels or (None,))
+        self._end(self._options.channels)
 
     def end_of_channel(self, label: Label) -> None:
         """Say that there is no more audio in one channel."""
         self._end((label,))
 
     def flush(self) -> None:
-        """Hand on what may be sent now, and move what the network takes at once."""
+        """Send what may be sent now, as far as the network takes it at once."""
         self.hand_on()
-        connection = self._state.connection
+        connection = self.connection
         if connection is not None:
             connection.flush()
 
     def hand_on(self) -> None:
-        """Hand what may be sent now to the connection, and say so if there is room again."""
-        state = self._state
-        if not (self._wait_for_room or state.protocol.waits):
+        """Pass what may be sent now to the connection, and notify `room` if there is some again."""
+        protocol = self.protocol
+        if not (self._wait_for_room or protocol.waits):
             return
-        with state.lock:
+        with self._life.lock:
             self._hand_on()
             if not self._wait_for_room:
                 return
-            if state.options.labels:
-                state.room.notify_all()
-            elif state.protocol.has_room():
-                state.room.notify()
+            if self._options.labels:
+                self.room.notify_all()
+            elif protocol.has_room():
+                self.room.notify()
 
     def _hand_on(self) -> None:
-        """Hand what may be sent now to the connection. Needs the lock."""
-        state = self._state
-        connection, protocol = state.connection, state.protocol
+        """Pass what may be sent now to the connection. Needs the lock."""
+        connection, protocol = self.connection, self.protocol
         while connection is not None and protocol.waits and connection.backlog < HIGH_WATER:
             outgoing = protocol.next_to_send()
             if outgoing is None:
                 return
             connection.send(outgoing.payload)
             if outgoing.number:
-                state.meter.sent(outgoing.label, outgoing.number)
+                self._meter.sent(outgoing.label, outgoing.number)
 
     def _end(self, labels: Iterable[Label]) -> None:
-        state = self._state
-        state.check_process()
+        identity = self._identity
+        identity.check_process()
 
         def end() -> dict[Label, int]:
-            with state.lock:
-                state.settle()
-                if state.started_at is None:
-                    raise state.identified(
+            with self._life.lock:
+                self._raise_failure()
+                if self._life.started_at is None:
+                    raise identity.attach_to(
                         SessionError("The session has not started: there is no audio to end.")
                     )
-                dropped = {label: state.protocol.end_audio(label) for label in labels}
-                state.room.notify_all()
+                dropped = {label: self.protocol.end_audio(label) for label in labels}
+                self.room.notify_all()
             self.flush()
             return dropped
 
-        dropped = state.threads.shielded(end)
+        dropped = self._threads.shielded(end)
         for label, size in dropped.items():
             if size:
                 where = "" if label is None else f" of the channel {label!r}"
-                state.log.warning(
+                identity.log.warning(
                     "%d bytes of half a sample at the very end%s were dropped", size, where
                 )
 
     def _change(self, change: Callable[[Protocol], _T]) -> _T:
-        """Tell the protocol something, and send what may be sent then."""
+        """Make a change to the protocol, and send what it brings about."""
 
         def call() -> _T:
-            with self._state.lock:
+            with self._life.lock:
                 try:
-                    result = change(self._prepared())
+                    result = change(self._started_protocol())
                 except SessionError as error:
                     raise self._refusal(error) from None
             self.flush()
             return result
 
-        return self._state.threads.shielded(call)
+        return self._threads.shielded(call)
 
-    def _prepared(self) -> Protocol:
+    def _started_protocol(self) -> Protocol:
         """Return the protocol, which itself refuses what cannot be sent now. Needs the lock.
 
         Raises:
             BaseException: What ended the session.
             SessionError: The session has not started.
         """
-        state = self._state
-        state.settle()
-        if not state.prepared:
-            raise state.identified(SessionError("The session has not started."))
-        return state.protocol
+        self._raise_failure()
+        if self._protocol is None:
+            raise SessionError("The session has not started.")
+        return self._protocol
 
     def _refusal(self, error: SessionError) -> SessionError:
-        """Return the error to raise when the protocol refuses to send."""
-        self._state.raise_failure()  # a signal's handler may have closed the session just now
-        identified: SessionError = self._state.identified(error)
+        """Return the error to raise when the protocol refuses to send. Needs the lock."""
+        self._life.raise_failure()  # a signal handler may have closed the session just now
+        identified: SessionError = self._identity.attach_to(error)
         return identified
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the session, if anything. Needs the lock.
+
+        After an Error this waits until the session is over: the close frame that follows has the
+        code of the error.
+        """
+        life, protocol = self._life, self._protocol
+        while not life.state.over and protocol is not None and protocol.state is State.FAILED:
+            life.progressed.wait(interruptible(None))
+        life.raise_failure()

@@ -1,7 +1,7 @@
-"""One open connection of a session: what comes over it takes effect, its time limits are watched.
+"""Move messages between one connection and its leg, and watch the time limits.
 
-What a session does with a connection is kept apart from who waits for the bytes: `Pump.pump` never
-waits, and `Pump.rest` says for what to wait until the next.
+Which thread waits for the bytes is another matter: `Pump.pump` never waits, and `Pump.rest` says
+what to wait for until the next call.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Hashable, Sequence
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
+from .._model.config import ConnectionConfig
 from .._model.messages import ServerMessageType, WarningType
 from .._model.typing import Message
 from .._protocol.codec import decode
@@ -30,8 +31,10 @@ from .._protocol.events import (
 from .._protocol.leg import Leg
 from .._protocol.time_limits import Limits
 from .._transport.connection import HIGH_WATER, Closed, Connection
+from .delivery import Delivery
+from .outages import Outages
 from .outbox import Outbox
-from .state import SessionState
+from .state import Lifecycle
 
 __all__ = ["Pump"]
 
@@ -41,95 +44,113 @@ _NEARS_ITS_END = WarningType.SESSION_TIMEOUT.value
 _MINUTES_LEFT = re.compile(r"\bin ([0-9]+(?:\.[0-9]+)?) ?m")
 
 _ERROR_GRACE = 0.25
-"""Seconds for the close frame to follow an Error, whose code it adds."""
+"""Seconds to wait after an Error for the close frame, which has its code."""
 
 
 class Pump:
-    """One open connection of a session: takes in what comes and watches the time limits.
+    """Pumps one open connection.
+
+    Belongs to the thread that pumps it: the receiver, or the shared thread meanwhile.
 
     Args:
-        connection: Open, StartRecognition sent.
-        leg: What is said over it.
-        state: The session's.
-        outbox: Is flushed whenever the connection takes more.
+        connection: The connection, open, StartRecognition sent.
+        leg: What the protocol says over it.
+        config: Has the time limits.
+        life: The session's state.
+        outbox: Sends over the connection whenever that takes more.
+        delivery: Gets what the server says.
+        outages: Learns when recognition starts.
+        request_close: Called if the session was abandoned.
     """
 
     def __init__(
-        self, connection: Connection, leg: Leg, state: SessionState, outbox: Outbox
+        self,
+        connection: Connection,
+        leg: Leg,
+        *,
+        config: ConnectionConfig,
+        life: Lifecycle,
+        outbox: Outbox,
+        delivery: Delivery,
+        outages: Outages,
+        request_close: Callable[[], None],
     ) -> None:
         self.connection = connection
         self.leg = leg
         self.lost: Optional[Lost] = None
-        """What ended the connection before the session was over."""
+        """Why the connection ended before the session was over."""
         self.started: Optional[Started] = None
-        """How recognition started on it, once it did."""
+        """RecognitionStarted, once it has come."""
         self.ends_at: Optional[float] = None
-        """When the server, or the user, wants the session to be at its end; None if not known."""
+        """When the server, or the user's policy, ends the connection for its age, if known."""
         self.ended = False
-        """Whether it was ended for another to take over, and has said its last."""
+        """Whether the audio went on elsewhere, and the server has sent its last message here."""
         self.successor: Optional[Pump] = None
-        """The line that takes over when this one has said its last."""
-        self._state = state
+        """The pump of the connection that took over the audio."""
+        self._life = life
         self._outbox = outbox
-        self._limits = Limits(state.config, time.monotonic())
+        self._protocol = outbox.protocol
+        self._delivery = delivery
+        self._outages = outages
+        self._request_close = request_close
+        self._limits = Limits(config, time.monotonic())
         self._spoke = False
-        """Whether the peer has said something since it was looked at the limits."""
-        self._look_at = 0.0
+        """Whether a message arrived since the last check of the limits."""
+        self._check_at = 0.0
         self._due: Optional[float] = 0.0
-        self._seen = leg.state
+        self._checked_state = leg.state
         self._error_grace: Optional[Deadline] = None
         self._paused = False
 
-    def rest(self, waiter: Poller, owner: Hashable) -> Optional[float]:
-        """Have a waiter say when there may be something to pump.
+    def rest(self, poller: Poller, owner: Hashable) -> Optional[float]:
+        """Have the poller report the owner when there is something to pump.
 
         Args:
-            waiter: Who waits.
-            owner: Whom it names.
+            poller: Waits for the connection.
+            owner: What it reports.
 
         Returns:
-            The seconds after which there is something to pump in any case; None if there need not
-            be.
+            The seconds after which to pump in any case; None for no limit.
         """
-        with self._state.lock:
-            # Before the start, nobody may have begun to handle what comes.
-            started = self._state.started
-            pauses = self._state.inbox.reading_pauses() and started
+        with self._life.lock:
+            pauses = self._delivery.inbox.reading_pauses()
+            # Before the start there may be no thread yet that empties the inbox.
+            pauses = pauses and self._life.started_at is not None
         self._paused = pauses and not self.connection.broken
-        if self.connection.rest(waiter, owner, read=not self._paused):
+        if self.connection.rest(poller, owner, read=not self._paused):
             return 0.0
         if self._error_grace is not None:
             return self._error_grace.remaining()
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def pump(self, *, read: bool = True) -> None:
-        """Take in what has come, hand on what may be sent, look at the limits. Never waits.
+        """Process what has arrived, send what may be sent, check the limits. Never waits.
 
         Args:
-            read: Whether something may have come.
+            read: Whether there may be something to read.
 
         Raises:
             TransportError: The server broke the protocol.
         """
-        if self._state.abandoned:
-            self._state.request_close()
+        if self._life.abandoned:
+            self._request_close()
             return
         if (read or self.connection.broken) and not self._paused:
             received = self.connection.receive()
             if received:
                 self._spoke = True
-                if not self._take_in(received):
+                if not self._process(received):
                     return
         self._send()
         if self._error_grace is None:
             now = time.monotonic()
-            if now >= self._look_at or self.leg.state is not self._seen:
+            if now >= self._check_at or self.leg.state is not self._checked_state:
                 self._check_limits(now)
         elif self._error_grace.passed():
-            self._closed(Closed(None, ""))
+            self._closed(None, "")
 
     def _send(self) -> None:
-        """Hand on and move what the network takes; more, if it was only for want of room."""
+        """Send what the network takes, and go on if only a full backlog stopped the outbox."""
         connection = self.connection
         full = True
         while full:
@@ -140,8 +161,8 @@ class Pump:
             full = full and connection.backlog < HIGH_WATER
 
     def _check_limits(self, now: float) -> None:
-        state, leg_state = self._state, self.leg.state
-        with state.lock:
+        lock, leg_state = self._life.lock, self.leg.state
+        with lock:
             owes = self.leg.owes_answer
         if self._paused:
             self._limits.restart(now)
@@ -149,87 +170,84 @@ class Pump:
         self._spoke = False
         passed = self._limits.passed(now, leg_state)
         if passed is not None:
-            with state.lock:
+            with lock:
                 self.lost = self.leg.limit_passed(passed)
         elif self._limits.ping_is_due(now):
             self.connection.ping()
-        # Most often nothing of this changes before, and each look would cost as much as a chunk.
+        # A check costs as much as a chunk, so do not repeat it before a limit can pass.
         patience = self._limits.patience(now, leg_state)
         self._due = None if patience is None else now + patience
-        self._look_at = now + self._limits.accuracy
+        self._check_at = now + self._limits.accuracy
         if self._due is not None:
-            self._look_at = min(self._look_at, self._due)
-        self._seen = leg_state
+            self._check_at = min(self._check_at, self._due)
+        self._checked_state = leg_state
 
-    def _take_in(self, received: Sequence[Union[bytes, Closed]]) -> bool:
-        """Have what has come take effect; return whether the connection goes on."""
-        state = self._state
-        protocol = state.protocol
-        with state.lock:
+    def _process(self, received: Sequence[Union[bytes, Closed]]) -> bool:
+        """Process messages of the server; return whether the connection goes on."""
+        life, meter, protocol = self._life, self._delivery.meter, self._protocol
+        with life.lock:
             for each in received:
                 if isinstance(each, Closed):
-                    self._closed(each)
+                    self._closed(each.code, each.reason)
                     return False
                 message = decode(each)
-                if state.over:
+                if life.state.over:
                     continue
-                state.meter.received()
+                meter.received()
                 name = message.get("message")
                 if name == _WARNING:
                     self._note_end(message)
                 elif name == _ERROR:
                     self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
                 for event in protocol.receive(self.leg, message):
-                    self._settle(event)
+                    self._apply(event)
                 if self.lost is not None:
                     return False
         return True
 
     def _note_end(self, message: Message) -> None:
-        """Take note of when the server will end the session, if a Warning says so."""
+        """Note when the server will end the connection, if a Warning says so."""
         if message.get("type") != _NEARS_ITS_END:
             return
         left = _MINUTES_LEFT.search(str(message.get("reason")))
         if left is not None:
             self.ends_at = time.monotonic() + 60.0 * float(left[1])
 
-    def _settle(self, event: Event) -> None:
-        """Have an event take effect. Needs the lock."""
-        state = self._state
+    def _apply(self, event: Event) -> None:
+        """Apply an event of the protocol to the session. Needs the lock."""
         if isinstance(event, Acknowledged):
-            state.meter.acknowledged(event.label, event.number)
-            if state.listens(event.message["message"]):
-                state.inbox.put(event.message)
+            self._delivery.acknowledge(event)
         elif isinstance(event, Deliver):
-            state.deliver(event.message)
+            self._delivery.deliver(event.message)
         elif isinstance(event, Started):
             self.started = event
-            if state.policy is not None and state.policy.session_limit is not None:
-                self.ends_at = time.monotonic() + state.policy.session_limit
-            if self.leg is state.protocol.leg:
-                state.connection_made(event)
+            policy = self._outages.policy
+            if policy is not None and policy.session_limit is not None:
+                self.ends_at = time.monotonic() + policy.session_limit
+            if self.leg is self._protocol.leg:
+                self._outages.end(event)
         elif isinstance(event, Settled):
-            state.backoff.progress()
+            self._outages.backoff.progress()
         elif isinstance(event, LegEnded):
             self.ended = True
             if self.successor is not None and self.successor.started is not None:
-                state.connection_made(self.successor.started)
+                self._outages.end(self.successor.started)
         elif isinstance(event, Ended):
-            state.finish(None)
+            self._life.finish()
         elif isinstance(event, Lost):
             self.lost = event
         elif isinstance(event, Failed):
             if self._error_grace is None:
-                state.finish(event.error)
+                self._life.finish(event.error)
         else:
-            state.progressed.notify_all()
+            self._life.progressed.notify_all()
 
-    def _closed(self, closed: Closed) -> None:
-        with self._state.lock:
-            event = self._state.protocol.closed(self.leg, closed.code, closed.reason)
+    def _closed(self, code: Optional[int], reason: str) -> None:
+        with self._life.lock:
+            event = self._protocol.closed(self.leg, code, reason)
             if isinstance(event, Lost):
                 self.lost = event
             elif event is not None:
-                self._state.finish(event.error)
-            elif self._state.protocol.over:  # not if only this leg is
-                self._state.finish(None)
+                self._life.finish(event.error)
+            elif self._protocol.over:  # not if only this leg is
+                self._life.finish()

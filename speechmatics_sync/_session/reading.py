@@ -1,4 +1,4 @@
-"""One source on its way to be sent: what was read of it last, and what is wanted next."""
+"""Read a source and send it: what was read last, and what is wanted next."""
 
 from __future__ import annotations
 
@@ -7,86 +7,91 @@ from typing import Callable, Optional
 
 from .._audio.sources import AudioSource
 from .._concurrency.shared_thread import Later
+from .._concurrency.threads import Threads
 from .._model.typing import Label
 from ..errors import AudioError
 from .outbox import Outbox
-from .state import SessionState
+from .state import Lifecycle
 
 __all__ = ["Reading"]
 
 _AT_ONCE = 32 * 1024
-"""Bytes that are read at once of a source that has them at hand."""
+"""Bytes to read in one go from a source that never blocks."""
 
 
 class Reading:
-    """Reads a source, step by step, and has each chunk taken when there is room and it is due.
+    """Reads a source step by step, and sends each chunk when it is due and there is room.
+
+    Belongs to the thread that calls `step` or `run`: the sender, or the shared thread meanwhile.
+    Recognition must have started.
 
     Args:
-        state: The session's; recognition has started.
         outbox: Takes the audio.
         opened: The source.
-        label: The channel that it is the audio of.
-        realtime: Whether raw audio leaves at the speed it is spoken.
-        end: Is called when the source has come to its end, each time.
+        life: The session's state.
+        threads: The session's.
+        label: The channel of the source.
+        realtime: Whether to send raw audio no faster than it is spoken.
+        end: Called at the end of the source; again if audio is replayed after that.
     """
 
     def __init__(
         self,
-        state: SessionState,
         outbox: Outbox,
         opened: AudioSource,
         *,
+        life: Lifecycle,
+        threads: Threads,
         label: Label,
         realtime: bool,
         end: Callable[[], None],
     ) -> None:
         self.finished = False
-        """Whether nothing more of it is wanted."""
+        """Whether nothing more is wanted of the source."""
         self.batch_seconds = 0.0
-        """Seconds of audio that may leave together, if it is paced: what is spoken first waits."""
+        """How many seconds of paced audio to send together: the first of it is late by as much."""
         self.paced = realtime and opened.at_hand
-        """Whether it leaves at the speed it is spoken, and all of it is at hand."""
-        self.when_over = state.when_over
-        self.in_user_code = state.threads.in_user_code
-        self._state = state
+        """Whether the source never blocks, and is sent no faster than it is spoken."""
+        self.when_over = life.when_over
+        self.in_user_code = threads.in_user_code
+        self._life = life
         self._outbox = outbox
         self._opened = opened
         self._label = label
         self._realtime = realtime
         self._end = end
-        self._channel = state.protocol.channels[label]
+        self._channel = outbox.protocol.channels[label]
         self._channel.rereadable = opened.rereadable
-        self._begun = state.started_at or time.monotonic()
+        self._begun = life.started_at or time.monotonic()
         self._position = 0
         self._chunks: Optional[list[bytes]] = None
-        """What was read and is still to be taken; empty at the end."""
+        """What was read and not yet taken; empty at the end of the source."""
         self._failed: Optional[AudioError] = None
 
     def run(self) -> None:
-        """Read all that is wanted. Blocks for as long as that takes."""
+        """Read and send until nothing more is wanted. Blocks."""
         while not self.finished:
             self.step(wait=True)
 
     def step(self, *, wait: bool) -> Optional[Later]:
-        """Read what comes next, unless some is still to be taken, and have it taken.
+        """Read on, unless there is audio left from the last step, and send it.
 
         Args:
             wait: Whether to wait until it is due and there is room.
 
         Returns:
-            When to try again if it could not be taken; else None.
+            When to try again if not all could be sent; else None.
 
         Raises:
-            AudioError: The source cannot be read; what could be read of it was taken.
+            AudioError: The source cannot be read; all before that was sent.
         """
-        state = self._state
-        if state.over:
+        if self._life.state.over:
             self.finished = True
             return None
         if self._chunks is None:
             early = 0.0 if wait else self._due(self._size_of_next()) - time.monotonic()
             if early > 0:
-                return Later(early)  # what was read would only lie there until then
+                return Later(early)  # do not hold audio in memory until then
             self._chunks = self._read()
             if not self._chunks:
                 self._end()
@@ -113,7 +118,7 @@ class Reading:
         return None
 
     def _read(self) -> list[bytes]:
-        """Read a chunk, or some if they are all at hand and leave at once; none at the end."""
+        """Read a chunk, or several if the source never blocks; none at the end."""
         if self._failed is not None:
             raise self._failed
         opened = self._opened
@@ -136,19 +141,19 @@ class Reading:
                 chunks.append(chunk)
                 left -= len(chunk)
         self._channel.read_since = None
-        self._state.source_seconds[self._label] = opened.total_seconds
+        self._outbox.source_seconds[self._label] = opened.total_seconds
         return chunks
 
     def _due(self, size: int) -> float:
-        """Return the moment when so many bytes from here on have been spoken."""
+        """Return when the next ``size`` bytes have been spoken, by the monotonic clock."""
         return self._begun + (self._channel.seconds(self._position + size) or 0.0)
 
     def _size_of_gathered(self) -> int:
-        """Return how many bytes of paced audio leave together at least."""
+        """Return how many bytes of paced audio to send together, at least."""
         return int(self.batch_seconds / (self._channel.seconds(1) or 1.0)) or 1
 
     def _size_of_next(self) -> int:
-        """Return how many bytes are read next, unless the source ends before."""
+        """Return how many bytes to read next, if the source has as many."""
         chunk = self._opened.audio_format.chunk_size
         size = -(-self._size_of_gathered() // chunk) * chunk
         total = self._opened.total_seconds

@@ -1,73 +1,88 @@
-"""The connections of a session, one after another: each is opened, pumped and taken leave of."""
+"""The thread that connects a session, and receives: one connection after another."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Optional
+from typing import Optional, Protocol
 
-from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
 from .._concurrency.shared_thread import pump_to_end
+from .._logs import SessionLogger
+from .._model.config import ConnectionConfig
 from .._protocol.events import Lost
 from .._transport.connection import Closed, Connection
-from ..errors import ConnectionError, SpeechmaticsError, TransportError
-from .connecting import ConnectAttempt
+from ..errors import ConnectionError, SessionError, SpeechmaticsError, TransportError
+from .connecting import Connector
+from .delivery import Delivery
+from .outages import Outages
 from .outbox import Outbox
 from .pump import Pump
 from .reconnecting import given_up
 from .rollover import Rollover
-from .state import SessionState
+from .state import Lifecycle
 
-__all__ = ["Receiver"]
-
-_CONNECTING_GRACE = 2.0
-"""Seconds for the opener to come back once given up; only what cannot be ended takes more."""
+__all__ = ["Fail", "Receiver"]
 
 _STILL_WANTED = 0.25
-"""How often to check whether the pending connection is still wanted, in seconds."""
+"""How often to check whether a session that waits to connect was abandoned, in seconds."""
 
 _END_GRACE = 1.0
 """Seconds for the closing handshake after EndOfTranscript, on which nothing depends any more."""
 
 
+class Fail(Protocol):
+    """Ends the session with an error, as `Session.fail` does."""
+
+    def __call__(self, error: BaseException, *, discard: bool = False) -> None: ...
+
+
 class Receiver:
-    """Gives a session its connections, one after another, and waits for what comes.
+    """Connects, pumps the connection, and connects again, until the session is over.
 
     Args:
-        state: The session's.
-        outbox: Is flushed whenever the connection takes more.
-        endpoint: Where to connect.
+        config: Limits of the connection.
+        life: The session's state.
+        log: The session's logger.
+        connector: Makes the connections.
+        outbox: Sends over the connection.
+        delivery: Gets what the server says.
+        outages: Learns when the connection is lost and when recognition starts again.
+        fail: Ends the session with an error.
     """
 
-    def __init__(self, state: SessionState, outbox: Outbox, endpoint: Endpoint) -> None:
-        self._state = state
+    def __init__(
+        self,
+        config: ConnectionConfig,
+        *,
+        life: Lifecycle,
+        log: SessionLogger,
+        connector: Connector,
+        outbox: Outbox,
+        delivery: Delivery,
+        outages: Outages,
+        fail: Fail,
+    ) -> None:
+        self._config = config
+        self._life = life
+        self._log = log
+        self._connector = connector
         self._outbox = outbox
-        self._endpoint = endpoint
-        self._closing: Optional[Deadline] = None
+        self._delivery = delivery
+        self._outages = outages
+        self._fail = fail
+
+        # Guarded by the session's lock: when the closing handshake must be over.
+        self.closing_limit: Optional[Deadline] = None
 
     def run(self) -> None:
-        """Stay connected until the session is over; the receiver thread's whole life."""
-        state = self._state
-        try:
-            if not state.wait_until_prepared():
-                return
-            while not state.over:
+        """Stay connected until the session is over; runs in the receiver thread.
+
+        Raises:
+            BaseException: What ends the session and does not come from the server.
+        """
+        if self._life.wait_until_prepared():
+            while not self._life.state.over:
                 self._connect_and_pump()
-        except SpeechmaticsError as error:
-            state.fail(error)
-        except BaseException as error:
-            state.log.exception("The session's receiver failed")
-            state.fail(error)
-
-    def hurry(self, limit: Deadline) -> None:
-        """Set when the closing handshake must be over."""
-        self._closing = limit
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        connection = self._state.connection
-        if connection is not None:
-            connection.abort()
 
     # -- one connection -------------------------------------------------------------------------
 
@@ -86,91 +101,90 @@ class Receiver:
 
     def _connect(self) -> Optional[Connection]:
         """Return an open connection, or None if the session ended before there was one."""
-        state = self._state
-        attempt = self._start_attempt()
+        attempt = self._connector.start()
         if attempt is None:
             return None
         try:
             while not attempt.wait(_STILL_WANTED):
-                if state.abandoned:
-                    state.request_close()
+                if self._life.abandoned:
+                    self.request_close()
             return attempt.result()
         except OSError as error:
-            if not state.started or isinstance(error, SpeechmaticsError):
+            if self._life.started_at is None or isinstance(error, SpeechmaticsError):
                 raise
             # The network failed in a user's `AuthBase`. The error's text may hold a key.
             raise ConnectionError(
                 f"get_auth_headers() failed with {type(error).__name__}."
             ) from error
-        finally:
-            with state.lock:
-                state.attempt = None
+
+    def _begin(self, connection: Connection) -> Optional[Pump]:
+        """Start recognition over an open connection; return None if the session is over."""
+        life, outbox = self._life, self._outbox
+        pump = None
+        with life.lock:
+            if not life.state.over:
+                succession = outbox.protocol.succession
+                leg = succession.new_leg()
+                if life.started_at is None:
+                    succession.enter(leg)
+                connection.send(leg.connected())
+                if outbox.connection is None:
+                    outbox.connection = connection
+                pump = Pump(
+                    connection,
+                    leg,
+                    config=self._config,
+                    life=life,
+                    outbox=outbox,
+                    delivery=self._delivery,
+                    outages=self._outages,
+                    request_close=self.request_close,
+                )
+        if pump is None or life.state.over:
+            connection.close()
+            return None
+        connection.flush()
+        self._log.debug("Connected; the session starts")
+        return pump
 
     def _pump(self, pump: Pump) -> Optional[Lost]:
         """Pump until the session is over, or return why it needs another connection."""
-        state = self._state
-        rollover = Rollover(state, self._outbox, pump, self._start_attempt, self._begin)
+        rollover = Rollover(
+            pump,
+            life=self._life,
+            outbox=self._outbox,
+            outages=self._outages,
+            connector=self._connector,
+            begin=self._begin,
+            log=self._log,
+        )
         try:
             pump_to_end(rollover)
-            if state.over:
+            if self._life.state.over:
                 self._closing_handshake(rollover.current.connection)
                 return None
             return rollover.lost
         finally:
-            with state.lock:
-                state.connection = None
+            with self._life.lock:
+                self._outbox.connection = None
             rollover.close()
 
-    def _start_attempt(self) -> Optional[ConnectAttempt]:
-        """Begin to open a connection, unless the session is over."""
-        state = self._state
-        attempt = ConnectAttempt(self._endpoint, state.options.ws_headers, state.config, state.log)
-        with state.lock:
-            if state.over:
-                return None
-            state.attempt = attempt
-        state.threads.start("opener", self._open, attempt)
-        return attempt
-
-    def _begin(self, connection: Connection) -> Optional[Pump]:
-        """Start recognition over a connection, unless the session is over."""
-        state = self._state
-        with state.lock:
-            if not state.over:
-                leg = state.protocol.succession.new_leg()
-                if not state.started:
-                    state.protocol.succession.enter(leg)
-                connection.send(leg.connected())
-                if state.connection is None:
-                    state.connection = connection
-                pump = Pump(connection, leg, state, self._outbox)
-        if state.over:
-            connection.close()
-            return None
-        connection.flush()
-        state.log.debug("Connected; the session starts")
-        return pump
-
-    def _open(self, attempt: ConnectAttempt) -> None:
-        # An `AuthBase` of the user's, and a name look-up that nothing can interrupt.
-        with self._state.threads.in_user_code(_CONNECTING_GRACE):
-            attempt.run()
-
     def _closing_handshake(self, connection: Connection) -> None:
-        """Shake hands at the end, for as long as it is worth."""
-        failure = self._state.failure
+        """Send a close frame, and wait for the server's if there is reason to expect one."""
+        failure = self._life.failure
         if failure is None:
             limit = Deadline(_END_GRACE)
-        elif isinstance(failure, (ConnectionError, TransportError)) or self._closing is None:
-            limit = Deadline(0)  # there is nobody to shake hands with, or nobody who waits for it
+        elif isinstance(failure, (ConnectionError, TransportError)) or self.closing_limit is None:
+            limit = Deadline(0)  # the server does not answer, or nobody waits for the end
         else:
-            limit = self._closing
+            limit = self.closing_limit
         connection.start_closing()
         with contextlib.suppress(SpeechmaticsError):
             while True:
                 if any(isinstance(received, Closed) for received in connection.receive()):
                     return
-                if limit.passed() or (self._closing is not None and self._closing.passed()):
+                # close() may set a limit meanwhile.
+                if limit.passed() or (self.closing_limit and self.closing_limit.passed()):
                     return
                 connection.wait(limit.remaining(at_most=0.1))
 
@@ -178,23 +192,30 @@ class Receiver:
 
     def _recover(self, lost: Lost, *, opened: bool) -> None:
         """Wait until it is time for the next attempt, or end the session if there is none."""
-        state = self._state
-        with state.lock:
-            if state.over:
+        life, backoff = self._life, self._outages.backoff
+        with life.lock:
+            if life.state.over:
                 return
-            backoff = state.backoff
-            error = state.protocol.succession.irrecoverable(lost.error)
+            error = self._outbox.protocol.succession.irrecoverable(lost.error)
             delay = None
             if error is None:
-                delay = backoff.delay(
-                    lost.error, opened=opened, begun=state.started, busy=lost.busy
-                )
+                begun = life.started_at is not None
+                delay = backoff.delay(lost.error, opened=opened, begun=begun, busy=lost.busy)
             if delay is None:
                 if lost.last_message is not None:
-                    state.deliver(lost.last_message)
-                state.fail(error or given_up(lost.error, backoff.attempts))
+                    self._delivery.deliver(lost.last_message)
+                self._fail(error or given_up(lost.error, backoff.attempts))
                 return
-            state.connection_lost(lost.error.message)
+            self._outages.lost(lost.error.message)
         why = lost.error.message
-        state.log.warning("%s Attempt %d to reconnect in %.1f s.", why, backoff.attempts, delay)
-        state.wait_until_over(Deadline(delay))
+        self._log.warning("%s Attempt %d to reconnect in %.1f s.", why, backoff.attempts, delay)
+        deadline = Deadline(delay)
+        with life.lock:
+            while not (life.state.over or life.abandoned or deadline.passed()):
+                life.progressed.wait(deadline.remaining(at_most=_STILL_WANTED))
+        if life.abandoned:
+            self.request_close()
+
+    def request_close(self) -> None:
+        """End the session because nobody wants it any more. From any thread."""
+        self._fail(SessionError("close() was called: the session was ended."), discard=True)

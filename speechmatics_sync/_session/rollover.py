@@ -14,14 +14,16 @@ import time
 from typing import Callable, Optional
 
 from .._concurrency.poller import Poller
+from .._logs import SessionLogger
 from .._protocol.events import Lost
 from .._protocol.leg import State
 from .._transport.connection import Connection
 from ..errors import SpeechmaticsError, TranscriptionError, TransportError
-from .connecting import ConnectAttempt
+from .connecting import ConnectAttempt, Connector
+from .outages import Outages
 from .outbox import Outbox
 from .pump import Pump
-from .state import SessionState
+from .state import Lifecycle
 
 __all__ = ["Rollover"]
 
@@ -37,41 +39,53 @@ _REASON = "The session is near the longest time that the server keeps one."
 class Rollover:
     """Pumps a session's connection, and replaces it in time.
 
+    Belongs to the thread that pumps it: the receiver, or the shared thread meanwhile.
+
     Args:
-        state: The session's.
-        outbox: Is flushed when another connection takes the audio.
         current: The pump of the connection.
-        start_attempt: Starts an attempt to connect; None if the session is over.
-        begin: Starts recognition over an open connection; None if the session is over.
+        life: The session's state.
+        outbox: Sends over the new connection after the cut.
+        outages: Announces the change of connections; has the user's policy.
+        connector: Makes the next connection.
+        begin: Starts recognition over an open connection; returns None if the session is over.
+        log: The session's logger.
     """
 
     def __init__(
         self,
-        state: SessionState,
-        outbox: Outbox,
         current: Pump,
-        start_attempt: Callable[[], Optional[ConnectAttempt]],
+        *,
+        life: Lifecycle,
+        outbox: Outbox,
+        outages: Outages,
+        connector: Connector,
         begin: Callable[[Connection], Optional[Pump]],
+        log: SessionLogger,
     ) -> None:
         self.current = current
         self.lost: Optional[Lost] = None
         """Why the session needs another connection, or None."""
         self.ended = False
         """Whether the connection was ended for its age, and the next is still to be made."""
-        self._state = state
+        self._life = life
         self._outbox = outbox
-        self._start_attempt = start_attempt
+        self._protocol = outbox.protocol
+        self._outages = outages
+        self._policy = outages.policy
+        self._connector = connector
         self._begin = begin
+        self._log = log
         self._attempt: Optional[ConnectAttempt] = None
         self._successor: Optional[Pump] = None
         self._not_before = 0.0
-        self._alone = False
+        self._no_second = False
+        """Whether the account allows no second session beside the first."""
         self._cut_by: Optional[float] = None
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to pump."""
-        return self._state.over or self.lost is not None or self.ended
+        return self._life.state.over or self.lost is not None or self.ended
 
     def rest(self, poller: Poller) -> Optional[float]:
         """Have the poller report this object when there is something to pump.
@@ -121,17 +135,17 @@ class Rollover:
     # -- inside ---------------------------------------------------------------------------------
 
     def _patience(self) -> Optional[float]:
-        if self._successor is not None or self._attempt is not None or self._alone:
+        if self._successor is not None or self._attempt is not None or self._no_second:
             return _PROGRESS_INTERVAL
         due = self._due()
         return None if due is None else max(0.0, due - time.monotonic())
 
     def _due(self) -> Optional[float]:
         """Return when to make the next connection; None if that is not known, or not possible."""
-        policy, ends_at = self._state.policy, self.current.ends_at
+        policy, ends_at = self._policy, self.current.ends_at
         if policy is None or ends_at is None or self.current.leg.state is not State.RUNNING:
             return None
-        if not self._state.protocol.succession.cuttable:
+        if not self._protocol.succession.cuttable:
             return None
         return max(ends_at - policy.rollover_margin, self._not_before)
 
@@ -149,7 +163,7 @@ class Rollover:
                 self._without(successor.lost.error)
             elif successor.started is not None and current.successor is None:
                 self._cut_when_quiet()
-        elif self._alone and current.leg.state is State.RUNNING:
+        elif self._no_second and current.leg.state is State.RUNNING:
             self._cut_when_quiet()
         elif self._attempt is not None:
             if self._attempt.finished:
@@ -157,8 +171,8 @@ class Rollover:
         else:
             due = self._due()
             if due is not None and time.monotonic() >= due:
-                self._state.log.info("The session nears its end; another connection is made")
-                self._attempt = self._start_attempt()
+                self._log.info("The session nears its end; another connection is made")
+                self._attempt = self._connector.start()
 
     def _opened(self, attempt: ConnectAttempt) -> None:
         self._attempt = None
@@ -167,8 +181,6 @@ class Rollover:
         except SpeechmaticsError as error:
             self._without(error)
             return
-        finally:
-            self._state.attempt = None
         if connection is not None:
             self._successor = self._begin(connection)
 
@@ -177,17 +189,17 @@ class Rollover:
         self._give_up_successor()
         full = isinstance(error, TranscriptionError) and error.type == "quota_exceeded"
         if full or getattr(error, "status", None) == 429:
-            self._alone = True
+            self._no_second = True
             return
-        policy = self._state.policy
+        policy = self._policy
         assert policy is not None  # noqa: S101  (without a policy there is no attempt)
         wait = max(policy.initial_delay, policy.rollover_margin / _TRIES)
         self._not_before = time.monotonic() + wait
-        self._state.log.warning("No other connection could be made yet: %s", error.message)
+        self._log.warning("No other connection could be made yet: %s", error.message)
 
     def _give_up_successor(self) -> None:
-        with self._state.lock:
-            self._state.protocol.succession.give_up_cut()
+        with self._life.lock:
+            self._protocol.succession.give_up_cut()
         self._cut_by = None
         if self._successor is not None:
             self._successor.connection.close()
@@ -196,37 +208,36 @@ class Rollover:
 
     def _cut_when_quiet(self) -> None:
         """Cut the audio where it is quiet; when that takes too long, cut it anywhere."""
-        state = self._state
         now = time.monotonic()
-        with state.lock:
+        with self._life.lock:
             if self._cut_by is None:
-                margin = 0.0 if state.policy is None else state.policy.rollover_margin
+                margin = 0.0 if self._policy is None else self._policy.rollover_margin
                 self._cut_by = min(now + margin / 2, (self.current.ends_at or now) - margin / 4)
-                state.protocol.succession.seek_cut()
-            found = state.protocol.succession.cut_found
+                self._protocol.succession.seek_cut()
+            found = self._protocol.succession.cut_found
         if found or now >= self._cut_by:
             self._cut_by = None
             self._cut()
 
     def _cut(self) -> None:
         """End the audio of the current connection; the successor, if any, takes the rest."""
-        state, current, successor = self._state, self.current, self._successor
-        with state.lock:
-            if state.over or current.leg.state is not State.RUNNING:
+        current, successor, outbox = self.current, self._successor, self._outbox
+        with self._life.lock:
+            if self._life.state.over or current.leg.state is not State.RUNNING:
                 # The audio has ended meanwhile: there is nothing left for a successor.
                 self._give_up_successor()
                 return
-            for outgoing in state.protocol.succession.end_leg():
+            for outgoing in self._protocol.succession.end_leg():
                 current.connection.send(outgoing.payload)
-            state.connection = None
+            outbox.connection = None
             if successor is not None:
-                for outgoing in state.protocol.succession.enter(successor.leg):
+                for outgoing in self._protocol.succession.enter(successor.leg):
                     successor.connection.send(outgoing.payload)
-                state.connection = successor.connection
+                outbox.connection = successor.connection
                 current.successor = successor
-            state.replace_connection(_REASON)
+            self._outages.begin(_REASON)
         current.connection.flush()
-        self._outbox.flush()
+        outbox.flush()
 
     def _finish(self, current: Pump) -> None:
         """Close a connection that has sent its last message, and go on with its successor."""

@@ -6,104 +6,118 @@ from typing import Optional
 
 from .._audio.sources import AudioSource, check_realtime, open_source
 from .._concurrency.shared_thread import read_to_end
-from .._model.messages import SessionEvent
+from .._concurrency.threads import Threads
+from .._logs import SessionLogger
 from .._model.typing import Label
-from ..errors import AudioError, SpeechmaticsError
+from ..errors import AudioError
+from .audio_formats import FormatAgreement
+from .delivery import Delivery
+from .options import SessionOptions
 from .outbox import Outbox
 from .reading import Reading
-from .state import SessionState
+from .state import Lifecycle
 
 __all__ = ["Sender"]
 
 
 class Sender:
-    """Reads one source from start to end.
+    """Opens one source, reads it from start to end, and closes it.
 
     Args:
-        state: The session's.
-        outbox: Takes the audio.
         source: Anything that `open_source` takes.
-        label: The channel that it is the audio of.
-        realtime: Whether raw audio leaves at the speed it is spoken.
+        label: The channel of the source.
+        realtime: Whether to send raw audio no faster than it is spoken.
+        options: What the caller wants of the session.
+        life: The session's state.
+        agreement: Learns the format of the audio, unless the options have one.
+        outbox: Takes the audio.
+        delivery: Tells handlers of a source that failed, if the session goes on without it.
+        threads: The session's.
+        log: The session's logger.
     """
 
     def __init__(
-        self, state: SessionState, outbox: Outbox, source: object, *, label: Label, realtime: bool
+        self,
+        source: object,
+        *,
+        label: Label,
+        realtime: bool,
+        options: SessionOptions,
+        life: Lifecycle,
+        agreement: FormatAgreement,
+        outbox: Outbox,
+        delivery: Delivery,
+        threads: Threads,
+        log: SessionLogger,
     ) -> None:
-        self._state = state
-        self._outbox = outbox
         self._source = source
         self._label = label
         self._realtime = realtime
+        self._options = options
+        self._life = life
+        self._agreement = agreement
+        self._outbox = outbox
+        self._delivery = delivery
+        self._threads = threads
+        self._log = log
 
     def run(self) -> None:
-        """Send all of it; the sender thread's whole life."""
-        state = self._state
-        try:
-            if not state.over:
-                self._send()
-        except BaseException as error:
-            if not isinstance(error, SpeechmaticsError):
-                state.log.exception("The session's sender failed")
-            state.fail(error)
-
-    def _send(self) -> None:
-        """Send all of it, or end its channel with what could be read, if that is wanted.
+        """Send the source; runs in the sender thread.
 
         Raises:
             AudioError: The source cannot be read, and that ends the session; or all are empty.
             ConfigurationError: Its format does not fit.
         """
-        state = self._state
+        if self._life.state.over:
+            return
         try:
             self._send_source()
         except AudioError as error:
-            if state.options.on_source_error != "end_channel":
-                raise self._named(error) from error.__cause__
-            self._report(self._named(error))
-            if not state.prepared:
-                state.propose(None, self._label)
-                if not state.prepared and state.all_proposed:
+            named = self._named(error)
+            if self._options.on_source_error != "end_channel":
+                raise named from error.__cause__
+            with self._life.lock:
+                self._delivery.report(named, self._label)
+            if not self._agreement.reached:
+                self._agreement.propose(None, self._label)
+                if not self._agreement.reached and self._agreement.all_proposed:
                     raise
-        if state.wait_until_running():
+        if self._life.wait_until_started():
             self._end_channel(failed=True)
 
     def _send_source(self) -> None:
-        state = self._state
         opened: Optional[AudioSource] = None
         try:
-            with state.threads.in_user_code():
-                opened = open_source(self._source, state.options.audio_format, logger=state.log)
-            if state.options.audio_format is None:
+            with self._threads.in_user_code():
+                opened = open_source(self._source, self._options.audio_format, logger=self._log)
+            if self._options.audio_format is None:
                 if self._realtime:
                     check_realtime(opened.audio_format)
-                state.propose(opened.audio_format, self._label)
-            if state.wait_until_running():
-                self._send_chunks(opened)
+                self._agreement.propose(opened.audio_format, self._label)
+            if self._life.wait_until_started():
+                reading = Reading(
+                    self._outbox,
+                    opened,
+                    life=self._life,
+                    threads=self._threads,
+                    label=self._label,
+                    realtime=self._realtime,
+                    end=self._end_channel,
+                )
+                read_to_end(reading)
         finally:
             if opened is not None:
-                with state.threads.in_user_code():
+                with self._threads.in_user_code():
                     opened.close()
 
-    def _send_chunks(self, opened: AudioSource) -> None:
-        state = self._state
-        reading = Reading(
-            state,
-            self._outbox,
-            opened,
-            label=self._label,
-            realtime=self._realtime,
-            end=self._end_channel,
-        )
-        read_to_end(reading)
-
     def _end_channel(self, *, failed: bool = False) -> None:
-        protocol = self._state.protocol
+        """End the channel, unless it has ended."""
+        protocol = self._outbox.protocol
         channel = protocol.channels[self._label]
-        with self._state.lock:
+        with self._life.lock:
             if channel.refilling and failed:
                 protocol.give_up_refill(self._label)
-            if self._state.over or channel.ended:
+            if self._life.state.over or channel.ended:
                 return
             others = [protocol.channels[name] for name in protocol.channels if name != self._label]
             if not protocol.bytes_taken and all(other.ended for other in others):
@@ -112,21 +126,7 @@ class Sender:
             self._outbox.end_of_channel(self._label)
 
     def _named(self, error: AudioError) -> AudioError:
-        """Return an error that says of which channel it is."""
+        """Return an error that names the channel, if there are several."""
         if self._label is None:
             return error
         return AudioError(f"The source of the channel {self._label!r} failed: {error.message}")
-
-    def _report(self, error: AudioError) -> None:
-        """Tell handlers that a channel ends here, for its source failed."""
-        state = self._state
-        state.log.warning("%s The channel ends there.", error.message)
-        with state.lock:
-            state.inbox.put(
-                {
-                    "message": SessionEvent.SOURCE_ERROR.value,
-                    "channel": self._label,
-                    "reason": error.message,
-                    "error": error,
-                }
-            )

@@ -1,17 +1,20 @@
-"""One session: its threads, and what a client may do with it.
+"""One session: its parts, its threads, and what a client may do with it.
 
 Nothing here decides about the protocol: values move between `protocol` and the connection.
 
-- The *receiver* thread (`receiver`) connects, through a short-lived *opener* so that it can give up
-  whatever that hangs in, waits for the socket, and settles what comes: acknowledgements, answers
-  and the end take effect there, whatever handlers are doing. When a connection is lost or near its
-  end, it makes the next one.
-- The *sender* thread (`sender`), one for each source, reads it and waits for room. In a pushed
-  session the threads that call `Outbox.send_audio` are the senders.
-- While many sessions run in a process, one thread does the waiting, and the reading of paced
-  sources, for all of them; these two sleep meanwhile (`shared_thread`).
-- Messages for handlers go through the `inbox` to the thread that runs them: the caller of
-  ``transcribe``, whoever pulls the stream, or in a pushed session the *dispatcher* thread.
+- The *receiver* thread (`receiver`) connects, through a short-lived *opener* thread that can be
+  cancelled, waits for the socket, and processes what arrives. Acknowledgements, answers and the end
+  of the session take effect there, however busy the handlers are. When a connection is lost or
+  nears its end, the receiver makes the next one.
+- A *sender* thread (`sender`) for each source reads it and waits for room. In a pushed session the
+  threads that call `Outbox.send_audio` are the senders.
+- While many sessions run in a process, one thread waits for all their connections and reads their
+  paced sources (`shared_thread`); receivers and senders sleep meanwhile.
+- Messages for handlers go through the `inbox` to the thread that runs handlers: the caller of
+  ``transcribe``, the thread that iterates over the stream, or the *dispatcher* thread of a pushed
+  session.
+
+One lock, `Lifecycle.lock`, guards the state, the protocol, the inbox and the outbox.
 """
 
 from __future__ import annotations
@@ -22,44 +25,56 @@ from typing import Callable, Optional, Union
 
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
-from .._model.config import ConnectionConfig, ReconnectPolicy
+from .._concurrency.threads import Threads
+from .._model.config import AudioFormat, ConnectionConfig, ReconnectPolicy
 from .._model.messages import SessionInfo
 from .._model.stats import SessionStats
+from .._model.transcript import Transcript
 from .._model.typing import Label, Message
+from .._protocol.requests import Recognition
+from .._protocol.session import Protocol
+from ..errors import SpeechmaticsError
+from .audio_formats import FormatAgreement
+from .connecting import Connector
+from .delivery import Delivery
+from .identity import Identity
+from .inbox import Inbox
+from .meter import Meter
 from .options import SessionOptions
+from .outages import Outages
 from .outbox import Outbox
 from .receiver import Receiver
 from .sender import Sender
-from .state import SessionState
+from .state import Cause, Lifecycle, SessionState
 
 __all__ = ["END", "End", "Session"]
 
 _HANDLERS_GRACE = 1.0
-"""Seconds for the handlers of a session that has failed to be given what came before."""
+"""Seconds for handlers to be given the messages that came before a session failed."""
 
 _INTERRUPT_SECONDS = 0.5
 """Seconds that ending a session may take after Ctrl-C: the user is waiting."""
 
 _ABORT_GRACE = 0.25
-"""Seconds for the receiver to free the connection once it was aborted."""
+"""Seconds for the receiver to end after its connection was aborted."""
 
 
 class End:
-    """Comes out of `Session.next_message` when all has been said."""
+    """Comes out of `Session.next_message` after the last message."""
 
 
 END = End()
 
 
-class Session(SessionState):
-    """One session, from connecting to its end: its state, and the threads that share it.
+class Session:
+    """One session, from connecting to its end: makes its parts, and starts its threads.
 
     Args:
-        endpoint: Where to connect.
+        endpoint: The server, and where its key comes from.
         options: What the caller wants.
-        config: Limits of the connection.
-        listens: Whether anybody wants a message of this name: acknowledgements that nobody
-            listens to are not queued.
+        config: Limits, proxy and TLS settings of the connection.
+        listens: Whether there is a handler for messages of this name: acknowledgements without one
+            are not queued.
         policy: What to do when the connection is lost; None gives up at once.
     """
 
@@ -71,13 +86,49 @@ class Session(SessionState):
         listens: Callable[[str], bool],
         policy: Optional[ReconnectPolicy] = None,
     ) -> None:
-        super().__init__(options, config, listens, policy)
-        self.outbox = Outbox(self)
-        self._receiver = Receiver(self, self.outbox, endpoint)
+        # The parts never change; each says itself which thread or lock may touch it.
+        transcript = Transcript(transcription_config=options.transcription_config.to_dict())
+        identity = Identity(options.ws_headers, transcript)
+        self.options = options
+        self.identity = identity
+        self.log = log = identity.log
+        self.meter = meter = Meter()
+        self._config = config
+        self._policy = policy
+        self.life = life = Lifecycle(identity)
+        self._threads = threads = Threads(identity.request_id[:8])
+        self._inbox = inbox = Inbox(life.lock, config.max_queue, self._wake, self._at_rest)
+        self.outbox = outbox = Outbox(
+            options, life=life, identity=identity, inbox=inbox, meter=meter, threads=threads
+        )
+        self._agreement = FormatAgreement(options.channels, life.lock, self._prepare)
+        self._delivery = Delivery(identity, inbox, meter, collect=options.collect, listens=listens)
+        self._connector = Connector(
+            endpoint, options.ws_headers, config, life=life, threads=threads, log=log
+        )
+        self._receiver = Receiver(
+            config,
+            life=life,
+            log=log,
+            connector=self._connector,
+            outbox=outbox,
+            delivery=self._delivery,
+            outages=Outages(
+                policy, life=life, identity=identity, outbox=outbox, inbox=inbox, meter=meter
+            ),
+            fail=self.fail,
+        )
+        for call in (inbox.close, threads.stop_workers, outbox.room.notify_all):
+            life.when_over(call)
+
+        # Set by `start`, before any thread runs.
+        self.pushed = True
+        """Whether the user sends the audio, rather than sources giving it."""
         self._dispatcher: Optional[threading.Thread] = None
+
+        # Set by the thread that runs handlers; any thread may read it.
         self.dispatched_by: Optional[int] = None
-        """The thread that runs handlers now."""
-        self._closing = False
+        """The thread that runs a handler now."""
 
     # -- starting -------------------------------------------------------------------------------
 
@@ -88,48 +139,91 @@ class Session(SessionState):
         realtime: bool = False,
         dispatch: Optional[Callable[[Message], None]] = None,
     ) -> None:
-        """Start the session's threads, unless it was closed already.
+        """Start the session's threads, unless it is closed already.
 
         Args:
-            sources: Each read and sent whole by a sender; None for a pushed session.
-            realtime: Whether raw audio leaves at the speed it is spoken.
-            dispatch: Is given every message, in a thread of its own; without it `next_message`
-                gives them.
+            sources: Each is read and sent by a sender; None for a pushed session.
+            realtime: Whether to send raw audio no faster than it is spoken.
+            dispatch: Called with every message, in the dispatcher thread; without it, call
+                `next_message` for them.
         """
         self.pushed = sources is None
         if self.options.audio_format is not None:
-            self.prepare(self.options.audio_format)
-        with self.lock:  # or close() could come between, and join threads that are still to start
-            if self.over:
+            self._agreement.agree(self.options.audio_format)
+        # With the lock, or a close() in between would join threads that have not been started.
+        with self.life.lock:
+            if self.life.state.over:
                 return
-            self.threads.start("receiver", self._receiver.run)
+            self._threads.start("receiver", self._run, "receiver", self._receiver.run)
             for label, source in (sources or {}).items():
+                sender = Sender(
+                    source,
+                    label=label,
+                    realtime=realtime,
+                    options=self.options,
+                    life=self.life,
+                    agreement=self._agreement,
+                    outbox=self.outbox,
+                    delivery=self._delivery,
+                    threads=self._threads,
+                    log=self.log,
+                )
                 role = "sender" if label is None else f"sender-{label}"
-                sender = Sender(self, self.outbox, source, label=label, realtime=realtime)
-                self.threads.start(role, sender.run)
+                self._threads.start(role, self._run, "sender", sender.run)
             if dispatch is not None:
-                self._dispatcher = self.threads.start("dispatcher", self._dispatch_all, dispatch)
+                self._dispatcher = self._threads.start("dispatcher", self._dispatch_all, dispatch)
 
     def wait_until_started(self, deadline: Deadline) -> SessionInfo:
         """Block until RecognitionStarted has come.
 
         Raises:
-            SpeechmaticsError: The session ended in its place. (What ends it later is raised later.)
+            SpeechmaticsError: The session ended before; what ends it later is not raised here.
             TimeoutError: ``deadline`` passed.
         """
-        with self.lock:
-            while self.started_at is None and not self.over:
-                self.wait_for_progress(deadline, "The session has not started")
-            if self.started_at is None:
-                self.raise_failure()
+        life, identity = self.life, self.identity
+        with life.lock:
+            while life.started_at is None and not life.state.over:
+                life.wait_for_progress(deadline, "The session has not started")
+            if life.started_at is None:
+                life.raise_failure()
+            protocol = self.outbox.protocol
             return SessionInfo(
-                request_id=self.request_id,
-                session_id=self.session_id,
-                sequence_number=self.protocol.sent,
-                is_running=not self.over and not self.protocol.audio_ended,
-                language_pack_info=self.language_pack_info,
+                request_id=identity.request_id,
+                session_id=identity.session_id,
+                sequence_number=protocol.sent,
+                is_running=not life.state.over and not protocol.audio_ended,
+                language_pack_info=identity.language_pack_info,
                 channels=list(self.options.labels),
             )
+
+    def _prepare(self, audio_format: AudioFormat) -> None:
+        """Make the protocol, now that the audio format is known: the receiver may connect."""
+        options, life = self.options, self.life
+        recognition = Recognition(
+            options.transcription_config,
+            audio_format,
+            options.translation_config,
+            options.audio_events_config,
+        )
+        with life.lock:
+            self.outbox.protocol = Protocol(
+                recognition,
+                max_unacked_chunks=self._config.max_unacked_chunks,
+                labels=options.labels,
+                pushed=self.pushed,
+                replay_seconds=None if self._policy is None else self._policy.replay_seconds,
+            )
+            if life.state is SessionState.PREPARING:
+                life.move(Cause.PREPARED)
+
+    def _run(self, role: str, run: Callable[[], None]) -> None:
+        """Run a thread of the session; an error that comes out of it ends the session."""
+        try:
+            run()
+        except BaseException as error:
+            if not isinstance(error, SpeechmaticsError):
+                self.log.exception("The session's %s failed", role)
+            self.fail(error)
 
     # -- handling messages ----------------------------------------------------------------------
 
@@ -137,29 +231,30 @@ class Session(SessionState):
         """Return the next message for handlers, None if none came in time, or END.
 
         Raises:
-            BaseException: Whatever ended the session, once all that came before it was given out.
+            BaseException: Whatever ended the session, after the last message before it.
         """
-        self.check_process()
-        with self.lock:
-            message = self.inbox.get(timeout)
+        self.identity.check_process()
+        life = self.life
+        with life.lock:
+            message = self._inbox.get(timeout)
             if message is not None:
                 return message
-            self.raise_failure()
-            if not self.over:
+            life.raise_failure()
+            if not life.state.over:
                 return None
-            self.handled = True
-            self.progressed.notify_all()
+            if life.state is SessionState.TRANSCRIBED:
+                life.move(Cause.HANDLED)
             return END
 
     def dispatch(self, call: Callable[..., None], *args: object) -> None:
-        """Call handlers in the calling thread, which is marked as the one that runs them."""
+        """Call handlers, and mark the calling thread as the one that runs them meanwhile."""
         before = self.dispatched_by
         try:
             self.dispatched_by = threading.get_ident()
-            with self.threads.in_user_code():
+            with self._threads.in_user_code():
                 call(*args)
         finally:
-            # Here, and in no call, which an interrupt might come before.
+            # Not in a method: a KeyboardInterrupt could come before its first line.
             self.dispatched_by = before
 
     @property
@@ -171,29 +266,30 @@ class Session(SessionState):
         """Block until the session has ended and the dispatcher has handled every message.
 
         Raises:
-            BaseException: Whatever ended the session; handlers that are busy delay it only briefly.
+            BaseException: Whatever ended the session; a busy handler delays it only briefly.
             TimeoutError: ``deadline`` passed.
         """
-        self.check_process()
-        with self.lock:
-            while not (self.over and (self.handled or self.failure is not None)):
-                self.wait_for_progress(deadline, "Not everything is transcribed and handled")
-        if self.failure is not None:
+        self.identity.check_process()
+        life = self.life
+        with life.lock:
+            while life.state not in (SessionState.HANDLED, SessionState.FAILED):
+                life.wait_for_progress(deadline, "Not everything is transcribed and handled")
+        if life.failure is not None:
             self.let_handlers_finish()
-        self.raise_failure()
+        life.raise_failure()
 
     def let_handlers_finish(self) -> None:
-        """Give the dispatcher of a session that has failed a moment to hand out what came."""
+        """Wait a moment for the dispatcher to pass on what came before the session failed."""
         if self._dispatcher is not None:
             self._dispatcher.join(_HANDLERS_GRACE)
 
     def _dispatch_all(self, dispatch: Callable[[Message], None]) -> None:
-        """Run the handlers; the dispatcher thread's whole life."""
+        """Run the handlers; runs in the dispatcher thread."""
         while True:
             try:
                 message = self.next_message(None)
             except BaseException:
-                return  # whoever uses the session raises it
+                return  # calls of the user raise it
             if isinstance(message, End):
                 return
             if message is None:
@@ -207,26 +303,53 @@ class Session(SessionState):
     # -- ending ---------------------------------------------------------------------------------
 
     @property
+    def over(self) -> bool:
+        """Whether the session has ended; handlers may still be given its messages."""
+        return self.life.state.over
+
+    @property
     def unfinished(self) -> bool:
         """Whether the session, or a handler of its messages, still has something to do."""
-        if self.abandoned:
+        life = self.life
+        if life.abandoned:
             return False
-        if not self.over:
+        if not life.state.over:
             return True
-        return (
-            self.failure is None
-            and not self.handled
-            and (self.pushed or len(self.inbox) > 0 or self.dispatched_by is not None)
+        return life.state is SessionState.TRANSCRIBED and (
+            self.pushed or len(self._inbox) > 0 or self.dispatched_by is not None
         )
+
+    def fail(self, error: BaseException, *, discard: bool = False) -> None:
+        """End the session with an error, unless it has ended.
+
+        Args:
+            error: What every call raises from now on.
+            discard: Whether to drop the messages that no handler was given yet. Only then does a
+                session that is transcribed, but not handled, end with the error.
+        """
+        if self.identity.forked:
+            return
+        life = self.life
+        with life.lock:
+            if not life.state.over:
+                if self.outbox.prepared:
+                    error = self.outbox.protocol.fail(error)
+                life.finish(error)
+            elif discard:
+                life.give_up_handling(error)
+            if discard:
+                self._inbox.clear()
+        self._connector.cancel()
+        self._wake()
 
     def abandon(self) -> None:
         """Have the receiver end everything.
 
         Takes no lock: the garbage collector may call this in any thread, at any line.
         """
-        if not self.forked:
-            self.abandoned = True
-            self.wake()
+        if not self.identity.forked:
+            self.life.abandoned = True
+            self._wake()
 
     def close(self, error: Optional[BaseException] = None) -> None:
         """End everything now and wait until it is gone, at most ``close_timeout`` seconds.
@@ -235,50 +358,77 @@ class Session(SessionState):
             error: What ended the caller's use of the session, if anything did: after an interrupt
                 or an exit the wait is short.
         """
-        if self.forked:
-            self.leave_to_parent()
+        outbox, receiver = self.outbox, self._receiver
+        if self.identity.forked:
+            self.life.leave_to_parent()
+            connection, outbox.connection = outbox.connection, None
+            if connection is not None:
+                connection.forget()
             return
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        limit = _INTERRUPT_SECONDS if interrupted else self.config.close_timeout
-        with self.lock:
-            if not self._closing or interrupted:
-                self._closing = True
-                # The rest of the limit is for freeing what is left.
-                self._receiver.hurry(Deadline(None if limit is None else 0.9 * limit))
-        connection = self.connection
+        limit = _INTERRUPT_SECONDS if interrupted else self._config.close_timeout
+        with self.life.lock:
+            if receiver.closing_limit is None or interrupted:
+                # The rest of the limit is for joining the threads.
+                receiver.closing_limit = Deadline(None if limit is None else 0.9 * limit)
+        connection = outbox.connection
         served_here = connection is not None and connection.is_served_here
-        self.request_close()
+        receiver.request_close()
         if served_here:
-            return  # the garbage collector called this in the very thread that it would wait for
-        if not self.threads.join(Deadline(limit)):
-            self._receiver.abort()
-            self.threads.join(Deadline(_ABORT_GRACE))
+            return  # the garbage collector called this in the thread that join would wait for
+        if not self._threads.join(Deadline(limit)):
+            connection = outbox.connection
+            if connection is not None:
+                connection.abort()
+            self._threads.join(Deadline(_ABORT_GRACE))
+
+    # -- the thread that receives ---------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Have the receiver check what there is to do. Takes no lock."""
+        connection = self.outbox.connection
+        if connection is not None:
+            connection.wake()
+
+    def _at_rest(self, call: Callable[[], None]) -> None:
+        """Call something now; in a thread that many sessions share, when it rests."""
+        connection = self.outbox.connection
+        if connection is None or not connection.at_rest(call):
+            call()
 
     # -- what it knows of itself ----------------------------------------------------------------
 
     @property
     def stats(self) -> SessionStats:
-        """A snapshot of what the session knows of itself."""
-        self.check_process()
-        with self.lock:
-            if not self.prepared:
+        """A snapshot of the session's figures."""
+        self.identity.check_process()
+        outbox = self.outbox
+        with self.life.lock:
+            if not outbox.prepared:
                 return SessionStats()
-            backlog = self.connection.backlog if self.connection else 0
-            return self.meter.snapshot(self.protocol, waiting=len(self.inbox), backlog=backlog)
+            backlog = outbox.connection.backlog if outbox.connection else 0
+            waiting = len(self._inbox)
+            return self.meter.snapshot(outbox.protocol, waiting=waiting, backlog=backlog)
 
     @property
     def audio_bytes(self) -> int:
         """Bytes of audio taken from the user."""
-        return self.protocol.bytes_taken if self.prepared else 0
+        return self.outbox.protocol.bytes_taken if self.outbox.prepared else 0
 
     @property
     def audio_seconds(self) -> Optional[float]:
         """Seconds of audio taken from the user, of the longest channel; None for ``file`` audio."""
-        return self.protocol.seconds_taken if self.prepared else 0.0
+        return self.outbox.protocol.seconds_taken if self.outbox.prepared else 0.0
+
+    @property
+    def total_seconds(self) -> Optional[float]:
+        """Seconds of the longest source, if the length of each is known."""
+        known = [each for each in self.outbox.source_seconds.values() if each is not None]
+        return max(known) if len(known) == len(self.options.channels) else None
 
     @property
     def untranscribed(self) -> str:
-        """How much audio was sent and has no final, in words."""
+        """How much audio was sent and has no final, for a log record."""
         seconds = self.audio_seconds
         if seconds is not None:
             return f"{max(0.0, seconds - (self.meter.final_end or 0.0)):.1f} s of audio"

@@ -55,7 +55,7 @@ def test_a_fork_while_locks_are_held_does_not_hang_the_child() -> None:
         held, release = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with session.lock, client._session_lock:
+            with session.life.lock, client._session_lock:
                 held.set()
                 wait_for(release)
 

@@ -1,0 +1,77 @@
+"""What the server says, on its way to the transcript, the log and the handlers."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from .._model.messages import ServerMessageType, SessionEvent
+from .._model.typing import Label, Message
+from .._protocol.events import Acknowledged
+from ..errors import AudioError
+from .identity import Identity
+from .inbox import Inbox
+from .meter import Meter
+
+__all__ = ["Delivery"]
+
+_WARNING = ServerMessageType.WARNING.value
+_ERROR = ServerMessageType.ERROR.value
+
+
+class Delivery:
+    """Passes messages on. Every method needs the session's lock.
+
+    Args:
+        identity: Has the transcript and the log.
+        inbox: Takes the messages for handlers.
+        meter: Takes the session's figures.
+        collect: Whether messages are added to the transcript.
+        listens: Whether there is a handler for messages of this name.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        inbox: Inbox,
+        meter: Meter,
+        *,
+        collect: bool,
+        listens: Callable[[str], bool],
+    ) -> None:
+        self.inbox = inbox
+        self.meter = meter
+        self._log = identity.log
+        self._transcript = identity.transcript
+        self._collect = collect
+        self._listens = listens
+
+    def deliver(self, message: Message) -> None:
+        """Pass on a message of the server."""
+        if self._collect:
+            self._transcript.add(message)
+        self.meter.delivered(message)
+        name = message.get("message")
+        if name == _WARNING:
+            reason = message.get("reason")
+            self._log.warning("The server warns: %s: %s", message.get("type"), reason)
+        elif name == _ERROR:
+            self._log.error("The server sent an Error: %s", message.get("type"))
+        self.inbox.put(message)
+
+    def acknowledge(self, event: Acknowledged) -> None:
+        """Pass on an acknowledgement, if there is a handler for it."""
+        self.meter.acknowledged(event.label, event.number)
+        if self._listens(event.message["message"]):
+            self.inbox.put(event.message)
+
+    def report(self, error: AudioError, label: Label) -> None:
+        """Tell handlers that a channel ends because its source failed."""
+        self._log.warning("%s The channel ends there.", error.message)
+        self.inbox.put(
+            {
+                "message": SessionEvent.SOURCE_ERROR.value,
+                "channel": label,
+                "reason": error.message,
+                "error": error,
+            }
+        )

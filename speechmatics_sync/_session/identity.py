@@ -1,0 +1,59 @@
+"""Which session this is: what its log records and its errors say about it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from .._auth.endpoint import request_id_in
+from .._logs import SessionLogger
+from .._model.results import LanguagePackInfo
+from .._model.transcript import Transcript
+from ..errors import SessionError, SpeechmaticsError
+
+__all__ = ["Identity"]
+
+
+class Identity:
+    """The ids of a session, its logger and its transcript, and the process that it belongs to.
+
+    Args:
+        ws_headers: The user's headers, which may set the request id.
+        transcript: Collects the session's messages.
+    """
+
+    def __init__(self, ws_headers: Optional[Mapping[str, str]], transcript: Transcript) -> None:
+        # These never change.
+        self.request_id = request_id_in(ws_headers) or str(uuid.uuid4())
+        self.log = SessionLogger(self.request_id)
+        self.transcript = transcript
+        self._process = os.getpid()
+
+        # The receiver sets these at RecognitionStarted, holding the session's lock; any thread may
+        # read them without.
+        self.session_id: Optional[str] = None
+        self.language_pack_info: Optional[LanguagePackInfo] = None
+
+    def attach_to(self, error: SpeechmaticsError) -> Any:
+        """Add the ids and the transcript to an error, unless it has those of another session."""
+        if error.request_id is None:
+            error.request_id, error.session_id = self.request_id, self.session_id
+            error.transcript = self.transcript
+        return error
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a copy in a child process, where the session has no threads."""
+        return self._process != os.getpid()
+
+    def check_process(self) -> None:
+        """Raise SessionError in a child process."""
+        if self.forked:
+            raise self.attach_to(
+                SessionError(
+                    "This session was started before fork(), and its threads stayed in the parent "
+                    "process: start one in each process."
+                )
+            )
