@@ -1,4 +1,4 @@
-"""The embedded server misbehaves when it is told to, as it is told, and is well again after it."""
+"""The embedded server injects faults when and as it is told to, and works again afterwards."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def server(faults: Faults) -> Iterator[LocalServer]:
 
 
 class Talk(Wire):
-    """A session that goes as far as the server lets it, and says how its connection ended."""
+    """Runs a session as far as the server lets it; returns how the connection ended."""
 
     def go(self, **config: Any) -> Talk:
         try:
@@ -101,13 +101,13 @@ def is_well(server: LocalServer) -> None:
 
 
 def went_so_far(wire: Talk, moment: str) -> None:
-    """Fails unless all was sent that comes before the moment, and nothing that comes after."""
+    """Fail unless everything before the moment was sent, and nothing after it."""
     assert ("Info" in wire.names) == (moment != "connected")
     assert ("RecognitionStarted" in wire.names) == (moment in ("audio", "ending", "ended"))
     heard = words(wire.received)
     acknowledged = len(named(wire.received, "AudioAdded"))
     assert acknowledged == (8 if moment in ("ending", "ended") else 0)
-    # The last word ends with the audio: it is final when the audio has ended.
+    # The last word ends with the audio, so it is final only at its end.
     assert heard == ALL[: {"ending": 4, "ended": 4}.get(moment, 0)]
     assert "EndOfTranscript" not in wire.names
 
@@ -121,7 +121,7 @@ def test_a_connection_is_dropped_at_any_moment(
     faults.add(Drop(how, mid_frame=mid_frame), at=moment)
     with Talk(server.url) as wire:
         wire.go()
-        if moment != "audio":  # where the client may be stopped while it sends
+        if moment != "audio":  # then the client may be interrupted while it sends
             went_so_far(wire, moment)
     assert wire.close_code is None
     assert [(one.fault, one.connection, one.moment) for one in faults.happened] == [
@@ -141,7 +141,7 @@ def bare(server: LocalServer, **options: Any) -> socket.socket:
 
 
 def everything(sock: socket.socket) -> bytes:
-    """What comes until the end of the connection."""
+    """Return what comes until the end of the connection."""
     received = b""
     while data := sock.recv(65536):
         received += data
@@ -345,7 +345,7 @@ def test_a_session_ends_early_with_the_finals_of_what_it_heard(
         wire.start()
         wire.send(*chunks(AUDIO[: 5 * CHUNK], CHUNK))
         wire.ending()
-    assert words(wire.received) == ALL[:3]  # of the third it heard the half
+    assert words(wire.received) == ALL[:3]  # it heard half of the third
     assert len(named(wire.received, "AudioAdded")) == 5
     is_well(server)
 
@@ -421,7 +421,7 @@ def test_each_channel_has_acknowledgements_of_its_own(server: LocalServer, fault
 
 
 def what_still_comes(wire: Wire) -> list[Message]:
-    """What comes before it is quiet for a while."""
+    """Return what comes until nothing has come for a while."""
     found = []
     with contextlib.suppress(TimeoutError):
         while True:
@@ -430,7 +430,7 @@ def what_still_comes(wire: Wire) -> list[Message]:
 
 
 def hang_up(wire: Wire) -> None:
-    """Leave without a goodbye, for nobody would answer it."""
+    """Close the socket without a close frame, which nobody would answer."""
     wire.connection.socket.shutdown(socket.SHUT_RDWR)
 
 
@@ -465,13 +465,13 @@ def test_a_silent_server_does_not_answer_the_handshake(server: LocalServer, faul
 
 
 def takes(sock: socket.socket, count: int, patience: float) -> bool:
-    """Whether so many bytes can be sent; more than the network holds."""
+    """Whether this many bytes can be sent, which is more than the network buffers."""
     sock.settimeout(patience)
     frame = b"\x82\xff" + (65536).to_bytes(8, "big") + bytes(4 + 65536)
     try:
         for _ in range(count // len(frame)):
             sock.sendall(frame)
-    except socket.timeout:  # before 3.10 it is no TimeoutError
+    except socket.timeout:  # not a TimeoutError before 3.10
         return False
     return True
 
@@ -507,7 +507,7 @@ def test_a_server_that_stops_reading_has_answered_what_came_before(
 
 
 def of_the_server() -> list[str]:
-    """Its threads; those of `websockets` end by themselves, and no test may leave one."""
+    """The server's threads, without those of `websockets`."""
     names = (thread.name for thread in threading.enumerate())
     return [name for name in names if name.startswith("speechmatics-local")]
 
@@ -643,7 +643,7 @@ def test_in_a_session_by_channel_chunks_count_for_all_or_for_one(
 def test_the_end_of_a_session_by_channel_is_when_no_channel_is_open(
     server: LocalServer, faults: Faults, by: str, moment: str
 ) -> None:
-    # A word that is not over when the audio is: it becomes final at the end, all others before.
+    # The last word goes on to the end of the audio, so it is final at the end, all others before.
     audio = AUDIO + counted_audio(1, first=5)[: CHUNK + 16]
     faults.add(Drop(), at=moment)
     with Wire(server.url) as wire:

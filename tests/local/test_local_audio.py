@@ -1,4 +1,4 @@
-"""What the embedded server reads: raw samples in every encoding, WAV files in every shape."""
+"""Audio the embedded server decodes: raw samples in every encoding, all kinds of WAV files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tone(seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
 
 
 def mulaw(samples: np.ndarray) -> bytes:
-    """G.711, by its formula: independent of the decoder's table."""
+    """G.711 by its formula, independently of the decoder's table."""
     encoded = bytearray()
     for sample in np.rint(samples * 32767).astype(int).tolist():
         sign = 0x80 if sample < 0 else 0
@@ -73,7 +73,7 @@ def wav(
 
 
 def decode(decoder: AudioDecoder, encoded: bytes, sizes: Sequence[int] = (1 << 20,)) -> np.ndarray:
-    """Feed in pieces of these sizes, again and again."""
+    """Feed in pieces of these sizes, in rotation."""
     decoded, at, turn = [], 0, 0
     while at < len(encoded):
         decoded.append(decoder.feed(encoded[at : at + sizes[turn % len(sizes)]]))
@@ -84,7 +84,7 @@ def decode(decoder: AudioDecoder, encoded: bytes, sizes: Sequence[int] = (1 << 2
 
 
 def same_sound(decoded: np.ndarray, *, error: float = 0.02, seconds: float = 0.5) -> bool:
-    """Whether this is `tone`, by its largest difference away from the edges."""
+    """Whether these samples are `tone`, by the largest difference away from the edges."""
     assert decoded.dtype == np.int16
     assert abs(len(decoded) - seconds * RATE) <= 2
     expected = tone(seconds)

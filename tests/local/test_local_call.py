@@ -1,4 +1,4 @@
-"""A call of two channels, recognised: each side as it was spoken."""
+"""A call of two channels is recognised as it was spoken."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server() -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def call() -> dict[str, bytes]:
-    """A question and its answer, from the sample call, each channel by itself."""
+    """A question and its answer from the sample call, one channel each."""
     with wave.open(str(SAMPLES / "call.wav")) as audio:
         assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (16000, 2, 2)
         frames = np.frombuffer(audio.readframes(int(6.2 * 16000)), dtype="<i2").reshape(-1, 2)
@@ -52,7 +52,7 @@ def said() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def plain(server: LocalServer, call: dict[str, bytes]) -> list[Message]:
-    """What comes of the call when nothing special is asked for."""
+    """The result of the call with default settings."""
     return run_channels(server.url, call).received
 
 

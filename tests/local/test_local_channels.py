@@ -51,7 +51,7 @@ def silence(seconds: float) -> bytes:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
-    """Strict, and hearing counted audio, with a final half a second late."""
+    """A strict server that hears counted audio, with finals half a second late."""
     recognizer = CountedRecognizer(delay=0.5, voices=("ann", "bob"), turn=2)
     with LocalServer(recognizer=recognizer, strict=True) as server:
         yield server
@@ -73,7 +73,7 @@ def spoken(first: int, count: int) -> list[str]:
 def test_every_channel_is_heard_whole_however_long_the_others_are(
     server: LocalServer, count: int, size: int
 ) -> None:
-    # Of 1 word, 2 words and so on: no two channels end at once, and none has another's words.
+    # Of 1 word, 2 words and so on: the channels end one after another, and share no word.
     lengths = {f"channel {at}": at + 1 for at in range(count)}
     audio = {label: counted_audio(length, first=100 * length) for label, length in lengths.items()}
     wire = run_channels(server.url, audio, size=size)
@@ -153,7 +153,7 @@ def test_end_of_stream_ends_every_channel_with_the_count_of_all_chunks_or_of_add
 
 
 def written_together(wire: Wire, *messages: bytes) -> None:
-    """Send in one write: the server must find them beside each other, not after its answer."""
+    """Send in one write, so that the server receives them together, before it answers."""
     with wire.connection.protocol_mutex:
         for message in messages:
             wire.connection.protocol.send_text(message)
@@ -307,7 +307,7 @@ def test_speakers_asked_for_come_once_and_with_all_that_every_channel_has_heard(
             ("a", "S2"),
             ("b", "S1"),
         ]
-        # The same voice, whatever it is called: the second of one channel, the first of the other.
+        # The same voice, though labelled S2 in one channel and S1 in the other.
         assert speakers[1]["speaker_identifiers"] == speakers[2]["speaker_identifiers"]
         wire.send(channel_audio("b", counted_audio(2)))
         received = wire.end(3)
@@ -424,7 +424,7 @@ def test_a_channel_that_is_no_audio_ends_the_session_with_its_error(server: Loca
     with Wire(server.url) as wire:
         wire.send({**channels_start(["a", "b"]), "audio_format": {"type": "file"}})
         wire.until("RecognitionStarted")
-        # Nothing more is sent: the Error must come while the server waits for more.
+        # Nothing more is sent: the Error must come while the server waits for messages.
         wire.send(channel_audio("b", wav(counted_audio(2))), channel_audio("a", b"ID3 mp3"))
         wire.rest()
     assert wire.received[-1]["message"] == "Error"
@@ -547,7 +547,7 @@ def test_messages_of_channels_belong_into_a_session_by_channel(
 
 
 class Held(CountedRecognizer):
-    """Hears nothing of the channel "held" until it is released."""
+    """Recognises nothing in the channel "held" until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -600,7 +600,7 @@ def test_what_is_more_than_a_channel_may_hold_is_not_taken_before_there_is_room(
 
         sender = threading.Thread(target=send)
         sender.start()
-        # Another session meanwhile: one that takes all it gets would have had all by now.
+        # Another session meanwhile: without a limit, the server would have read everything by now.
         assert words(run(server.url, counted_audio(60), size=400).received) == spoken(1, 60)
         assert server.sessions[0].audio_chunks <= held
         recognizer.released.set()
@@ -695,7 +695,7 @@ def test_an_error_of_one_channel_reaches_a_client_that_is_still_sending_others(
         wire.send({**channels_start(["a", "b"]), "audio_format": {"type": "file"}})
         wire.until("RecognitionStarted")
         wire.send(channel_audio("a", b"not a wav file"))
-        with contextlib.suppress(ConnectionClosed):  # what counts is what the server said before
+        with contextlib.suppress(ConnectionClosed):  # only what the server sent before matters
             wire.send(*[channel_audio("b", bytes(64000))] * 200)
         wire.rest()
     assert [message["message"] for message in wire.received].count("Error") == 1
@@ -781,7 +781,7 @@ def test_everything_the_server_sends_fits_the_description_of_the_api(
         name = message["message"]
         schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
         jsonschema.validate(message, schema)
-        # "channels" is what the documentation calls what the description calls "channel_ids".
+        # The documentation calls "channels" what the specification calls "channel_ids".
         assert set(message) - {"channels"} <= set(schemas[name]["properties"]), message
 
 

@@ -1,4 +1,4 @@
-"""``python -m speechmatics_sync.local``: the server by itself."""
+"""``python -m speechmatics_sync.local`` runs the server on its own."""
 
 from __future__ import annotations
 

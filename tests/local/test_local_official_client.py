@@ -1,4 +1,4 @@
-"""Clients that are not ours: those of ``speechmatics-rt``, against the embedded server."""
+"""The official clients, of ``speechmatics-rt``, work with the embedded server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def spoken() -> list[str]:
 @pytest.fixture(scope="module")
 def sentence() -> bytes:
     with wave.open(str(SAMPLES / "demo.wav")) as sample:
-        return sample.readframes(4 * sample.getframerate())  # up to the pause behind it
+        return sample.readframes(4 * sample.getframerate())  # up to the pause after it
 
 
 def test_it_gets_the_words_of_raw_audio(
@@ -99,7 +99,7 @@ async def call_heard(
 
         @client.on(ServerMessageType.ADD_TRANSCRIPT)
         def final(message: dict[str, Any]) -> None:
-            # Where the examples of the client look for it.
+            # Where the official examples look for it.
             words = finals.setdefault(message["results"][0]["channel"], [])
             words.append(message["metadata"]["transcript"])
             assert message["channel"] == message["results"][0]["channel"]
@@ -115,7 +115,7 @@ async def call_heard(
             audio_format=AudioFormat(encoding=AudioEncoding.PCM_S16LE, sample_rate=16000),
             timeout=90,
         )
-        # It returns when its last message is sent, and would leave with transcripts due.
+        # The client returns once its last message is sent, before the last transcripts have come.
         await asyncio.wait_for(ended.wait(), 90)
     return {
         label: re.findall(r"[a-z0-9']+", "".join(texts)) for label, texts in finals.items()
@@ -125,7 +125,7 @@ async def call_heard(
 @pytest.mark.parametrize("diarization", [None, "channel_and_speaker"])
 def test_its_client_of_several_channels_gets_the_words_of_each(diarization: Any) -> None:
     config = TranscriptionConfig(language="en", diarization=diarization)
-    # A server of its own: what it saw is complete when it has stopped.
+    # A server of its own, so that its record is complete when it has stopped.
     with LocalServer(api_keys=["a-key"]) as server:
         heard, messages = asyncio.run(call_heard(server.url, config))
     (session,) = server.sessions

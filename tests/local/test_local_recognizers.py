@@ -1,4 +1,4 @@
-"""The recognisers that need no model, fed directly."""
+"""The recognisers that need no model, without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded server as a server: where it listens, whom it lets in, its limits and its end."""
+"""The embedded server as a server: its address, keys, limits and its end."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_no_key_is_ever_in_a_log_or_a_record(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.DEBUG)
     with local_server(api_keys=KEY) as server:
         caplog.clear()
-        # Only the server's own records: a client's may well repeat what it was told to send.
+        # Only the server's own log records: a client's may repeat the key.
         for options in (
             {"additional_headers": {"Authorization": f"Bearer {KEY}"}},
             {"additional_headers": {"Authorization": f"Bearer {KEY}x"}},
@@ -127,7 +127,7 @@ def test_one_session_too_many_gets_quota_exceeded_and_room_is_made_again() -> No
             assert (info["usage"], info["quota"]) == (2, 1)
             assert (error["type"], second.close_code) == ("quota_exceeded", 4005)
             first.end(0)
-        # The first session's place is free when its thread has ended, a moment after its client.
+        # The first session counts until its thread has ended, a moment after its client has.
         for _ in range(1000):
             with Wire(server.url) as third:
                 third.send(start_message())
@@ -239,15 +239,15 @@ def test_stop_ends_every_session_and_start_listens_at_the_same_port() -> None:
         assert words(run(url, counted_audio(1)).received) == ["w1"]
         with pytest.raises(SessionError, match="running already"):
             server.start()
-    server.stop()  # once more does nothing
+    server.stop()  # does nothing
 
 
 def test_stop_does_not_wait_for_those_who_say_nothing_or_read_nothing() -> None:
     with local_server() as server, Wire(server.url) as deaf:
         silent = socket.create_connection(("127.0.0.1", server.port))
         deaf.start()
-        # Its library stops reading when 16 messages wait; then the server's answers fill the
-        # network, the server blocks in a send, and at last nothing can be sent to it.
+        # The client's library stops reading when 16 messages wait. Then the server's answers fill
+        # the network, the server blocks in a send, and in the end nothing can be sent to it.
         sock = deaf.connection.socket
         deaf.connection.protocol.send_text(b'{"message":"GetSpeakers"}')
         request = b"".join(deaf.connection.protocol.data_to_send())

@@ -26,7 +26,7 @@ def silence(seconds: float) -> bytes:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
-    """Strict, and hearing counted audio, with a final half a second late."""
+    """A strict server that hears counted audio, with finals half a second late."""
     recognizer = CountedRecognizer(delay=0.5, voices=("ann", "bob"), turn=2)
     with LocalServer(recognizer=recognizer, strict=True) as server:
         yield server
@@ -289,7 +289,7 @@ def test_audio_after_end_of_stream_is_ignored_with_a_warning(server: LocalServer
     with Wire(server.url) as wire:
         wire.start()
         wire.send(counted_audio(2))
-        # In one write: the server must find the audio beside EndOfStream, not after its answer.
+        # In one write, so that the server receives the audio with EndOfStream, before it answers.
         with wire.connection.protocol_mutex:
             wire.connection.protocol.send_text(b'{"message":"EndOfStream","last_seq_no":1}')
             wire.connection.protocol.send_binary(counted_audio(1, first=3))
@@ -549,7 +549,7 @@ def test_a_recogniser_that_fails_ends_the_session_with_an_error(
         wire.send(start_message())
         wire.rest()
     assert (wire.received[-1]["type"], wire.close_code) == ("unknown_error", 1011)
-    assert "no model" in caplog.text  # the cause is the server's own affair
+    assert "no model" in caplog.text  # the cause is only logged by the server
 
 
 def test_an_error_reaches_a_client_that_is_still_sending(server: LocalServer) -> None:
@@ -559,7 +559,7 @@ def test_an_error_reaches_a_client_that_is_still_sending(server: LocalServer) ->
         try:
             for _ in range(200):
                 wire.send(bytes(64000))
-        except Exception:  # the server closed meanwhile; what counts is what it said before
+        except Exception:  # the server closed; only what it sent before matters
             pass
         wire.rest()
     assert wire.received[-1]["message"] == "Error"

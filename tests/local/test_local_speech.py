@@ -1,4 +1,4 @@
-"""Speech, recognised: the words, their times, and when they come."""
+"""Recognised speech: the words, their times, and when they come."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def spoken() -> list[str]:
 
 @pytest.fixture(scope="module")
 def sentence(demo: bytes) -> bytes:
-    """The first sentence of the demo, up to the middle of the pause behind it."""
+    """The first sentence of the demo, up to the middle of the pause after it."""
     return demo[: 4 * SECOND]
 
 
 @pytest.fixture(scope="module")
 def hear(server: LocalServer, sentence: bytes) -> Hear:
-    """Transcribes the sentence with a configuration, once for all tests that ask for the same."""
+    """Transcribe the sentence with a configuration, once for all tests that use the same."""
     heard: dict[str, list[Message]] = {}
 
     def hear(**config: Any) -> list[Message]:
@@ -137,7 +137,7 @@ def test_a_word_is_final_when_max_delay_of_audio_has_followed_it(
     sent = 0.0
     for message in hear(max_delay=max_delay, enable_partials=True):
         if message["message"] == "AudioAdded":
-            # Acknowledged before it is heard: the finals that follow belong to this chunk.
+            # A chunk is acknowledged before it is recognised, so the next finals belong to it.
             sent = message["seq_no"] * CHUNK / SECOND
         elif message["message"] == "AddTranscript":
             for result in message["results"]:

@@ -1,4 +1,4 @@
-"""A call of two channels through the embedded server, heard as it was spoken."""
+"""A call of two channels through the embedded server comes back as it was spoken."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def two_files(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.mark.speech
 def test_two_files_become_a_conversation(two_files: dict[str, Path]) -> None:
-    # What a user of the official SDK has, with `async` and `await` taken away.
+    # The code of a user of the official SDK, without `async` and `await`.
     said: list[tuple[str, str]] = []
     with LocalServer(strict=True) as server, MultiChannelClient(url=server.url) as client:
 

@@ -1,4 +1,4 @@
-"""The fixtures for `pytest`, in runs of their own, as whoever installs the package has them."""
+"""The fixtures for `pytest`, in runs of their own, as with the package installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A directory where the package counts as installed, as setup.cfg describes it."""
+    """A directory in which pytest finds the package's entry point, as if installed."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     told = tmp_path / "site" / f"speechmatics_sync-{speechmatics_sync.__version__}.dist-info"
@@ -34,7 +34,7 @@ def workplace(tmp_path: Path) -> Path:
 
 
 def run(workplace: Path, code: str = "", *options: object) -> str:
-    """Run pytest on a file of this content; returns what it says."""
+    """Run pytest on a file with this content, and return its output."""
     if code:
         (workplace / "test_it.py").write_text(textwrap.dedent(code))
     path = os.pathsep.join([str(workplace.parent / "site"), str(ROOT)])
@@ -152,7 +152,7 @@ def test_unused_it_loads_nothing_of_the_server(workplace: Path) -> None:
             loaded = {"numpy", "soxr", "websockets", "pocketsphinx"} & set(sys.modules)
             assert not loaded, loaded
         """,
-        # Another package's plugin may load what it likes.
+        # Other plugins may load anything.
         "-p",
         "no:hypothesispytest",
         "-p",
