@@ -152,7 +152,7 @@ class LocalServer:
         self._lock = threading.Lock()  # guards the attributes below; never held while waiting
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._handlers: list[SessionHandler] = []
-        self._stuck: set[FaultyConnection] = set()
+        self._stuck: set[FaultyConnection] = set()  # by a fault at their handshake
 
     def __enter__(self) -> LocalServer:
         return self.start()

@@ -17,6 +17,8 @@ _IDLE_WARNINGS = (900.0, 600.0, 300.0)
 
 
 class _Limit:
+    """One time limit, and the warnings before it."""
+
     def __init__(self, type: str, reason: str, seconds: float, warnings: tuple[float, ...]) -> None:
         self.type = type
         self.reason = reason
