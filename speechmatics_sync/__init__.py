@@ -17,13 +17,40 @@ from ._auth.keys import AuthBase, StaticKeyAuth
 from ._client.client import Client, transcribe
 from ._client.event_emitter import EventEmitter
 from ._client.multichannel import MultiChannelClient
-from ._model.config import (
+from ._model.audio_format import AudioEncoding, AudioFormat
+from ._model.connection_config import ConnectionConfig
+from ._model.messages import (
+    ClientMessageType,
+    ErrorType,
+    InfoType,
+    ServerMessageType,
+    SessionEvent,
+    WarningType,
+)
+from ._model.notices import ErrorMessage, InfoMessage, WarningMessage
+from ._model.reconnect_policy import ReconnectPolicy
+from ._model.results import (
+    AudioEvent,
+    EndOfUtterance,
+    EndOfUtteranceMetadata,
+    LanguageInfo,
+    RecognitionAlternative,
+    RecognitionDisplay,
+    RecognitionMetadata,
+    RecognitionResult,
+    SpeakersResult,
+    TranscriptResult,
+    TranslatedSentence,
+    TranslationResult,
+)
+from ._model.session_info import LanguagePackInfo, RecognitionStarted, SessionInfo
+from ._model.speakers import SpeakerDiarizationConfig, SpeakerIdentifier
+from ._model.stats import SessionStats
+from ._model.transcript import Transcript, Translation
+from ._model.transcription_config import (
     AdditionalVocab,
-    AudioEncoding,
     AudioEventsConfig,
     AudioFilteringConfig,
-    AudioFormat,
-    ConnectionConfig,
     ConversationConfig,
     Diarization,
     MaxDelayMode,
@@ -31,44 +58,12 @@ from ._model.config import (
     Model,
     OperatingPoint,
     PunctuationOverrides,
-    ReconnectPolicy,
-    SpeakerDiarizationConfig,
-    SpeakerIdentifier,
     TranscriptFilteringConfig,
     TranscriptionConfig,
     TranslationConfig,
     WordReplacement,
 )
-from ._model.messages import (
-    ClientMessageType,
-    ErrorType,
-    InfoType,
-    ServerMessageType,
-    SessionEvent,
-    SessionInfo,
-    WarningType,
-)
-from ._model.results import (
-    AudioEvent,
-    EndOfUtterance,
-    EndOfUtteranceMetadata,
-    ErrorMessage,
-    InfoMessage,
-    LanguageInfo,
-    LanguagePackInfo,
-    RecognitionAlternative,
-    RecognitionDisplay,
-    RecognitionMetadata,
-    RecognitionResult,
-    RecognitionStarted,
-    SpeakersResult,
-    TranscriptResult,
-    TranslatedSentence,
-    TranslationResult,
-    WarningMessage,
-)
-from ._model.stats import SessionStats
-from ._model.transcript import Transcript, Translation, Turn, Word
+from ._model.turns import Turn, Word
 from ._version import __version__
 from .errors import (
     AudioError,

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .._model.config import AudioEncoding, AudioFormat
+from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import AudioError
 from .split_channels import WavChannel
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any, Optional
 
 from .._logs import logger as _logger
-from .._model.config import AudioFormat
+from .._model.audio_format import AudioFormat
 from ..errors import AudioError, ConfigurationError
 from .byte_streams import (
     SOURCE_KINDS,

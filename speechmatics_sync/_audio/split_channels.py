@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Literal, Optional, Union
 
-from .._model.config import AudioEncoding
+from .._model.audio_format import AudioEncoding
 from ..errors import AudioError, ConfigurationError
 from .wav import WavHeader, read_wav_header
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Callable, NamedTuple, Optional
 
-from .._model.config import AudioEncoding
+from .._model.audio_format import AudioEncoding
 
 __all__ = ["HEADER_LIMIT", "WavHeader", "read_wav_header"]
 

@@ -16,23 +16,22 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 from .._auth.endpoint import DEFAULT_URL, Endpoint
 from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
-from .._model.config import (
+from .._model.audio_format import AudioFormat
+from .._model.connection_config import ConnectionConfig
+from .._model.reconnect_policy import ReconnectPolicy
+from .._model.session_info import LanguagePackInfo, SessionInfo
+from .._model.speakers import SpeakerIdentifier
+from .._model.stats import SessionStats
+from .._model.transcript import Transcript
+from .._model.transcription_config import (
     AudioEventsConfig,
     AudioFilteringConfig,
-    AudioFormat,
-    ConnectionConfig,
     ConversationConfig,
     MaxDelayMode,
     MidSessionConfig,
-    ReconnectPolicy,
-    SpeakerIdentifier,
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.messages import SessionInfo
-from .._model.results import LanguagePackInfo
-from .._model.stats import SessionStats
-from .._model.transcript import Transcript
 from .._model.typing import Label
 from ..errors import (
     AudioError,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._auth.keys import AuthBase
-from .._model.config import (
+from .._model.audio_format import AudioFormat
+from .._model.connection_config import ConnectionConfig
+from .._model.reconnect_policy import ReconnectPolicy
+from .._model.session_info import SessionInfo
+from .._model.transcript import Transcript
+from .._model.transcription_config import (
     AudioEventsConfig,
-    AudioFormat,
-    ConnectionConfig,
     Diarization,
-    ReconnectPolicy,
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.messages import SessionInfo
-from .._model.transcript import Transcript
 from .._model.typing import NOW
 from ..errors import ConfigurationError
 from .base import BaseClient, check_timeout, checked_source, session_options

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .._model.config import (
+from .._model.audio_format import AudioFormat
+from .._model.session_info import SessionInfo
+from .._model.transcript import Transcript
+from .._model.transcription_config import (
     AudioEventsConfig,
-    AudioFormat,
     Diarization,
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.messages import SessionInfo
-from .._model.transcript import Transcript
 from .._model.typing import NOW, Label
 from ..errors import ConfigurationError
 from .base import BaseClient, check_timeout, checked_source, session_options

@@ -180,6 +180,15 @@ def or_none(check: Check) -> Check:
     return lambda value: None if value is None else check(value)
 
 
+LONGEST_WAIT = 1_000_000
+"""Longer waits overflow the clocks of some systems."""
+
+non_empty = text(1)
+count = number(1, whole=True)
+time_limit = or_none(number(above=0, high=LONGEST_WAIT, unit="seconds"))
+duration = number(0, LONGEST_WAIT, unit="seconds")
+
+
 class Declared(NamedTuple):
     """A dataclass field that has a check."""
 

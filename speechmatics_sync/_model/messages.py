@@ -5,11 +5,7 @@ Source: the API's description (``realtime.yaml``); LanguageInfo from the documen
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Optional
-
-from .results import LanguagePackInfo
 
 __all__ = [
     "ClientMessageType",
@@ -17,7 +13,6 @@ __all__ = [
     "InfoType",
     "ServerMessageType",
     "SessionEvent",
-    "SessionInfo",
     "WarningType",
 ]
 
@@ -121,24 +116,3 @@ class InfoType(str, Enum):
     CONCURRENT_SESSION_USAGE = "concurrent_session_usage"
 
     __str__ = str.__str__
-
-
-@dataclass
-class SessionInfo:
-    """What is known of a session.
-
-    Args:
-        request_id: This client's id of the session, sent with the handshake.
-        session_id: The server's id; None before RecognitionStarted.
-        sequence_number: Chunks of audio sent.
-        is_running: Whether the session takes audio.
-        language_pack_info: How the language is written; None before RecognitionStarted.
-        channels: The labels of the channels, in order; empty for a single stream.
-    """
-
-    request_id: str
-    session_id: Optional[str] = None
-    sequence_number: int = 0
-    is_running: bool = False
-    language_pack_info: Optional[LanguagePackInfo] = None
-    channels: list[str] = field(default_factory=list)

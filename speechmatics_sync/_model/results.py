@@ -1,165 +1,46 @@
-"""What the server tells, as objects: transcripts, translations, events, speakers, notices.
-
-Every class reads itself from the plain dict that handlers receive (`from_message`, `from_dict`)
-and turns back into one (`to_dict`). Fields that this version does not know stay in ``extra``, so
-that nothing is lost. Values are taken as they come (a type or language that no document names is
-no error); only a missing or mistyped field is.
-"""
+"""What a server recognised, as objects: transcripts, translations, events, speakers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from functools import cache
-from typing import Annotated, Any, ClassVar, Optional, TypeVar
+from typing import Annotated, Any, ClassVar, Optional
 
-from ..errors import TransportError
-from .checks import ByFields, Check, Unfit, declared, flag, listed, mapping, number, text
-from .config import SpeakerIdentifier
+from .checks import Check, Unfit, declared, flag, listed
+from .received import Received, ServerMessage, any_number, any_text, nested, reading
+from .speakers import SpeakerIdentifier
 
 __all__ = [
     "AudioEvent",
     "EndOfUtterance",
     "EndOfUtteranceMetadata",
-    "ErrorMessage",
-    "InfoMessage",
     "LanguageInfo",
-    "LanguagePackInfo",
     "RecognitionAlternative",
     "RecognitionDisplay",
     "RecognitionMetadata",
     "RecognitionResult",
-    "RecognitionStarted",
     "SpeakersResult",
     "TranscriptResult",
     "TranslatedSentence",
     "TranslationResult",
-    "WarningMessage",
 ]
-
-_R = TypeVar("_R", bound="_Received")
-_M = TypeVar("_M", bound="_Message")
-
-
-class _Received(ByFields):
-    """A dataclass read from what a server sent."""
-
-    extra: dict[str, Any]
-
-    @classmethod
-    def from_dict(cls: type[_R], data: Mapping[str, Any]) -> _R:
-        """The object that a plain dict stands for.
-
-        Raises:
-            TransportError: A field is missing or has the wrong type; the message names it.
-        """
-        with _reading(cls.__name__):
-            return _read(cls, data)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plain dict again; fields that are None are left out."""
-        plain: dict[str, Any] = {}
-        for known in declared(type(self)):
-            value = getattr(self, known.name)
-            if value is not None:
-                plain[known.key] = _plain(value)
-        return {**plain, **self.extra}
-
-
-class _Message(_Received):
-    """A whole message; its first name is the one that `to_dict` gives."""
-
-    MESSAGES: ClassVar[tuple[str, ...]]
-
-    @classmethod
-    def from_message(cls: type[_M], message: Mapping[str, Any]) -> _M:
-        """The object that a server's message stands for.
-
-        Args:
-            message: The message as handlers receive it.
-
-        Raises:
-            TransportError: It is another message, or a field is missing or has the wrong type.
-        """
-        with _reading(cls.__name__):
-            content = mapping(message)
-            name = content.pop("message", None)
-            if name not in cls.MESSAGES:
-                raise Unfit(name, " or ".join(cls.MESSAGES), path="message")
-        with _reading(name):
-            return cls._from_content(name, content)
-
-    @classmethod
-    def _from_content(cls: type[_M], name: str, content: dict[str, Any]) -> _M:
-        return _read(cls, content)
-
-    def _name(self) -> str:
-        return self.MESSAGES[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The message again; fields that are None are left out."""
-        return {"message": self._name(), **super().to_dict()}
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Unfit as unfit:
-        raise TransportError(f"the server broke the protocol: {unfit.within(name)}") from None
-    except RecursionError:
-        raise TransportError(f"the server broke the protocol: {name} is nested too deep") from None
-
-
-def _read(cls: type[_R], data: Any) -> _R:
-    if not isinstance(data, Mapping):
-        raise Unfit(data, "an object")
-    values: dict[str, Any] = {}
-    rest = values["extra"] = dict(data)
-    for known in declared(cls):
-        value = rest.pop(known.key, None)
-        if value is None and known.default is not MISSING:
-            continue
-        try:
-            values[known.name] = known.check(value)
-        except Unfit as unfit:
-            raise unfit.within(known.key) from None
-    return cls(**values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, _Received):
-        return value.to_dict()
-    if isinstance(value, SpeakerIdentifier):  # its own to_dict is for what we send
-        identifiers = list(value.speaker_identifiers)
-        return {"label": value.label, "speaker_identifiers": identifiers, **value.extra}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _part(cls: type[_Received]) -> Check:
-    return lambda value: _read(cls, value)
-
-
-_text = text()
-_number = number()
-_integer = number(whole=True)
 
 
 def _results(value: Any) -> Any:
-    return listed(_part(RecognitionResult))(value)
+    return listed(nested(RecognitionResult))(value)
 
 
 @dataclass(eq=False, repr=False)
-class RecognitionDisplay(_Received):
+class RecognitionDisplay(Received):
     """How a word is to be shown: ``direction`` is ``ltr`` or ``rtl``."""
 
-    direction: Annotated[str, _text] = "ltr"
+    direction: Annotated[str, any_text] = "ltr"
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class RecognitionAlternative(_Received):
+class RecognitionAlternative(Received):
     """One reading of a word or mark.
 
     Args:
@@ -172,17 +53,17 @@ class RecognitionAlternative(_Received):
         extra: Fields that this version does not know.
     """
 
-    content: Annotated[str, _text]
-    confidence: Annotated[float, _number]
-    language: Annotated[Optional[str], _text] = None
-    display: Annotated[Optional[RecognitionDisplay], _part(RecognitionDisplay)] = None
-    speaker: Annotated[Optional[str], _text] = None
-    tags: Annotated[Optional[list[str]], listed(_text)] = None
+    content: Annotated[str, any_text]
+    confidence: Annotated[float, any_number]
+    language: Annotated[Optional[str], any_text] = None
+    display: Annotated[Optional[RecognitionDisplay], nested(RecognitionDisplay)] = None
+    speaker: Annotated[Optional[str], any_text] = None
+    tags: Annotated[Optional[list[str]], listed(any_text)] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class RecognitionResult(_Received):
+class RecognitionResult(Received):
     """A word, a punctuation mark or an entity.
 
     Args:
@@ -201,35 +82,35 @@ class RecognitionResult(_Received):
         extra: Fields that this version does not know.
     """
 
-    type: Annotated[str, _text]
-    start_time: Annotated[float, _number]
-    end_time: Annotated[float, _number]
-    channel: Annotated[Optional[str], _text] = None
-    attaches_to: Annotated[Optional[str], _text] = None
+    type: Annotated[str, any_text]
+    start_time: Annotated[float, any_number]
+    end_time: Annotated[float, any_number]
+    channel: Annotated[Optional[str], any_text] = None
+    attaches_to: Annotated[Optional[str], any_text] = None
     is_eos: Annotated[Optional[bool], flag] = None
     alternatives: Annotated[
-        Optional[list[RecognitionAlternative]], listed(_part(RecognitionAlternative))
+        Optional[list[RecognitionAlternative]], listed(nested(RecognitionAlternative))
     ] = None
-    score: Annotated[Optional[float], _number] = None
-    volume: Annotated[Optional[float], _number] = None
-    entity_class: Annotated[Optional[str], _text] = None
+    score: Annotated[Optional[float], any_number] = None
+    volume: Annotated[Optional[float], any_number] = None
+    entity_class: Annotated[Optional[str], any_text] = None
     spoken_form: Annotated[Optional[list[RecognitionResult]], _results] = None
     written_form: Annotated[Optional[list[RecognitionResult]], _results] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class RecognitionMetadata(_Received):
+class RecognitionMetadata(Received):
     """The segment that a transcript covers, in seconds, and its text."""
 
-    start_time: Annotated[float, _number]
-    end_time: Annotated[float, _number]
-    transcript: Annotated[str, _text]
+    start_time: Annotated[float, any_number]
+    end_time: Annotated[float, any_number]
+    transcript: Annotated[str, any_text]
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class TranscriptResult(_Message):
+class TranscriptResult(ServerMessage):
     """An AddTranscript or AddPartialTranscript.
 
     Args:
@@ -253,11 +134,11 @@ class TranscriptResult(_Message):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("AddTranscript", "AddPartialTranscript")
 
-    metadata: Annotated[RecognitionMetadata, _part(RecognitionMetadata)]
+    metadata: Annotated[RecognitionMetadata, nested(RecognitionMetadata)]
     results: Annotated[list[RecognitionResult], _results]
-    format: Annotated[Optional[str], _text] = None
+    format: Annotated[Optional[str], any_text] = None
     is_final: bool = False
-    channel: Annotated[Optional[str], _text] = None
+    channel: Annotated[Optional[str], any_text] = None
     forced: Annotated[Optional[bool], flag] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -328,7 +209,8 @@ class _Glance:
 _PLAIN_INTEGER = 1_000_000_000
 """Much longer ones are no float, which is for the checks to say."""
 
-_KINDS: dict[Check, type] = {_text: str, _number: float, flag: bool}
+
+_KINDS: dict[Check, type] = {any_text: str, any_number: float, flag: bool}
 
 
 @cache
@@ -341,18 +223,18 @@ def _glance_at_final() -> _Glance:
 
 
 @dataclass(eq=False, repr=False)
-class TranslatedSentence(_Received):
+class TranslatedSentence(Received):
     """A translated sentence; its times, in seconds, are those of what was said."""
 
-    content: Annotated[str, _text]
-    start_time: Annotated[float, _number]
-    end_time: Annotated[float, _number]
-    speaker: Annotated[Optional[str], _text] = None
+    content: Annotated[str, any_text]
+    start_time: Annotated[float, any_number]
+    end_time: Annotated[float, any_number]
+    speaker: Annotated[Optional[str], any_text] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class TranslationResult(_Message):
+class TranslationResult(ServerMessage):
     """An AddTranslation or AddPartialTranslation.
 
     Args:
@@ -365,9 +247,9 @@ class TranslationResult(_Message):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("AddTranslation", "AddPartialTranslation")
 
-    language: Annotated[str, _text]
-    results: Annotated[list[TranslatedSentence], listed(_part(TranslatedSentence))]
-    format: Annotated[Optional[str], _text] = None
+    language: Annotated[str, any_text]
+    results: Annotated[list[TranslatedSentence], listed(nested(TranslatedSentence))]
+    format: Annotated[Optional[str], any_text] = None
     is_final: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -382,89 +264,41 @@ class TranslationResult(_Message):
 
 
 @dataclass(eq=False, repr=False)
-class LanguagePackInfo(_Received):
-    """How the language of the session is written.
-
-    Args:
-        word_delimiter: What stands between two words; empty in Japanese, for one.
-        language_description: The language's name.
-        writing_direction: ``left-to-right`` or ``right-to-left``.
-        itn: Whether numbers, dates and the like can be written as such.
-        adapted: Whether the language model was adapted.
-        extra: Fields that this version does not know.
-    """
-
-    word_delimiter: Annotated[str, _text] = " "
-    language_description: Annotated[Optional[str], _text] = None
-    writing_direction: Annotated[Optional[str], _text] = None
-    itn: Annotated[Optional[bool], flag] = None
-    adapted: Annotated[Optional[bool], flag] = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False, repr=False)
-class RecognitionStarted(_Message):
-    """The session has begun.
-
-    Args:
-        id: The server's id of the session.
-        orchestrator_version: Version of the engine.
-        language_pack_info: How the language is written.
-        channels: The labels of the channels (``channel_ids`` or ``channels`` on the wire).
-        extra: Fields that this version does not know.
-    """
-
-    MESSAGES: ClassVar[tuple[str, ...]] = ("RecognitionStarted",)
-
-    id: Annotated[Optional[str], _text] = None
-    orchestrator_version: Annotated[Optional[str], _text] = None
-    language_pack_info: Annotated[Optional[LanguagePackInfo], _part(LanguagePackInfo)] = None
-    channels: Annotated[Optional[list[str]], listed(_text), "channel_ids"] = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def _from_content(cls, name: str, content: dict[str, Any]) -> RecognitionStarted:
-        if content.get("channel_ids") is None and "channels" in content:
-            content["channel_ids"] = content.pop("channels")
-        return super()._from_content(name, content)
-
-
-@dataclass(eq=False, repr=False)
-class LanguageInfo(_Message):
+class LanguageInfo(ServerMessage):
     """How a language that was heard is written; comes before its first transcript."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("LanguageInfo",)
 
-    language: Annotated[str, _text]
-    word_delimiter: Annotated[str, _text] = " "
-    writing_direction: Annotated[Optional[str], _text] = None
+    language: Annotated[str, any_text]
+    word_delimiter: Annotated[str, any_text] = " "
+    writing_direction: Annotated[Optional[str], any_text] = None
     partial: Annotated[Optional[bool], flag] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class EndOfUtteranceMetadata(_Received):
+class EndOfUtteranceMetadata(Received):
     """When the end of an utterance was found, in seconds; both are the same."""
 
-    start_time: Annotated[Optional[float], _number] = None
-    end_time: Annotated[Optional[float], _number] = None
+    start_time: Annotated[Optional[float], any_number] = None
+    end_time: Annotated[Optional[float], any_number] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class EndOfUtterance(_Message):
+class EndOfUtterance(ServerMessage):
     """Somebody stopped talking, or `force_end_of_utterance` said so (``forced``)."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("EndOfUtterance",)
 
-    metadata: Annotated[EndOfUtteranceMetadata, _part(EndOfUtteranceMetadata)]
-    channel: Annotated[Optional[str], _text] = None
+    metadata: Annotated[EndOfUtteranceMetadata, nested(EndOfUtteranceMetadata)]
+    channel: Annotated[Optional[str], any_text] = None
     forced: Annotated[Optional[bool], flag] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class AudioEvent(_Received):
+class AudioEvent(Received):
     """A sound other than speech.
 
     Args:
@@ -476,11 +310,11 @@ class AudioEvent(_Received):
         extra: Fields that this version does not know.
     """
 
-    type: Annotated[str, _text]
-    start_time: Annotated[Optional[float], _number] = None
-    end_time: Annotated[Optional[float], _number] = None
-    confidence: Annotated[Optional[float], _number] = None
-    channel: Annotated[Optional[str], _text] = None
+    type: Annotated[str, any_text]
+    start_time: Annotated[Optional[float], any_number] = None
+    end_time: Annotated[Optional[float], any_number] = None
+    confidence: Annotated[Optional[float], any_number] = None
+    channel: Annotated[Optional[str], any_text] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -494,7 +328,7 @@ class AudioEvent(_Received):
         event = notice.event
         name = message["message"]
         started = name == "AudioEventStarted"
-        with _reading(f"{name}.event"):
+        with reading(f"{name}.event"):
             for key in ("start_time", "confidence") if started else ("end_time",):
                 if getattr(event, key) is None:
                     raise Unfit(None, "a finite number", path=key)
@@ -503,80 +337,21 @@ class AudioEvent(_Received):
 
 
 @dataclass(eq=False, repr=False)
-class _AudioEventMessage(_Message):
+class _AudioEventMessage(ServerMessage):
     """An AudioEventStarted or AudioEventEnded."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("AudioEventStarted", "AudioEventEnded")
 
-    event: Annotated[AudioEvent, _part(AudioEvent)]
-    channel: Annotated[Optional[str], _text] = None
+    event: Annotated[AudioEvent, nested(AudioEvent)]
+    channel: Annotated[Optional[str], any_text] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
-class SpeakersResult(_Message):
+class SpeakersResult(ServerMessage):
     """The voices heard so far: what `get_speakers` answers."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("SpeakersResult",)
 
     speakers: Annotated[list[SpeakerIdentifier], listed(SpeakerIdentifier._received)]
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False, repr=False)
-class _Notice(_Message):
-    """What an Info, a Warning and an Error have in common."""
-
-    type: Annotated[str, _text]
-    reason: Annotated[str, _text]
-    code: Annotated[Optional[int], _integer] = None
-    seq_no: Annotated[Optional[int], _integer] = None
-
-
-@dataclass(eq=False, repr=False)
-class InfoMessage(_Notice):
-    """An Info: ``type`` says which (`InfoType`), ``reason`` is for people.
-
-    Args:
-        type: Which Info.
-        reason: In words.
-        code: A number for it.
-        seq_no: The message or chunk it speaks of.
-        quality: Of ``recognition_quality``: ``telephony`` or ``broadcast``.
-        usage: Of ``concurrent_session_usage``: sessions running.
-        quota: Of ``concurrent_session_usage``: sessions allowed.
-        last_updated: Of ``concurrent_session_usage``: as of when, in UTC; may be empty.
-        region: Of ``concurrent_session_usage``: where.
-        extra: Fields that this version does not know.
-    """
-
-    MESSAGES: ClassVar[tuple[str, ...]] = ("Info",)
-
-    quality: Annotated[Optional[str], _text] = None
-    usage: Annotated[Optional[float], _number] = None
-    quota: Annotated[Optional[float], _number] = None
-    last_updated: Annotated[Optional[str], _text] = None
-    region: Annotated[Optional[str], _text] = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False, repr=False)
-class WarningMessage(_Notice):
-    """A Warning (`WarningType`); the session goes on.
-
-    ``duration_limit`` (seconds) comes with ``duration_limit_exceeded``.
-    """
-
-    MESSAGES: ClassVar[tuple[str, ...]] = ("Warning",)
-
-    duration_limit: Annotated[Optional[float], _number] = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False, repr=False)
-class ErrorMessage(_Notice):
-    """An Error (`ErrorType`); the session has ended."""
-
-    MESSAGES: ClassVar[tuple[str, ...]] = ("Error",)
-
     extra: dict[str, Any] = field(default_factory=dict)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Union
 
-from .._model.config import SpeakerIdentifier
-from .._model.results import LanguagePackInfo
+from .._model.session_info import LanguagePackInfo
+from .._model.speakers import SpeakerIdentifier
 from .._model.typing import Label, Message
 from ..errors import SpeechmaticsError
 

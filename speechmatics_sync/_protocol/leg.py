@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, Union
 
 from .._model.messages import ClientMessageType, ServerMessageType
-from .._model.results import RecognitionStarted
+from .._model.session_info import RecognitionStarted
 from .._model.typing import Label, Message
 from ..errors import (
     AuthenticationError,

@@ -16,18 +16,16 @@ import enum
 from typing import Any, NamedTuple, Optional
 
 from .._model.messages import ServerMessageType as Server
+from .._model.notices import ErrorMessage, InfoMessage, WarningMessage
 from .._model.results import (
     AudioEvent,
     EndOfUtterance,
-    ErrorMessage,
-    InfoMessage,
     LanguageInfo,
-    RecognitionStarted,
     SpeakersResult,
     TranscriptResult,
     TranslationResult,
-    WarningMessage,
 )
+from .._model.session_info import RecognitionStarted
 
 __all__ = ["MESSAGES", "Again", "Row", "Settles"]
 

@@ -6,13 +6,9 @@ import collections.abc
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
-from .._model.config import (
-    AudioEventsConfig,
-    AudioFormat,
-    TranscriptionConfig,
-    TranslationConfig,
-)
+from .._model.audio_format import AudioFormat
 from .._model.messages import ClientMessageType
+from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
 from .._model.typing import Label, Message
 from ..errors import ConfigurationError
 

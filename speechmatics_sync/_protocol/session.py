@@ -38,9 +38,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, Union
 
-from .._model.config import MidSessionConfig
 from .._model.messages import ClientMessageType
 from .._model.results import SpeakersResult
+from .._model.transcription_config import MidSessionConfig
 from .._model.typing import Label, Message
 from ..errors import EndOfTranscriptError, SessionError, SpeechmaticsError
 from .channel import Channel

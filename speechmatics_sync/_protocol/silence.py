@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Optional
 
-from .._model.config import AudioEncoding, AudioFormat
+from .._model.audio_format import AudioEncoding, AudioFormat
 
 __all__ = ["QuietFinder"]
 

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Callable, Optional
 
-from .._model.config import SpeakerIdentifier, TranscriptionConfig
+from .._model.speakers import SpeakerIdentifier
+from .._model.transcription_config import TranscriptionConfig
 from .._model.typing import Message
 from .message_fields import Malformed, a_text, objects
 from .message_table import MESSAGES, Settles

@@ -36,8 +36,8 @@ import enum
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from .._model.config import Diarization
 from .._model.messages import ClientMessageType, ServerMessageType
+from .._model.transcription_config import Diarization
 from .._model.typing import Label, Message
 from ..errors import ConnectionError, SpeechmaticsError
 from .channel import LegChannel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._model.config import ConnectionConfig
+from .._model.connection_config import ConnectionConfig
 from ..errors import ConnectionError, SpeechmaticsError, TimeoutError
 from .leg import State
 

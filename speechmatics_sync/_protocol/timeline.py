@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from .._model.config import AudioFormat, TranslationConfig
+from .._model.audio_format import AudioFormat
+from .._model.transcription_config import TranslationConfig
 from .._model.typing import Label
 from .channel import Channel, LegChannel
 from .delivered import Delivered

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Callable, Optional
 
-from .._model.config import AudioFormat
+from .._model.audio_format import AudioFormat
 from .._model.typing import Label
 from ..errors import ConfigurationError
 

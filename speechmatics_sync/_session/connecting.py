@@ -16,7 +16,7 @@ from .._concurrency.cancellation import Cancellation
 from .._concurrency.deadlines import Deadline
 from .._concurrency.threads import Threads
 from .._logs import SessionLogger
-from .._model.config import ConnectionConfig
+from .._model.connection_config import ConnectionConfig
 from .._transport.connection import Connection
 from ..errors import AuthenticationError, TimeoutError
 from .state import Lifecycle

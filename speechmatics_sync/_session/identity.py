@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from .._auth.endpoint import request_id_in
 from .._logs import SessionLogger
-from .._model.results import LanguagePackInfo
+from .._model.session_info import LanguagePackInfo
 from .._model.transcript import Transcript
 from ..errors import SessionError, SpeechmaticsError
 

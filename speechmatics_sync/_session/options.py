@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from .._model.config import (
-    AudioEventsConfig,
-    AudioFormat,
-    TranscriptionConfig,
-    TranslationConfig,
-)
+from .._model.audio_format import AudioFormat
+from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
 from .._model.typing import Label
 
 __all__ = ["SessionOptions"]

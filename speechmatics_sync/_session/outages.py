@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._model.config import ReconnectPolicy
 from .._model.messages import SessionEvent
+from .._model.reconnect_policy import ReconnectPolicy
 from .._model.typing import Message
 from .._protocol.events import Started
 from .identity import Identity

@@ -15,7 +15,8 @@ from .._audio.sources import audio_view
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.shared_thread import Later
 from .._concurrency.threads import Threads
-from .._model.config import MidSessionConfig, SpeakerIdentifier
+from .._model.speakers import SpeakerIdentifier
+from .._model.transcription_config import MidSessionConfig
 from .._model.typing import Label, Now
 from .._protocol.leg import State
 from .._protocol.session import Protocol

@@ -13,7 +13,7 @@ from typing import Callable, Optional, Union
 
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
-from .._model.config import ConnectionConfig
+from .._model.connection_config import ConnectionConfig
 from .._model.messages import ServerMessageType, WarningType
 from .._model.typing import Message
 from .._protocol.codec import decode

@@ -8,7 +8,7 @@ from typing import Optional, Protocol
 from .._concurrency.deadlines import Deadline
 from .._concurrency.shared_thread import pump_to_end
 from .._logs import SessionLogger
-from .._model.config import ConnectionConfig
+from .._model.connection_config import ConnectionConfig
 from .._protocol.events import Lost
 from .._transport.connection import Closed, Connection
 from ..errors import ConnectionError, SessionError, SpeechmaticsError, TransportError

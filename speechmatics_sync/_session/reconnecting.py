@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 from typing import Callable, Optional
 
-from .._model.config import ReconnectPolicy
+from .._model.reconnect_policy import ReconnectPolicy
 from .._transport.retry_after import seconds_to_wait
 from ..errors import (
     AuthenticationError,

@@ -26,8 +26,10 @@ from typing import Callable, Optional, Union
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
 from .._concurrency.threads import Threads
-from .._model.config import AudioFormat, ConnectionConfig, ReconnectPolicy
-from .._model.messages import SessionInfo
+from .._model.audio_format import AudioFormat
+from .._model.connection_config import ConnectionConfig
+from .._model.reconnect_policy import ReconnectPolicy
+from .._model.session_info import SessionInfo
 from .._model.stats import SessionStats
 from .._model.transcript import Transcript
 from .._model.typing import Label, Message

@@ -26,7 +26,7 @@ import websocket
 
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
-from .._model.config import ConnectionConfig
+from .._model.connection_config import ConnectionConfig
 from ..errors import ConnectionError, TransportError
 from .connect_errors import map_error
 from .dialing import dial

@@ -8,7 +8,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from .._concurrency.deadlines import Deadline
-from .._model.config import ConnectionConfig
+from .._model.connection_config import ConnectionConfig
 from .proxies import connect_through, proxy_for
 from .tcp import OnSocket, closed_on_error, connect, socket_timeout
 

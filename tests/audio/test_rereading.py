@@ -27,11 +27,10 @@ from support.audio_sources import (
     wav,
 )
 
-from speechmatics_sync import split_channels
+from speechmatics_sync import AudioEncoding, AudioFormat, split_channels
 from speechmatics_sync._audio.sources import open_source
 from speechmatics_sync._audio.split_channels import WavChannel
 from speechmatics_sync._audio.wav import read_wav_header
-from speechmatics_sync._model.config import AudioEncoding, AudioFormat
 from speechmatics_sync.errors import AudioError
 
 COUNTED = array.array("I", range(6400)).tobytes()

@@ -37,8 +37,8 @@ from support.audio_sources import (
     wav,
 )
 
+from speechmatics_sync import AudioEncoding, AudioFormat
 from speechmatics_sync._audio.sources import audio_view, check_source, open_source
-from speechmatics_sync._model.config import AudioEncoding, AudioFormat
 from speechmatics_sync.errors import AudioError
 
 S16 = AudioFormat(AudioEncoding.PCM_S16LE, 16000)

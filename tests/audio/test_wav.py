@@ -30,9 +30,9 @@ from support.audio_sources import (
     wav,
 )
 
+from speechmatics_sync import AudioEncoding, AudioFormat
 from speechmatics_sync._audio.sources import open_source
 from speechmatics_sync._audio.wav import HEADER_LIMIT, WavHeader, read_wav_header
-from speechmatics_sync._model.config import AudioEncoding, AudioFormat
 
 
 @pytest.mark.parametrize(

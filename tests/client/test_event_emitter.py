@@ -12,8 +12,8 @@ from typing import Any, Callable
 
 import pytest
 
+from speechmatics_sync import AudioEncoding
 from speechmatics_sync._client.event_emitter import EventEmitter
-from speechmatics_sync._model.config import AudioEncoding
 from speechmatics_sync.errors import ConfigurationError
 
 MESSAGE = {"message": "Info", "reason": "ready"}

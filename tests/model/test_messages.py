@@ -7,7 +7,7 @@ from enum import Enum
 
 import pytest
 
-from speechmatics_sync._model.messages import (
+from speechmatics_sync import (
     ClientMessageType,
     ErrorType,
     InfoType,

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechmatics_sync._model.config import SpeakerIdentifier
-from speechmatics_sync._model.results import (
+from speechmatics_sync import (
     AudioEvent,
     EndOfUtterance,
     ErrorMessage,
@@ -22,12 +21,13 @@ from speechmatics_sync._model.results import (
     RecognitionDisplay,
     RecognitionResult,
     RecognitionStarted,
+    SpeakerIdentifier,
     SpeakersResult,
     TranscriptResult,
     TranslationResult,
     WarningMessage,
-    check_final,
 )
+from speechmatics_sync._model.results import check_final
 from speechmatics_sync.errors import TransportError
 
 

@@ -16,62 +16,62 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from speechmatics_sync._model import config, messages, results
+import speechmatics_sync as api
 from speechmatics_sync._model.checks import declared
 from speechmatics_sync.errors import ConfigurationError
 
 # schema of the description → our class
 CONFIGURATION = {
-    "AdditionalVocabObject": config.AdditionalVocab,
-    "AudioEventsConfig": config.AudioEventsConfig,
-    "AudioFilteringConfig": config.AudioFilteringConfig,
-    "ConversationConfig": config.ConversationConfig,
-    "MidSessionTranscriptionConfig": config.MidSessionConfig,
-    "PunctuationOverrides": config.PunctuationOverrides,
-    "SpeakerDiarizationConfig": config.SpeakerDiarizationConfig,
-    "SpeakersInputItem": config.SpeakerIdentifier,
-    "TranscriptFilteringConfig": config.TranscriptFilteringConfig,
-    "TranscriptionConfig": config.TranscriptionConfig,
-    "TranslationConfig": config.TranslationConfig,
-    "WordReplacementItem": config.WordReplacement,
+    "AdditionalVocabObject": api.AdditionalVocab,
+    "AudioEventsConfig": api.AudioEventsConfig,
+    "AudioFilteringConfig": api.AudioFilteringConfig,
+    "ConversationConfig": api.ConversationConfig,
+    "MidSessionTranscriptionConfig": api.MidSessionConfig,
+    "PunctuationOverrides": api.PunctuationOverrides,
+    "SpeakerDiarizationConfig": api.SpeakerDiarizationConfig,
+    "SpeakersInputItem": api.SpeakerIdentifier,
+    "TranscriptFilteringConfig": api.TranscriptFilteringConfig,
+    "TranscriptionConfig": api.TranscriptionConfig,
+    "TranslationConfig": api.TranslationConfig,
+    "WordReplacementItem": api.WordReplacement,
 }
 RESULTS = {
-    "AddPartialTranscript": results.TranscriptResult,
-    "AddPartialTranslation": results.TranslationResult,
-    "AddTranscript": results.TranscriptResult,
-    "AddTranslation": results.TranslationResult,
-    "EndOfUtterance": results.EndOfUtterance,
-    "EndOfUtteranceMetadata": results.EndOfUtteranceMetadata,
-    "Error": results.ErrorMessage,
-    "Info": results.InfoMessage,
-    "LanguagePackInfo": results.LanguagePackInfo,
-    "RecognitionAlternative": results.RecognitionAlternative,
-    "RecognitionDisplay": results.RecognitionDisplay,
-    "RecognitionMetadata": results.RecognitionMetadata,
-    "RecognitionResult": results.RecognitionResult,
-    "RecognitionStarted": results.RecognitionStarted,
-    "SpeakersResult": results.SpeakersResult,
-    "SpeakersResultItem": config.SpeakerIdentifier,
-    "TranslatedSentence": results.TranslatedSentence,
-    "Warning": results.WarningMessage,
+    "AddPartialTranscript": api.TranscriptResult,
+    "AddPartialTranslation": api.TranslationResult,
+    "AddTranscript": api.TranscriptResult,
+    "AddTranslation": api.TranslationResult,
+    "EndOfUtterance": api.EndOfUtterance,
+    "EndOfUtteranceMetadata": api.EndOfUtteranceMetadata,
+    "Error": api.ErrorMessage,
+    "Info": api.InfoMessage,
+    "LanguagePackInfo": api.LanguagePackInfo,
+    "RecognitionAlternative": api.RecognitionAlternative,
+    "RecognitionDisplay": api.RecognitionDisplay,
+    "RecognitionMetadata": api.RecognitionMetadata,
+    "RecognitionResult": api.RecognitionResult,
+    "RecognitionStarted": api.RecognitionStarted,
+    "SpeakersResult": api.SpeakersResult,
+    "SpeakersResultItem": api.SpeakerIdentifier,
+    "TranslatedSentence": api.TranslatedSentence,
+    "Warning": api.WarningMessage,
 }
 ENUMS: dict[str, type[Enum]] = {
-    "DiarizationConfig": config.Diarization,
-    "ErrorTypeEnum": messages.ErrorType,
-    "InfoTypeEnum": messages.InfoType,
-    "MaxDelayModeConfig": config.MaxDelayMode,
-    "Model": config.Model,
-    "OperatingPoint": config.OperatingPoint,
-    "RawAudioEncodingEnum": config.AudioEncoding,
-    "WarningTypeEnum": messages.WarningType,
+    "DiarizationConfig": api.Diarization,
+    "ErrorTypeEnum": api.ErrorType,
+    "InfoTypeEnum": api.InfoType,
+    "MaxDelayModeConfig": api.MaxDelayMode,
+    "Model": api.Model,
+    "OperatingPoint": api.OperatingPoint,
+    "RawAudioEncodingEnum": api.AudioEncoding,
+    "WarningTypeEnum": api.WarningType,
 }
 # Several schemas that one class is for; its fields are all of theirs.
 JOINED: list[tuple[set[str], type]] = [
-    ({"AudioEventStarted", "AudioEventEnded"}, results.AudioEvent),
-    ({"AudioEventStartData", "AudioEventEndData"}, results.AudioEvent),
-    ({"SpokenFormRecognitionResult"}, results.RecognitionResult),
-    ({"WrittenFormRecognitionResult"}, results.RecognitionResult),
-    ({"AudioFormat", "AudioFormatFile", "AudioFormatRaw"}, config.AudioFormat),
+    ({"AudioEventStarted", "AudioEventEnded"}, api.AudioEvent),
+    ({"AudioEventStartData", "AudioEventEndData"}, api.AudioEvent),
+    ({"SpokenFormRecognitionResult"}, api.RecognitionResult),
+    ({"WrittenFormRecognitionResult"}, api.RecognitionResult),
+    ({"AudioFormat", "AudioFormatFile", "AudioFormatRaw"}, api.AudioFormat),
 ]
 # Made and read where they are sent and received; they have no class.
 SENT = {
@@ -101,16 +101,16 @@ PLAIN = {
 }
 # Documented beside the description, or by the official client alone.
 FURTHER_FIELDS = {
-    config.TranscriptionConfig: {
+    api.TranscriptionConfig: {
         "ctrl",
         "streaming_mode",
         "language_hints",
         "language_hints_strict",
     },
-    results.RecognitionResult: {"channel", "score"},
+    api.RecognitionResult: {"channel", "score"},
 }
 FURTHER_MESSAGES = {"LanguageInfo"}
-FURTHER_CLASSES = {results.LanguageInfo, config.ConnectionConfig, config.ReconnectPolicy}
+FURTHER_CLASSES = {api.LanguageInfo, api.ConnectionConfig, api.ReconnectPolicy}
 
 
 @pytest.fixture(scope="module")
@@ -151,24 +151,24 @@ def test_every_schema_is_accounted_for(schemas: dict[str, Any]) -> None:
 
 
 def test_every_class_is_accounted_for() -> None:
+    public = [getattr(api, name) for name in api.__all__]
     ours = {
         value
-        for module in (config, results, messages)
-        for name in module.__all__
-        if isinstance(value := getattr(module, name), type)
+        for value in public
+        if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, Enum))
     }
     known = {*CONFIGURATION.values(), *RESULTS.values(), *ENUMS.values(), *FURTHER_CLASSES}
     known |= {cls for _, cls in JOINED}
-    known |= {messages.ClientMessageType, messages.ServerMessageType}
-    known |= {messages.SessionEvent, messages.SessionInfo}
+    known |= {api.ClientMessageType, api.ServerMessageType, api.SessionEvent}
+    known |= {api.SessionInfo, api.SessionStats, api.Turn, api.Word}
     assert ours == known
 
 
 @pytest.mark.parametrize(
     ("direction", "ours", "further"),
     [
-        ("publish", messages.ClientMessageType, set()),
-        ("subscribe", messages.ServerMessageType, FURTHER_MESSAGES),
+        ("publish", api.ClientMessageType, set()),
+        ("subscribe", api.ServerMessageType, FURTHER_MESSAGES),
     ],
 )
 def test_every_message_has_its_name(
@@ -198,7 +198,7 @@ def test_every_field_of_schemas_that_share_a_class_is_there(
 ) -> None:
     described = {name for schema in together for name in schemas[schema].get("properties", {})}
     assert described - {"message", "event"} - keys(cls) == (
-        {"type"} if cls is config.AudioFormat else set()
+        {"type"} if cls is api.AudioFormat else set()
     )
 
 
@@ -210,9 +210,9 @@ def test_an_audio_event_and_an_audio_format_have_no_field_of_their_own(
         *schemas["AudioEventEndData"]["properties"],
         "channel",
     }
-    assert keys(results.AudioEvent) == described
+    assert keys(api.AudioEvent) == described
     raw = set(schemas["AudioFormatRaw"]["properties"]) - {"type"}
-    assert keys(config.AudioFormat) == raw | {"chunk_size"}
+    assert keys(api.AudioFormat) == raw | {"chunk_size"}
 
 
 @pytest.mark.parametrize("schema", RESULTS)
@@ -224,49 +224,49 @@ def test_no_field_is_demanded_that_the_server_may_leave_out(
 
 # -- what we send validates -----------------------------------------------------------------------
 
-VOICE = config.SpeakerIdentifier("Ada", ["dGhlIHZvaWNl", "dGhlIHZvaWNlIQ=="])
-FULL_DIARIZATION = config.SpeakerDiarizationConfig(
+VOICE = api.SpeakerIdentifier("Ada", ["dGhlIHZvaWNl", "dGhlIHZvaWNlIQ=="])
+FULL_DIARIZATION = api.SpeakerDiarizationConfig(
     max_speakers=2,
     speaker_sensitivity=0.5,
     prefer_current_speaker=True,
     speakers=[VOICE],
     get_speakers=True,
 )
-FULL_TRANSCRIPTION = config.TranscriptionConfig(
+FULL_TRANSCRIPTION = api.TranscriptionConfig(
     language="en",
-    model=config.Model.ENHANCED,
+    model=api.Model.ENHANCED,
     output_locale="en-GB",
-    diarization=config.Diarization.CHANNEL_AND_SPEAKER,
-    additional_vocab=["bigoli", config.AdditionalVocab("gnocchi", ["nyohki", "nokey"])],
-    punctuation_overrides=config.PunctuationOverrides([".", ",", "all"], 0.4),
+    diarization=api.Diarization.CHANNEL_AND_SPEAKER,
+    additional_vocab=["bigoli", api.AdditionalVocab("gnocchi", ["nyohki", "nokey"])],
+    punctuation_overrides=api.PunctuationOverrides([".", ",", "all"], 0.4),
     domain="finance",
     enable_entities=True,
-    audio_filtering_config=config.AudioFilteringConfig(3.4),
-    transcript_filtering_config=config.TranscriptFilteringConfig(
-        remove_disfluencies=True, replacements=[config.WordReplacement("hello", "hi")]
+    audio_filtering_config=api.AudioFilteringConfig(3.4),
+    transcript_filtering_config=api.TranscriptFilteringConfig(
+        remove_disfluencies=True, replacements=[api.WordReplacement("hello", "hi")]
     ),
     max_delay=0.7,
-    max_delay_mode=config.MaxDelayMode.FIXED,
+    max_delay_mode=api.MaxDelayMode.FIXED,
     enable_partials=True,
     speaker_diarization_config=FULL_DIARIZATION,
     streaming_mode=True,
-    conversation_config=config.ConversationConfig(0.75),
+    conversation_config=api.ConversationConfig(0.75),
     ctrl={"any": {"thing": 1}},
     channel_diarization_labels=["agent", "caller"],
     language_hints=["en", "de"],
     language_hints_strict=True,
 )
-FULL_MID_SESSION = config.MidSessionConfig(
+FULL_MID_SESSION = api.MidSessionConfig(
     language="en",
     max_delay=4,
     max_delay_mode="flexible",
-    audio_filtering_config=config.AudioFilteringConfig(0),
+    audio_filtering_config=api.AudioFilteringConfig(0),
     enable_partials=False,
-    conversation_config=config.ConversationConfig(2),
+    conversation_config=api.ConversationConfig(2),
 )
-FULL_TRANSLATION = config.TranslationConfig(["fr", "de"], enable_partials=True)
-FULL_EVENTS = config.AudioEventsConfig(["music", "applause"])
-RAW = config.AudioFormat("pcm_f32le", 16000)
+FULL_TRANSLATION = api.TranslationConfig(["fr", "de"], enable_partials=True)
+FULL_EVENTS = api.AudioEventsConfig(["music", "applause"])
+RAW = api.AudioFormat("pcm_f32le", 16000)
 
 
 def test_a_full_start_of_recognition_is_valid_and_leaves_nothing_out(
@@ -275,7 +275,7 @@ def test_a_full_start_of_recognition_is_valid_and_leaves_nothing_out(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         older = dataclasses.replace(
-            FULL_TRANSCRIPTION, model=None, operating_point=config.OperatingPoint.STANDARD
+            FULL_TRANSCRIPTION, model=None, operating_point=api.OperatingPoint.STANDARD
         )
     sent = set()
     for transcription in (FULL_TRANSCRIPTION, older):
@@ -289,7 +289,7 @@ def test_a_full_start_of_recognition_is_valid_and_leaves_nothing_out(
         assert complaints(spec, "StartRecognition", message) == []
         assert set(message) == set(schemas["StartRecognition"]["properties"])
         sent |= set(message["transcription_config"])
-    assert sent == keys(config.TranscriptionConfig)
+    assert sent == keys(api.TranscriptionConfig)
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def test_a_full_start_of_recognition_is_valid_and_leaves_nothing_out(
         ("TranscriptFilteringConfig", FULL_TRANSCRIPTION.transcript_filtering_config),
         ("AudioFilteringConfig", FULL_TRANSCRIPTION.audio_filtering_config),
         ("ConversationConfig", FULL_TRANSCRIPTION.conversation_config),
-        ("AdditionalVocabObject", config.AdditionalVocab("gnocchi", ["nyohki"])),
-        ("WordReplacementItem", config.WordReplacement("hello", "hi")),
+        ("AdditionalVocabObject", api.AdditionalVocab("gnocchi", ["nyohki"])),
+        ("WordReplacementItem", api.WordReplacement("hello", "hi")),
     ],
 )
 def test_a_full_configuration_is_valid_and_leaves_nothing_out(
@@ -324,11 +324,11 @@ def test_a_full_change_in_mid_session_is_valid(spec: dict[str, Any]) -> None:
     assert complaints(spec, "SetRecognitionConfig", message) == []
 
 
-@pytest.mark.parametrize("encoding", [None, *config.AudioEncoding])
+@pytest.mark.parametrize("encoding", [None, *api.AudioEncoding])
 def test_every_audio_format_is_valid(
-    spec: dict[str, Any], encoding: Optional[config.AudioEncoding]
+    spec: dict[str, Any], encoding: Optional[api.AudioEncoding]
 ) -> None:
-    assert complaints(spec, "AudioFormat", config.AudioFormat(encoding).to_dict()) == []
+    assert complaints(spec, "AudioFormat", api.AudioFormat(encoding).to_dict()) == []
 
 
 def limits(schema: dict[str, Any]) -> list[Any]:
@@ -395,12 +395,6 @@ SDK_CLASSES = [
 OTHER_DEFAULTS = {("TranscriptionConfig", "model")}
 
 
-def ours_named(name: str) -> Any:
-    return next(
-        getattr(module, name) for module in (config, messages, results) if name in module.__all__
-    )
-
-
 @pytest.fixture(scope="module")
 def sdk() -> Any:
     return pytest.importorskip("speechmatics.rt._models")
@@ -418,14 +412,14 @@ def test_every_class_of_the_official_client_is_walked(sdk: Any) -> None:
 @pytest.mark.parametrize("name", SDK_ENUMS)
 def test_the_enums_of_the_official_client_have_the_same_members(sdk: Any, name: str) -> None:
     theirs = {member.name: member.value for member in getattr(sdk, name)}
-    assert {member.name: member.value for member in ours_named(name)} == theirs
+    assert {member.name: member.value for member in getattr(api, name)} == theirs
 
 
 @pytest.mark.parametrize("name", SDK_CLASSES)
 def test_the_fields_of_the_official_client_are_there_with_the_same_defaults(
     sdk: Any, name: str
 ) -> None:
-    ours = {field.name: field for field in dataclasses.fields(ours_named(name))}
+    ours = {field.name: field for field in dataclasses.fields(getattr(api, name))}
     theirs = dataclasses.fields(getattr(sdk, name))
     order = [field.name for field in theirs]
     assert set(order) <= set(ours)
@@ -441,8 +435,8 @@ def test_the_fields_of_the_official_client_are_there_with_the_same_defaults(
 
 def test_the_model_is_the_official_clients_unless_set(sdk: Any) -> None:
     theirs = sdk.TranscriptionConfig()
-    assert config.TranscriptionConfig().model == theirs.model.value
-    assert config.TranscriptionConfig().to_dict() == theirs.to_dict()
+    assert api.TranscriptionConfig().model == theirs.model.value
+    assert api.TranscriptionConfig().to_dict() == theirs.to_dict()
 
 
 @pytest.mark.parametrize("name", SDK_CLASSES)
@@ -450,4 +444,4 @@ def test_properties_and_methods_of_the_official_client_are_there(sdk: Any, name:
     cls = getattr(sdk, name)
     public = {part for part in vars(cls) if not part.startswith("_")}
     fields = {field.name for field in dataclasses.fields(cls)}
-    assert public - fields <= set(dir(ours_named(name)))
+    assert public - fields <= set(dir(getattr(api, name)))

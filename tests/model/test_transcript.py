@@ -17,9 +17,14 @@ from hypothesis import strategies as st
 from support.forking import in_child
 from support.sessions import wait_for
 
-from speechmatics_sync._model.config import SpeakerIdentifier
-from speechmatics_sync._model.results import AudioEvent, LanguagePackInfo
-from speechmatics_sync._model.transcript import Transcript, Turn, Word
+from speechmatics_sync import (
+    AudioEvent,
+    LanguagePackInfo,
+    SpeakerIdentifier,
+    Transcript,
+    Turn,
+    Word,
+)
 from speechmatics_sync.errors import TransportError
 
 

@@ -13,12 +13,12 @@ from support.sessions import END_OF_TRANSCRIPT
 from speechmatics_sync import (
     AuthenticationError,
     ConnectionError,
+    ErrorType,
     SessionError,
     TimeoutError,
     TranscriptionError,
     TransportError,
 )
-from speechmatics_sync._model.messages import ErrorType
 from speechmatics_sync._model.typing import Label
 from speechmatics_sync._protocol.channel import LegChannel
 from speechmatics_sync._protocol.codec import encode

@@ -9,8 +9,7 @@ from typing import Any, Optional
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from speechmatics_sync import Transcript
-from speechmatics_sync._model.messages import ServerMessageType
+from speechmatics_sync import ServerMessageType, Transcript
 from speechmatics_sync._protocol.channel import LegChannel
 from speechmatics_sync._protocol.delivered import Delivered
 from speechmatics_sync._protocol.events import (

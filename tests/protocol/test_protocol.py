@@ -12,15 +12,15 @@ from support.sessions import END_OF_TRANSCRIPT, RAW
 from speechmatics_sync import (
     AudioEncoding,
     AudioFormat,
+    ClientMessageType,
     ConfigurationError,
     EndOfTranscriptError,
+    MidSessionConfig,
     SessionError,
     SpeakerIdentifier,
     TranscriptionConfig,
     TransportError,
 )
-from speechmatics_sync._model.config import MidSessionConfig
-from speechmatics_sync._model.messages import ClientMessageType
 from speechmatics_sync._protocol.events import (
     Deliver,
     Ended,

@@ -13,10 +13,10 @@ from support.sessions import END_OF_TRANSCRIPT
 from speechmatics_sync import (
     AudioFormat,
     ConnectionError,
+    MidSessionConfig,
     TranscriptionConfig,
     TranslationConfig,
 )
-from speechmatics_sync._model.config import MidSessionConfig
 from speechmatics_sync._model.typing import Label
 from speechmatics_sync._protocol.events import (
     Acknowledged,

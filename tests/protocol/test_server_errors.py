@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechmatics_sync._model.messages import ErrorType
+from speechmatics_sync import ErrorType
 from speechmatics_sync._protocol.server_errors import CLOSE_CODES, ERROR_TYPES
 
 

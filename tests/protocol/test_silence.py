@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechmatics_sync._model.config import AudioEncoding, AudioFormat
+from speechmatics_sync import AudioEncoding, AudioFormat
 from speechmatics_sync._protocol.silence import QuietFinder
 from speechmatics_sync.local import counted_audio
 

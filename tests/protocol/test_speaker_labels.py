@@ -10,11 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from support.labels import ENGINES_OWN
 
-from speechmatics_sync._model.config import (
-    SpeakerDiarizationConfig,
-    SpeakerIdentifier,
-    TranscriptionConfig,
-)
+from speechmatics_sync import SpeakerDiarizationConfig, SpeakerIdentifier, TranscriptionConfig
 from speechmatics_sync._model.typing import Message
 from speechmatics_sync._protocol.speaker_labels import LegSpeakerLabels, SpeakerLabels
 from speechmatics_sync.local._speakers import Speakers, identifier

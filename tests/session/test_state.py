@@ -10,8 +10,8 @@ from typing import Any, Optional
 import pytest
 from support.serving import PATIENCE
 
+from speechmatics_sync import Transcript
 from speechmatics_sync._concurrency.deadlines import Deadline
-from speechmatics_sync._model.transcript import Transcript
 from speechmatics_sync._session.identity import Identity
 from speechmatics_sync._session.state import TRANSITIONS, Cause, Lifecycle, SessionState
 from speechmatics_sync.errors import ConnectionError, TimeoutError

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any, Callable, Optional
 
+from speechmatics_sync import AudioFormat
 from speechmatics_sync._audio.sources import open_source
-from speechmatics_sync._model.config import AudioFormat
 
 SOUND = bytes(range(256)) * 100
 TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")

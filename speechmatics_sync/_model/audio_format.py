@@ -1,0 +1,72 @@
+"""What the audio is: encoded samples or a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Annotated, Any, Optional, Union
+
+from ..errors import ConfigurationError
+from .checks import number, one_of
+from .settings import Settings
+
+__all__ = ["AudioEncoding", "AudioFormat"]
+
+
+class AudioEncoding(str, Enum):
+    """How the samples of ``raw`` audio are written, little-endian."""
+
+    PCM_F32LE = "pcm_f32le"
+    PCM_S16LE = "pcm_s16le"
+    MULAW = "mulaw"
+
+    __str__ = str.__str__
+
+
+@dataclass(eq=False, repr=False)
+class AudioFormat(Settings):
+    """What the audio is: a file in a format the API knows, or raw mono samples.
+
+    Args:
+        encoding: How the samples are written; None for a file, header and all.
+        sample_rate: Samples per second, in Hz. Of no meaning for a file.
+        chunk_size: Bytes to send in one message.
+        extra: Further fields of the message's ``audio_format``.
+
+    Example:
+        >>> AudioFormat("pcm_s16le", 16000).to_dict()
+        {'type': 'raw', 'encoding': 'pcm_s16le', 'sample_rate': 16000}
+        >>> AudioFormat().to_dict()
+        {'type': 'file'}
+    """
+
+    encoding: Annotated[Optional[Union[AudioEncoding, str]], one_of(AudioEncoding)] = None
+    sample_rate: Annotated[int, number(1, whole=True, unit="Hz")] = 44100
+    chunk_size: Annotated[int, number(1, whole=True, unit="bytes")] = 4096
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """How many bytes one sample takes.
+
+        Raises:
+            ConfigurationError: The audio is a file, whose samples only the server can find.
+        """
+        encoding = self._plain().get("encoding")
+        if encoding is None:
+            raise ConfigurationError(
+                "AudioFormat.encoding is None, so the audio is a file and the size of its samples "
+                "is not known; set an encoding"
+            )
+        return _BYTES_PER_SAMPLE[encoding]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The message's ``audio_format``; a file has neither rate nor encoding."""
+        plain = self._plain()
+        if self.encoding is None:
+            return {"type": "file", **self.extra}
+        shape = {key: plain[key] for key in ("encoding", "sample_rate")}
+        return {"type": "raw", **shape, **self.extra}
+
+
+_BYTES_PER_SAMPLE = {"pcm_f32le": 4, "pcm_s16le": 2, "mulaw": 1}

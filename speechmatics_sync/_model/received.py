@@ -1,0 +1,141 @@
+"""How what a server sent becomes an object, and a plain dict again.
+
+Fields that this version does not know stay in ``extra``, so that nothing is lost. Values are taken
+as they come (a type or language that no document names is no error); only a missing or mistyped
+field is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING
+from typing import Any, ClassVar, TypeVar
+
+from ..errors import TransportError
+from .checks import ByFields, Check, Unfit, declared, mapping, number, text
+from .speakers import SpeakerIdentifier
+
+__all__ = [
+    "Received",
+    "ServerMessage",
+    "any_integer",
+    "any_number",
+    "any_text",
+    "nested",
+    "reading",
+]
+
+
+_R = TypeVar("_R", bound="Received")
+
+
+_M = TypeVar("_M", bound="ServerMessage")
+
+
+class Received(ByFields):
+    """A dataclass read from what a server sent."""
+
+    extra: dict[str, Any]
+
+    @classmethod
+    def from_dict(cls: type[_R], data: Mapping[str, Any]) -> _R:
+        """The object that a plain dict stands for.
+
+        Raises:
+            TransportError: A field is missing or has the wrong type; the message names it.
+        """
+        with reading(cls.__name__):
+            return _read(cls, data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain dict again; fields that are None are left out."""
+        plain: dict[str, Any] = {}
+        for known in declared(type(self)):
+            value = getattr(self, known.name)
+            if value is not None:
+                plain[known.key] = _plain(value)
+        return {**plain, **self.extra}
+
+
+class ServerMessage(Received):
+    """A whole message; its first name is the one that `to_dict` gives."""
+
+    MESSAGES: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def from_message(cls: type[_M], message: Mapping[str, Any]) -> _M:
+        """The object that a server's message stands for.
+
+        Args:
+            message: The message as handlers receive it.
+
+        Raises:
+            TransportError: It is another message, or a field is missing or has the wrong type.
+        """
+        with reading(cls.__name__):
+            content = mapping(message)
+            name = content.pop("message", None)
+            if name not in cls.MESSAGES:
+                raise Unfit(name, " or ".join(cls.MESSAGES), path="message")
+        with reading(name):
+            return cls._from_content(name, content)
+
+    @classmethod
+    def _from_content(cls: type[_M], name: str, content: dict[str, Any]) -> _M:
+        return _read(cls, content)
+
+    def _name(self) -> str:
+        return self.MESSAGES[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The message again; fields that are None are left out."""
+        return {"message": self._name(), **super().to_dict()}
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Unfit as unfit:
+        raise TransportError(f"the server broke the protocol: {unfit.within(name)}") from None
+    except RecursionError:
+        raise TransportError(f"the server broke the protocol: {name} is nested too deep") from None
+
+
+def _read(cls: type[_R], data: Any) -> _R:
+    if not isinstance(data, Mapping):
+        raise Unfit(data, "an object")
+    values: dict[str, Any] = {}
+    rest = values["extra"] = dict(data)
+    for known in declared(cls):
+        value = rest.pop(known.key, None)
+        if value is None and known.default is not MISSING:
+            continue
+        try:
+            values[known.name] = known.check(value)
+        except Unfit as unfit:
+            raise unfit.within(known.key) from None
+    return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Received):
+        return value.to_dict()
+    if isinstance(value, SpeakerIdentifier):  # its own to_dict is for what we send
+        identifiers = list(value.speaker_identifiers)
+        return {"label": value.label, "speaker_identifiers": identifiers, **value.extra}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def nested(cls: type[Received]) -> Check:
+    return lambda value: _read(cls, value)
+
+
+any_text = text()
+
+
+any_number = number()
+
+
+any_integer = number(whole=True)

@@ -1,0 +1,107 @@
+"""How speakers are told apart and recognised again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Optional
+
+from ..errors import TransportError
+from .checks import Unfit, flag, listed, mapping, non_empty, number, text
+from .settings import Settings, nested
+
+__all__ = ["SpeakerDiarizationConfig", "SpeakerIdentifier"]
+
+
+@dataclass(eq=False, repr=False)
+class SpeakerIdentifier(Settings):
+    """A speaker's voice, as a former session knew it, and the label to give it.
+
+    Args:
+        label: The speaker's name in the transcript.
+        speaker_identifiers: What `get_speakers` answered for this voice; one or more.
+        extra: Further fields.
+
+    Example:
+        >>> SpeakerIdentifier("Ada", ["dGhlIHZvaWNl"]).label
+        'Ada'
+    """
+
+    label: Annotated[str, non_empty] = ""
+    speaker_identifiers: Annotated[list[str], listed(non_empty, min_items=1, unique=True)] = field(
+        default_factory=list
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SpeakerIdentifier:
+        """A voice as a server sent it, taken as it is: only what we send must suit the API.
+
+        Raises:
+            TransportError: A field is missing or has the wrong type; the message names it.
+        """
+        try:
+            return cls._received(data)
+        except Unfit as unfit:
+            unfit.within(cls.__name__)
+            raise TransportError(f"the server broke the protocol: {unfit}") from None
+
+    @classmethod
+    def _received(cls, data: Any) -> SpeakerIdentifier:
+        speaker = cls.__new__(cls)
+        speaker.extra = mapping(data)
+        for key, check in (("label", text()), ("speaker_identifiers", listed(text()))):
+            try:
+                setattr(speaker, key, check(speaker.extra.pop(key, None)))
+            except Unfit as unfit:
+                raise unfit.within(key) from None
+        return speaker
+
+
+_given_label = text(
+    1,
+    pattern=r"(?s)(?!(?:S\d+|UU|\s.*|.*\s)\Z).+",
+    allowed="a label unlike those the engine gives (S1, UU), without space at its ends",
+)
+
+
+_IDENTIFIERS_MOST = 50
+
+
+@dataclass(eq=False, repr=False)
+class SpeakerDiarizationConfig(Settings):
+    """How speakers are told apart.
+
+    Args:
+        max_speakers: At most so many speakers; 2 or more.
+        speaker_sensitivity: How readily a new speaker is heard, from 0 to 1.
+        prefer_current_speaker: Stay with the speaker who is speaking when voices are alike.
+        speakers: Voices that are known already. Labels differ, and are none of the engine's own
+            (``S1``, ``UU``); at most 50 identifiers in all.
+        get_speakers: Send every speaker's identifiers at the end of the transcript.
+        extra: Further fields.
+    """
+
+    max_speakers: Annotated[Optional[int], number(2, whole=True)] = None
+    speaker_sensitivity: Annotated[Optional[float], number(0, 1)] = None
+    prefer_current_speaker: Annotated[Optional[bool], flag] = None
+    speakers: Annotated[Optional[list[SpeakerIdentifier]], listed(nested(SpeakerIdentifier))] = None
+    get_speakers: Annotated[Optional[bool], flag] = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def _across(cls, plain: dict[str, Any]) -> None:
+        speakers = plain.get("speakers", [])
+        try:
+            listed(_given_label, unique=True)([speaker["label"] for speaker in speakers])
+        except Unfit as unfit:
+            unfit.path = unfit.path.rstrip(".") + ".label"
+            raise unfit.within("speakers") from None
+        count = sum(len(speaker["speaker_identifiers"]) for speaker in speakers)
+        if count > _IDENTIFIERS_MOST:
+            raise Unfit(
+                count,
+                f"at most {_IDENTIFIERS_MOST} speaker identifiers across all speakers",
+                path="speakers",
+                shown=f"a list with {count} speaker identifiers",
+            )
