@@ -1,4 +1,4 @@
-"""The first few are by themselves, all others share one thing, which ends with the last of them."""
+"""The first few callers get no lease; all others share one object, stopped after the last."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def made() -> Made:
 
 def test_the_first_few_share_nothing_and_all_others_one_thing(made: Made) -> None:
     with contextlib.ExitStack() as inside:
-        places = [inside.enter_context(made.leases.lease()) for _ in range(8)]
-        assert places[:3] == [None] * 3
+        given = [inside.enter_context(made.leases.lease()) for _ in range(8)]
+        assert given[:3] == [None] * 3
         assert len(made.all) == 1
-        assert all(place is made.all[0] for place in places[3:])
+        assert all(each is made.all[0] for each in given[3:])
 
 
 def test_nothing_is_made_for_those_who_do_not_share(made: Made) -> None:
@@ -78,7 +78,7 @@ def test_nothing_is_made_for_those_who_do_not_share(made: Made) -> None:
     assert made.all == []
 
 
-def test_a_place_of_its_own_that_is_given_back_goes_to_the_next(made: Made) -> None:
+def test_a_caller_that_ends_makes_room_for_the_next_to_have_its_own_thread(made: Made) -> None:
     with contextlib.ExitStack() as inside:
         for _ in range(2):
             inside.enter_context(made.leases.lease())
@@ -106,7 +106,7 @@ def test_what_is_shared_is_stopped_once_when_the_last_leaves_and_made_anew(made:
     assert [each.stops for each in made.all] == [1, 1]
 
 
-def test_whoever_fails_gives_the_place_back(made: Made) -> None:
+def test_a_lease_ends_when_its_caller_fails(made: Made) -> None:
     def fail() -> None:
         with contextlib.ExitStack() as inside:
             for _ in range(5):
@@ -119,8 +119,8 @@ def test_whoever_fails_gives_the_place_back(made: Made) -> None:
     assert [each.stops for each in made.all] == [1, 1, 1]
 
 
-def test_nobody_is_given_what_was_stopped_however_many_come_and_go(made: Made) -> None:
-    """Or what is stopped later, while they use it; and no more than three ever do not share."""
+def test_no_caller_is_given_a_stopped_object_however_many_come_and_go(made: Made) -> None:
+    """Nor is an object stopped while in use; and never do more than three not share."""
     lock = threading.Lock()
     alone = most = 0
 
@@ -166,22 +166,22 @@ class Released:
             self._calls.pop()()
 
 
-def test_whoever_leaves_just_when_another_comes_ends_nothing_for_it(made: Made) -> None:
-    def visit() -> None:
+def test_a_lease_that_ends_just_when_another_begins_stops_nothing(made: Made) -> None:
+    def come_and_go() -> None:
         with made.leases.lease():
             pass
 
     with contextlib.ExitStack() as inside:
         for _ in range(3):
             inside.enter_context(made.leases.lease())
-        made.leases._lock = Released(visit)  # type: ignore[assignment]
+        made.leases._lock = Released(come_and_go)  # type: ignore[assignment]
         with made.leases.lease() as shared:
             assert shared is not None
             assert shared.stops == 0
         assert shared.stops == 1
 
 
-def test_coming_does_not_wait_until_what_others_shared_has_ended(made: Made) -> None:
+def test_a_lease_does_not_wait_until_the_object_before_has_stopped(made: Made) -> None:
     """To end it a thread is waited for, which may be at its last read."""
     stopping, go_on = threading.Event(), threading.Event()
 
@@ -199,13 +199,13 @@ def test_coming_does_not_wait_until_what_others_shared_has_ended(made: Made) -> 
         for _ in range(3):
             alone.enter_context(leases.lease())
 
-        def visit() -> Optional[Counter]:
+        def come_and_go() -> Optional[Counter]:
             with leases.lease() as shared:
                 return shared
 
-        leaving = InThread(visit)
+        leaving = InThread(come_and_go)
         wait_for(stopping)
-        second = InThread(visit).result()
+        second = InThread(come_and_go).result()
         go_on.set()
         assert leaving.result() is first
         assert second is not first
@@ -230,9 +230,9 @@ def test_a_child_process_begins_anew_and_leaves_what_is_shared_to_its_parent(mad
 
         def child() -> None:
             with contextlib.ExitStack() as childs:
-                places = [childs.enter_context(leases.lease()) for _ in range(5)]
-            assert places[:3] == [None] * 3
-            assert places[3] is places[4] is made.all[1]
+                given = [childs.enter_context(leases.lease()) for _ in range(5)]
+            assert given[:3] == [None] * 3
+            assert given[3] is given[4] is made.all[1]
             assert [each.stops for each in made.all] == [0, 1]
 
         in_child(child)

@@ -1,4 +1,4 @@
-"""Whoever is waited for is named, and nobody who calls is missed, whatever the thread does."""
+"""A wait returns every owner to whom something happened, and misses no wake-up and no callback."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
 
 @contextlib.contextmanager
 def pairs(number: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
-    """So many connections."""
+    """A number of connections."""
     with contextlib.ExitStack() as held:
         made = [socket.socketpair() for _ in range(number)]
         for each in made:
@@ -39,10 +39,10 @@ def pairs(number: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
 
 
 def wait_until_asleep(poller: Poller) -> None:
-    """Look until its thread waits for the sockets: nothing tells."""
+    """Poll until its thread waits for the sockets: no event tells."""
     given_up = time.monotonic() + PATIENCE
     while not poller._waiting:
-        assert time.monotonic() < given_up, "nobody waits"
+        assert time.monotonic() < given_up, "no thread waits"
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def many_turns() -> Iterator[None]:
 # -- sockets ------------------------------------------------------------------------------------
 
 
-def test_whoever_owns_a_socket_at_which_something_happens_is_named(poller: Poller) -> None:
+def test_the_owner_of_a_socket_at_which_something_happens_is_returned(poller: Poller) -> None:
     with pairs(3) as connections:
         for number, (ours, _) in enumerate(connections):
             poller.watch(ours, READ, number)
@@ -66,7 +66,7 @@ def test_whoever_owns_a_socket_at_which_something_happens_is_named(poller: Polle
         assert poller.wait(PATIENCE) == {0: True, 2: True}
 
 
-def test_an_owner_of_several_sockets_is_named_once(poller: Poller) -> None:
+def test_an_owner_of_several_sockets_is_returned_once(poller: Poller) -> None:
     with pairs(2) as connections:
         for ours, theirs in connections:
             poller.watch(ours, READ, "both")
@@ -137,14 +137,14 @@ def test_a_socket_that_is_watched_while_the_thread_sleeps_can_end_its_wait() -> 
 # -- being woken --------------------------------------------------------------------------------
 
 
-def test_all_who_were_woken_before_are_named_once(poller: Poller) -> None:
+def test_all_who_were_woken_before_are_returned_once(poller: Poller) -> None:
     for owner in ("one", "other", "one"):
         poller.wake(owner)
     assert poller.wait(None) == {"one": False, "other": False}
     assert poller.wait(0) == {}
 
 
-def test_an_owner_who_is_woken_and_whose_socket_is_ready_is_named_with_its_socket(
+def test_an_owner_who_is_woken_and_whose_socket_is_ready_is_returned_with_its_socket(
     poller: Poller,
 ) -> None:
     with pairs(1) as [(ours, theirs)]:
@@ -163,7 +163,7 @@ def test_a_call_ends_the_wait_of_a_thread_that_sleeps(poller: Poller) -> None:
         assert waiting.result() == {owner: False}
 
 
-def test_a_wait_ends_when_its_time_is_up_and_names_nobody(poller: Poller) -> None:
+def test_a_wait_ends_when_its_time_is_up_and_returns_nothing(poller: Poller) -> None:
     with pairs(1) as [(ours, _)]:
         poller.watch(ours, READ, "ours")
         assert poller.wait(0.01) == {}
