@@ -1,5 +1,5 @@
 """One session: its threads, its queues, and its connections one after another.
 
-Carries values between the protocol and the transport; knows no frame and no JSON, and decides
-nothing about the protocol.
+Moves values between the protocol and the transport. Decides nothing about the protocol, and may not
+know frames or JSON.
 """

@@ -1,4 +1,4 @@
-"""Messages on their way from the receiver to the thread that runs handlers."""
+"""The queue of messages between the receiver and the thread that runs handlers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ _PARTIALS = frozenset(
 
 
 class Inbox:
-    """A queue that asks for reading to pause above a limit, until half of it has been taken.
+    """A queue that pauses reading when it is full, until half of it has been taken.
 
-    While more than half of the limit waits, a partial takes the place of the one before it, which
-    it supersedes, if that still waits; nothing else is ever dropped.
+    While it is more than half full, a new partial replaces the one before it, which it supersedes;
+    nothing else is ever dropped.
 
     Args:
-        lock: The session's: every call needs it.
-        limit: How many messages may wait; None for no limit.
-        resume: Is called when reading may go on.
-        at_rest: Calls something now, or as soon as the calling thread has done what others wait
-            for.
+        lock: The session's. Every call needs it.
+        limit: How many messages may wait before reading pauses; None for no limit.
+        resume: Called when reading may go on.
+        at_rest: Calls a function now, or when the calling thread has served the other sessions.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Inbox:
     ) -> None:
         self._lock = lock
         self._arrived = threading.Condition(lock)
-        # By number, for a partial in the middle to be taken out at no cost.
+        # By number, so that removing a partial from the middle is cheap.
         self._messages: collections.OrderedDict[int, Message] = collections.OrderedDict()
         self._number = 0
         self._partials: dict[Hashable, int] = {}
@@ -60,21 +59,21 @@ class Inbox:
         return len(self._messages)
 
     def put(self, message: Message) -> None:
-        """Add a message, in place of one that waits and that it supersedes, if many wait."""
+        """Add a message; while many wait, a partial replaces the one that it supersedes."""
         self._number += 1
-        guess = _guess_of(message)
-        if guess is not None:
-            before = self._partials.get(guess)
+        key = _superseded_key(message)
+        if key is not None:
+            before = self._partials.get(key)
             if before is not None and self._half_full():
                 self._messages.pop(before, None)
-            self._partials[guess] = self._number
+            self._partials[key] = self._number
         self._messages[self._number] = message
         if not self._unannounced:
             self._unannounced = True
             self._at_rest(self._announce)
 
     def get(self, timeout: Optional[float]) -> Optional[Message]:
-        """Return the next message; None if none came in time, or none will come any more."""
+        """Return the next message; None if none came in time, or the queue is closed and empty."""
         if not self._messages and not self._closed:
             self._arrived.wait(timeout)
         try:
@@ -86,23 +85,23 @@ class Inbox:
         return message
 
     def clear(self) -> None:
-        """Give up what waits."""
+        """Drop all messages."""
         self._messages.clear()
         self._partials.clear()
 
     def close(self) -> None:
-        """Nothing more will come: whoever waits need not."""
+        """Say that no more messages will come; ends every wait."""
         self._closed = True
         self._arrived.notify_all()
 
     def reading_pauses(self) -> bool:
-        """Return whether so much waits that reading must pause."""
+        """Return whether so many messages wait that reading must pause."""
         self._paused = self._too_many_wait() and not self._answers_awaited
         return self._paused
 
     @contextlib.contextmanager
     def awaiting_answers(self, waits: bool = True) -> Iterator[None]:
-        """Keep reading although handlers are behind: they may be what waits for an answer."""
+        """Keep reading although the queue is full, while a handler waits for an answer."""
         self._answers_awaited += waits
         if waits and self._paused:
             self._resume()
@@ -112,7 +111,7 @@ class Inbox:
             self._answers_awaited -= waits
 
     def _announce(self) -> None:
-        """Wake whoever waits for what has come."""
+        """Wake the thread that waits for a message."""
         with self._lock:
             self._unannounced = False
             self._arrived.notify()
@@ -126,8 +125,8 @@ class Inbox:
         return self._limit is not None and len(self._messages) > self._limit // 2
 
 
-def _guess_of(message: Message) -> Optional[Hashable]:
-    """What a partial is a guess of, which the next guess of the same supersedes; else None."""
+def _superseded_key(message: Message) -> Optional[Hashable]:
+    """Return what a later partial must have in common to supersede this one; None if no partial."""
     name = message.get("message")
     if not isinstance(name, str) or name not in _PARTIALS:
         return None

@@ -1,4 +1,4 @@
-"""Measures a session."""
+"""The figures of a session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Takes a session's figures while it runs."""
+    """Counts and times what a session sends and receives. The session's lock guards it."""
 
     def __init__(self) -> None:
         self.final_end: Optional[float] = None
@@ -25,12 +25,12 @@ class Meter:
         self._round_trip: Optional[float] = None
 
     def sent(self, label: Label, number: int) -> None:
-        """Note that a chunk of a channel was sent; one at a time is timed."""
+        """A chunk of a channel was sent. One chunk at a time is timed."""
         if self._timed_chunk is None:
             self._timed_chunk = (label, number, time.monotonic())
 
     def acknowledged(self, label: Label, number: int) -> None:
-        """Note that every chunk of a channel up to this number was read."""
+        """The server acknowledged the chunks of a channel up to this number."""
         if self._timed_chunk is not None:
             timed, due, since = self._timed_chunk
             if timed == label and number >= due:
@@ -38,20 +38,20 @@ class Meter:
                 self._timed_chunk = None
 
     def lost(self) -> None:
-        """Note that the connection is lost: what was sent over it is not acknowledged any more."""
+        """The connection is lost: the chunk that was timed will not be acknowledged."""
         self._timed_chunk = None
 
     def received(self) -> None:
-        """Note a message."""
+        """A message came."""
         self._received += 1
 
     def delivered(self, message: dict[str, Any]) -> None:
-        """Note where a final ends; a malformed one says nothing."""
+        """A message goes to handlers: note where a final ends."""
         if message.get("message") != ServerMessageType.ADD_TRANSCRIPT.value:
             return
         metadata = message.get("metadata")
         end = metadata.get("end_time") if isinstance(metadata, dict) else None
-        # No time is longer than a float holds, and a message is not checked before it is here.
+        # The message has not been validated: the server may have sent any JSON value.
         if isinstance(end, (int, float)) and 0 <= end <= sys.float_info.max:
             self.final_end = max(float(end), self.final_end or 0.0)
 
@@ -78,7 +78,7 @@ class Meter:
 
 
 def _seconds_unacknowledged(protocol: Protocol) -> Optional[float]:
-    """How far the server is behind, in the channel where that is most."""
+    """Seconds of audio that the server has not acknowledged, in the channel with the most."""
     behind = [
         channel.seconds(channel.bytes_taken - channel.bytes_acknowledged)
         for channel in protocol.channels.values()

@@ -68,8 +68,9 @@ class Outbox:
         self.room = threading.Condition(life.lock)
         """Notified when there may be room for audio, or the session is over."""
 
-        # Set once, with the lock held; any thread may read it without. Calls on it need the lock.
-        self._protocol: Optional[Protocol] = None
+        # Set once, by `prepare`; any thread may read them. Calls on the protocol need the lock.
+        self.prepared = False
+        self.protocol: Protocol
 
         # The connection that gets the audio now. Set by the receiver with the lock held, and by
         # `close` in a forked process. Any thread may read it without: it may then be closed.
@@ -81,21 +82,10 @@ class Outbox:
         # Guarded by the lock: how many threads wait for `room`.
         self._wait_for_room = 0
 
-    @property
-    def protocol(self) -> Protocol:
-        """The protocol's state; only once the audio format is known."""
-        if self._protocol is None:
-            raise RuntimeError("the session has no protocol before its audio format is known")
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-
-    @property
-    def prepared(self) -> bool:
-        """Whether there is a protocol."""
-        return self._protocol is not None
+    def prepare(self, protocol: Protocol) -> None:
+        """Set the protocol, which there is once the audio format is known. Needs the lock."""
+        self.protocol = protocol
+        self.prepared = True
 
     def send_audio(
         self,
@@ -361,9 +351,9 @@ class Outbox:
             SessionError: The session has not started.
         """
         self._raise_failure()
-        if self._protocol is None:
+        if not self.prepared:
             raise SessionError("The session has not started.")
-        return self._protocol
+        return self.protocol
 
     def _refusal(self, error: SessionError) -> SessionError:
         """Return the error to raise when the protocol refuses to send. Needs the lock."""
@@ -377,7 +367,7 @@ class Outbox:
         After an Error this waits until the session is over: the close frame that follows has the
         code of the error.
         """
-        life, protocol = self._life, self._protocol
-        while not life.state.over and protocol is not None and protocol.state is State.FAILED:
+        life = self._life
+        while not life.state.over and self.prepared and self.protocol.state is State.FAILED:
             life.progressed.wait(interruptible(None))
         life.raise_failure()

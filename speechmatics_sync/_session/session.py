@@ -208,12 +208,14 @@ class Session:
             options.audio_events_config,
         )
         with life.lock:
-            self.outbox.protocol = Protocol(
-                recognition,
-                max_unacked_chunks=self._config.max_unacked_chunks,
-                labels=options.labels,
-                pushed=self.pushed,
-                replay_seconds=None if self._policy is None else self._policy.replay_seconds,
+            self.outbox.prepare(
+                Protocol(
+                    recognition,
+                    max_unacked_chunks=self._config.max_unacked_chunks,
+                    labels=options.labels,
+                    pushed=self.pushed,
+                    replay_seconds=None if self._policy is None else self._policy.replay_seconds,
+                )
             )
             if life.state is SessionState.PREPARING:
                 life.move(Cause.PREPARED)
