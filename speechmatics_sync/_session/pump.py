@@ -116,8 +116,8 @@ class Pump:
             pauses = self._delivery.inbox.reading_pauses()
             # Before the start there may be no thread yet that empties the inbox.
             pauses = pauses and self._life.started_at is not None
-        self._paused = pauses and not self.connection.broken
-        if self.connection.rest(poller, owner, read=not self._paused):
+        self._paused = pauses and not self.connection.send_failed
+        if self.connection.register(poller, owner, read=not self._paused):
             return 0.0
         if self._error_grace is not None:
             return self._error_grace.remaining()
@@ -135,7 +135,7 @@ class Pump:
         if self._life.abandoned:
             self._request_close()
             return
-        if (read or self.connection.broken) and not self._paused:
+        if (read or self.connection.send_failed) and not self._paused:
             received = self.connection.receive()
             if received:
                 self._spoke = True
@@ -157,7 +157,7 @@ class Pump:
             self._outbox.hand_on()
             full = connection.backlog >= HIGH_WATER
             if connection.backlog:
-                connection.move()
+                connection.write_now()
             full = full and connection.backlog < HIGH_WATER
 
     def _check_limits(self, now: float) -> None:

@@ -122,7 +122,7 @@ class Rollover:
         """Have no poller watch the connections any more."""
         for pump in (self.current, self._successor):
             if pump is not None:
-                pump.connection.leave()
+                pump.connection.unregister()
 
     def close(self) -> None:
         """Free the connections."""

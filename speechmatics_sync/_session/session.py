@@ -367,7 +367,7 @@ class Session:
             self.life.leave_to_parent()
             connection, outbox.connection = outbox.connection, None
             if connection is not None:
-                connection.forget()
+                connection.close_after_fork()
             return
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
         limit = _INTERRUPT_SECONDS if interrupted else self._config.close_timeout
@@ -397,7 +397,7 @@ class Session:
     def _at_rest(self, call: Callable[[], None]) -> None:
         """Call something now; in a thread that many sessions share, when it rests."""
         connection = self.outbox.connection
-        if connection is None or not connection.at_rest(call):
+        if connection is None or not connection.call_soon(call):
             call()
 
     # -- what it knows of itself ----------------------------------------------------------------

@@ -1,12 +1,13 @@
 """One WebSocket connection: connect, send, receive, abort.
 
-Once open, the socket never blocks. Whoever sends puts frames into a buffer and moves what the
-network takes (`Connection.flush`); one thread, the receiver, waits outside the socket (for any
-number of connections, with a `Poller`), moves the rest and reads (`Connection.receive`). Nobody
-ever waits for the network inside a call, which is what makes it safe to share a TLS socket between
-threads: one that blocks in TLS stops the other, or races with it (CPython issues 77271 and 137583).
-And the receiver, which never waits for a write, goes on reading while the network takes nothing: a
-pong that waits for a sender that waits for a peer that waits for us to read is a deadlock.
+Once open, the socket never blocks. A thread that sends puts frames into a buffer and writes what
+the network takes (`Connection.flush`). One thread, the receiver, waits outside the socket with a
+`Poller` (for any number of connections), writes what is left and reads (`Connection.receive`).
+
+No call waits for the network, so threads can share a TLS socket: a thread that blocks in TLS stops
+the other, or races with it (CPython issues 77271 and 137583). And the receiver reads on while the
+network takes nothing. If it waited for a write, a pong could wait for a sender that waits for a
+peer that waits for us to read: a deadlock.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ from .handshake import HandshakeSocket
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
 
 HIGH_WATER = 64 * 1024
-"""Bytes waiting for the network above which no more audio should be handed to `Connection.send`."""
+"""Backlog in bytes from which on no more audio should be given to `Connection.send`."""
 
 _READ_SIZE = 64 * 1024
 _READS_IN_A_ROW = 16
 _TLS_RECORD = 16 * 1024
-"""Bytes that a read over TLS gives at most."""
+"""Bytes that one read over TLS returns at most."""
 _ABNORMAL = 1006
+"""The close code of a connection that ended without a close frame (RFC 6455, 7.4.1)."""
 
 _NOTHING = memoryview(b"")
-_GIVEN_UP = "The connection was given up while it was being made."
+_ABORTED = "The connection was aborted while it was being opened."
 
 
 class Closed(NamedTuple):
@@ -58,12 +60,12 @@ class Closed(NamedTuple):
 class Connection:
     """One WebSocket connection, from connecting to the end.
 
-    `open` may block and belongs to one thread; `send`, `flush`, `move`, `ping`, `wake` and `abort`
-    may be called from any; `rest`, `wait`, `receive` and `close` belong to the one that receives.
+    `open` may block and belongs to one thread. `register`, `unregister`, `wait`, `receive` and
+    `close` belong to the receiver. Every other method may be called from any thread.
 
     Args:
-        url: Where to connect, with its whole query.
-        headers: What the handshake says beside the protocol's own headers.
+        url: Where to connect, with its query.
+        headers: Headers of the handshake, beside those of WebSocket itself.
         config: Limits, proxy and TLS settings.
     """
 
@@ -71,8 +73,9 @@ class Connection:
         self._url = url
         self._headers = headers
         self._config = config
-        # Guards every call on the sockets, for a number that was closed is soon used again, and
-        # what waits to be sent. Reentrant: the garbage collector may end a session at any line.
+        # Guards everything below but the reader's part. Calls on the sockets need it because the
+        # number of a closed descriptor is soon used again. Reentrant: the garbage collector may end
+        # a session at any line.
         self._io = threading.RLock()
         self._opening: Optional[socket.socket] = None
         self._socket: Optional[socket.socket] = None
@@ -80,34 +83,37 @@ class Connection:
         self._sending = _NOTHING
         self._backlog = 0
         self._pong: Optional[bytes] = None
+        self._writer = FrameWriter()
         self._aborted = False
         self._send_failed = False
-        self._closing = False
+        self._closing = False  # a close frame was sent, or waits to be
+        # TLS may have to write before it can read, and the other way round.
         self._reading_wants_write = False
         self._writing_wants_read = False
+        # The reader's part: only the receiver uses it.
         self._violation: Optional[TransportError] = None
-        self._unread = b""
+        self._unread = b""  # the first frames, if they came with the handshake
         self._encrypted = False
         self._reader = FrameReader(config.max_size)
-        self._writer = FrameWriter()
-        self._waiter: Optional[Poller] = None
-        self._own_waiter: Optional[Poller] = None
+        # What waits for this connection, and as what it is registered there.
+        self._poller: Optional[Poller] = None
+        self._own_poller: Optional[Poller] = None
         self._owner: Hashable = self
         self._watched = 0
-        self._heedless = False  # rests, and not until the network takes more
-        self._woken = False
+        self._write_unwatched = False  # the receiver waits, and not for the network to take more
+        self._wake_pending = False  # `wake` may have come while no poller was there to be told
         self.last_heard = time.monotonic()
-        """When the peer was last heard: any byte counts."""
+        """When the last byte arrived, by the monotonic clock."""
 
     # -- opening --------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect and shake hands. Blocks; `abort` from another thread ends it.
+        """Connect and shake hands. Blocks until done; `abort` from another thread ends it.
 
         Raises:
             AuthenticationError: The server answered 401 or 403.
             ConfigurationError: The proxy cannot be used.
-            ConnectionError: There is no way to the server, or no WebSocket there.
+            ConnectionError: The server cannot be reached, or is no WebSocket server.
             TimeoutError: It took longer than ``open_timeout``.
         """
         try:
@@ -116,7 +122,7 @@ class Connection:
         except BaseException as error:
             self.close()
             failure = (
-                ConnectionError(_GIVEN_UP)
+                ConnectionError(_ABORTED)
                 if self._aborted
                 else map_error(error, self._url, self._config.open_timeout)
             )
@@ -136,7 +142,7 @@ class Connection:
             socket=handshake,
             header=[f"{name}: {value}" for name, value in self._headers.items()],
             suppress_origin=True,  # the service's own clients send none
-            redirect_limit=0,  # a second line: HandshakeSocket lets no redirect through
+            redirect_limit=0,  # to be safe: HandshakeSocket hides redirects already
         )
         opened.setblocking(False)
         self._unread = handshake.rest
@@ -154,7 +160,7 @@ class Connection:
 
     def _refuse_aborted(self) -> None:
         if self._aborted:
-            raise ConnectionError(_GIVEN_UP)
+            raise ConnectionError(_ABORTED)
 
     # -- any thread -----------------------------------------------------------------------------
 
@@ -165,71 +171,71 @@ class Connection:
 
     @property
     def is_served_here(self) -> bool:
-        """Whether it is the calling thread that waits for this connection, among others."""
-        waiter = self._waiter
-        return waiter is not None and waiter.many and waiter.is_here
+        """Whether the calling thread is a shared one that waits for this connection."""
+        poller = self._poller
+        return poller is not None and poller.many and poller.is_here
 
     @property
-    def broken(self) -> bool:
-        """Whether the network refused what was sent: only what has come can still be read."""
+    def send_failed(self) -> bool:
+        """Whether a write failed. What the peer sent before it went can still be read."""
         return self._send_failed
 
     def send(self, payload: Union[str, bytes]) -> None:
-        """Put a message behind those that wait: text if it is ``str``, else binary.
-
-        Nothing is on its way before `flush`.
-        """
+        """Append a message to the backlog, as text if it is ``str``; `flush` writes it."""
         if isinstance(payload, str):
             self._put(payload.encode(), TEXT)
         else:
             self._put(payload, BINARY)
 
     def ping(self) -> None:
-        """Ask the peer for a sign of life."""
+        """Send a ping, which the peer has to answer."""
         self._put(b"", PING)
         self.flush()
 
     def start_closing(self, code: int = 1000) -> None:
-        """Send a close frame, once; what the peer answers comes out of `receive`."""
+        """Send a close frame, once; `receive` returns the peer's answer."""
         with self._io:
             self._put(struct.pack("!H", code), CLOSE)
             self._closing = True
         self.flush()
 
     def flush(self) -> None:
-        """Move what the network takes at once; the receiver moves the rest.
+        """Write what the network takes now; the receiver is woken to write the rest.
 
-        It is woken for that, and also when the backlog falls below `HIGH_WATER`: what was not
-        handed to `send` because of it may wait for nothing else. One that waits for many moves all
-        of it.
+        It is also woken when the backlog falls below `HIGH_WATER`, for audio that was held back may
+        wait for nothing else. If the receiver is a shared thread, it writes everything.
         """
         with self._io:
-            if self._waiter is None or not self._waiter.many or self._waiter.is_here:
-                self.move()
+            if self._poller is None or not self._poller.many or self._poller.is_here:
+                self.write_now()
             elif self._backlog:
-                self._waiter.call_soon(self.move)
+                self._poller.call_soon(self.write_now)
 
     def wake(self) -> None:
-        """End the rest of the thread that receives, or its next one.
+        """End the receiver's wait, or its next one.
 
-        Takes no lock of the connection's: the garbage collector may call this in a thread that
-        holds the waiter's.
+        Does not take the connection's lock: the garbage collector may call this in a thread that
+        holds the poller's.
         """
-        self._woken = True
-        waiter = self._waiter
-        if waiter is not None:
-            waiter.wake(self._owner)
+        self._wake_pending = True
+        poller = self._poller
+        if poller is not None:
+            poller.wake(self._owner)
 
-    def at_rest(self, call: Callable[[], None]) -> bool:
-        """Have something called when this thread rests, if it waits for many; return whether so."""
-        waiter = self._waiter
-        if waiter is None or not self.is_served_here:
+    def call_soon(self, callback: Callable[[], None]) -> bool:
+        """Have the calling thread run a callback before it waits again, if `is_served_here`.
+
+        Returns:
+            Whether it will.
+        """
+        poller = self._poller
+        if poller is None or not self.is_served_here:
             return False
-        waiter.call_soon(call)
+        poller.call_soon(callback)
         return True
 
     def abort(self) -> None:
-        """End the connection at once, whatever waits for it. Idempotent."""
+        """End the connection at once, and every wait for it. Idempotent."""
         with self._io:
             self._aborted = True
             self._shut_down()
@@ -237,65 +243,69 @@ class Connection:
 
     # -- the receiver ---------------------------------------------------------------------------
 
-    def rest(self, waiter: Poller, owner: Hashable, *, read: bool = True) -> bool:
-        """Have a waiter say when there is something to do: `receive` comes next then.
+    def register(self, poller: Poller, owner: Hashable, *, read: bool = True) -> bool:
+        """Have a poller wait for this connection; call `receive` when it returns the owner.
+
+        To be called before every wait.
 
         Args:
-            waiter: Who waits; the one before forgets this connection.
-            owner: Whom the waiter names.
-            read: Whether bytes that arrive are something to do. Without it, only `wake` and the
-                network taking what is left to send are.
+            poller: Replaces the one before.
+            owner: What the poller returns.
+            read: Whether to wait for bytes that arrive. If not, only `wake` ends the wait, and a
+                network that takes more of the backlog.
 
         Returns:
-            Whether there is something to do at once.
+            Whether there is something to do already, so that there is no need to wait.
         """
         events = selectors.EVENT_READ if read else 0
         with self._io:
             left = self._backlog and not self._writing_wants_read
             if left or (read and self._reading_wants_write):
                 events |= selectors.EVENT_WRITE
-            self._heedless = not events & selectors.EVENT_WRITE
-            comes = waiter is not self._waiter
-            if comes:
-                self._leave_waiter()
+            self._write_unwatched = not events & selectors.EVENT_WRITE
+            is_new = poller is not self._poller
+            if is_new:
+                self.unregister()
                 self._owner = owner
-                self._waiter = waiter  # from here on, `wake` tells it
+                self._poller = poller  # from here on, `wake` wakes it
             if events != self._watched and self._socket is not None:
-                waiter.watch(self._socket, events, owner)
+                poller.watch(self._socket, events, owner)
                 self._watched = events
-            at_hand = read and (self._violation is not None or self._more_at_hand())
-            woken, self._woken = self._woken and comes, False
-        return woken or at_hand
+            readable = read and (self._violation is not None or self._more_at_hand())
+            woken, self._wake_pending = self._wake_pending and is_new, False
+        return woken or readable
 
-    def leave(self) -> None:
-        """Have the waiter watch this connection no more."""
+    def unregister(self) -> None:
+        """Have no poller wait for this connection any more."""
         with self._io:
-            self._leave_waiter()
+            poller, self._poller, self._watched = self._poller, None, 0
+            if poller is not None and self._socket is not None:
+                poller.forget(self._socket)
 
     def wait(self, timeout: Optional[float], *, read: bool = True) -> None:
-        """Rest by itself until there is something to do, or ``timeout`` seconds."""
-        if self._own_waiter is None:
-            self._own_waiter = Poller()
-        if not self.rest(self._own_waiter, self, read=read):
-            self._own_waiter.wait(timeout)
-        self._heedless = False
+        """Wait for this connection alone, up to ``timeout`` seconds; ``read`` as for `register`."""
+        if self._own_poller is None:
+            self._own_poller = Poller()
+        if not self.register(self._own_poller, self, read=read):
+            self._own_poller.wait(timeout)
+        self._write_unwatched = False
 
-    def move(self) -> None:
-        """Move what is left to send, as far as the network takes it, as `flush` does."""
+    def write_now(self) -> None:
+        """Write what the network takes now, in the calling thread; wake the receiver as `flush`."""
         with self._io:
             full = self._backlog >= HIGH_WATER
             left = self._write()
-            if (left and self._heedless) or (full and self._backlog < HIGH_WATER):
+            if (left and self._write_unwatched) or (full and self._backlog < HIGH_WATER):
                 self.wake()
 
     def receive(self) -> list[Union[bytes, Closed]]:
-        """Move what is left to send and return the messages that have come, without waiting.
+        """Return the messages that have arrived, and write what the network takes. Does not wait.
 
         A `Closed` is always the last.
 
         Raises:
-            TransportError: The peer broke the WebSocket protocol, or sent more than ``max_size``;
-                what came before that has been returned.
+            TransportError: The peer broke the WebSocket protocol, or sent more than ``max_size``.
+                All messages before that were returned.
         """
         if self._violation is not None:
             raise self._violation
@@ -312,37 +322,37 @@ class Connection:
                 if self._parse(fresh, received):
                     break
             except TransportError as error:
-                self._violation = error  # for good: what follows it means nothing
+                self._violation = error  # what follows it cannot be understood
                 if not received:
                     raise
                 break
             if len(fresh) < (_TLS_RECORD if self._encrypted else _READ_SIZE):
-                break  # most often there is no more, and asking costs as much as reading
+                break  # there is most likely no more, and a read that finds nothing costs as much
         if self._backlog:
             with self._io:
                 self._write()
         return received
 
     def close(self) -> None:
-        """Free the socket, without a word to the peer. Idempotent."""
+        """Free the socket, without a close frame. Idempotent."""
         with self._io:
             self._shut_down()
-            self._leave_waiter()
-            self.forget()
+            self.unregister()
+            self.close_after_fork()
 
-    def forget(self) -> None:
-        """Free this process's hold on the socket, which another process goes on using.
+    def close_after_fork(self) -> None:
+        """Close this process's descriptors, and leave the connection to the parent process.
 
-        Takes no lock: in a forked process nobody is left to give it back.
+        Takes no lock: in a forked process, the thread that held it does not exist. Tells no poller:
+        an epoll descriptor is shared with the parent, whose registration would go.
         """
-        # No waiter is told: what one watches may be the same in the process before the fork.
-        own_waiter, self._own_waiter = self._own_waiter, None
+        own_poller, self._own_poller = self._own_poller, None
         sockets = [self._socket, self._opening]
         self._socket = self._opening = None
         self._outgoing.clear()
         self._sending = _NOTHING
         self._backlog = 0
-        for held in (own_waiter, *sockets):
+        for held in (own_poller, *sockets):
             if held is not None:
                 held.close()
 
@@ -352,7 +362,7 @@ class Connection:
         opened = self._socket or self._opening
         if opened is not None:
             with contextlib.suppress(OSError):
-                # Not the method of SSLSocket, which forgets that there was TLS.
+                # Not SSLSocket.shutdown: it drops TLS, and later calls would use plain TCP.
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     def _put(self, payload: bytes, opcode: int) -> None:
@@ -364,13 +374,13 @@ class Connection:
             self._backlog += len(frame)
 
     def _write(self) -> bool:
-        """Send what can be sent now; return whether the receiver has to see to it. Needs `_io`."""
+        """Write what the network takes; return whether the receiver has to go on. Needs `_io`."""
         if self._socket is None or self._send_failed:
             return False
         self._writing_wants_read = False
         while self._sending or self._outgoing:
             if not self._sending:
-                # TLS wants the same bytes again after it took none: they stay as they are.
+                # If TLS takes none of these bytes, it wants the same ones next time.
                 self._sending = memoryview(b"".join(self._outgoing))
                 self._outgoing.clear()
             try:
@@ -381,18 +391,18 @@ class Connection:
             except (BlockingIOError, ssl.SSLWantWriteError):
                 return True
             except OSError:
-                # What the peer had to say before it went is still to be read: the receiver
-                # reports the end when it has come to it.
+                # The peer may have sent the reason before it went. The receiver reports the end
+                # when it has read everything.
                 self._send_failed = True
                 self._outgoing.clear()
                 self._sending = _NOTHING
                 self._backlog = 0
                 return True
-            # An empty view would hold on to what was sent.
+            # An empty slice would keep the bytes that were sent alive.
             self._sending = self._sending[sent:] if sent < len(self._sending) else _NOTHING
             self._backlog -= sent
             if self._pong is not None and not self._sending:
-                # Behind what waits, which is little: above HIGH_WATER nothing more is handed in.
+                # Behind what waits, which is little: from HIGH_WATER on nothing is added.
                 self._put(self._pong, PONG)
                 self._pong = None
         return False
@@ -418,14 +428,9 @@ class Connection:
         return fresh if fresh else Closed(_ABNORMAL, "")
 
     def _more_at_hand(self) -> bool:
-        """Return whether something was read that no waiter can know of. Needs `_io`."""
+        """Return whether there are bytes that were taken off the socket already. Needs `_io`."""
         opened = self._socket
         return bool(self._unread) or (isinstance(opened, ssl.SSLSocket) and opened.pending() > 0)
-
-    def _leave_waiter(self) -> None:
-        waiter, self._waiter, self._watched = self._waiter, None, 0
-        if waiter is not None and self._socket is not None:
-            waiter.forget(self._socket)
 
     def _parse(self, fresh: bytes, received: list[Union[bytes, Closed]]) -> bool:
         """Append the messages that ``fresh`` completes; return whether the peer has closed."""
@@ -449,7 +454,7 @@ class Connection:
             if self._backlog < HIGH_WATER:
                 self._put(ping, PONG)
             else:
-                # The latest stands for all (RFC 6455, 5.5.3): pings cannot fill memory.
+                # Answering the latest is enough (RFC 6455, 5.5.3), and pings cannot fill memory.
                 self._pong = ping
 
 

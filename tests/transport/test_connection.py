@@ -479,7 +479,7 @@ def test_what_cannot_be_sent_at_once_wakes_the_receiver(read: bool) -> None:
     """It waits, knows of nothing to send, and must begin to watch for the network."""
     with connected() as connection:
         woken = InThread(connection.wait, None, read=read)
-        while not connection._heedless:
+        while not connection._write_unwatched:
             time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
         connection.send(b"x" * (32 * MEGABYTE))
         connection.flush()
@@ -508,11 +508,11 @@ def test_each_wake_ends_one_wait() -> None:
 
 def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
     with connected() as connection:
-        connection.wait(0)  # from now on it has a waiter
-        waiter = connection._waiter
-        assert waiter is not None
-        assert waiter._pipe is not None
-        near, far = waiter._pipe
+        connection.wait(0)  # from now on it has a poller
+        poller = connection._poller
+        assert poller is not None
+        assert poller._pipe is not None
+        near, far = poller._pipe
         sending = threading.Event()
 
         class Late:
@@ -526,9 +526,9 @@ def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
             def close(self) -> None:
                 far.close()
 
-        waiter._pipe = (near, Late())  # type: ignore[assignment]
+        poller._pipe = (near, Late())  # type: ignore[assignment]
         waiting = InThread(connection.wait, 0.1)
-        while not waiter._waiting:
+        while not poller._waiting:
             time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
         waking = InThread(connection.wake)
         wait_for(sending)
@@ -758,7 +758,7 @@ def test_abort_ends_connecting() -> None:
         while connection._opening is None and opening.running:
             time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
         connection.abort()
-        with pytest.raises(ConnectionError, match="given up"):
+        with pytest.raises(ConnectionError, match="aborted"):
             opening.result()
 
 
@@ -776,7 +776,7 @@ def test_abort_ends_shaking_hands() -> None:
         opening = InThread(connection.open)
         wait_for(asked)
         connection.abort()
-        with pytest.raises(ConnectionError, match="given up"):
+        with pytest.raises(ConnectionError, match="aborted"):
             opening.result()
 
 
@@ -784,7 +784,7 @@ def test_abort_before_opening_leaves_nothing_to_open() -> None:
     with listening(shake_hands) as port:
         connection = Connection(f"ws://localhost:{port}/v2", {}, ConnectionConfig())
         connection.abort()
-        with pytest.raises(ConnectionError, match="given up"):
+        with pytest.raises(ConnectionError, match="aborted"):
             connection.open()
 
 
@@ -854,7 +854,7 @@ def test_garbage_collector_may_end_a_session_at_any_line() -> None:
 
 
 def test_waking_waits_for_nobody_who_uses_the_connection() -> None:
-    """The garbage collector may call it where the waiter's lock is held, which comes second."""
+    """The garbage collector may call it where the poller's lock is held, which comes second."""
     with connected() as connection:
         connection.wait(0)
         with connection._io:
@@ -864,7 +864,7 @@ def test_waking_waits_for_nobody_who_uses_the_connection() -> None:
 
 def test_child_of_a_fork_lets_go_without_the_locks_of_its_parent() -> None:
     with connected() as connection, connection._io:
-        child = InThread(connection.forget)
+        child = InThread(connection.close_after_fork)
         child.result()
 
 
@@ -882,7 +882,7 @@ def test_failed_write_leaves_what_was_received_to_be_read() -> None:
         connection.open()
         try:
             wait_for(gone)
-            while not connection.broken:
+            while not connection.send_failed:
                 connection.send(b"x" * 1000)
                 connection.flush()
             connection.wait(PATIENCE)
