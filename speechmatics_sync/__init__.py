@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ._audio.split_channels import split_channels
@@ -46,7 +47,11 @@ from ._model.results import (
 from ._model.session_info import LanguagePackInfo, RecognitionStarted, SessionInfo
 from ._model.speakers import SpeakerDiarizationConfig, SpeakerIdentifier
 from ._model.stats import SessionStats
-from ._model.transcript import Transcript, Translation
+from ._model.transcript import (
+    Transcript,
+    Translation,
+    _Final,  # noqa: F401  (see the end of this file)
+)
 from ._model.transcription_config import (
     AdditionalVocab,
     AudioEventsConfig,
@@ -165,3 +170,9 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# Version 0.1 pickled values as members of these modules, which are no more. A transcript's pickle
+# names `_Final` as well.
+for _former in ("config", "messages", "results", "stats", "transcript"):
+    sys.modules[f"{__name__}.{_former}"] = sys.modules[__name__]

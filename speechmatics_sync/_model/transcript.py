@@ -324,10 +324,13 @@ class Transcript:
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             kept = [name for name in self.__dict__ if name not in ("_held", "_process")]
-            return {name: _copied(self.__dict__[name]) for name in kept}
+            state = {name: _copied(self.__dict__[name]) for name in kept}
+        # Plain tuples, so that a pickle names no private class.
+        return {**state, "_finals": [tuple(final) for final in state["_finals"]]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._finals = [_Final(*final) for final in state["_finals"]]
         self._renew_lock()
 
     @property
