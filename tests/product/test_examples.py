@@ -244,24 +244,33 @@ def test_two_sessions_share_a_temporary_key_of_the_local_service(
 
 
 @pytest.mark.speech
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        ([], {"agent": "agent", "customer": "customer"}),
-        ([CALL, "--labels", "Ann", "Bob"], {"agent": "Ann", "customer": "Bob"}),
-    ],
-)
-def test_a_call_of_two_channels_is_printed_as_a_conversation(
-    arguments: list[Union[str, Path]], names: dict[str, str], environment: dict[str, str]
+def test_a_call_of_two_channels_is_printed_as_a_conversation(environment: dict[str, str]) -> None:
+    assert_conversation(run("two_channels.py", environment=environment), CONVERSATION)
+
+
+@pytest.mark.speech
+def test_a_call_of_ones_own_has_the_labels_that_are_asked_for(
+    environment: dict[str, str], tmp_path: Path
 ) -> None:
+    with wave.open(str(CALL)) as call, wave.open(str(tmp_path / "own.wav"), "wb") as own:
+        own.setparams(call.getparams())
+        own.writeframes(call.readframes(int(6.2 * call.getframerate())))
+    arguments = [tmp_path / "own.wav", "--labels", "Ann", "Bob"]
     done = run("two_channels.py", *arguments, environment=environment)
+    (_, question), (_, answer) = CONVERSATION[:2]
+    assert_conversation(done, [("Ann", question), ("Bob", answer)])
+
+
+def assert_conversation(
+    done: subprocess.CompletedProcess[str], spoken: list[tuple[str, str]]
+) -> None:
     assert done.returncode == 0, done.stderr
     assert_only_says_where(done.stderr)
     turns = [re.fullmatch(r" *(\d+\.\d\d)  (\w+): (.+)", line) for line in done.stdout.splitlines()]
-    assert [turn and turn[2] for turn in turns] == [names[label] for label, _ in CONVERSATION]
-    for turn, (_, spoken) in zip(turns, CONVERSATION):
+    assert [turn and turn[2] for turn in turns] == [label for label, _ in spoken]
+    for turn, (_, text) in zip(turns, spoken):
         assert turn is not None
-        assert_heard(turn[3], spoken)
+        assert_heard(turn[3], text)
     times = [float(turn[1]) for turn in turns if turn is not None]
     assert times == sorted(set(times))
 
@@ -398,7 +407,7 @@ def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
 def test_uploads_at_once_each_get_their_own_transcript(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
-    uploads = [*recordings, recordings[0]]
+    uploads = recordings[1:]
     with flask_app(environment) as url:
 
         def transcript_of(path: Path) -> str:
@@ -412,7 +421,7 @@ def test_uploads_at_once_each_get_their_own_transcript(
 
         with concurrent.futures.ThreadPoolExecutor(len(uploads)) as pool:
             texts = list(pool.map(transcript_of, uploads))
-    for heard, spoken in zip(texts, [*SENTENCES, SENTENCES[0]]):
+    for heard, spoken in zip(texts, SENTENCES[1:]):
         assert_heard(heard, spoken)
 
 
