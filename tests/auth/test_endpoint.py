@@ -21,6 +21,7 @@ from speechmatics_sync import (
     StaticKeyAuth,
     __version__,
 )
+from speechmatics_sync._auth.endpoint import Endpoint
 
 ELSEWHERE = "ws://speech.example/v2"
 
@@ -296,7 +297,8 @@ def test_no_repr_shows_a_key() -> None:
     config = ConnectionConfig(proxy=f"http://user:{KEY}@proxy.example:3128")
     url = f"wss://speech.example/v2?jwt={KEY}"
     client = Client(api_key=KEY, url=url, conn_config=config)
-    for shown in (client, client._endpoint, config, config.to_dict(), StaticKeyAuth(KEY)):
+    endpoint = Endpoint(url, StaticKeyAuth(KEY))
+    for shown in (client, endpoint, config, config.to_dict(), StaticKeyAuth(KEY)):
         assert KEY not in repr(shown)
         assert KEY not in str(shown)
 

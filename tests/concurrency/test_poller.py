@@ -14,7 +14,7 @@ from typing import Callable
 
 import pytest
 from support.serving import PATIENCE
-from support.sessions import InThread
+from support.sessions import InThread, wait_for
 
 from speechmatics_sync._concurrency.poller import Poller
 
@@ -342,3 +342,33 @@ def test_calls_after_the_end_do_nothing() -> None:
         poller.wake("owner")
         poller.call_soon(lambda: None)
         poller.close()
+
+
+def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
+    with contextlib.closing(Poller()) as poller:
+        assert poller._pipe is not None
+        near, far = poller._pipe
+        sending = threading.Event()
+
+        class Late:
+            """Sends what was said to be sent a little later."""
+
+            def send(self, byte: bytes) -> None:
+                sending.set()
+                time.sleep(0.3)  # not a wait: it gives the receiver its chance to go wrong
+                far.send(byte)
+
+            def close(self) -> None:
+                far.close()
+
+        poller._pipe = (near, Late())  # type: ignore[assignment]
+        waiting = InThread(poller.wait, 0.1)
+        while not poller._waiting:
+            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
+        waking = InThread(poller.wake, "owner")
+        wait_for(sending)
+        waiting.result()
+        waking.result()
+        begun = time.monotonic()
+        poller.wait(0.05)
+        assert time.monotonic() - begun > 0.04, "a wake was left over"

@@ -506,39 +506,6 @@ def test_each_wake_ends_one_wait() -> None:
             assert time.monotonic() - begun > 0.04, "a wake was left over"
 
 
-def test_wake_that_is_overtaken_by_the_receiver_leaves_nothing_behind() -> None:
-    with connected() as connection:
-        connection.wait(0)  # from now on it has a poller
-        poller = connection._poller
-        assert poller is not None
-        assert poller._pipe is not None
-        near, far = poller._pipe
-        sending = threading.Event()
-
-        class Late:
-            """Sends what was said to be sent a little later."""
-
-            def send(self, byte: bytes) -> None:
-                sending.set()
-                time.sleep(0.3)  # not a wait: it gives the receiver its chance to go wrong
-                far.send(byte)
-
-            def close(self) -> None:
-                far.close()
-
-        poller._pipe = (near, Late())  # type: ignore[assignment]
-        waiting = InThread(connection.wait, 0.1)
-        while not poller._waiting:
-            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
-        waking = InThread(connection.wake)
-        wait_for(sending)
-        waiting.result()
-        waking.result()
-        begun = time.monotonic()
-        connection.wait(0.05)
-        assert time.monotonic() - begun > 0.04, "a wake was left over"
-
-
 def test_bytes_that_arrive_do_not_end_a_wait_that_does_not_read() -> None:
     arrived = threading.Event()
 

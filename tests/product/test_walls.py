@@ -1,0 +1,222 @@
+"""The walls between the rooms hold: in the package, in its tests, and in what is built on it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.places import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PACKAGE = "speechmatics_sync"
+LINTER: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "tool"
+]["importlinter"]
+FLOORS = [{room.strip() for room in floor.split("|")} for floor in LINTER["contracts"][0]["layers"]]
+ROOMS = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
+FACE = {"", "errors", "local"}
+"""What anybody may import: the package itself and its public modules."""
+
+EXCEPTIONS = {
+    "conftest.py": {"_concurrency"},  # SHARED=1 has every session share its threads
+    "tests/support/audio_sources.py": {"_audio"},  # for tests/audio alone
+    "tests/support/counted_speech.py": {"_protocol"},  # for tests/protocol alone
+    # Which labels mean a speaker is the embedded server's business, and these tests ask it.
+    "tests/protocol/test_speaker_labels.py": {"local"},
+    "tests/session/test_labels.py": {"local"},
+}
+"""Files that may import more of a room than others, and why."""
+
+PRIVATE_EXCEPTIONS = {
+    # Of named tuples, and public for all that.
+    ("tests/audio/test_wav.py", "_replace"),
+    ("tests/support/fuzzing.py", "_replace"),
+}
+
+
+def sources(*places: str) -> list[Path]:
+    return sorted(path for place in places for path in (ROOT / place).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+OUTSIDE = {
+    path: parsed(path)
+    for path in [ROOT / "conftest.py", *sources("tests", "benchmarks", "examples")]
+}
+
+
+# -- the contracts of import-linter ---------------------------------------------------------------
+
+BREACHES = {
+    "Imports point one way": ("_model/__init__.py", "from .. import _session"),
+    "Modules of a room do not import each other in circles": (
+        "_model/one.py",
+        "from . import other",
+    ),
+    "Rooms do not import the face": ("_audio/__init__.py", "from speechmatics_sync import Client"),
+    "The protocol has no sockets, no threads and no clock": ("_protocol/__init__.py", "import ssl"),
+    "Only the transport imports websocket": ("_session/__init__.py", "import websocket"),
+    "Clients and sessions know no frames, sessions no JSON": (
+        "_session/__init__.py",
+        "import json",
+    ),
+    "Keys know no protocol and no audio": ("_auth/__init__.py", "from .. import _audio"),
+    "Values know nothing but errors": ("_model/__init__.py", "from .. import _logs"),
+    "What lies beside the library imports its face alone": (
+        "local/__init__.py",
+        "from .. import _audio",
+    ),
+}
+"""By contract: a file of the package and an import that is forbidden there."""
+
+
+LINT = "from importlinter.cli import *; lint_imports_command()"
+
+
+def test_every_contract_is_tried() -> None:
+    assert [contract["name"] for contract in LINTER["contracts"]] == list(BREACHES)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("importlinter") is None, reason="needs import-linter (Python 3.10)"
+)
+@pytest.mark.parametrize("contract", BREACHES)
+def test_a_forbidden_import_breaks_its_contract(contract: str, tmp_path: Path) -> None:
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE, ignore=unwanted)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / PACKAGE / "_model" / "other.py").write_text("from . import one\n")
+    place, line = BREACHES[contract]
+    with open(tmp_path / PACKAGE / place, "a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    ran = subprocess.run(
+        [sys.executable, "-c", LINT, "--no-cache"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert f"{contract} BROKEN" in ran.stdout, ran.stdout + ran.stderr
+
+
+# -- what import-linter does not see --------------------------------------------------------------
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, ...]]:
+    """The modules of the package that a file names, in imports and in patches, without its name."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            first = node.args[0] if node.args else None
+            if node.func.attr == "setattr" and isinstance(first, ast.Constant):
+                names = [str(first.value)]
+        for name in names:
+            package, *rest = name.split(".")
+            if package == PACKAGE:
+                yield tuple(rest)
+
+
+def may_import(path: Path, module: tuple[str, ...]) -> bool:
+    room, inner = module[0] if module else "", module[1] if len(module) > 1 else ""
+    name, own = name_of(path), path.parent.name
+    if room in EXCEPTIONS.get(name, ()):
+        return True
+    if not room.startswith("_") or room == "__version__":
+        # A name of the face, `errors`, or `local` and its public names.
+        return not (room == "local" and inner.startswith("_")) or own == "local"
+    if not name.startswith("tests/") or f"_{own}" not in ROOMS:
+        return False
+    floor = next(at for at, rooms in enumerate(FLOORS) if f"_{own}" in rooms)
+    return room == f"_{own}" or any(room in rooms for rooms in FLOORS[floor + 1 :])
+
+
+def test_files_outside_the_package_import_what_they_may() -> None:
+    """The face and `local`; tests of a room also that room and those on the floors below."""
+    found = {
+        (name_of(path), ".".join(module))
+        for path, tree in OUTSIDE.items()
+        for module in imported(tree)
+        if not may_import(path, module)
+    }
+    assert found == set()
+
+
+def privates(tree: ast.AST) -> set[str]:
+    """The private names that a file defines."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                found.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)  # of __slots__
+    return {name for name in found if name.startswith("_")}
+
+
+def test_files_outside_the_package_read_no_private_attributes() -> None:
+    """Tests of a room may read that room's."""
+    of_room: dict[str, set[str]] = {}
+    for path in sources(PACKAGE):
+        of_room.setdefault(path.parent.name, set()).update(privates(parsed(path)))
+    found = set()
+    for path, tree in OUTSIDE.items():
+        known = privates(tree) | of_room.get(f"_{path.parent.name}", set())
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and re.match("_(?!_)", node.attr)
+                and node.attr not in known
+                and not (isinstance(node.value, ast.Name) and node.value.id in ("os", "sys"))
+            ):
+                found.add((name_of(path), node.attr))
+    assert found == PRIVATE_EXCEPTIONS
+
+
+def test_threads_are_started_only_where_they_are_ended() -> None:
+    """In `_concurrency`, and in `local`, which stands beside the library."""
+    starts = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "start_new_thread"}
+    modules = {"_thread", "concurrent", "multiprocessing"}
+    found = set()
+    for path in sources(PACKAGE):
+        if path.relative_to(ROOT / PACKAGE).parts[0] in ("_concurrency", "local"):
+            continue
+        for node in ast.walk(parsed(path)):
+            names: set[str] = set()
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func).rpartition(".")[2]
+                names = {called} & starts
+            elif isinstance(node, ast.Import):
+                names = {alias.name.partition(".")[0] for alias in node.names} & modules
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = {str(node.module).partition(".")[0]} & modules
+            found |= {(name_of(path), name) for name in names}
+    assert found == set()
