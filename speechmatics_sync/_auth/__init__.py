@@ -1,4 +1,4 @@
-"""API keys and temporary keys: where they come from, and where they may be sent.
+"""Where API keys and temporary keys come from, and where they may be sent.
 
 Knows no session and no protocol.
 """

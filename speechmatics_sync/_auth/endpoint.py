@@ -1,4 +1,4 @@
-"""Where a session connects, and how it says who it is."""
+"""The URL and the headers of a session's connections."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Optional
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from .._transport.addresses import REQUEST_ID_HEADER, is_loopback
+from .._transport.addresses import REQUEST_ID_HEADER, is_loopback, without_query
 from .._version import __version__
 from ..errors import ConfigurationError
 from .keys import AuthBase, StaticKeyAuth
 
 __all__ = ["DEFAULT_URL", "Endpoint", "request_id_in"]
 
-_OF_THE_HANDSHAKE = frozenset(
+_RESERVED_HEADERS = frozenset(
     {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 )
 
@@ -27,11 +27,11 @@ class Endpoint:
     Args:
         url: ``ws://`` or ``wss://``; its query is kept.
         auth: Gives the headers that carry the key.
-        sdk_identifier: What the service is told this client is (``sm-sdk``).
-        allow_insecure: Whether a key may travel in clear text to another machine.
+        sdk_identifier: How the client names itself to the service (``sm-sdk``).
+        allow_insecure: Whether a key may be sent in clear text to another machine.
 
     Raises:
-        ConfigurationError: The URL is not one, or a key is missing, or would travel in clear text.
+        ConfigurationError: The URL is invalid, or a key is missing or would be sent in clear text.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Endpoint:
         self.url = _with_sdk(url, sdk_identifier or f"python-sync-sdk-v{__version__}")
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.url.partition('?')[0]!r})"
+        return f"Endpoint({without_query(self.url)!r})"
 
     def headers(
         self,
@@ -80,11 +80,12 @@ class Endpoint:
         Args:
             request_id: This client's id of the session.
             ws_headers: The user's own.
-            proxy: The proxy that is configured: behind it, this machine is another one.
+            proxy: The URL of the configured proxy. The loopback address of a URL is then the
+                proxy's own machine.
 
         Raises:
-            AuthenticationError: A temporary key cannot be had.
-            ConfigurationError: What ``auth`` gave is not a dict of headers, or would travel in
+            AuthenticationError: There is no temporary key.
+            ConfigurationError: ``auth`` did not give a dict of headers, or the key would be sent in
                 clear text to another machine.
         """
         headers: dict[str, str] = {}
@@ -92,23 +93,23 @@ class Endpoint:
         given = self._auth.get_auth_headers()
         if not isinstance(given, Mapping):
             if hasattr(given, "close"):
-                given.close()  # a coroutine that nobody will await
+                given.close()  # a coroutine would warn that it was never awaited
             raise ConfigurationError(
                 f"get_auth_headers() of {type(self._auth).__name__} returned a "
                 f"{type(given).__name__}, not a dict of headers."
             )
         _merge(headers, given, f"get_auth_headers() of {type(self._auth).__name__}")
         if given or self._key_in_url or any(name.lower() == "authorization" for name in headers):
-            self._refuse_clear_text(self._in_clear or self._leaves_by(proxy))
+            self._refuse_clear_text(self._in_clear or self._read_by_proxy(proxy))
         _merge(headers, {REQUEST_ID_HEADER: request_id}, "request_id")
         return headers
 
-    def forget_key(self) -> bool:
-        """Drop a key that was refused; return whether a fresh one can be had."""
+    def drop_key(self) -> bool:
+        """Drop a key that was refused; return whether `headers` can get a fresh one."""
         return self._auth.invalidate()
 
-    def _leaves_by(self, proxy: Optional[str]) -> bool:
-        """Return whether a proxy would read what is meant for this machine."""
+    def _read_by_proxy(self, proxy: Optional[str]) -> bool:
+        """Return whether a proxy on another machine would see the key in clear text."""
         if proxy is None or self._scheme != "ws" or self._allow_insecure:
             return False
         return not is_loopback(urlsplit(proxy).hostname or "")
@@ -122,10 +123,10 @@ class Endpoint:
 
 
 def request_id_in(ws_headers: Optional[Mapping[str, str]]) -> Optional[str]:
-    """Return the request id that a user's own headers give, if they do.
+    """Return the request id among a user's own headers, or None.
 
     Raises:
-        ConfigurationError: These are not headers, or not for a user to give.
+        ConfigurationError: A header is invalid, or belongs to the handshake.
     """
     headers: dict[str, str] = {}
     _merge(headers, ws_headers or {}, "ws_headers")
@@ -139,7 +140,7 @@ def _merge(headers: dict[str, str], more: Mapping[str, str], source: str) -> Non
     for name, value in more.items():
         if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise ConfigurationError(f"{source}: {name!r} is not the name of a header.")
-        if name.lower() in _OF_THE_HANDSHAKE or name.lower().startswith("sec-websocket-"):
+        if name.lower() in _RESERVED_HEADERS or name.lower().startswith("sec-websocket-"):
             raise ConfigurationError(f"{source}: {name} belongs to the handshake itself.")
         # The value may be a key: it is not shown.
         if not isinstance(value, str) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
@@ -152,7 +153,7 @@ def _merge(headers: dict[str, str], more: Mapping[str, str], source: str) -> Non
 def _parts(url: str) -> tuple[str, str, str]:
     if not isinstance(url, str):
         raise ConfigurationError(f"url is a string, not a {type(url).__name__}.")
-    # What may be a password or a key is not shown.
+    # Without a password before the host and a key in the query.
     shown = repr(re.sub(r"(?<=//).*@", "***@", url, flags=re.DOTALL)).partition("?")[0]
     if re.search(r"[^\x21-\x7e]", url):
         raise ConfigurationError(
@@ -177,7 +178,7 @@ def _parts(url: str) -> tuple[str, str, str]:
 
 
 def _with_sdk(url: str, sdk_identifier: str) -> str:
-    """Return the URL with ``sm-sdk`` added and every other parameter as it was."""
+    """Return the URL with ``sm-sdk`` added or replaced, and all other parameters unchanged."""
     parts = urlsplit(url)
     kept = [pair for pair in parts.query.split("&") if pair and pair.split("=")[0] != "sm-sdk"]
     query = "&".join([*kept, f"sm-sdk={quote(sdk_identifier, safe='')}"])

@@ -167,7 +167,7 @@ class ConnectAttempt:
                 return connection
             except AuthenticationError as error:
                 again = error.status == 401 and not fresh_key and not self._cancelled
-                if not again or not self._endpoint.forget_key():
+                if not again or not self._endpoint.drop_key():
                     raise
                 fresh_key = True
             self._log.info("The key was refused; trying once more with a fresh one")

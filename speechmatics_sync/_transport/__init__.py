@@ -1,4 +1,4 @@
-"""One WebSocket connection, which any thread can send on and abort.
+"""One WebSocket connection: any thread can send on it and abort it.
 
 The only room that imports ``websocket``; knows no protocol, no audio and no session.
 """

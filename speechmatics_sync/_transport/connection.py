@@ -145,7 +145,7 @@ class Connection:
             redirect_limit=0,  # to be safe: HandshakeSocket hides redirects already
         )
         opened.setblocking(False)
-        self._unread = handshake.rest
+        self._unread = handshake.unread
         self._encrypted = isinstance(opened, ssl.SSLSocket)
         with self._io:
             self._socket, self._opening = opened, None

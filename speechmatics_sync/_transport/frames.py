@@ -1,8 +1,8 @@
 """WebSocket frames as a client reads and writes them (RFC 6455, section 5), without a socket.
 
-``websocket-client`` reads a frame by three calls for a few bytes each, and makes an object of each
-that is read or written. Here one call takes apart all the frames that came at once. What that
-brings is in ``benchmarks/NOTES.rst``.
+``websocket-client`` calls ``recv`` two or three times for each frame, and makes an object of each
+frame it reads or writes. Here one call parses all frames that arrived together:
+``benchmarks/NOTES.rst`` has the numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
 
-_KEY = 4
+_KEY_SIZE = 4
 _KEYS_AT_ONCE = 64
 
 _FINAL = 0x80
@@ -31,25 +31,26 @@ _RESERVED = 0x70
 _OPCODE = 0x0F
 _MASKED = 0x80
 _WHOLE = (_FINAL | TEXT, _FINAL | BINARY)
+"""First bytes of a frame that is a message by itself."""
 _SHORT = 125
-"""Bytes whose number stands in one byte; more a control frame must not have."""
+"""The largest length that fits into one byte, and the largest of a control frame."""
 
-# Those that may be sent (RFC 6455, 7.4); more were registered since.
+# Codes that may be sent (RFC 6455, 7.4), and those registered with IANA since.
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
 
 
 class Control(NamedTuple):
-    """A control frame of the peer's."""
+    """A control frame from the peer."""
 
     opcode: int
     payload: bytes
 
 
 class FrameReader:
-    """Takes a stream of bytes apart into messages and control frames.
+    """Parses a stream of bytes into messages and control frames.
 
     Args:
-        max_size: Bytes that a message may have; None for no limit.
+        max_size: The largest message to accept, in bytes; None for no limit.
 
     Example:
         >>> reader = FrameReader(None)
@@ -68,10 +69,14 @@ class FrameReader:
         self._message: Optional[bytearray] = None
 
     def feed(self, fresh: bytes, received: list[Union[bytes, Control]]) -> None:
-        """Take the next bytes, and append what they complete: nothing after a close frame.
+        """Parse the next bytes and append what they complete, up to a close frame.
+
+        Args:
+            fresh: The bytes.
+            received: Messages (``bytes``) and control frames are appended to it, in order.
 
         Raises:
-            TransportError: The peer broke the protocol; what came before that was appended.
+            TransportError: The peer broke the protocol. Everything before that was appended.
         """
         self._pieces.append(fresh)
         self._held += len(fresh)
@@ -93,7 +98,7 @@ class FrameReader:
                 if body > size:
                     break
                 length = int.from_bytes(stream[at + 2 : body], "big")
-            # By its header alone, whose length may be up to 2**63.
+            # Check the header alone, before waiting for a body: its length may be up to 2**63.
             whole = first in _WHOLE and self._message is None and length <= self._max_size
             if not whole:
                 self._check(first, length)
@@ -110,7 +115,7 @@ class FrameReader:
         self._held = size - at
 
     def _check(self, first: int, length: int) -> None:
-        """Refuse a frame by its header."""
+        """Raise if a frame's header is invalid, or its message too long."""
         opcode = first & _OPCODE
         if first & _RESERVED:
             raise TransportError("The server broke the WebSocket protocol: reserved bits are set.")
@@ -132,7 +137,7 @@ class FrameReader:
             )
 
     def _take(self, first: int, payload: bytes, received: list[Union[bytes, Control]]) -> bool:
-        """Take a frame that is no whole message; return whether nothing may follow it."""
+        """Handle a control frame or a fragment; return whether it was a close frame."""
         opcode = first & _OPCODE
         if opcode in (CLOSE, PING, PONG):
             if opcode == CLOSE:
@@ -157,7 +162,7 @@ def _check_close(payload: bytes) -> None:
 
 
 class FrameWriter:
-    """Makes a frame of each message. Not for use by several threads at once.
+    """Makes a masked frame of each message. Not thread-safe.
 
     Example:
         >>> written = FrameWriter().frame(TEXT, b"hello")
@@ -169,7 +174,7 @@ class FrameWriter:
         self._keys = b""
 
     def frame(self, opcode: int, payload: bytes) -> bytes:
-        """Return a message, or a control frame, masked with a key that nobody can foresee."""
+        """Return the frame for a message or a control frame, masked with a random key."""
         size = len(payload)
         if size <= _SHORT:
             head = bytes((_FINAL | opcode, _MASKED | size))
@@ -178,14 +183,14 @@ class FrameWriter:
         else:
             head = struct.pack("!BBQ", _FINAL | opcode, _MASKED | (_SHORT + 2), size)
         key = self._key()
-        # As two large numbers: the way to mask that takes Python the least time.
-        repeated = int.from_bytes((key * (size // _KEY + 1))[:size], "little")
+        # XOR of two large integers: the fastest way to mask in pure Python.
+        repeated = int.from_bytes((key * (size // _KEY_SIZE + 1))[:size], "little")
         masked = (int.from_bytes(payload, "little") ^ repeated).to_bytes(size, "little")
         return b"".join((head, key, masked))
 
     def _key(self) -> bytes:
         if not self._keys:
-            # Asking for four bytes costs as much, and lets another thread run each time.
-            self._keys = os.urandom(_KEY * _KEYS_AT_ONCE)
-        key, self._keys = self._keys[:_KEY], self._keys[_KEY:]
+            # A call for four bytes costs as much, and releases the GIL each time.
+            self._keys = os.urandom(_KEY_SIZE * _KEYS_AT_ONCE)
+        key, self._keys = self._keys[:_KEY_SIZE], self._keys[_KEY_SIZE:]
         return key

@@ -82,7 +82,7 @@ class HandshakeSocket:
         return given
 
     @property
-    def rest(self) -> bytes:
+    def unread(self) -> bytes:
         """The bytes after the head: the first frames."""
         return self._received[len(self._head) :]
 
@@ -148,7 +148,7 @@ class HandshakeSocket:
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > _BODY_LIMIT:
             return b""
         deadline = Deadline(self._deadline.remaining(at_most=_BODY_SECONDS))
-        body = self.rest[: int(length)]
+        body = self.unread[: int(length)]
         try:
             while len(body) < int(length):
                 self._socket.settimeout(socket_timeout(deadline))

@@ -1,4 +1,4 @@
-"""What a ``Retry-After`` header asks for (RFC 9110, 10.2.3)."""
+"""The ``Retry-After`` header (RFC 9110, 10.2.3)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ __all__ = ["http_date", "seconds_to_wait"]
 
 
 def seconds_to_wait(value: str, *, date: Optional[float] = None) -> Optional[float]:
-    """Return the seconds to wait, None if the value says nothing.
+    """Return the seconds to wait; None if the value is invalid.
 
     Args:
-        value: The header's: seconds, or a date.
-        date: What time it was for the server, in seconds since 1970, if it said so.
+        value: Of the header: seconds, or a date.
+        date: The server's time when it answered (its ``Date`` header), in seconds since 1970; None
+            takes this machine's.
 
     Example:
         >>> seconds_to_wait("120")
@@ -25,17 +26,16 @@ def seconds_to_wait(value: str, *, date: Optional[float] = None) -> Optional[flo
     until = http_date(value)
     if until is None:
         return None
-    # By the server's own clock if it tells it.
     return max(0.0, until - (date if date is not None else time.time()))
 
 
-def http_date(words: Optional[str]) -> Optional[float]:
-    """Return an HTTP date in seconds since 1970, or None if it is none."""
-    if words is None:
+def http_date(value: Optional[str]) -> Optional[float]:
+    """Return an HTTP date in seconds since 1970; None if it is invalid."""
+    if value is None:
         return None
-    import email.utils  # only where a server asks for patience
+    import email.utils  # rarely needed, and slow to import
 
     try:
-        return email.utils.parsedate_to_datetime(words).timestamp()
+        return email.utils.parsedate_to_datetime(value).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
