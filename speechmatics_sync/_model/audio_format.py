@@ -52,13 +52,15 @@ class AudioFormat(Settings):
         Raises:
             ConfigurationError: The audio is a file, whose samples only the server can find.
         """
-        encoding = self._plain().get("encoding")
-        if encoding is None:
+        # Needed for every array that is sent: do not check all settings for it.
+        size = _BYTES_PER_SAMPLE.get(self.encoding) if isinstance(self.encoding, str) else None
+        if size is None:
+            self._plain()  # raises if the encoding was set to one that is not allowed
             raise ConfigurationError(
                 "AudioFormat.encoding is None, so the audio is a file and the size of its samples "
                 "is not known; set an encoding"
             )
-        return _BYTES_PER_SAMPLE[encoding]
+        return size
 
     def to_dict(self) -> dict[str, Any]:
         """The message's ``audio_format``; a file has neither rate nor encoding."""
