@@ -26,7 +26,6 @@ __all__ = ["ConnectAttempt", "Connector"]
 _KEY_LIMIT = 60.0
 """Seconds to get a key; `JWTAuth` gives up sooner, another `AuthBase` may never."""
 
-
 _CANCELLED_GRACE = 2.0
 """Seconds to wait for the opener after it was cancelled; only what cannot be ended takes longer."""
 

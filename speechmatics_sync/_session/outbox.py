@@ -80,7 +80,7 @@ class Outbox:
         self.source_seconds: dict[Label, Optional[float]] = {}
 
         # Guarded by the lock: how many threads wait for `room`.
-        self._wait_for_room = 0
+        self._waiting_for_room = 0
 
     def prepare(self, protocol: Protocol) -> None:
         """Set the protocol, which there is once the audio format is known. Needs the lock."""
@@ -174,7 +174,7 @@ class Outbox:
                     protocol.refill(chunk, label)
                     position += len(chunk)
                 del left[:room]
-                self._hand_on()
+                self._pass_on()
                 if label is not None:
                     self.room.notify_all()
                 connection = self.connection
@@ -202,17 +202,17 @@ class Outbox:
             return Later(due - now), 0
         room = 0 if protocol.over else protocol.room_for(chunks, label, now)
         if not room:
-            # No event tells that another source, which this one waits for, has become slow: poll.
+            # Another source that this one waits for may have become slow. No event says so: poll.
             return Later(_OTHERS_INTERVAL if label is not None else None), 0
         return position, room
 
     def _wait(self, timeout: Optional[float]) -> None:
         """Wait for `room`. Needs the lock."""
-        self._wait_for_room += 1
+        self._waiting_for_room += 1
         try:
             self.room.wait(timeout)
         finally:
-            self._wait_for_room -= 1
+            self._waiting_for_room -= 1
 
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a user's own message, in order with the audio."""
@@ -266,35 +266,35 @@ class Outbox:
             return question.answer
 
     def end_of_stream(self) -> None:
-        """Say that there is no more audio, in any channel."""
+        """End the audio of every channel."""
         self._end(self._options.channels)
 
     def end_of_channel(self, label: Label) -> None:
-        """Say that there is no more audio in one channel."""
+        """End the audio of one channel."""
         self._end((label,))
 
     def flush(self) -> None:
         """Send what may be sent now, as far as the network takes it at once."""
-        self.hand_on()
+        self.pass_on()
         connection = self.connection
         if connection is not None:
             connection.flush()
 
-    def hand_on(self) -> None:
+    def pass_on(self) -> None:
         """Pass what may be sent now to the connection, and notify `room` if there is some again."""
         protocol = self.protocol
-        if not (self._wait_for_room or protocol.waits):
+        if not (self._waiting_for_room or protocol.waits):
             return
         with self._life.lock:
-            self._hand_on()
-            if not self._wait_for_room:
+            self._pass_on()
+            if not self._waiting_for_room:
                 return
             if self._options.labels:
                 self.room.notify_all()
             elif protocol.has_room():
                 self.room.notify()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         """Pass what may be sent now to the connection. Needs the lock."""
         connection, protocol = self.connection, self.protocol
         while connection is not None and protocol.waits and connection.backlog < HIGH_WATER:

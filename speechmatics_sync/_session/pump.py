@@ -97,10 +97,14 @@ class Pump:
         self._spoke = False
         """Whether a message arrived since the last check of the limits."""
         self._check_at = 0.0
+        """When to check the limits at the latest, by the monotonic clock."""
         self._due: Optional[float] = 0.0
+        """When the next limit can pass."""
         self._checked_state = leg.state
         self._error_grace: Optional[Deadline] = None
+        """After an Error: until when to wait for the close frame."""
         self._paused = False
+        """Whether reading pauses because handlers are behind."""
 
     def rest(self, poller: Poller, owner: Hashable) -> Optional[float]:
         """Have the poller report the owner when there is something to pump.
@@ -154,7 +158,7 @@ class Pump:
         connection = self.connection
         full = True
         while full:
-            self._outbox.hand_on()
+            self._outbox.pass_on()
             full = connection.backlog >= HIGH_WATER
             if connection.backlog:
                 connection.write_now()
@@ -249,5 +253,3 @@ class Pump:
                 self.lost = event
             elif event is not None:
                 self._life.finish(event.error)
-            elif self._protocol.over:  # not if only this leg is
-                self._life.finish()

@@ -67,6 +67,7 @@ class Reading:
         self._chunks: Optional[list[bytes]] = None
         """What was read and not yet taken; empty at the end of the source."""
         self._failed: Optional[AudioError] = None
+        """What a read raised after chunks that are still to be sent."""
 
     def run(self) -> None:
         """Read and send until nothing more is wanted. Blocks."""
@@ -89,7 +90,7 @@ class Reading:
             self.finished = True
             return None
         if self._chunks is None:
-            early = 0.0 if wait else self._due(self._size_of_next()) - time.monotonic()
+            early = 0.0 if wait else self._due(self._next_size()) - time.monotonic()
             if early > 0:
                 return Later(early)  # do not hold audio in memory until then
             self._chunks = self._read()
@@ -125,7 +126,7 @@ class Reading:
         chunks: list[bytes] = []
         left = _AT_ONCE if opened.at_hand else 1
         if self._realtime:
-            left = self._size_of_gathered()
+            left = self._batch_size()
         self._channel.read_since = None if opened.at_hand else time.monotonic()
         with self.in_user_code():
             while left > 0:
@@ -148,14 +149,14 @@ class Reading:
         """Return when the next ``size`` bytes have been spoken, by the monotonic clock."""
         return self._begun + (self._channel.seconds(self._position + size) or 0.0)
 
-    def _size_of_gathered(self) -> int:
-        """Return how many bytes of paced audio to send together, at least."""
+    def _batch_size(self) -> int:
+        """Return how many bytes of paced audio to send together."""
         return int(self.batch_seconds / (self._channel.seconds(1) or 1.0)) or 1
 
-    def _size_of_next(self) -> int:
+    def _next_size(self) -> int:
         """Return how many bytes to read next, if the source has as many."""
         chunk = self._opened.audio_format.chunk_size
-        size = -(-self._size_of_gathered() // chunk) * chunk
+        size = -(-self._batch_size() // chunk) * chunk
         total = self._opened.total_seconds
         if total is not None:
             size = min(

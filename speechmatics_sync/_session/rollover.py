@@ -77,10 +77,13 @@ class Rollover:
         self._log = log
         self._attempt: Optional[ConnectAttempt] = None
         self._successor: Optional[Pump] = None
+        """The pump of the second connection."""
         self._not_before = 0.0
+        """When to make the next attempt at the earliest, after one that failed."""
         self._no_second = False
         """Whether the account allows no second session beside the first."""
         self._cut_by: Optional[float] = None
+        """When to cut even if it is not quiet; None while no cut is sought."""
 
     @property
     def finished(self) -> bool:
@@ -125,7 +128,7 @@ class Rollover:
                 pump.connection.unregister()
 
     def close(self) -> None:
-        """Free the connections."""
+        """Close the connections, and cancel the attempt to make another."""
         if self._attempt is not None:
             self._attempt.cancel()
         for pump in (self.current, self._successor):
@@ -135,6 +138,7 @@ class Rollover:
     # -- inside ---------------------------------------------------------------------------------
 
     def _patience(self) -> Optional[float]:
+        """Return after how many seconds to call `_advance` in any case."""
         if self._successor is not None or self._attempt is not None or self._no_second:
             return _PROGRESS_INTERVAL
         due = self._due()
