@@ -18,6 +18,7 @@ from speechmatics_sync import Client, SessionStats, Transcript
 from speechmatics_sync.local import counted_word
 
 BENCHMARKS = ROOT / "benchmarks"
+pytestmark = pytest.mark.once
 SPOKEN = Counted(first=7, count=6)
 Message = dict[str, Any]
 

@@ -281,7 +281,13 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
 
 @pytest.mark.parametrize("session", SESSIONS)
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, marks=() if loss == "half a frame" else pytest.mark.once)
+        for loss in LOSSES
+    ],
+)
 def test_what_the_user_receives_is_that_of_an_uninterrupted_session(
     loss: str, state: str, session: str, matrix: Matrix
 ) -> None:

@@ -25,7 +25,6 @@ from speechmatics_sync._protocol.events import (
     Event,
     LegEnded,
     Lost,
-    Settled,
     SpeakersAnswered,
     Started,
 )
@@ -361,21 +360,6 @@ def test_channels_are_numbered_through_apart() -> None:
 # -- what can be replayed -----------------------------------------------------------------------
 
 
-def test_audio_is_taken_during_an_outage_up_to_replay_seconds() -> None:
-    protocol = session(replay_seconds=3.0)
-    push(protocol, 0, 1)
-    sent(protocol)
-    hear(protocol, added(1))
-    protocol.succession.lose()
-    taken = 0
-    while protocol.has_room():
-        push(protocol, 2 + taken)
-        taken += 1
-    assert taken == 2  # 3 s beyond the one that is acknowledged
-    begin(protocol)
-    assert sent(protocol) == [second(0), second(1), second(2), second(3)]
-
-
 def test_what_is_no_longer_kept_is_named_as_a_gap() -> None:
     protocol = session(replay_seconds=2.0)
     for number in range(8):
@@ -412,11 +396,6 @@ def test_unacknowledged_audio_is_kept_whatever_replay_seconds_says() -> None:
     replaced(protocol)
     assert protocol.succession.replay.gaps == []
     assert sent(protocol) == [second(number) for number in range(6)]
-
-
-def test_without_recovery_every_loss_is_an_error() -> None:
-    protocol = session(replay_seconds=None)
-    assert protocol.succession.irrecoverable(LOST) is LOST
 
 
 # -- sources that are read again ----------------------------------------------------------------
@@ -507,25 +486,6 @@ def test_a_source_is_read_again_for_a_message_however_far_it_is_ahead() -> None:
     assert not protocol.has_room("a")
 
 
-def test_a_file_is_sent_again_from_its_start_and_repeated_results_are_dropped() -> None:
-    protocol = session(audio_format=AudioFormat())
-    channel = protocol.channels[None]
-    channel.rereadable = True
-    protocol.refill(b"OggS")
-    protocol.refill(b"more")
-    sent(protocol)
-    hear(protocol, final("one", 1.5, 2.0))
-    replaced(protocol)
-    assert protocol.succession.replay == Replay(None, None)
-    assert channel.wanted == 0
-    protocol.refill(b"OggSmo")
-    protocol.refill(b"re")
-    assert sent(protocol) == [b"OggSmo", b"re"]
-    assert hear(protocol, final("one", 1.5, 2.0)) == []
-    (message,) = delivered(hear(protocol, final("two", 2.5, 3.0)))
-    assert message == final("two", 2.5, 3.0)
-
-
 def test_a_file_that_cannot_be_read_again_says_so() -> None:
     protocol = session(audio_format=AudioFormat())
     assert protocol.succession.irrecoverable(LOST) is None  # nothing has left yet
@@ -587,33 +547,6 @@ def test_channels_begin_again_each_where_it_is_needed() -> None:
     assert message["results"][0]["start_time"] == 5.2
     (message,) = delivered(hear(protocol, channel_final("b", "two", 1.2, 1.8)))
     assert message["results"][0]["start_time"] == 2.2
-
-
-def test_with_translation_all_channels_begin_again_at_one_time() -> None:
-    protocol = session("a", "b", languages=["fr"])
-    for label in ("a", "b"):
-        push(protocol, *range(6), label=label)
-    sent(protocol)
-    hear(protocol, channel_final("a", "one", 4.5, 5.0))
-    hear(protocol, channel_final("b", "one", 2.5, 3.0))
-    sentence = {"content": "un", "start_time": 2.5, "end_time": 5.0}
-    hear(protocol, {"message": "AddTranslation", "language": "fr", "results": [sentence]})
-    leg = replaced(protocol)
-    assert {channel.start for channel in leg.channels.values()} == {2 * SECOND}
-
-
-def test_what_is_not_translated_is_sent_again() -> None:
-    protocol = session(languages=["fr"])
-    push(protocol, *range(6))
-    sent(protocol)
-    hear(protocol, final("one", 4.5, 5.0))
-    replaced(protocol)
-    assert protocol.succession.replay == replay(0.0, 6.0)
-    sent(protocol)
-    assert hear(protocol, final("one", 4.5, 5.0)) == []
-    sentence = {"content": "un", "start_time": 4.5, "end_time": 5.0}
-    message = {"message": "AddTranslation", "language": "fr", "results": [sentence]}
-    assert delivered(hear(protocol, message)) == [message]
 
 
 # -- what was asked -----------------------------------------------------------------------------
@@ -745,19 +678,6 @@ def test_a_forced_end_of_utterance_is_asked_for_again_in_the_legs_own_time() -> 
     assert sent(protocol)[-1] == second(5)  # it was answered
 
 
-def test_the_configuration_is_that_of_the_last_change() -> None:
-    protocol = session()
-    protocol.configure(MidSessionConfig(max_delay=2, enable_partials=True))
-    protocol.configure(MidSessionConfig(max_delay=3))
-    assert len(sent(protocol)) == 2
-    protocol.succession.lose()
-    config = start_message(protocol)["transcription_config"]
-    assert (config["max_delay"], config["enable_partials"]) == (3, True)
-    assert config["language"] == "en"
-    begin(protocol)
-    assert sent(protocol) == []  # it is not changed again
-
-
 def test_of_an_object_in_the_configuration_its_members_change() -> None:
     protocol = session(
         config=TranscriptionConfig(conversation_config={"end_of_utterance_silence_trigger": 0.5})
@@ -772,21 +692,6 @@ def test_of_an_object_in_the_configuration_its_members_change() -> None:
     protocol.succession.lose()
     config = start_message(protocol)["transcription_config"]
     assert config["conversation_config"] == {"end_of_utterance_silence_trigger": 0.5, "new": 1}
-
-
-def test_a_change_that_had_not_left_is_sent_in_its_place() -> None:
-    protocol = session(window=1)
-    push(protocol, 0, 1)
-    protocol.configure(MidSessionConfig(max_delay=2))
-    sent(protocol)
-    protocol.succession.lose()
-    assert "max_delay" not in start_message(protocol)["transcription_config"]
-    begin(protocol)
-    sent(protocol)
-    hear(protocol, added(1))
-    audio, change = sent(protocol)
-    assert audio == second(1)
-    assert change["transcription_config"]["max_delay"] == 2
 
 
 # -- another leg takes over ---------------------------------------------------------------------
@@ -825,25 +730,6 @@ def test_the_audio_is_cut_at_one_sample() -> None:
     assert (outgoing.payload, outgoing.number) == (second(3), 4)
     assert new.channels[None].start == 3 * SECOND
     assert old.state is State.ENDING
-
-
-def test_the_new_ones_messages_wait_for_the_old_ones_last() -> None:
-    protocol = session()
-    push(protocol, 0, 1)
-    sent(protocol)
-    old, new = rolling_over(protocol)
-    push(protocol, 2)
-    sent(protocol)
-    assert hear(protocol, final("three", 0.2, 0.9), new) == []
-    assert hear(protocol, added(1), new) == [Acknowledged(None, 3, added(3))]
-    (message,) = delivered(hear(protocol, final("two", 1.2, 1.9), old))
-    assert message == final("two", 1.2, 1.9)
-    hear(protocol, added(2), old)
-    events = hear(protocol, END_OF_TRANSCRIPT, old)
-    assert [type(event) for event in events[:2]] == [LegEnded, Settled]
-    (message,) = delivered(events)  # and no EndOfTranscript
-    assert message["results"][0]["start_time"] == 2.2
-    assert not protocol.over
 
 
 def test_the_session_ends_with_its_last_leg() -> None:

@@ -212,32 +212,6 @@ def test_channels_that_have_ended_are_sent_again_to_their_ends(again: bool) -> N
         assert numbers == list(range(1, len(pieces(sound, 4096)) + 1))
 
 
-def test_acknowledgements_of_each_channel_are_numbered_through() -> None:
-    audio = {"a": noise(4, seed=1), "b": noise(2, seed=2)}
-
-    def first(leg: Channels) -> None:
-        leg.listen_until(lambda: len(leg.audio["a"]) >= 12 and len(leg.audio["b"]) >= 7)
-        leg.say("a", "one", 0.5, 1.5)
-        cut(leg.peer)
-
-    def second(leg: Channels) -> None:
-        leg.finish()
-        leg.end()
-
-    with served(first, second) as (url, _), MultiChannelClient(url=url, reconnect=POLICY) as client:
-        heard = Heard(client, "ChannelAudioAdded")
-        client.transcribe(
-            {label: given(pieces(sound)) for label, sound in audio.items()},
-            audio_format=RAW,
-            timeout=PATIENCE,
-        )
-        assert client.stats.chunks_acknowledged == client.stats.chunks_sent == 60
-    for label, sound in audio.items():
-        numbers = [each["seq_no"] for each in heard.messages if each["channel"] == label]
-        assert numbers == sorted(set(numbers))
-        assert numbers[-1] == len(pieces(sound))
-
-
 def test_nobody_is_asked_about_a_channel_that_is_over() -> None:
     lost = threading.Event()
 
