@@ -687,7 +687,7 @@ class TestThreads:
         assert [type(error) for error in failed] == [KeyboardInterrupt]
 
     def test_a_fetch_that_is_given_up_is_taken_over_by_another_thread(self) -> None:
-        """Of the sessions that share a key, the one whose thread fetches it is closed."""
+        """Sessions share a key, and the one whose thread fetches it is closed."""
         asked, served = threading.Event(), threading.Event()
 
         def behave(connection: socket.socket) -> None:
@@ -720,9 +720,7 @@ class TestThreads:
         assert got == ["a-token"]
         assert served.is_set()
 
-    def test_nothing_is_asked_for_somebody_who_has_given_up(
-        self, platform: responses.RequestsMock
-    ) -> None:
+    def test_a_cancelled_thread_asks_for_nothing(self, platform: responses.RequestsMock) -> None:
         cancellation = Cancellation(logging.getLogger("test"))
         cancellation.cancel()
         with cancellation.active(), pytest.raises(AuthenticationError):
@@ -772,7 +770,7 @@ def _created() -> Any:
 def run_threads(
     auth: JWTAuth, asked: threading.Event, answer: threading.Event, count: int = 50
 ) -> tuple[list[str], list[Any]]:
-    """Ask from many threads, and let the platform answer once all of them wait."""
+    """Ask from many threads; the platform answers once all of them wait."""
     got: list[str] = []
     failed: list[BaseException] = []
 

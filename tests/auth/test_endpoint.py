@@ -27,7 +27,7 @@ ELSEWHERE = "ws://speech.example/v2"
 
 
 class Vault(AuthBase):
-    """A user's own way to a key."""
+    """A user's own `AuthBase`."""
 
     def __init__(self, headers: Any) -> None:
         self.headers = headers

@@ -54,7 +54,7 @@ def frame(
     mask: Optional[bytes] = None,
     length: Optional[int] = None,
 ) -> bytes:
-    """A frame as a server sends it, or should not; ``length`` may be a lie."""
+    """A server's frame, valid or not; ``length`` may be wrong."""
     size = len(payload) if length is None else length
     masked = 0x80 if mask else 0
     head = bytes([fin << 7 | rsv << 4 | opcode])
@@ -87,7 +87,7 @@ def reset(connection: socket.socket) -> None:
 
 
 def saying(*sent: bytes) -> Callable[[socket.socket], None]:
-    """Start the session, send these bytes, and wait for the client to go."""
+    """Start the session, send these bytes, and wait for the client to disconnect."""
 
     def behave(connection: socket.socket) -> None:
         start_below(connection)
@@ -99,7 +99,7 @@ def saying(*sent: bytes) -> Callable[[socket.socket], None]:
 
 
 def ending(behave: Callable[[socket.socket], None], **limits: Any) -> SpeechmaticsError:
-    """Return the error that ends a session whose source waits; its final has come by then."""
+    """Return the error that ends a session whose source blocks, after its final arrived."""
     source = Blocking()
     with listening(behave) as port:
         client = client_of(f"ws://localhost:{port}/v2", close_timeout=0.2, **limits)
@@ -181,7 +181,7 @@ def test_message_of_max_size_is_taken() -> None:
 
 
 def heard_from(sent: bytes, **limits: Any) -> list[bytes]:
-    """Return what `Connection` makes of these bytes and a close frame."""
+    """Return what `Connection.receive` returns for these bytes and a close frame."""
     with connected(lambda peer: peer.sendall(sent + closing(1000)), **limits) as connection:
         received = until_closed(connection)
     assert isinstance(received[-1], Closed)
@@ -245,7 +245,7 @@ def test_error_before_a_reset_is_still_heard_while_we_send() -> None:
         start_below(connection)
         receive_frame(connection)
         send_frame(connection, {"message": "Error", "type": "quota_exceeded", "reason": "full"})
-        # Audio that was sent is never read: closing is a reset.
+        # Closing a socket with unread audio resets the connection.
         connection.close()
 
     with listening(behave) as port:
@@ -298,7 +298,7 @@ def test_ping_is_answered_amid_audio_that_the_network_does_not_take() -> None:
         client.start_session(audio_format=RAW)
         sending = InThread(send_all, client, total)
         while client.stats.bytes_waiting < HIGH_WATER and sending.running:
-            time.sleep(0.01)  # the pace of the poll; what ends the wait is the state itself
+            time.sleep(0.01)  # polls: no event tells of this state
         full.set()
         sending.result()
     assert 0 < read_before_pong[0] < bound
@@ -334,7 +334,7 @@ def exactly(plain: Any, size: int) -> bytes:
 
 
 def test_server_that_talks_without_listening_is_heard() -> None:
-    """It listens only once all of its own was taken: waiting to send would be a deadlock."""
+    """The server reads only after the client read everything: waiting to send would deadlock."""
     count = 64
     text = json.dumps({"message": "Info", "text": "x" * MEGABYTE}).encode()
 
@@ -369,7 +369,7 @@ def test_server_that_talks_without_listening_is_heard() -> None:
 def connected(
     behave: Optional[Callable[[socket.socket], None]] = None, **limits: Any
 ) -> Iterator[Connection]:
-    """An open connection to a server that behaves after the handshake; by default it is deaf."""
+    """An open connection, to a server that reads nothing unless `behave` does."""
     over = threading.Event()
 
     def serve(connection: socket.socket) -> None:
@@ -454,7 +454,7 @@ def test_full_network_does_not_keep_the_receiver_awake() -> None:
             connection.wait(0.1)
             assert connection.receive() == []
             rounds += 1
-        # Buffers that grow make a few more than five; a receiver that never sleeps, thousands.
+        # Growing buffers cause a few more than five; a receiver that spins causes thousands.
         assert rounds < 100
 
 
@@ -476,18 +476,18 @@ def test_network_that_takes_more_ends_the_wait() -> None:
 
 @pytest.mark.parametrize("read", [True, False])
 def test_what_cannot_be_sent_at_once_wakes_the_receiver(read: bool) -> None:
-    """It waits, knows of nothing to send, and must begin to watch for the network."""
+    """The receiver waits for reads only, and must start to wait for the network."""
     with connected() as connection:
         woken = InThread(connection.wait, None, read=read)
         while not connection._write_unwatched:
-            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
+            time.sleep(0.001)  # polls: no event tells of this state
         connection.send(b"x" * (32 * MEGABYTE))
         connection.flush()
         woken.result()
 
 
 def test_room_that_is_made_wakes_the_receiver() -> None:
-    """Audio that was held back for want of room is handed on by whoever makes it, or is not."""
+    """Audio that was held back above HIGH_WATER may wait for nothing else."""
     with connected() as connection:
         connection.send(b"x" * HIGH_WATER)
         connection.flush()
@@ -532,7 +532,7 @@ def test_more_than_is_read_in_a_row_is_not_forgotten() -> None:
 
 
 def test_many_frames_cost_few_reads() -> None:
-    """Each read gives up the interpreter's lock."""
+    """Each read releases the GIL."""
     count = 1000
 
     class Counting:
@@ -723,7 +723,7 @@ def test_abort_ends_connecting() -> None:
         connection = Connection(url, {}, ConnectionConfig(open_timeout=10 * PATIENCE))
         opening = InThread(connection.open)
         while connection._opening is None and opening.running:
-            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
+            time.sleep(0.001)  # polls: no event tells of this state
         connection.abort()
         with pytest.raises(ConnectionError, match="aborted"):
             opening.result()
@@ -772,7 +772,7 @@ def test_closed_connection_takes_every_call() -> None:
 
 
 def test_sockets_that_come_after_are_not_touched() -> None:
-    """Numbers of descriptors are used again: nothing of a closed connection may use them."""
+    """Descriptor numbers are reused: a closed connection must not touch them."""
     with connected() as connection:
         stop = threading.Event()
 
@@ -799,7 +799,7 @@ def test_sockets_that_come_after_are_not_touched() -> None:
 
 
 def test_garbage_collector_may_end_a_session_at_any_line() -> None:
-    """A finalizer runs in a thread that is in the middle of a call, lock in hand."""
+    """A finalizer may run in a thread that is inside a call and holds the lock."""
 
     class Abandoned:
         def __init__(self, connection: Connection) -> None:
@@ -821,7 +821,7 @@ def test_garbage_collector_may_end_a_session_at_any_line() -> None:
 
 
 def test_waking_waits_for_nobody_who_uses_the_connection() -> None:
-    """The garbage collector may call it where the poller's lock is held, which comes second."""
+    """The garbage collector may call it in a thread that holds the poller's lock: no deadlock."""
     with connected() as connection:
         connection.wait(0)
         with connection._io:

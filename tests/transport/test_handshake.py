@@ -50,7 +50,7 @@ def attempt(url: str, *, open_timeout: float = PATIENCE, **settings: Any) -> Spe
             client.transcribe(speech(0.1), audio_format=RAW)
         assert raised.value.request_id == client.request_id
         assert raised.value.transcript is not None
-    # The URL, which a test may put a key into, is a variable of the test itself.
+    # If the key is in the URL, it is in a local variable of the test itself.
     assert KEY not in all_said_by(raised.value, variables=KEY not in url)
     assert KEY not in "\n".join(said)
     assert KEY[:20] not in str(raised.value)

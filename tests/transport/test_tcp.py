@@ -15,7 +15,7 @@ from speechmatics_sync._transport.tcp import connect
 
 
 def test_a_socket_that_is_shut_down_when_it_is_shown_does_not_go_on_connecting() -> None:
-    """Shutting one down that has not begun to connect has no effect."""
+    """A shutdown before connect() has no effect, so the callback is called once more after it."""
 
     def on_socket(opened: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -159,7 +159,7 @@ def test_tls_works_both_ways_at_once(
 def test_server_that_talks_without_listening_is_heard_over_tls(
     authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
-    """The client's own sending stands still all the while."""
+    """Meanwhile the network takes nothing from the client."""
     text = "x" * 100_000
     count = 200
 
@@ -303,7 +303,7 @@ def test_tls_connection_that_is_cut_is_a_lost_connection(
     def cut(peer: Peer) -> None:
         peer.start()
         peer.receive()
-        # Of the socket below, without the words with which TLS ends.
+        # Of the TCP socket, without a close_notify of TLS.
         socket.socket.shutdown(peer.connection.socket, socket.SHUT_RDWR)
 
     server = serving(cut, ssl_context=serving_as(authority, "localhost"))
