@@ -1,7 +1,5 @@
 """What the audio is: encoded samples or a file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Optional, Union

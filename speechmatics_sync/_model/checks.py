@@ -15,7 +15,7 @@ import reprlib
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, Callable, NamedTuple, Optional, get_type_hints
+from typing import Any, Callable, NamedTuple, Optional
 
 Check = Callable[[Any], Any]
 
@@ -202,17 +202,18 @@ def declared(cls: type) -> tuple[Declared, ...]:
     """The fields of a dataclass that have a check, in their order.
 
     A field says so in its type: ``Annotated[float, number(0, 1)]``, and adds its name on the wire
-    where that differs: ``Annotated[str, text(), "from"]``.
+    where that differs: ``Annotated[str, text(), "from"]``. So the modules of such classes do
+    without ``from __future__ import annotations``: types as strings could not be resolved, for
+    the classes name the package as their module.
     """
     return _declared(cls)
 
 
 @cache
-def _declared(cls: Any) -> tuple[Declared, ...]:
-    hints = get_type_hints(cls, include_extras=True)
+def _declared(cls: Any) -> tuple[Declared, ...]:  # a class of unhashable objects is hashable
     found = []
     for field in dataclasses.fields(cls):
-        notes = getattr(hints[field.name], "__metadata__", ())
+        notes = getattr(field.type, "__metadata__", ())
         if notes:
             key = notes[1] if len(notes) > 1 else field.name
             default = field.default if field.default_factory is dataclasses.MISSING else ()

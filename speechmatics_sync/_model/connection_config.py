@@ -1,7 +1,5 @@
 """Time limits, sizes and the way of a connection."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from dataclasses import dataclass, field

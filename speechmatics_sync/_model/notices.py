@@ -1,7 +1,5 @@
 """What a server says of a session: infos, warnings, errors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Optional
 

@@ -5,8 +5,6 @@ as they come (a type or language that no document names is no error); only a mis
 field is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING

@@ -1,7 +1,5 @@
 """When and how often to connect again."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
 

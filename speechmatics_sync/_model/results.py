@@ -1,7 +1,5 @@
 """What a server recognised, as objects: transcripts, translations, events, speakers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from functools import cache
@@ -94,8 +92,8 @@ class RecognitionResult(Received):
     score: Annotated[Optional[float], any_number] = None
     volume: Annotated[Optional[float], any_number] = None
     entity_class: Annotated[Optional[str], any_text] = None
-    spoken_form: Annotated[Optional[list[RecognitionResult]], _results] = None
-    written_form: Annotated[Optional[list[RecognitionResult]], _results] = None
+    spoken_form: Annotated[Optional["list[RecognitionResult]"], _results] = None
+    written_form: Annotated[Optional["list[RecognitionResult]"], _results] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -143,7 +141,7 @@ class TranscriptResult(ServerMessage):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def _from_content(cls, name: str, content: dict[str, Any]) -> TranscriptResult:
+    def _from_content(cls, name: str, content: dict[str, Any]) -> "TranscriptResult":
         result = super()._from_content(name, content)
         result.is_final = name == "AddTranscript"
         if result.channel is None:
@@ -176,7 +174,7 @@ class _Glance:
         parts: Fields that hold a list or a dict of parts: which of both, and the glance at one.
     """
 
-    def __init__(self, cls: type, **parts: tuple[type, _Glance]) -> None:
+    def __init__(self, cls: type, **parts: "tuple[type, _Glance]") -> None:
         fields = declared(cls)
         self._needed = {known.key for known in fields if known.default is MISSING}
         self._kinds = {known.key: _KINDS.get(known.check) for known in fields}
@@ -254,7 +252,7 @@ class TranslationResult(ServerMessage):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def _from_content(cls, name: str, content: dict[str, Any]) -> TranslationResult:
+    def _from_content(cls, name: str, content: dict[str, Any]) -> "TranslationResult":
         result = super()._from_content(name, content)
         result.is_final = name == "AddTranslation"
         return result
@@ -318,7 +316,7 @@ class AudioEvent(Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_message(cls, message: Mapping[str, Any]) -> AudioEvent:
+    def from_message(cls, message: Mapping[str, Any]) -> "AudioEvent":
         """The start or the end that an AudioEventStarted or AudioEventEnded reports.
 
         Raises:

@@ -1,7 +1,5 @@
 """What is known of a session: its ids, its language, its channels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Optional
 
@@ -53,7 +51,7 @@ class RecognitionStarted(ServerMessage):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def _from_content(cls, name: str, content: dict[str, Any]) -> RecognitionStarted:
+    def _from_content(cls, name: str, content: dict[str, Any]) -> "RecognitionStarted":
         if content.get("channel_ids") is None and "channels" in content:
             content["channel_ids"] = content.pop("channels")
         return super()._from_content(name, content)

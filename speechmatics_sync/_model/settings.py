@@ -5,8 +5,6 @@ What this version does not know goes through ``extra``, merged last and unchecke
 and defaults are those of ``speechmatics-rt`` 1.2.1; ranges come from the API's description.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Union
 

@@ -1,7 +1,5 @@
 """How speakers are told apart and recognised again."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Optional
@@ -34,7 +32,7 @@ class SpeakerIdentifier(Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SpeakerIdentifier:
+    def from_dict(cls, data: Mapping[str, Any]) -> "SpeakerIdentifier":
         """A voice as a server sent it, taken as it is: only what we send must suit the API.
 
         Raises:
@@ -47,7 +45,7 @@ class SpeakerIdentifier(Settings):
             raise TransportError(f"the server broke the protocol: {unfit}") from None
 
     @classmethod
-    def _received(cls, data: Any) -> SpeakerIdentifier:
+    def _received(cls, data: Any) -> "SpeakerIdentifier":
         speaker = cls.__new__(cls)
         speaker.extra = mapping(data)
         for key, check in (("label", text()), ("speaker_identifiers", listed(text()))):

@@ -1,7 +1,5 @@
 """The figures of a session."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """What to transcribe and how, what to translate, which sounds to report."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 from dataclasses import dataclass, field

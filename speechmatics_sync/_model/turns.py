@@ -11,8 +11,6 @@ How results become text:
   and where a word of another channel falls into its silence; the pieces follow one another by time.
 """
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
