@@ -18,7 +18,6 @@ from speechmatics_sync import Client, SessionStats, Transcript
 from speechmatics_sync.local import counted_word
 
 BENCHMARKS = ROOT / "benchmarks"
-pytestmark = pytest.mark.once
 SPOKEN = Counted(first=7, count=6)
 Message = dict[str, Any]
 
@@ -39,6 +38,7 @@ def figure(name: str, printed: str) -> str:
     return found[1]
 
 
+@pytest.mark.once
 @pytest.mark.timeout(60)
 def test_nothing_is_lost_in_a_short_soak() -> None:
     soaked = run(
@@ -52,6 +52,7 @@ def test_nothing_is_lost_in_a_short_soak() -> None:
     assert int(figure("words", soaked.stdout)) > 0
 
 
+@pytest.mark.once
 @pytest.mark.timeout(60)
 def test_a_soak_in_which_sessions_fail_ends_with_the_seed_to_repeat_it() -> None:
     """Here because no connection can be had."""

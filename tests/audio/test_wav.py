@@ -183,7 +183,7 @@ def test_a_large_size_does_not_cut_off_a_stream_that_goes_on() -> None:
 
 
 def test_a_size_of_gigabytes_is_believed_when_the_file_is_as_long(tmp_path: Path) -> None:
-    silence = bytes(64 << 20)
+    silence = bytes(1 << 20)
 
     class SparseFile(io.FileIO):
         def read(self, size: Optional[int] = -1, /) -> bytes:
@@ -200,7 +200,7 @@ def test_a_size_of_gigabytes_is_believed_when_the_file_is_as_long(tmp_path: Path
         file.write(NO_SOUND)
     with SparseFile(path) as sparse, closing(open_source(sparse)) as source:
         assert source.total_seconds == size / 32000
-        source.audio_format.chunk_size = len(silence)
+        source._chunk_size = len(silence)  # 4 KB at a time takes ten seconds
         assert sum(map(len, source)) == size
 
 
