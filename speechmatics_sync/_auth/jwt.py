@@ -17,7 +17,7 @@ from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 from .._concurrency.cancellation import Cancellation, current_cancellation
-from .._model.checks import Check, Unfit, number, or_none, text
+from .._model.checks import Check, InvalidValue, number, optional, string
 from .._transport.addresses import is_loopback
 from ..errors import AuthenticationError, ConfigurationError, missing_extra
 from .keys import KEY_VARIABLE, AuthBase, checked_key
@@ -89,11 +89,11 @@ class JWTAuth(AuthBase):
         )
         order: dict[str, Union[int, str]] = {
             "ttl": self._ttl,
-            "region": _checked("region", region, text(1)),
+            "region": _checked("region", region, string(1)),
         }
-        if _checked("client_ref", client_ref, or_none(text(1))) is not None:
+        if _checked("client_ref", client_ref, optional(string(1))) is not None:
             order["client_ref"] = str(client_ref)
-        visible = or_none(text(1, pattern=r"[\x21-\x7e]+", allowed="visible ASCII characters"))
+        visible = optional(string(1, pattern=r"[\x21-\x7e]+", allowed="visible ASCII characters"))
         self._platform = ManagementPlatform(
             _platform_url(mp_url), bearer, order, _checked("request_id", request_id, visible)
         )
@@ -190,8 +190,8 @@ class _Fetch:
 def _checked(name: str, value: object, check: Check) -> Any:
     try:
         return check(value)
-    except Unfit as unfit:
-        message = str(unfit.within(name))
+    except InvalidValue as invalid:
+        message = str(invalid.within(name))
     raise ConfigurationError(message)
 
 

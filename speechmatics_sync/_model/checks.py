@@ -1,9 +1,9 @@
-"""What a field may hold, said once beside the field.
+"""Checks of the values that fields may hold, written beside the fields.
 
 A check takes a value and returns it in its plain form (what JSON can carry, or the part of a
-result it stands for), or raises `Unfit`. A field's type bears its check; `declared` finds it
-there. Settings turn `Unfit` into ConfigurationError, received messages into
-TransportError: the same words, the other side's mistake.
+result it stands for), or raises `InvalidValue`. It is part of the field's type, where
+`checked_fields` finds it. An `InvalidValue` becomes a ConfigurationError in settings and a
+TransportError in received messages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
-class ByFields:
+class Value:
     """A dataclass that shows and compares its fields without methods of its own for that.
 
     ``@dataclass(eq=False, repr=False)`` on a class of this kind is what ``@dataclass`` would be,
@@ -40,7 +40,7 @@ class ByFields:
         return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
 
 
-class Unfit(Exception):
+class InvalidValue(Exception):
     """A value that its field cannot hold.
 
     The path grows from the inside out, as the error passes lists and objects.
@@ -52,7 +52,7 @@ class Unfit(Exception):
         self.path = path
         self.shown = shown or _shown(value)
 
-    def within(self, step: str) -> Unfit:
+    def within(self, step: str) -> InvalidValue:
         """The same error, seen from one level further out."""
         self.path = f"{step}{self.path}" if self.path.startswith("[") else f"{step}.{self.path}"
         return self
@@ -75,9 +75,9 @@ def _finite(value: float) -> bool:
         return False
 
 
-def flag(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Unfit(value, "True or False")
+        raise InvalidValue(value, "True or False")
     return value
 
 
@@ -109,13 +109,13 @@ def number(
             or (low is not None and value < low)
             or (high is not None and value > high)
         ):
-            raise Unfit(value, allowed)
+            raise InvalidValue(value, allowed)
         return value
 
     return check
 
 
-def text(
+def string(
     min_length: int = 0, *, pattern: Optional[str] = None, allowed: Optional[str] = None
 ) -> Check:
     """A string; the pattern, if given, must match all of it."""
@@ -129,7 +129,7 @@ def text(
             or len(value) < min_length
             or (matches is not None and matches(value) is None)
         ):
-            raise Unfit(value, allowed)
+            raise InvalidValue(value, allowed)
         return str.__str__(value)  # an Enum's member becomes its value
 
     return check
@@ -142,27 +142,29 @@ def one_of(words: type[Enum]) -> Check:
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in values:
-            raise Unfit(value, allowed)
+            raise InvalidValue(value, allowed)
         return str.__str__(value)
 
     return check
 
 
-def listed(item: Check, *, min_items: int = 0, unique: bool = False) -> Check:
+def list_of(item: Check, *, min_items: int = 0, unique: bool = False) -> Check:
     """A list or tuple whose every item passes `item`; a string is no list."""
     allowed = "a list" + (f" of at least {min_items}" if min_items else "")
 
     def check(value: Any) -> list[Any]:
         if not isinstance(value, (list, tuple)) or len(value) < min_items:
-            raise Unfit(value, allowed)
+            raise InvalidValue(value, allowed)
         plain = []
         for index, element in enumerate(value):
             try:
                 plain.append(item(element))
-            except Unfit as unfit:
-                raise unfit.within(f"[{index}]") from None
+            except InvalidValue as invalid:
+                raise invalid.within(f"[{index}]") from None
             if unique and plain[-1] in plain[:-1]:
-                raise Unfit(element, "values that differ from one another", path=f"[{index}]")
+                raise InvalidValue(
+                    element, "values that differ from one another", path=f"[{index}]"
+                )
         return plain
 
     return check
@@ -171,11 +173,11 @@ def listed(item: Check, *, min_items: int = 0, unique: bool = False) -> Check:
 def mapping(value: Any) -> dict[str, Any]:
     """An object of any content, with strings for keys."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise Unfit(value, "a dict with strings for keys")
+        raise InvalidValue(value, "a dict with strings for keys")
     return dict(value)
 
 
-def or_none(check: Check) -> Check:
+def optional(check: Check) -> Check:
     """None, where that means "no limit", or what passes `check`."""
     return lambda value: None if value is None else check(value)
 
@@ -183,13 +185,13 @@ def or_none(check: Check) -> Check:
 LONGEST_WAIT = 1_000_000
 """Longer waits overflow the clocks of some systems."""
 
-non_empty = text(1)
+non_empty = string(1)
 count = number(1, whole=True)
-time_limit = or_none(number(above=0, high=LONGEST_WAIT, unit="seconds"))
+time_limit = optional(number(above=0, high=LONGEST_WAIT, unit="seconds"))
 duration = number(0, LONGEST_WAIT, unit="seconds")
 
 
-class Declared(NamedTuple):
+class CheckedField(NamedTuple):
     """A dataclass field that has a check."""
 
     name: str
@@ -198,24 +200,26 @@ class Declared(NamedTuple):
     default: object
 
 
-def declared(cls: type) -> tuple[Declared, ...]:
+def checked_fields(cls: type) -> tuple[CheckedField, ...]:
     """The fields of a dataclass that have a check, in their order.
 
     A field says so in its type: ``Annotated[float, number(0, 1)]``, and adds its name on the wire
-    where that differs: ``Annotated[str, text(), "from"]``. So the modules of such classes do
+    where that differs: ``Annotated[str, string(), "from"]``. So the modules of such classes do
     without ``from __future__ import annotations``: types as strings could not be resolved, for
     the classes name the package as their module.
     """
-    return _declared(cls)
+    return _checked_fields(cls)
 
 
 @cache
-def _declared(cls: Any) -> tuple[Declared, ...]:  # a class of unhashable objects is hashable
+def _checked_fields(
+    cls: Any,
+) -> tuple[CheckedField, ...]:  # a class of unhashable objects is hashable
     found = []
     for field in dataclasses.fields(cls):
         notes = getattr(field.type, "__metadata__", ())
         if notes:
             key = notes[1] if len(notes) > 1 else field.name
             default = field.default if field.default_factory is dataclasses.MISSING else ()
-            found.append(Declared(field.name, key, notes[0], default))
+            found.append(CheckedField(field.name, key, notes[0], default))
     return tuple(found)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 from urllib.parse import urlsplit
 
-from .checks import Unfit, count, flag, or_none, time_limit
+from .checks import InvalidValue, boolean, count, optional, time_limit
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ def _proxy(value: Any) -> str:
         "socks4, socks4a, socks5 or socks5h (a proxy behind https:// is not supported)"
     )
     # The value itself is never shown: it may hold a password.
-    unfit = Unfit("", allowed, shown="not a proxy that can be used")
+    invalid = InvalidValue("", allowed, shown="not a proxy that can be used")
     if not isinstance(value, str):
-        raise unfit
+        raise invalid
     try:
         parts = urlsplit(value)
         usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise unfit
+        raise invalid
     return value
 
 
@@ -43,7 +43,7 @@ def _ssl_context(value: Any) -> Any:
     # Whoever holds a context has imported ssl.
     ssl_module = sys.modules.get("ssl")
     if ssl_module is None or not isinstance(value, ssl_module.SSLContext):
-        raise Unfit(value, "an ssl.SSLContext")
+        raise InvalidValue(value, "an ssl.SSLContext")
     return value
 
 
@@ -80,13 +80,13 @@ class ConnectionConfig(Settings):
     ping_interval: Annotated[Optional[float], time_limit] = 20
     ping_timeout: Annotated[Optional[float], time_limit] = 60
     close_timeout: Annotated[Optional[float], time_limit] = 5
-    max_size: Annotated[Optional[int], or_none(count)] = 16 * 1024 * 1024
+    max_size: Annotated[Optional[int], optional(count)] = 16 * 1024 * 1024
     max_unacked_chunks: Annotated[int, count] = 512
     ack_timeout: Annotated[Optional[float], time_limit] = 120
-    max_queue: Annotated[Optional[int], or_none(count)] = 1024
+    max_queue: Annotated[Optional[int], optional(count)] = 1024
     ssl_context: Annotated[Optional[SSLContext], _ssl_context] = None
     proxy: Annotated[Optional[str], _proxy] = field(default=None, repr=False)
-    allow_insecure: Annotated[bool, flag] = False
+    allow_insecure: Annotated[bool, boolean] = False
     read_limit: Annotated[Optional[int], count] = None
     write_limit: Annotated[Optional[int], count] = None
 

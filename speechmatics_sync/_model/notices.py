@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Optional
 
-from .received import ServerMessage, any_integer, any_number, any_text
+from .received import ServerMessage, any_integer, any_number, any_string
 
 __all__ = ["ErrorMessage", "InfoMessage", "WarningMessage"]
 
@@ -12,8 +12,8 @@ __all__ = ["ErrorMessage", "InfoMessage", "WarningMessage"]
 class _Notice(ServerMessage):
     """What an Info, a Warning and an Error have in common."""
 
-    type: Annotated[str, any_text]
-    reason: Annotated[str, any_text]
+    type: Annotated[str, any_string]
+    reason: Annotated[str, any_string]
     code: Annotated[Optional[int], any_integer] = None
     seq_no: Annotated[Optional[int], any_integer] = None
 
@@ -37,11 +37,11 @@ class InfoMessage(_Notice):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Info",)
 
-    quality: Annotated[Optional[str], any_text] = None
+    quality: Annotated[Optional[str], any_string] = None
     usage: Annotated[Optional[float], any_number] = None
     quota: Annotated[Optional[float], any_number] = None
-    last_updated: Annotated[Optional[str], any_text] = None
-    region: Annotated[Optional[str], any_text] = None
+    last_updated: Annotated[Optional[str], any_string] = None
+    region: Annotated[Optional[str], any_string] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING
 from typing import Any, ClassVar, TypeVar
 
 from ..errors import TransportError
-from .checks import ByFields, Check, Unfit, declared, mapping, number, text
+from .checks import Check, InvalidValue, Value, checked_fields, mapping, number, string
 from .speakers import SpeakerIdentifier
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "ServerMessage",
     "any_integer",
     "any_number",
-    "any_text",
+    "any_string",
     "nested",
     "reading",
 ]
@@ -31,7 +31,7 @@ _R = TypeVar("_R", bound="Received")
 _M = TypeVar("_M", bound="ServerMessage")
 
 
-class Received(ByFields):
+class Received(Value):
     """A dataclass read from what a server sent."""
 
     extra: dict[str, Any]
@@ -49,7 +49,7 @@ class Received(ByFields):
     def to_dict(self) -> dict[str, Any]:
         """The plain dict again; fields that are None are left out."""
         plain: dict[str, Any] = {}
-        for known in declared(type(self)):
+        for known in checked_fields(type(self)):
             value = getattr(self, known.name)
             if value is not None:
                 plain[known.key] = _plain(value)
@@ -75,7 +75,7 @@ class ServerMessage(Received):
             content = mapping(message)
             name = content.pop("message", None)
             if name not in cls.MESSAGES:
-                raise Unfit(name, " or ".join(cls.MESSAGES), path="message")
+                raise InvalidValue(name, " or ".join(cls.MESSAGES), path="message")
         with reading(name):
             return cls._from_content(name, content)
 
@@ -95,25 +95,25 @@ class ServerMessage(Received):
 def reading(name: str) -> Iterator[None]:
     try:
         yield
-    except Unfit as unfit:
-        raise TransportError(f"the server broke the protocol: {unfit.within(name)}") from None
+    except InvalidValue as invalid:
+        raise TransportError(f"the server broke the protocol: {invalid.within(name)}") from None
     except RecursionError:
         raise TransportError(f"the server broke the protocol: {name} is nested too deep") from None
 
 
 def _read(cls: type[_R], data: Any) -> _R:
     if not isinstance(data, Mapping):
-        raise Unfit(data, "an object")
+        raise InvalidValue(data, "an object")
     values: dict[str, Any] = {}
     rest = values["extra"] = dict(data)
-    for known in declared(cls):
+    for known in checked_fields(cls):
         value = rest.pop(known.key, None)
         if value is None and known.default is not MISSING:
             continue
         try:
             values[known.name] = known.check(value)
-        except Unfit as unfit:
-            raise unfit.within(known.key) from None
+        except InvalidValue as invalid:
+            raise invalid.within(known.key) from None
     return cls(**values)
 
 
@@ -130,7 +130,7 @@ def nested(cls: type[Received]) -> Check:
     return lambda value: _read(cls, value)
 
 
-any_text = text()
+any_string = string()
 
 
 any_number = number()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
 
-from .checks import Unfit, count, duration, time_limit
+from .checks import InvalidValue, count, duration, time_limit
 from .settings import Settings
 
 __all__ = ["ReconnectPolicy"]
@@ -33,15 +33,15 @@ class ReconnectPolicy(Settings):
     session_limit: Annotated[Optional[float], time_limit] = None
 
     @classmethod
-    def _across(cls, plain: dict[str, Any]) -> None:
+    def _check_together(cls, plain: dict[str, Any]) -> None:
         if plain["max_delay"] < plain["initial_delay"]:
-            raise Unfit(
+            raise InvalidValue(
                 plain["max_delay"],
                 f"no less than initial_delay, which is {plain['initial_delay']}",
                 path="max_delay",
             )
         limit, margin = plain.get("session_limit"), plain["rollover_margin"]
         if limit is not None and limit <= margin:
-            raise Unfit(
+            raise InvalidValue(
                 limit, f"more than rollover_margin, which is {margin}", path="session_limit"
             )

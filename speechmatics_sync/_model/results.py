@@ -5,8 +5,8 @@ from dataclasses import MISSING, dataclass, field
 from functools import cache
 from typing import Annotated, Any, ClassVar, Optional
 
-from .checks import Check, Unfit, declared, flag, listed
-from .received import Received, ServerMessage, any_number, any_text, nested, reading
+from .checks import Check, InvalidValue, boolean, checked_fields, list_of
+from .received import Received, ServerMessage, any_number, any_string, nested, reading
 from .speakers import SpeakerIdentifier
 
 __all__ = [
@@ -26,14 +26,14 @@ __all__ = [
 
 
 def _results(value: Any) -> Any:
-    return listed(nested(RecognitionResult))(value)
+    return list_of(nested(RecognitionResult))(value)
 
 
 @dataclass(eq=False, repr=False)
 class RecognitionDisplay(Received):
     """How a word is to be shown: ``direction`` is ``ltr`` or ``rtl``."""
 
-    direction: Annotated[str, any_text] = "ltr"
+    direction: Annotated[str, any_string] = "ltr"
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,12 +51,12 @@ class RecognitionAlternative(Received):
         extra: Fields that this version does not know.
     """
 
-    content: Annotated[str, any_text]
+    content: Annotated[str, any_string]
     confidence: Annotated[float, any_number]
-    language: Annotated[Optional[str], any_text] = None
+    language: Annotated[Optional[str], any_string] = None
     display: Annotated[Optional[RecognitionDisplay], nested(RecognitionDisplay)] = None
-    speaker: Annotated[Optional[str], any_text] = None
-    tags: Annotated[Optional[list[str]], listed(any_text)] = None
+    speaker: Annotated[Optional[str], any_string] = None
+    tags: Annotated[Optional[list[str]], list_of(any_string)] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -80,18 +80,18 @@ class RecognitionResult(Received):
         extra: Fields that this version does not know.
     """
 
-    type: Annotated[str, any_text]
+    type: Annotated[str, any_string]
     start_time: Annotated[float, any_number]
     end_time: Annotated[float, any_number]
-    channel: Annotated[Optional[str], any_text] = None
-    attaches_to: Annotated[Optional[str], any_text] = None
-    is_eos: Annotated[Optional[bool], flag] = None
+    channel: Annotated[Optional[str], any_string] = None
+    attaches_to: Annotated[Optional[str], any_string] = None
+    is_eos: Annotated[Optional[bool], boolean] = None
     alternatives: Annotated[
-        Optional[list[RecognitionAlternative]], listed(nested(RecognitionAlternative))
+        Optional[list[RecognitionAlternative]], list_of(nested(RecognitionAlternative))
     ] = None
     score: Annotated[Optional[float], any_number] = None
     volume: Annotated[Optional[float], any_number] = None
-    entity_class: Annotated[Optional[str], any_text] = None
+    entity_class: Annotated[Optional[str], any_string] = None
     spoken_form: Annotated[Optional["list[RecognitionResult]"], _results] = None
     written_form: Annotated[Optional["list[RecognitionResult]"], _results] = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class RecognitionMetadata(Received):
 
     start_time: Annotated[float, any_number]
     end_time: Annotated[float, any_number]
-    transcript: Annotated[str, any_text]
+    transcript: Annotated[str, any_string]
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -134,10 +134,10 @@ class TranscriptResult(ServerMessage):
 
     metadata: Annotated[RecognitionMetadata, nested(RecognitionMetadata)]
     results: Annotated[list[RecognitionResult], _results]
-    format: Annotated[Optional[str], any_text] = None
+    format: Annotated[Optional[str], any_string] = None
     is_final: bool = False
-    channel: Annotated[Optional[str], any_text] = None
-    forced: Annotated[Optional[bool], flag] = None
+    channel: Annotated[Optional[str], any_string] = None
+    forced: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -159,11 +159,11 @@ def check_final(message: Mapping[str, Any]) -> None:
     Raises:
         TransportError: As from `TranscriptResult.from_message`.
     """
-    if not _glance_at_final()(message):
+    if not _quick_check_of_final()(message):
         TranscriptResult.from_message(message)
 
 
-class _Glance:
+class _QuickCheck:
     """Sees that what was sent is well-formed, in its usual shape: True is certain, False is not.
 
     Reading it would tell as well, and make objects that nobody keeps: for a final of six words
@@ -174,8 +174,8 @@ class _Glance:
         parts: Fields that hold a list or a dict of parts: which of both, and the glance at one.
     """
 
-    def __init__(self, cls: type, **parts: "tuple[type, _Glance]") -> None:
-        fields = declared(cls)
+    def __init__(self, cls: type, **parts: "tuple[type, _QuickCheck]") -> None:
+        fields = checked_fields(cls)
         self._needed = {known.key for known in fields if known.default is MISSING}
         self._kinds = {known.key: _KINDS.get(known.check) for known in fields}
         self._parts = {key: glance for key, (_, glance) in parts.items()}
@@ -208,26 +208,26 @@ _PLAIN_INTEGER = 1_000_000_000
 """Much longer ones are no float, which is for the checks to say."""
 
 
-_KINDS: dict[Check, type] = {any_text: str, any_number: float, flag: bool}
+_KINDS: dict[Check, type] = {any_string: str, any_number: float, boolean: bool}
 
 
 @cache
-def _glance_at_final() -> _Glance:
-    display = _Glance(RecognitionDisplay)
-    alternative = _Glance(RecognitionAlternative, display=(dict, display))
-    result = _Glance(RecognitionResult, alternatives=(list, alternative))
-    metadata = _Glance(RecognitionMetadata)
-    return _Glance(TranscriptResult, metadata=(dict, metadata), results=(list, result))
+def _quick_check_of_final() -> _QuickCheck:
+    display = _QuickCheck(RecognitionDisplay)
+    alternative = _QuickCheck(RecognitionAlternative, display=(dict, display))
+    result = _QuickCheck(RecognitionResult, alternatives=(list, alternative))
+    metadata = _QuickCheck(RecognitionMetadata)
+    return _QuickCheck(TranscriptResult, metadata=(dict, metadata), results=(list, result))
 
 
 @dataclass(eq=False, repr=False)
 class TranslatedSentence(Received):
     """A translated sentence; its times, in seconds, are those of what was said."""
 
-    content: Annotated[str, any_text]
+    content: Annotated[str, any_string]
     start_time: Annotated[float, any_number]
     end_time: Annotated[float, any_number]
-    speaker: Annotated[Optional[str], any_text] = None
+    speaker: Annotated[Optional[str], any_string] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -245,9 +245,9 @@ class TranslationResult(ServerMessage):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("AddTranslation", "AddPartialTranslation")
 
-    language: Annotated[str, any_text]
-    results: Annotated[list[TranslatedSentence], listed(nested(TranslatedSentence))]
-    format: Annotated[Optional[str], any_text] = None
+    language: Annotated[str, any_string]
+    results: Annotated[list[TranslatedSentence], list_of(nested(TranslatedSentence))]
+    format: Annotated[Optional[str], any_string] = None
     is_final: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -267,10 +267,10 @@ class LanguageInfo(ServerMessage):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("LanguageInfo",)
 
-    language: Annotated[str, any_text]
-    word_delimiter: Annotated[str, any_text] = " "
-    writing_direction: Annotated[Optional[str], any_text] = None
-    partial: Annotated[Optional[bool], flag] = None
+    language: Annotated[str, any_string]
+    word_delimiter: Annotated[str, any_string] = " "
+    writing_direction: Annotated[Optional[str], any_string] = None
+    partial: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -290,8 +290,8 @@ class EndOfUtterance(ServerMessage):
     MESSAGES: ClassVar[tuple[str, ...]] = ("EndOfUtterance",)
 
     metadata: Annotated[EndOfUtteranceMetadata, nested(EndOfUtteranceMetadata)]
-    channel: Annotated[Optional[str], any_text] = None
-    forced: Annotated[Optional[bool], flag] = None
+    channel: Annotated[Optional[str], any_string] = None
+    forced: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -308,11 +308,11 @@ class AudioEvent(Received):
         extra: Fields that this version does not know.
     """
 
-    type: Annotated[str, any_text]
+    type: Annotated[str, any_string]
     start_time: Annotated[Optional[float], any_number] = None
     end_time: Annotated[Optional[float], any_number] = None
     confidence: Annotated[Optional[float], any_number] = None
-    channel: Annotated[Optional[str], any_text] = None
+    channel: Annotated[Optional[str], any_string] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -329,7 +329,7 @@ class AudioEvent(Received):
         with reading(f"{name}.event"):
             for key in ("start_time", "confidence") if started else ("end_time",):
                 if getattr(event, key) is None:
-                    raise Unfit(None, "a finite number", path=key)
+                    raise InvalidValue(None, "a finite number", path=key)
         event.channel = notice.channel if event.channel is None else event.channel
         return event
 
@@ -341,7 +341,7 @@ class _AudioEventMessage(ServerMessage):
     MESSAGES: ClassVar[tuple[str, ...]] = ("AudioEventStarted", "AudioEventEnded")
 
     event: Annotated[AudioEvent, nested(AudioEvent)]
-    channel: Annotated[Optional[str], any_text] = None
+    channel: Annotated[Optional[str], any_string] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -351,5 +351,5 @@ class SpeakersResult(ServerMessage):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("SpeakersResult",)
 
-    speakers: Annotated[list[SpeakerIdentifier], listed(SpeakerIdentifier._received)]
+    speakers: Annotated[list[SpeakerIdentifier], list_of(SpeakerIdentifier._received)]
     extra: dict[str, Any] = field(default_factory=dict)

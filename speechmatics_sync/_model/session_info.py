@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Optional
 
-from .checks import flag, listed
-from .received import Received, ServerMessage, any_text, nested
+from .checks import boolean, list_of
+from .received import Received, ServerMessage, any_string, nested
 
 __all__ = ["LanguagePackInfo", "RecognitionStarted", "SessionInfo"]
 
@@ -22,11 +22,11 @@ class LanguagePackInfo(Received):
         extra: Fields that this version does not know.
     """
 
-    word_delimiter: Annotated[str, any_text] = " "
-    language_description: Annotated[Optional[str], any_text] = None
-    writing_direction: Annotated[Optional[str], any_text] = None
-    itn: Annotated[Optional[bool], flag] = None
-    adapted: Annotated[Optional[bool], flag] = None
+    word_delimiter: Annotated[str, any_string] = " "
+    language_description: Annotated[Optional[str], any_string] = None
+    writing_direction: Annotated[Optional[str], any_string] = None
+    itn: Annotated[Optional[bool], boolean] = None
+    adapted: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,10 +44,10 @@ class RecognitionStarted(ServerMessage):
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("RecognitionStarted",)
 
-    id: Annotated[Optional[str], any_text] = None
-    orchestrator_version: Annotated[Optional[str], any_text] = None
+    id: Annotated[Optional[str], any_string] = None
+    orchestrator_version: Annotated[Optional[str], any_string] = None
     language_pack_info: Annotated[Optional[LanguagePackInfo], nested(LanguagePackInfo)] = None
-    channels: Annotated[Optional[list[str]], listed(any_text), "channel_ids"] = None
+    channels: Annotated[Optional[list[str]], list_of(any_string), "channel_ids"] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Union
 
 from ..errors import ConfigurationError
-from .checks import ByFields, Check, Unfit, declared, mapping
+from .checks import Check, InvalidValue, Value, checked_fields, mapping
 
 __all__ = ["Settings", "nested"]
 
 
-class Settings(ByFields):
+class Settings(Value):
     """A dataclass that checks its fields and becomes part of a message."""
 
     extra: dict[str, Any]
@@ -33,17 +33,17 @@ class Settings(ByFields):
     def _plain(self) -> dict[str, Any]:
         try:
             return _checked(type(self), self)
-        except Unfit as unfit:
-            raise ConfigurationError(str(unfit.within(type(self).__name__))) from None
+        except InvalidValue as invalid:
+            raise ConfigurationError(str(invalid.within(type(self).__name__))) from None
 
     @classmethod
-    def _across(cls, plain: dict[str, Any]) -> None:
+    def _check_together(cls, plain: dict[str, Any]) -> None:
         """Check what no field can check alone."""
 
 
 def _checked(cls: type[Settings], given: Union[Settings, Mapping[str, Any]]) -> dict[str, Any]:
     """The plain form of a configuration, given as an object or as the dict it would become."""
-    fields = declared(cls)
+    fields = checked_fields(cls)
     if isinstance(given, Mapping):
         values = mapping(given)
         keys = {known.key for known in fields}
@@ -58,13 +58,13 @@ def _checked(cls: type[Settings], given: Union[Settings, Mapping[str, Any]]) -> 
             continue
         try:
             plain[known.key] = known.check(value)
-        except Unfit as unfit:
-            raise unfit.within(known.key) from None
-    cls._across(plain)
+        except InvalidValue as invalid:
+            raise invalid.within(known.key) from None
+    cls._check_together(plain)
     try:
         plain.update(mapping(extra))
-    except Unfit as unfit:
-        raise unfit.within("extra") from None
+    except InvalidValue as invalid:
+        raise invalid.within("extra") from None
     return plain
 
 
@@ -73,7 +73,7 @@ def nested(cls: type[Settings]) -> Check:
 
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, (cls, Mapping)):
-            raise Unfit(value, f"a {cls.__name__} or a dict")
+            raise InvalidValue(value, f"a {cls.__name__} or a dict")
         return _checked(cls, value)
 
     return check

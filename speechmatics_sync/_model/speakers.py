@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Optional
 
 from ..errors import TransportError
-from .checks import Unfit, flag, listed, mapping, non_empty, number, text
+from .checks import InvalidValue, boolean, list_of, mapping, non_empty, number, string
 from .settings import Settings, nested
 
 __all__ = ["SpeakerDiarizationConfig", "SpeakerIdentifier"]
@@ -26,7 +26,7 @@ class SpeakerIdentifier(Settings):
     """
 
     label: Annotated[str, non_empty] = ""
-    speaker_identifiers: Annotated[list[str], listed(non_empty, min_items=1, unique=True)] = field(
+    speaker_identifiers: Annotated[list[str], list_of(non_empty, min_items=1, unique=True)] = field(
         default_factory=list
     )
     extra: dict[str, Any] = field(default_factory=dict)
@@ -40,23 +40,23 @@ class SpeakerIdentifier(Settings):
         """
         try:
             return cls._received(data)
-        except Unfit as unfit:
-            unfit.within(cls.__name__)
-            raise TransportError(f"the server broke the protocol: {unfit}") from None
+        except InvalidValue as invalid:
+            invalid.within(cls.__name__)
+            raise TransportError(f"the server broke the protocol: {invalid}") from None
 
     @classmethod
     def _received(cls, data: Any) -> "SpeakerIdentifier":
         speaker = cls.__new__(cls)
         speaker.extra = mapping(data)
-        for key, check in (("label", text()), ("speaker_identifiers", listed(text()))):
+        for key, check in (("label", string()), ("speaker_identifiers", list_of(string()))):
             try:
                 setattr(speaker, key, check(speaker.extra.pop(key, None)))
-            except Unfit as unfit:
-                raise unfit.within(key) from None
+            except InvalidValue as invalid:
+                raise invalid.within(key) from None
         return speaker
 
 
-_given_label = text(
+_given_label = string(
     1,
     pattern=r"(?s)(?!(?:S\d+|UU|\s.*|.*\s)\Z).+",
     allowed="a label unlike those the engine gives (S1, UU), without space at its ends",
@@ -82,22 +82,24 @@ class SpeakerDiarizationConfig(Settings):
 
     max_speakers: Annotated[Optional[int], number(2, whole=True)] = None
     speaker_sensitivity: Annotated[Optional[float], number(0, 1)] = None
-    prefer_current_speaker: Annotated[Optional[bool], flag] = None
-    speakers: Annotated[Optional[list[SpeakerIdentifier]], listed(nested(SpeakerIdentifier))] = None
-    get_speakers: Annotated[Optional[bool], flag] = None
+    prefer_current_speaker: Annotated[Optional[bool], boolean] = None
+    speakers: Annotated[Optional[list[SpeakerIdentifier]], list_of(nested(SpeakerIdentifier))] = (
+        None
+    )
+    get_speakers: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def _across(cls, plain: dict[str, Any]) -> None:
+    def _check_together(cls, plain: dict[str, Any]) -> None:
         speakers = plain.get("speakers", [])
         try:
-            listed(_given_label, unique=True)([speaker["label"] for speaker in speakers])
-        except Unfit as unfit:
-            unfit.path = unfit.path.rstrip(".") + ".label"
-            raise unfit.within("speakers") from None
+            list_of(_given_label, unique=True)([speaker["label"] for speaker in speakers])
+        except InvalidValue as invalid:
+            invalid.path = invalid.path.rstrip(".") + ".label"
+            raise invalid.within("speakers") from None
         count = sum(len(speaker["speaker_identifiers"]) for speaker in speakers)
         if count > _IDENTIFIERS_MOST:
-            raise Unfit(
+            raise InvalidValue(
                 count,
                 f"at most {_IDENTIFIERS_MOST} speaker identifiers across all speakers",
                 path="speakers",

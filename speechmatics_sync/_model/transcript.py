@@ -110,7 +110,7 @@ class Transcript:
             TransportError: The message is malformed; nothing of it was taken.
         """
         name = message.get("message") if isinstance(message, Mapping) else None
-        take = _TAKERS.get(name) if isinstance(name, str) else None
+        take = _ADD.get(name) if isinstance(name, str) else None
         if take is not None:
             take(self, message)
 
@@ -197,13 +197,15 @@ class Transcript:
     def results(self) -> list[RecognitionResult]:
         """Every final word, mark and entity, in the order in which they came."""
         return [
-            RecognitionResult.from_dict(part) for final in self._kept() for part in final.parts()
+            RecognitionResult.from_dict(part)
+            for final in self._current_finals()
+            for part in final.parts()
         ]
 
     @property
     def words(self) -> list[Word]:
         """Every final word and entity, in the order in which they came."""
-        parts = (part for final in self._kept() for part in final.parts())
+        parts = (part for final in self._current_finals() for part in final.parts())
         return [spoken.word for spoken in spoken_words(parts) if spoken.word is not None]
 
     @property
@@ -274,12 +276,12 @@ class Transcript:
     @property
     def start_time(self) -> Optional[float]:
         """When the first final begins, in seconds; None while there is none."""
-        return min((final.start_time for final in self._kept()), default=None)
+        return min((final.start_time for final in self._current_finals()), default=None)
 
     @property
     def end_time(self) -> Optional[float]:
         """When the last final ends, in seconds; None while there is none."""
-        return max((final.end_time for final in self._kept()), default=None)
+        return max((final.end_time for final in self._current_finals()), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The transcript in the shape of the API's json-v2.
@@ -323,7 +325,7 @@ class Transcript:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            kept = [name for name in self.__dict__ if name not in ("_held", "_process")]
+            kept = [name for name in self.__dict__ if name not in ("_own_lock", "_process")]
             state = {name: _copied(self.__dict__[name]) for name in kept}
         # Plain tuples, so that a pickle names no private class.
         return {**state, "_finals": [tuple(final) for final in state["_finals"]]}
@@ -338,13 +340,13 @@ class Transcript:
         """Guards everything; held for a copy, never for work."""
         if self._process != os.getpid():
             self._renew_lock()  # whoever held it at a fork is not in the child to give it back
-        return self._held
+        return self._own_lock
 
     def _renew_lock(self) -> None:
-        self._held = threading.Lock()
+        self._own_lock = threading.Lock()
         self._process = os.getpid()
 
-    def _kept(self) -> Sequence[_Final]:
+    def _current_finals(self) -> Sequence[_Final]:
         with self._lock:
             return tuple(self._finals)
 
@@ -363,7 +365,7 @@ class Transcript:
         return part
 
 
-_TAKERS: dict[str, Callable[[Transcript, Mapping[str, Any]], None]] = {
+_ADD: dict[str, Callable[[Transcript, Mapping[str, Any]], None]] = {
     "RecognitionStarted": Transcript._add_started,
     "LanguageInfo": Transcript._add_language,
     "AddTranscript": Transcript._add_final,

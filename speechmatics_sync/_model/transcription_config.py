@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Optional, Union
 
-from .checks import Unfit, flag, listed, mapping, non_empty, number, one_of, text
+from .checks import InvalidValue, boolean, list_of, mapping, non_empty, number, one_of, string
 from .settings import Settings, nested
 from .speakers import SpeakerDiarizationConfig
 
@@ -91,8 +91,8 @@ class WordReplacement(Settings):
         extra: Further fields.
     """
 
-    from_: Annotated[str, text(), "from"]
-    to: Annotated[str, text()]
+    from_: Annotated[str, string(), "from"]
+    to: Annotated[str, string()]
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,9 +106,9 @@ class TranscriptFilteringConfig(Settings):
         extra: Further fields.
     """
 
-    remove_disfluencies: Annotated[Optional[bool], flag] = None
+    remove_disfluencies: Annotated[Optional[bool], boolean] = None
     replacements: Annotated[
-        Optional[list[Union[WordReplacement, dict[str, Any]]]], listed(nested(WordReplacement))
+        Optional[list[Union[WordReplacement, dict[str, Any]]]], list_of(nested(WordReplacement))
     ] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -124,7 +124,7 @@ class PunctuationOverrides(Settings):
     """
 
     permitted_marks: Annotated[
-        Optional[list[str]], listed(text(pattern=".|all", allowed="a single mark, or 'all'"))
+        Optional[list[str]], list_of(string(pattern=".|all", allowed="a single mark, or 'all'"))
     ] = None
     sensitivity: Annotated[Optional[float], number(0, 1)] = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class AdditionalVocab(Settings):
     """
 
     content: Annotated[str, non_empty]
-    sounds_like: Annotated[Optional[list[str]], listed(non_empty, min_items=1)] = None
+    sounds_like: Annotated[Optional[list[str]], list_of(non_empty, min_items=1)] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -218,13 +218,13 @@ class TranscriptionConfig(Settings):
     output_locale: Annotated[Optional[str], non_empty] = None
     diarization: Annotated[Optional[Union[Diarization, str]], one_of(Diarization)] = None
     additional_vocab: Annotated[
-        Optional[list[Union[str, AdditionalVocab, dict[str, Any]]]], listed(_vocab)
+        Optional[list[Union[str, AdditionalVocab, dict[str, Any]]]], list_of(_vocab)
     ] = None
     punctuation_overrides: Annotated[
         Optional[Union[PunctuationOverrides, dict[str, Any]]], nested(PunctuationOverrides)
     ] = None
     domain: Annotated[Optional[str], non_empty] = None
-    enable_entities: Annotated[Optional[bool], flag] = None
+    enable_entities: Annotated[Optional[bool], boolean] = None
     audio_filtering_config: Annotated[
         Optional[Union[AudioFilteringConfig, dict[str, Any]]], nested(AudioFilteringConfig)
     ] = None
@@ -234,21 +234,21 @@ class TranscriptionConfig(Settings):
     ] = None
     max_delay: Annotated[Optional[float], _max_delay] = None
     max_delay_mode: Annotated[Optional[Union[MaxDelayMode, str]], one_of(MaxDelayMode)] = None
-    enable_partials: Annotated[Optional[bool], flag] = None
+    enable_partials: Annotated[Optional[bool], boolean] = None
     speaker_diarization_config: Annotated[
         Optional[Union[SpeakerDiarizationConfig, dict[str, Any]]], nested(SpeakerDiarizationConfig)
     ] = None
-    streaming_mode: Annotated[Optional[bool], flag] = None
+    streaming_mode: Annotated[Optional[bool], boolean] = None
     conversation_config: Annotated[
         Optional[Union[ConversationConfig, dict[str, Any]]], nested(ConversationConfig)
     ] = None
     ctrl: Annotated[Optional[dict[str, Any]], _copied] = None
-    channel_diarization_labels: Annotated[Optional[list[str]], listed(non_empty, unique=True)] = (
+    channel_diarization_labels: Annotated[Optional[list[str]], list_of(non_empty, unique=True)] = (
         None
     )
     operating_point: Annotated[Optional[Union[OperatingPoint, str]], one_of(OperatingPoint)] = None
-    language_hints: Annotated[Optional[list[str]], listed(non_empty)] = None
-    language_hints_strict: Annotated[Optional[bool], flag] = None
+    language_hints: Annotated[Optional[list[str]], list_of(non_empty)] = None
+    language_hints_strict: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -259,13 +259,13 @@ class TranscriptionConfig(Settings):
             warnings.warn("operating_point is deprecated; use model", DeprecationWarning, 3)
 
     @classmethod
-    def _across(cls, plain: dict[str, Any]) -> None:
+    def _check_together(cls, plain: dict[str, Any]) -> None:
         if "model" in plain and "operating_point" in plain:
-            raise Unfit(
+            raise InvalidValue(
                 plain["operating_point"], "model alone, or this alone", path="operating_point"
             )
         if "language_hints_strict" in plain and not plain.get("language_hints"):
-            raise Unfit(
+            raise InvalidValue(
                 plain["language_hints_strict"],
                 "this only together with language_hints",
                 path="language_hints_strict",
@@ -283,7 +283,7 @@ class MidSessionConfig(Settings):
     audio_filtering_config: Annotated[
         Optional[Union[AudioFilteringConfig, dict[str, Any]]], nested(AudioFilteringConfig)
     ] = None
-    enable_partials: Annotated[Optional[bool], flag] = None
+    enable_partials: Annotated[Optional[bool], boolean] = None
     conversation_config: Annotated[
         Optional[Union[ConversationConfig, dict[str, Any]]], nested(ConversationConfig)
     ] = None
@@ -305,8 +305,8 @@ class TranslationConfig(Settings):
         {'target_languages': ['fr', 'de']}
     """
 
-    target_languages: Annotated[list[str], listed(non_empty)]
-    enable_partials: Annotated[Optional[bool], flag] = None
+    target_languages: Annotated[list[str], list_of(non_empty)]
+    enable_partials: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -319,5 +319,5 @@ class AudioEventsConfig(Settings):
         extra: Further fields.
     """
 
-    types: Annotated[Optional[list[str]], listed(non_empty)] = None
+    types: Annotated[Optional[list[str]], list_of(non_empty)] = None
     extra: dict[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import speechmatics_sync as api
-from speechmatics_sync._model.checks import declared
+from speechmatics_sync._model.checks import checked_fields
 from speechmatics_sync.errors import ConfigurationError
 
 # schema of the description → our class
@@ -128,11 +128,11 @@ def schemas(spec: dict[str, Any]) -> dict[str, Any]:
 
 def keys(cls: type) -> set[str]:
     """The names of a class's fields on the wire."""
-    return {known.key for known in declared(cls)}
+    return {known.key for known in checked_fields(cls)}
 
 
 def required(cls: type) -> set[str]:
-    return {known.key for known in declared(cls) if known.default is dataclasses.MISSING}
+    return {known.key for known in checked_fields(cls) if known.default is dataclasses.MISSING}
 
 
 def complaints(spec: dict[str, Any], schema: str, value: Any) -> list[str]:
@@ -357,7 +357,7 @@ def test_whatever_the_description_forbids_is_refused(schemas: dict[str, Any], sc
         "label": "Ada",
         "speaker_identifiers": ["x"],
     }
-    names = {known.key: known.name for known in declared(cls)}
+    names = {known.key: known.name for known in checked_fields(cls)}
     filler = {name: fillers[name] for name in names.values() if name in fillers}
     made: Any = cls
     made(**filler)
