@@ -160,7 +160,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Few name it, and it would load all that a session is made of.
+    # Loading it loads all that a session is made of, and few programs name it.
     if name == "Stream":
         from ._client.stream import Stream
 
@@ -169,8 +169,15 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)
 
+
+# Tracebacks, help() and pickles name the place that users import from.
+for _name in __all__:
+    _public = globals().get(_name)
+    if callable(_public):
+        _public.__module__ = __name__
+del _name, _public
 
 # Version 0.1 pickled values as members of these modules, which are no more. A transcript's pickle
 # names `_Final` as well.

@@ -52,7 +52,7 @@ def check_source(source: object) -> None:
         >>> check_source("audio.wav")
         >>> check_source("/")
         Traceback (most recent call last):
-        speechmatics_sync.errors.AudioError: the file '/' cannot be read: it is a directory
+        speechmatics_sync.AudioError: the file '/' cannot be read: it is a directory
     """
     if isinstance(source, (str, os.PathLike)):
         _check_path(source)

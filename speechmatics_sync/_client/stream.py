@@ -40,6 +40,8 @@ class Stream(Iterator[dict[str, Any]]):
         ...             print(message["metadata"]["transcript"])
     """
 
+    __module__ = "speechmatics_sync"  # which loads this one only when it is needed
+
     def __init__(
         self,
         session: Session,

@@ -110,12 +110,20 @@ class Outbox:
         deadline = Deadline(timeout)
 
         def take() -> None:
-            with self._life.lock:
+            with self._life.lock, self._inbox.awaiting_answers(in_handler):
                 try:
                     protocol = self._started_protocol()
-                    if not protocol.has_room(label):
-                        with self._inbox.awaiting_answers(in_handler):
-                            self._wait_for_room(deadline, label)
+                    while not protocol.has_room(label):
+                        protocol.check_open(label)  # after the end there is never room again
+                        if deadline.passed():
+                            raise identity.attach_to(
+                                TimeoutError(
+                                    f"The window of unacknowledged audio stayed full for {timeout} "
+                                    "s; nothing of the payload was taken."
+                                )
+                            )
+                        self._wait(deadline.remaining())
+                        self._raise_failure()
                     protocol.add_audio(audio, label)
                 except SessionError as error:
                     raise self._refusal(error) from None
@@ -197,21 +205,6 @@ class Outbox:
             # Another source that this one waits for may have become slow. No event says so: poll.
             return Later(_OTHERS_INTERVAL if label is not None else None), 0
         return position, room
-
-    def _wait_for_room(self, deadline: Deadline, label: Label) -> None:
-        """Wait until a channel may take audio. Needs the lock."""
-        protocol = self.protocol
-        while not protocol.has_room(label):
-            protocol.check_open(label)  # after the end there is never room again
-            if deadline.passed():
-                raise self._identity.attach_to(
-                    TimeoutError(
-                        "The window of unacknowledged audio stayed full for "
-                        f"{deadline.seconds} s; nothing of the payload was taken."
-                    )
-                )
-            self._wait(deadline.remaining())
-            self._raise_failure()
 
     def _wait(self, timeout: Optional[float]) -> None:
         """Wait for `room`. Needs the lock."""
