@@ -48,7 +48,7 @@ NUMBERS = 32767
 
 @dataclass
 class Tally:
-    """What the calls of one part of the soak came to."""
+    """The results of the calls of one part of the soak."""
 
     calls: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -62,7 +62,7 @@ class Tally:
 
 
 class Call:
-    """One session: what it is, and what is done in it, follow from the seed and its number."""
+    """One session; the seed and its number decide its kind and what is done in it."""
 
     def __init__(self, number: int, seed: int, url: str, weather: Weather) -> None:
         self.key = str(number)
@@ -99,7 +99,7 @@ class Call:
         limits = ConnectionConfig(**LIMITS, max_unacked_chunks=self.chance.choice((12, 48, 512)))
         policy = POLICY
         if self.paced and not self.utterances and self.chance.random() < 0.5:
-            # Time enough to find a pause, however busy all are. The cut may end an utterance.
+            # Long enough to find a pause on a busy machine. The cut may end an utterance.
             policy = replace(POLICY, session_limit=self.chance.uniform(30, 34), rollover_margin=28)
         kind = MultiChannelClient if several else Client
         self.client: Any = kind(url=f"{url}?call={self.key}", conn_config=limits, reconnect=policy)
@@ -112,7 +112,7 @@ class Call:
             self.client.on("AddTranscript", self._interfere)
 
     def run(self, tally: Tally, lock: threading.Lock) -> None:
-        """Run the session, and add what it came to."""
+        """Run the session and add its results."""
         size = sum(int(counted.seconds * 32000) for counted in self.channels.values())
         self._weather.begin(self.key, size, size // self.chunk_size)
         problems: list[str] = []
@@ -221,7 +221,7 @@ class Call:
             at += size
 
     def _push(self, label: Label) -> None:
-        """Send a channel's audio, in a thread; what goes wrong comes out of `stop_session`."""
+        """Send a channel's audio, in a thread; `stop_session` raises what goes wrong."""
         to = () if label is None else (label,)
         with suppress(Exception):
             for chunk in self._chunks(self.channels[label].audio()):

@@ -47,7 +47,7 @@ HARMLESS = frozenset({"stall", "trickle", "split"})
 
 _PIECE_BYTES = 1 << 16
 _WAITING_BYTES = 1 << 18
-"""What may wait for a slow reader; beyond that nothing more is read from the other side."""
+"""Bytes that may wait for a slow reader; beyond that, reading from the other side pauses."""
 _TRICKLE_BYTES, _TRICKLE_PAUSE = 64, 0.005
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing resets
 _CLOSE = 8
@@ -160,11 +160,11 @@ class FaultProxy:
         self.stop()
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Have something called in the proxy's thread."""
+        """Call something in the proxy's thread."""
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), call))
 
     def watch(self, sock: socket.socket, interest: int, call: Callable[[int], None]) -> None:
-        """Have `call` called when the socket is ready; an interest of 0 ends that."""
+        """Call `call` when the socket is ready; an interest of 0 ends that."""
         watched = sock in self._selector.get_map()
         if not interest:
             if watched:
@@ -378,7 +378,7 @@ class _Link:
             self._over = True
             return
         server = self._server = _End(self, socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        # In progress; a server that cannot be reached shows when it is written to.
+        # In progress; if the server cannot be reached, the first write fails.
         server.sock.connect_ex(self.proxy.server)
         server.outgoing += self._request
         self._request = b""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
-import http.client  # noqa: F401  (what only a refusal loads is no growth)
+import http.client  # noqa: F401  (loaded by the first refusal, it would count as growth)
 import itertools
 import json
 import os
@@ -39,9 +39,9 @@ from weather import Weather
 from witness import TURN, VOICES
 
 GROWTH = 100 * 1024
-"""Bytes of growth that are not yet a leak."""
+"""Growth below this many bytes does not count as a leak."""
 SETTLING = 15.0
-"""Seconds that threads and sockets which are just ending are given."""
+"""Seconds for threads and sockets to end."""
 
 
 @contextmanager
@@ -87,7 +87,7 @@ class Soak:
         self._lock = threading.Lock()
 
     def run(self, more: Callable[[int], bool]) -> Tally:
-        """Run calls at once for as long as `more` says so of the number of those begun."""
+        """Run calls, several at once, while `more` allows it, given how many have begun."""
         tally = Tally()
         begun = itertools.count()
 
@@ -124,7 +124,7 @@ def open_sockets() -> set[str]:
 
 
 def left_over(threads: set[threading.Thread], sockets: set[str]) -> tuple[list[str], list[str]]:
-    """Return what is there beside these threads and sockets, once nothing changes any more."""
+    """Return the threads and sockets beside these that do not end within `SETTLING` seconds."""
     deadline = time.monotonic() + SETTLING
     while True:
         more_threads = [thread.name for thread in set(threading.enumerate()) - threads]

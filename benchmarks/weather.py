@@ -32,7 +32,7 @@ EARLY_BYTES, EARLY_FRAMES = 4000, 4
 
 @dataclass
 class _Call:
-    """What is known of a call while it runs."""
+    """What is known about a call while it runs."""
 
     size: int
     chunks: int

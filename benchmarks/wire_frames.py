@@ -96,7 +96,7 @@ class Taker:
         self._position = 0
 
     def head(self, piece: bytes) -> bytes:
-        """Return what passes without being a frame; the rest is kept for `frames`."""
+        """Return bytes to pass on that are not frames; keep the rest for `frames`."""
         self._buffer += piece
         if not self._in_head:
             return b""
@@ -109,7 +109,7 @@ class Taker:
         return head
 
     def rest(self) -> bytes:
-        """Return what is left, to pass as it is."""
+        """Return the rest, to pass on unchanged."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest

@@ -1,4 +1,4 @@
-"""What a session of counted audio must have given its user, and what it gave.
+"""Compares what a session of counted audio gave its user with what it had to give.
 
 Counted audio (`speechmatics_sync.local.counted_audio`) carries its own position: word n lies where
 n says, on every connection, so that what a user received can be compared with what an uninterrupted
@@ -60,7 +60,7 @@ class Counted:
 
 
 class Witness:
-    """Hears all that the handlers of one session hear, and says what is wrong with it.
+    """Receives every message that the handlers of one session get, and says what is wrong.
 
     Args:
         client: The session's client, before the session begins.
@@ -116,7 +116,7 @@ class Witness:
             client.on(name, hear)
 
     def problems(self, transcript: Transcript, stats: SessionStats) -> list[str]:
-        """Return what is wrong with a session that has ended well; nothing, if nothing is."""
+        """Return what is wrong with a session that ended without an error."""
         for label, counted in self._channels.items():
             self._compare(
                 label, counted, transcript if label is None else transcript.channels[label]
@@ -215,7 +215,7 @@ class Witness:
         self._hear_times(message, message.get("channel"))
 
     def _hear_times(self, message: Message, label: Label) -> None:
-        """Nothing begins before the end of what is final."""
+        """No partial may begin before the end of the finals."""
         latest = self._final_end[label]
         start = message["metadata"]["start_time"]
         if start < latest - _ROUNDING or message["metadata"]["end_time"] < start:

@@ -29,7 +29,7 @@ IMPORT_SECONDS = 0.08
 
 
 def measure(bench: Bench, steps: Sequence[plan.Step]) -> list[Run]:
-    """Run each step; say what has come of it, and how much is left."""
+    """Run each step; print its result and how many are left."""
     runs = []
     expected = sum(step.seconds for step in steps)
     done, begun = 0.0, time.monotonic()
@@ -78,7 +78,7 @@ def quick(bench: Bench) -> int:
 
 
 def full(bench: Bench, steps: Sequence[plan.Step], where: Path) -> int:
-    """Measure all there is, and write it down."""
+    """Measure everything and write the results."""
     from plots import draw  # matplotlib takes a second that the quick run has no use for
 
     where_and_when = described(LEGACY_PACKAGES)

@@ -32,7 +32,7 @@ CONFIG = TranscriptionConfig(language="en", enable_partials=True)
 
 
 def client_of(url: str) -> WebsocketClient:
-    """Return a client; where there is no TLS it refuses the TLS context that it makes itself."""
+    """Return a client. Without TLS it refuses the TLS context that it makes by default."""
     if url.startswith("wss:"):
         return WebsocketClient(ConnectionSettings(url))
     return WebsocketClient(ConnectionSettings(url, ssl_context=None))

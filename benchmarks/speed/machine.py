@@ -1,4 +1,4 @@
-"""Where it was measured, with what, and when."""
+"""The machine, the versions and the date of a measurement."""
 
 from __future__ import annotations
 

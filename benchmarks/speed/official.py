@@ -35,7 +35,7 @@ KEY = "none"
 
 
 async def warm_up(url: str) -> None:
-    """Run a session: what only the first of a process pays is measured apart."""
+    """Run a session first: its one-time costs are measured separately."""
     async with AsyncClient(api_key=KEY, url=url) as client:
         await client.transcribe(
             io.BytesIO(audio(2)), audio_format=FORMAT, transcription_config=CONFIG

@@ -39,7 +39,7 @@ CONFIG = TranscriptionConfig(language="en", enable_partials=True)
 
 
 def warm_up(url: str) -> None:
-    """Run a session: what only the first of a process pays is measured apart."""
+    """Run a session first: its one-time costs are measured separately."""
     with Client(url=url) as client:
         client.transcribe(audio(2), audio_format=FORMAT, transcription_config=CONFIG)
 
@@ -121,7 +121,7 @@ def idle(url: str, seconds: float, every: float) -> dict[str, Any]:
 
 
 def starting(url: str, count: int) -> dict[str, Any]:
-    """A client each, as in a call each; what a process shares it shares."""
+    """A client for each session; what a process shares is shared."""
 
     def one() -> float:
         with Client(url=url) as client:

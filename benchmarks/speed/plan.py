@@ -1,4 +1,4 @@
-"""What is run, in which order: interleaved, so that a slow minute hits every client."""
+"""The runs and their order: interleaved, so that a slow minute affects every client."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def full() -> list[Step]:
         *_idle(4, every),
         *_starting(50, every),
         *_live(50, 4, [*kinds, OFFICIAL]),
-        # Naive loops and the old client are there to compare, where they do not collapse.
+        # Bare loops and the old client are run only where they do not collapse.
         *_live(200, 4, [*kinds, OFFICIAL, *others]),
         *_live(400, 4, [*kinds, OFFICIAL]),
         *_live(400, 4, [*judged, OFFICIAL]),
@@ -180,7 +180,7 @@ def quick() -> list[Step]:
     return [
         *3 * _throughput(4000, [*both, BARE_WEBSOCKET_CLIENT]),
         *2 * _multichannel(4000, both),
-        # Long enough for one hiccup of the machine to be no part of the p99.
+        # Long enough that a single hiccup of the machine does not reach the p99.
         *_idle(6, [OURS]),
         *_live(400, 3, one_kind),
         # What a client of speechmatics-rt weighs is known from the 400; 17 s are saved here.

@@ -42,10 +42,10 @@ CLIENTS = [OURS, OFFICIAL, LEGACY, BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS]
 LIVE_CLIENTS = [*(ours(kind) for kind in KINDS), *CLIENTS[1:]]
 
 WORST = {"worst_lateness", "chunks_half_a_second_late", "never_started"}
-"""What must not happen even once."""
+"""Figures of which the worst run counts."""
 
 TOLERANCE = 2.0
-"""A figure that is further off than by this factor is no noise."""
+"""A figure that misses its target by more than this factor is not noise."""
 
 
 def combined(
@@ -76,7 +76,7 @@ def combined(
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be reached.
+    """A target.
 
     Args:
         name: What is measured.
@@ -97,7 +97,7 @@ class Target:
     beside: str = ""
 
     def measured(self, figures: Figures) -> Optional[float]:
-        """Return what it is; nothing where it was not measured."""
+        """Return the figure, or its ratio to that of `beside`; None if it was not measured."""
         try:
             value = figures[self.workload][self.who][self.figure]
             return (
@@ -109,19 +109,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Judged:
-    """What has become of a target."""
+    """A target and what was measured."""
 
     target: Target
     value: Optional[float]
 
     @property
     def times(self) -> float:
-        """How many times the limit it is; without end where nothing could be measured."""
+        """How many times the limit it is; infinite if nothing could be measured."""
         return float("inf") if self.value is None else self.value / self.target.limit
 
     @property
     def fails(self) -> bool:
-        """Whether it is off by more than noise explains."""
+        """Whether it misses the target by more than noise explains."""
         return self.times > TOLERANCE
 
     @property
@@ -138,7 +138,7 @@ def _ratio(name: str, limit: float, workload: str, who: str, figure: str, beside
 
 
 def targets(kinds: Sequence[str], hours: float) -> list[Target]:
-    """Return what is to be reached, with these kinds of live sessions and this length of audio."""
+    """Return the targets for these kinds of live sessions and this length of audio."""
     chunk = "cpu_us_per_chunk"
     every = [
         _ratio("one session, CPU a chunk", 0.2, "throughput", OURS, chunk, OFFICIAL),
@@ -174,7 +174,7 @@ def targets(kinds: Sequence[str], hours: float) -> list[Target]:
 
 
 def judged(every: Iterable[Target], figures: Figures) -> list[Judged]:
-    """Return what has become of each target."""
+    """Return each target with what was measured."""
     return [Judged(target, target.measured(figures)) for target in every]
 
 
@@ -230,7 +230,7 @@ def single_table(figures: Figures) -> str:
 
 
 def live_table(figures: Figures, counts: Sequence[int]) -> str:
-    """Return what so many live sessions cost, by client."""
+    """Return the cost of so many live sessions, by client."""
     rows = []
     for count in counts:
         clients = figures.get(f"live {count}", {})
@@ -262,7 +262,7 @@ def live_table(figures: Figures, counts: Sequence[int]) -> str:
 
 
 def length_table(figures: Figures) -> str:
-    """Return what a long recording leaves behind."""
+    """Return the memory that a long recording takes."""
     rows = []
     for workload, clients in figures.items():
         if OURS in clients and "grown_megabytes" in clients[OURS]:

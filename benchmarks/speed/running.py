@@ -28,7 +28,7 @@ PATIENCE = 40
 
 
 def environment(legacy: bool) -> dict[str, str]:
-    """Return what a client's process finds: its packages, and no key, endpoint or proxy."""
+    """Return the environment of a client's process: its packages, and no key, endpoint or proxy."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -58,7 +58,7 @@ _STARTED = json.dumps(
 
 
 def _speech(count: int) -> list[tuple[str, str]]:
-    """Return words with their confidence, few of them often and most of them seldom.
+    """Return words with their confidence: a few are frequent, most are rare.
 
     As in speech: a client that keeps equal words once must gain no more by it than it would there.
     """
@@ -101,7 +101,7 @@ def transcript(name: str, number: int, channel: Optional[str]) -> str:
 
 
 class Lateness:
-    """How late the audio of live sessions came, beside a schedule that began with its first."""
+    """How late the audio of live sessions came, measured from each session's earliest chunk."""
 
     def __init__(self) -> None:
         self.worst = 0.0

@@ -1,4 +1,4 @@
-"""What every client is made to do, and what is measured of it: its own process's CPU and memory."""
+"""The workloads that every client runs, and how its process's CPU and memory are measured."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ CHUNK_SECONDS = CHUNK / 2 / RATE
 
 
 def audio(count: int) -> bytes:
-    """Return so many chunks of audio; what it sounds like costs nobody anything."""
+    """Return so many chunks of audio; its content does not matter."""
     return os.urandom(CHUNK) * count
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of this process, of the kernel's work for it too."""
+    """Return the CPU time of this process, including the kernel's."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process has at hand now."""
+    """Return the resident memory of this process, in bytes."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
 def peak_bytes() -> int:
-    """Return how much memory this process has had at hand at most."""
+    """Return the largest resident memory that this process has had, in bytes."""
     with open("/proc/self/status", encoding="ascii") as status:
         (line,) = [line for line in status if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
@@ -91,7 +91,7 @@ class Latencies:
         self.counts = False
 
     def note(self, message: Message) -> None:
-        """Take the time of a transcript; this is what every client has for a handler."""
+        """Note the latency of a transcript; every client uses this as its handler."""
         now = time.monotonic()
         if self.counts:
             self._append(now - message["metadata"]["sent_at"])
@@ -125,7 +125,7 @@ class Live:
     def __init__(self, sessions: int, seconds: float, ramp: float) -> None:
         self.latencies = Latencies()
         self.over = threading.Event()
-        """Is set when all has been measured."""
+        """Set when everything has been measured."""
         self.began = 0.0
         self._sessions = sessions
         self._seconds = seconds
@@ -137,7 +137,7 @@ class Live:
         self._measured: dict[str, float] = {}
 
     def weigh(self) -> None:
-        """Note what the process weighs before there is any client."""
+        """Note the memory of the process before it has a client."""
         gc.collect()
         self._weight = resident_bytes()
 
@@ -174,7 +174,7 @@ class Live:
             "never_started": self._starting,
         }
         self.over.set()
-        # What collapses under its sessions may take minutes to end them; how it did is known now.
+        # An overloaded client may take minutes to end its sessions; the result is known now.
         time.sleep(10)
         print(json.dumps(self.result()), flush=True)
         os._exit(0)
@@ -213,7 +213,7 @@ class Idle:
 
 
 def paced(run: Live) -> Iterator[bytes]:
-    """Give chunks when they are spoken, as something does that blocks until then."""
+    """Yield each chunk when it is due, blocking until then."""
     begun = time.monotonic()
     chunk = audio(1)
     for number in itertools.count(1):

@@ -33,7 +33,7 @@ def distance(heard: list[str], spoken: list[str]) -> int:
 
 @pytest.fixture(scope="module")
 def printed() -> str:
-    """What the demo prints where there is no terminal."""
+    """What the demo prints without a terminal."""
     demo = [sys.executable, str(ROOT / "examples" / "demo.py")]
     ran = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr

@@ -190,7 +190,7 @@ OF_FEW_SESSIONS = ("email", "http.client", "urllib.request", "pickle", "datetime
 
 
 def loaded(code: str, names: tuple[str, ...]) -> str:
-    """Run code by itself and return which of the modules it has loaded."""
+    """Run code in a process and return which of these modules it loaded."""
     asked = f"import sys; print([name for name in {names!r} if name in sys.modules])"
     # Without site-packages of the environment, whose .pth files may load anything.
     found = importlib.metadata.distribution("websocket-client").locate_file("")

@@ -289,7 +289,7 @@ def scripts(described: Described, draw: st.DrawFn) -> Script:
             message = draw(described.passing if kind == "passing" else described.valid)
             if kind == "garbled":
                 message = described.garbled(draw, described.passing)
-            # Whoever sends an Error ends the connection too; for one who does not is waited.
+            # A server that sends an Error closes the connection; the client waits for that.
             fatal |= isinstance(message, dict) and message.get("message") == "Error"
             frames.append(frame(json.dumps(message).encode()))
     ending = draw(
@@ -332,7 +332,7 @@ def transcribe_channels(client: MultiChannelClient, collect: bool) -> Transcript
 
 @pytest.mark.parametrize("end", [10**400, -(10**400), 1e308, True])
 def test_figures_survive_a_time_that_is_none(end: Any) -> None:
-    """Of a session that keeps no transcript, nobody checks what a final says."""
+    """Without a transcript, finals are not checked."""
     late = {"message": "AddTranscript", "metadata": {"end_time": end}}
     script = Script([frame(json.dumps(late).encode())], [], "finish", 1000)
     with listening(script.behave) as port:

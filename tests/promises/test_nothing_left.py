@@ -57,7 +57,7 @@ def start(client: Client) -> Any:
 def speaking(*messages: Any, acknowledge: bool = True) -> Callable[[socket.socket], None]:
     """A server that starts a session, sends messages, and ends it in good order.
 
-    One below the WebSocket, for those of a library have sockets of their own for each connection.
+    Below the WebSocket: a library's server opens sockets of its own for each connection.
     """
 
     def behave(connection: socket.socket) -> None:
@@ -330,7 +330,7 @@ def threads_of_sessions() -> set[str]:
 
 
 def sockets_of_clients() -> set[str]:
-    """The sockets of this process, save those that listen or were accepted by one that does."""
+    """The sockets of this process, except those that listen and those that were accepted."""
     found: dict[str, int] = {}
     served = set()
     for number in os.listdir("/proc/self/fd"):

@@ -209,7 +209,7 @@ CALLS: dict[str, Callable[[Client, Any], None]] = {
 
 
 def ours() -> list[str]:
-    """The threads that are left, save one that is in the source's hands."""
+    """The threads that are left, except one that is in the source's code."""
     names = [thread.name for thread in threading.enumerate()]
     return [name for name in names if name.startswith("speechmatics-") and "sender" not in name]
 

@@ -1,4 +1,4 @@
-"""Sources of every kind, and WAV files byte by byte, for the tests of what becomes audio."""
+"""Audio sources of every kind, and WAV files built byte by byte."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def chunks_of(source: object, audio_format: Optional[AudioFormat] = None) -> lis
 
 
 class InTurn:
-    """A file object whose reads give these things one after the other; exceptions are raised."""
+    """A file object whose reads return these values in order; exceptions are raised."""
 
     def __init__(self, *answers: object) -> None:
         self.answers = iter(answers)
@@ -92,7 +92,7 @@ class InTurn:
 
 
 class Slow:
-    """A file object that gives at most so many bytes at a time."""
+    """A file object that returns at most so many bytes per read."""
 
     def __init__(self, content: bytes, most: int) -> None:
         self.file = io.BytesIO(content)
@@ -125,7 +125,7 @@ sources_of: dict[str, Callable[[bytes, list[int]], object]] = {
 
 
 class ShortReads(Slow):
-    """A file object that gives at most so many bytes at a time, from wherever it is sent to."""
+    """A seekable file object that returns at most so many bytes per read."""
 
     def seek(self, position: int) -> int:
         return self.file.seek(position)
@@ -152,7 +152,7 @@ def spooled(content: bytes, stack: ExitStack) -> Any:
 
 
 def read_before(file: Any) -> Any:
-    """The file behind its first three bytes, which are not the session's."""
+    """The file from its fourth byte on: the three before it are not the session's."""
     file.read(3)
     return file
 
@@ -181,4 +181,4 @@ rereadable_sources_of: dict[str, Callable[[bytes, ExitStack], Any]] = {
     "bz2": lambda content, stack: bz2.BZ2File(io.BytesIO(bz2.compress(content))),
     "short reads": lambda content, stack: ShortReads(content, 700),
 }
-"""What can be read again; files live as long as the stack."""
+"""Sources that can be read again; their files are removed with the stack."""

@@ -24,7 +24,7 @@ _SOFT = 2.0**-20
 
 
 class Piece(NamedTuple):
-    """A word, or what is left of it where it was cut: its samples, of the channel's."""
+    """A word, or the part of it before a cut, as samples of its channel."""
 
     word: int
     start: int
@@ -32,7 +32,7 @@ class Piece(NamedTuple):
 
 
 def piece_at(word: int) -> Optional[Piece]:
-    """The samples of a word; here and there is none, and silence goes on."""
+    """The samples of a word; some words are left out, and the silence goes on."""
     if word * 7 % 11 in (0, 3, 4):
         return None
     return Piece(word, word * PERIOD + 5 + word % 4, word * PERIOD + 25 + word * 5 % 18)
@@ -60,7 +60,7 @@ def position_of(chunk: bytes) -> int:
 
 
 def pieces_between(start: int, end: int) -> list[Piece]:
-    """What is to be heard between two samples."""
+    """The words between two samples."""
     return [
         Piece(piece.word, max(piece.start, start), min(piece.end, end))
         for piece in PIECES
@@ -69,7 +69,7 @@ def pieces_between(start: int, end: int) -> list[Piece]:
 
 
 class Heard:
-    """What a server has of one channel, in bytes of `AUDIO`."""
+    """What a server has received of one channel, in bytes of `AUDIO`."""
 
     def __init__(self) -> None:
         self.begin: Optional[int] = None
@@ -93,7 +93,7 @@ class Heard:
         self.chunks += 1
 
     def times(self, piece: Piece) -> dict[str, float]:
-        """When a word is, in seconds of what was heard."""
+        """Start and end of a word, in seconds of the audio of this connection."""
         origin = (self.begin or 0) // SAMPLE
         return {
             "start_time": round((piece.start - origin) / RATE, 3),

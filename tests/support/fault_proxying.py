@@ -1,4 +1,4 @@
-"""What the tests use of benchmarks/, which is no package and no part of the product."""
+"""The parts of benchmarks/ that tests use; it is neither a package nor part of the product."""
 
 from __future__ import annotations
 

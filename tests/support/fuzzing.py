@@ -16,7 +16,7 @@ TEXT, BINARY, CONTINUES, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
 
 def examples(count: int) -> settings:
-    """That many examples (``FUZZ=100``: a hundred times as many); in CI always the same ones."""
+    """Try this many examples (``FUZZ=100``: a hundred times as many); in CI always the same."""
     times = int(os.environ.get("FUZZ", "1"))
     return settings(max_examples=count * times, derandomize=os.environ.get("CI") == "true")
 
@@ -190,7 +190,7 @@ def frame(
     length: Optional[int] = None,
     width: int = 0,
 ) -> bytes:
-    """A frame; ``length`` may be a lie, and told in more bytes (``width``) than it needs."""
+    """A frame, whose ``length`` may be wrong or take more bytes (``width``) than it needs."""
     size = len(payload) if length is None else length
     width = max(width, 0 if size < 126 else 2 if size < 65536 else 8)
     told = {0: size, 2: 126, 8: 127}[width]
@@ -205,7 +205,7 @@ def closing(code: int, reason: bytes = b"") -> bytes:
 
 
 class Conversation(NamedTuple):
-    """What a server sends, and the messages that it stands for."""
+    """The bytes that a server sends, and the messages in them."""
 
     encoded: bytes
     messages: list[bytes]
@@ -320,7 +320,7 @@ json_texts = st.one_of(
 _DECISIVE = frozenset(
     {"RecognitionStarted", "AudioAdded", "ChannelAudioAdded", "EndOfTranscript", "Error"}
 )
-"""Messages that a session has only where they are due, or once."""
+"""Messages that a session may have only at certain points, or only once."""
 
 
 class Described:
@@ -390,7 +390,7 @@ class Described:
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value inside a message, from the outermost in, save what is very deep."""
+    """The path of every value inside a message, outermost first, except for very deep ones."""
     inner: list[tuple[Any, Any]] = []
     if len(path) > 8:
         return [path]

@@ -1,4 +1,4 @@
-"""Ways for the tests: proxies that lead every name to one server, and a port that leads nowhere."""
+"""Proxies that connect every name to one server, and a port to which connecting hangs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.serving import read_request
 
 
 class Proxy:
-    """What a proxy was asked, and where it leads.
+    """What a proxy was asked for, and where it connects to.
 
     Args:
         leads_to: The port of the server behind it, whatever name was asked for.
@@ -111,7 +111,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 @contextlib.contextmanager
 def proxying(leads_to: str = "", answer: Optional[bytes] = None) -> Iterator[Proxy]:
-    """Run a proxy that leads to the server of a URL, or answers everybody alike."""
+    """Run a proxy that connects to the server of a URL, or gives every client the same answer."""
     port = re.search(r":(\d+)/", leads_to)
     proxy = Proxy(int(port[1]) if port else 0, answer)
     listener = socket.create_server(("127.0.0.1", 0))

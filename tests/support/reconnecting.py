@@ -1,4 +1,4 @@
-"""What the tests of reconnecting share: servers that lose connections, audio that has places."""
+"""Servers that lose connections, and audio in which every piece can be found again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECONNECTING, RECONNECTED = "SessionReconnecting", "SessionReconnected"
 
 
 def noise(seconds: float, *, seed: int = 1, bytes_per_second: int = RATE) -> bytes:
-    """Audio no piece of which is like another: where a piece comes from can be told."""
+    """Audio in which no two pieces are alike, so that a piece tells its place."""
     return random.Random(seed).randbytes(int(seconds * bytes_per_second))
 
 
@@ -43,7 +43,7 @@ def refuses(peer: Peer) -> None:
 
 
 def begins(peer: Peer, audio: bytes) -> int:
-    """Return from which byte of the audio a connection was sent it, without a hole."""
+    """Return at which byte the audio of a connection began; fail if there is a hole in it."""
     heard = b"".join(peer.audio)
     at = audio.find(heard)
     assert at >= 0, "what the server heard is no piece of the audio"
@@ -98,7 +98,7 @@ def listen(peer: Peer, chunks: int, *, acknowledge: bool = True) -> None:
 def loses(
     chunks: int, *words: tuple[str, float, float], acknowledge: bool = True
 ) -> Callable[[Peer], None]:
-    """A connection on which so much is heard and said before it is cut."""
+    """A connection that is cut after this much audio and these words."""
 
     def behave(peer: Peer) -> None:
         hears(peer, chunks, *words, acknowledge=acknowledge)
@@ -108,7 +108,7 @@ def loses(
 
 
 def after(event: threading.Event, behave: Callable[[Peer], None]) -> Callable[[Peer], None]:
-    """A connection on which nothing starts before the test says so: the outage lasts so long."""
+    """A connection that does not start before the test allows it: until then the outage lasts."""
 
     def wait(peer: Peer) -> None:
         wait_for(event)
@@ -118,7 +118,7 @@ def after(event: threading.Event, behave: Callable[[Peer], None]) -> Callable[[P
 
 
 def finishes(*words: tuple[str, float, float], id: str = "session-2") -> Callable[[Peer], None]:
-    """A connection that lasts to the end of the audio, at which these words are said."""
+    """A connection that lasts to the end of the audio and then sends these words."""
 
     def behave(peer: Peer) -> None:
         peer.start(id=id)

@@ -29,7 +29,7 @@ def blocking():
 def run_script(
     script: str, url: str, ready: threading.Event, interrupt: bool
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python that finds ``url`` defined; interrupt it when the server says it is ready."""
+    """Run Python code that may use ``url``; interrupt it once the server is ready."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(script), url],
         cwd=ROOT,

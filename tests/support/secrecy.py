@@ -1,4 +1,4 @@
-"""What is said of an error or written to a log, whole: for tests that look for a key in it."""
+"""The whole text of errors and logs, for tests that search it for a key."""
 
 from __future__ import annotations
 

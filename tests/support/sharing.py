@@ -1,4 +1,4 @@
-"""Sessions that share a thread, the first one too, and others that go on beside them."""
+"""Sessions that all share a thread, and others that go on meanwhile."""
 
 from __future__ import annotations
 
