@@ -1,4 +1,4 @@
-"""The figures of a session."""
+"""Measurements of a session."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -8,24 +8,24 @@ __all__ = ["SessionStats"]
 
 @dataclass(frozen=True)
 class SessionStats:
-    """What a session knows of itself at one moment.
+    """Measurements of a session at one moment.
 
     Attributes:
-        chunks_sent: Chunks of audio handed to the network, of all channels.
-        chunks_acknowledged: Those the server has read.
-        seconds_sent: Audio taken from the user, in seconds; None for ``file`` audio. Of several
-            channels, that of the longest.
-        seconds_acknowledged: Audio the server has read, likewise.
-        seconds_unacknowledged: Audio taken from the user that the server has not read yet,
-            in seconds; None for ``file`` audio. Of several channels, that of the one furthest
-            behind.
-        window: Chunks that may be unacknowledged before audio waits, of all channels.
-        messages_received: Messages of the server's, acknowledgements included.
-        messages_waiting: Messages that wait for a handler or a pull: the depth of the queue.
-        bytes_waiting: Bytes that wait for the network.
-        round_trip: Seconds from sending a chunk to its acknowledgement, lately; None before one.
-        final_delay: Seconds of audio sent beyond the end of the last final; None without one.
-        reconnects: How often another connection has taken over, after a loss or in good time.
+        chunks_sent: Audio chunks sent, of all channels.
+        chunks_acknowledged: Audio chunks that the server has acknowledged, of all channels.
+        seconds_sent: Seconds of audio taken from the user; None for ``file`` audio. With several
+            channels, the longest counts.
+        seconds_acknowledged: Seconds of audio that the server has acknowledged, likewise.
+        seconds_unacknowledged: Seconds of audio taken from the user and not yet acknowledged; None
+            for ``file`` audio. With several channels, the one furthest behind counts.
+        window: How many chunks may be unacknowledged before audio waits, of all channels.
+        messages_received: Messages from the server, acknowledgements included.
+        messages_waiting: Messages queued for a handler or a pull.
+        bytes_waiting: Bytes that wait to be written to the network.
+        round_trip: Recent time from sending a chunk to its acknowledgement, in seconds; None
+            before the first acknowledgement.
+        final_delay: Seconds of audio sent after the end of the last final; None without a final.
+        reconnects: How many connections have replaced another, after a loss or by rollover.
     """
 
     chunks_sent: int = 0

@@ -1,8 +1,8 @@
-"""What a session has transcribed: kept small while it grows, made readable when it is read.
+"""What a session has transcribed.
 
-One hour of speech has some 9,000 words, each of which would be a dozen Python objects. So the
-results of a final are kept as one string of bytes, and results, words, turns and text are made when
-they are asked for.
+An hour of speech has about 9,000 words, and a result takes a dozen Python objects for each. So
+the results of a final are stored as one byte string, and results, words, turns and text are made
+when they are read.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ from .results import (
 )
 from .session_info import LanguagePackInfo, RecognitionStarted
 from .speakers import SpeakerIdentifier
-from .turns import Turn, Word, in_turns, joined, spoken_words
+from .turns import Turn, Word, text_of, turns_of, words_of
 
 __all__ = ["Transcript", "Translation"]
 
 _FORMAT = "2.9"
-"""The version of json-v2 when no message has named one."""
+"""The version of json-v2 until a message names another one."""
 
 
 class Translation(list[TranslatedSentence]):
-    """The sentences of one language, in order; `text` is all of them."""
+    """The translated sentences of one language, in order."""
 
     @property
     def text(self) -> str:
+        """All sentences, separated by spaces."""
         return " ".join(sentence.content.strip() for sentence in self)
 
     def __str__(self) -> str:
@@ -48,7 +49,7 @@ class Translation(list[TranslatedSentence]):
 
 
 class _Final(NamedTuple):
-    """The results of one final on one channel."""
+    """The results of one final on one channel: packed, with their earliest and latest time."""
 
     channel: Optional[str]
     start_time: float
@@ -64,7 +65,9 @@ class _Final(NamedTuple):
 
 
 class Transcript:
-    """What a session has transcribed so far. Safe to read while it grows.
+    """What a session has transcribed so far. Any thread may read it while it grows.
+
+    All times are seconds from the beginning of the audio.
 
     Example:
         >>> transcript = Transcript()
@@ -83,7 +86,7 @@ class Transcript:
     def __init__(self, *, transcription_config: Optional[Mapping[str, Any]] = None) -> None:
         """
         Args:
-            transcription_config: What the session was asked for, to be named in `to_dict`.
+            transcription_config: The session's ``transcription_config``, for `to_dict`.
         """
         self._renew_lock()
         self._config = None if transcription_config is None else dict(transcription_config)
@@ -99,23 +102,26 @@ class Transcript:
         self._speakers: list[SpeakerIdentifier] = []
         self._gaps: list[tuple[float, float]] = []
 
-    # For the session.
+    # Called by the session.
 
     def add(self, message: Mapping[str, Any]) -> None:
-        """Take from a server's message what belongs to the transcript, if anything does.
+        """Add what a server's message contributes to the transcript; other messages are ignored.
 
-        Only the session calls this. Finals must come once each, with the session's own times.
+        Only the session calls this, once for each message, with times on the session's timeline.
 
         Raises:
-            TransportError: The message is malformed; nothing of it was taken.
+            TransportError: The message is malformed; nothing of it was added.
         """
         name = message.get("message") if isinstance(message, Mapping) else None
-        take = _ADD.get(name) if isinstance(name, str) else None
-        if take is not None:
-            take(self, message)
+        add = _ADD.get(name) if isinstance(name, str) else None
+        if add is not None:
+            add(self, message)
 
     def add_gap(self, start_time: float, end_time: float) -> None:
-        """Note audio, in seconds, that could not be recovered. Only the session calls this."""
+        """Add a span of audio, in seconds, that could not be recovered.
+
+        Only the session calls this.
+        """
         with self._lock:
             self._gaps.append((start_time, end_time))
 
@@ -124,7 +130,7 @@ class Transcript:
         with self._lock:
             self._version = started.orchestrator_version or self._version
             self._pack = started.language_pack_info or self._pack
-            self._note_labels(started.channels or [])
+            self._add_labels(started.channels or [])
 
     def _add_language(self, message: Mapping[str, Any]) -> None:
         info = LanguageInfo.from_message(message)
@@ -143,7 +149,7 @@ class Transcript:
         with self._lock:
             self._format = message.get("format") or self._format
             self._finals.extend(finals)
-            self._note_labels(final.channel for final in finals if final.channel is not None)
+            self._add_labels(final.channel for final in finals if final.channel is not None)
 
     def _add_translation(self, message: Mapping[str, Any]) -> None:
         checked = TranslationResult.from_message(message)
@@ -170,32 +176,21 @@ class Transcript:
         with self._lock:
             self._speakers = speakers
 
-    def _note_labels(self, labels: Iterable[str]) -> None:
+    def _add_labels(self, labels: Iterable[str]) -> None:
         for label in labels:
             if label not in self._labels:
                 self._labels.append(label)
 
-    # For users.
+    # Called by users.
 
     @property
     def text(self) -> str:
-        """Everything that was said. One line for each turn, with its label, if several spoke."""
-        turns = self.turns
-        channels = {turn.channel for turn in turns}
-        speakers = {(turn.channel, turn.speaker) for turn in turns}
-        if len(speakers) < 2:
-            return " ".join(turn.text for turn in turns)
-        one_each = len(speakers) == len(channels)
-        lines = []
-        for turn in turns:
-            channel = turn.channel if len(channels) > 1 else None
-            label = channel if one_each else _label(channel, turn.speaker)
-            lines.append(turn.text if label is None else f"{label}: {turn.text}")
-        return "\n".join(lines)
+        """All turns as text: one line each, with speaker and channel labels if several spoke."""
+        return text_of(self.turns)
 
     @property
     def results(self) -> list[RecognitionResult]:
-        """Every final word, mark and entity, in the order in which they came."""
+        """Every final word, punctuation mark and entity, in the order in which they came."""
         return [
             RecognitionResult.from_dict(part)
             for final in self._current_finals()
@@ -205,36 +200,22 @@ class Transcript:
     @property
     def words(self) -> list[Word]:
         """Every final word and entity, in the order in which they came."""
-        parts = (part for final in self._current_finals() for part in final.parts())
-        return [spoken.word for spoken in spoken_words(parts) if spoken.word is not None]
+        return words_of(part for final in self._current_finals() for part in final.parts())
 
     @property
     def turns(self) -> list[Turn]:
-        """Who said what, by speaker and channel, in the order of time."""
+        """The words by speaker and channel, in the order of time; see `Turn`."""
         with self._lock:
             finals, delimiters = tuple(self._finals), self._delimiters
             delimiter = " " if self._pack is None else self._pack.word_delimiter
         by_channel: dict[Optional[str], list[dict[str, Any]]] = {}
         for final in finals:
             by_channel.setdefault(final.channel, []).extend(final.parts())
-        turns = []
-        for words in in_turns([spoken_words(parts) for parts in by_channel.values()]):
-            tokens = [token for spoken in words for token in spoken.tokens]
-            turns.append(
-                Turn(
-                    words[0].speaker,
-                    words[0].channel,
-                    words[0].start_time,
-                    max(spoken.end_time for spoken in words),
-                    joined(tokens, delimiters, delimiter),
-                    [spoken.word for spoken in words if spoken.word is not None],
-                )
-            )
-        return turns
+        return turns_of(by_channel.values(), delimiters, delimiter)
 
     @property
     def translations(self) -> dict[str, Translation]:
-        """The final translations: language → its sentences, whose ``text`` is all of them."""
+        """The final translations: language → its sentences."""
         with self._lock:
             sentences = tuple(self._sentences)
         found: dict[str, Translation] = {}
@@ -245,48 +226,51 @@ class Transcript:
 
     @property
     def audio_events(self) -> list[AudioEvent]:
-        """Sounds other than speech; ``end_time`` is None for one that did not end."""
+        """Sounds other than speech; ``end_time`` is None for a sound that has not ended."""
         with self._lock:
             return [replace(event) for event in self._audio_events]
 
     @property
     def speakers(self) -> list[SpeakerIdentifier]:
-        """The voices that the server last told, with their identifiers."""
+        """The speakers of the last SpeakersResult, with their identifiers."""
         with self._lock:
             return list(self._speakers)
 
     @property
     def channels(self) -> dict[str, Transcript]:
-        """Each channel's own transcript, as it is now: label → transcript."""
+        """A copy of each channel's transcript: label → transcript; empty with one channel.
+
+        Translations and speakers have no channel, and are in the whole transcript alone.
+        """
         with self._lock:
             return {label: self._of_channel(label) for label in self._labels}
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
-        """Audio that could not be recovered: (start, end) in seconds."""
+        """Spans of audio that could not be recovered: ``(start, end)`` in seconds."""
         with self._lock:
             return list(self._gaps)
 
     @property
     def language_pack_info(self) -> Optional[LanguagePackInfo]:
-        """How the session's language is written, once the session has started."""
+        """How the session's language is written; None before RecognitionStarted."""
         with self._lock:
             return self._pack
 
     @property
     def start_time(self) -> Optional[float]:
-        """When the first final begins, in seconds; None while there is none."""
+        """When the first final begins, in seconds; None without a final."""
         return min((final.start_time for final in self._current_finals()), default=None)
 
     @property
     def end_time(self) -> Optional[float]:
-        """When the last final ends, in seconds; None while there is none."""
+        """When the last final ends, in seconds; None without a final."""
         return max((final.end_time for final in self._current_finals()), default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The transcript in the shape of the API's json-v2.
+        """The transcript in the API's json-v2 format, ready for ``json.dumps``.
 
-        ``format``, ``metadata`` and ``results`` are always there (``job`` never: there is none);
+        The keys ``format``, ``metadata`` and ``results`` are always present (``job`` never);
         ``translations``, ``audio_events``, ``speakers`` and ``gaps`` if there are any.
         """
         from datetime import datetime, timezone
@@ -337,9 +321,9 @@ class Transcript:
 
     @property
     def _lock(self) -> threading.Lock:
-        """Guards everything; held for a copy, never for work."""
+        """Guards every attribute; held only to read or change them, not while results are made."""
         if self._process != os.getpid():
-            self._renew_lock()  # whoever held it at a fork is not in the child to give it back
+            self._renew_lock()  # forked; a thread that held the lock is not in this process
         return self._own_lock
 
     def _renew_lock(self) -> None:
@@ -351,14 +335,9 @@ class Transcript:
             return tuple(self._finals)
 
     def _of_channel(self, label: str) -> Transcript:
-        """What is known of one channel. Translations and voices name none, and stay out."""
         part = Transcript(transcription_config=self._config)
-        part._created_at, part._format, part._version = (
-            self._created_at,
-            self._format,
-            self._version,
-        )
-        part._pack, part._delimiters = self._pack, self._delimiters
+        part._created_at, part._format = self._created_at, self._format
+        part._version, part._pack, part._delimiters = self._version, self._pack, self._delimiters
         part._finals = [final for final in self._finals if final.channel == label]
         part._audio_events = [event for event in self._audio_events if event.channel == label]
         part._gaps = list(self._gaps)
@@ -378,22 +357,18 @@ _ADD: dict[str, Callable[[Transcript, Mapping[str, Any]], None]] = {
 
 def _packed(value: Any) -> bytes:
     try:
-        # A quarter smaller than JSON, and made in a fifth of the time. The version is one that
-        # every Python reads which this runs on, for a transcript can be pickled.
+        # A quarter smaller than JSON and five times as fast. Transcripts are pickled, so the
+        # format is version 4, which every supported Python can read.
         return marshal.dumps(value, 4)
     except ValueError as error:
         raise TransportError(
-            f"the server broke the protocol: a result cannot be kept: {error}"
+            f"the server broke the protocol: a result cannot be stored: {error}"
         ) from None
 
 
-def _unpacked(kept: bytes) -> Any:
-    return marshal.loads(kept)  # noqa: S302  (it was packed here)
+def _unpacked(packed: bytes) -> Any:
+    return marshal.loads(packed)  # noqa: S302  (packed by _packed)
 
 
 def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, (dict, list)) else value
-
-
-def _label(channel: Optional[str], speaker: Optional[str]) -> Optional[str]:
-    return " ".join(part for part in (channel, speaker) if part is not None) or None

@@ -1,4 +1,4 @@
-"""Names for values that pass between the rooms."""
+"""Types of values that several rooms exchange."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Optional
 __all__ = ["NOW", "Label", "Message", "Now"]
 
 Label = Optional[str]
-"""A channel's label; None for the only channel of a session that has one."""
+"""A channel's label; None in a session with one channel."""
 
 Message = dict[str, Any]
-"""A message of the protocol, as JSON has it."""
+"""A message of the protocol, as decoded from JSON."""
 
 
 class Now:
