@@ -23,10 +23,17 @@ settings.load_profile("patient")
 
 
 LONG = (
-    "test_local_speech.py",
-    "test_demo.py",
     "test_examples.py",
+    "test_fault_matrix.py",
+    "test_local_speech.py",
+    "test_shutting_down.py",
+    "test_fuzz.py",
+    "test_soak.py",
+    "test_demo.py",
+    "test_shared_sessions.py",
     "test_local_call.py",
+    "test_reconnect_words.py",
+    "test_connection.py",
     "test_local_official_client.py",
 )
 

@@ -16,6 +16,9 @@ import speechmatics_sync
 
 pytestmark = pytest.mark.timeout(120)
 
+# Other plugins take longer to load than a test takes, and may load anything.
+WITHOUT = [f"-pno:{name}" for name in ("cacheprovider", "xdist", "hypothesispytest", "anyio")]
+
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
@@ -39,7 +42,7 @@ def run(workplace: Path, code: str = "", *options: object) -> str:
         (workplace / "test_it.py").write_text(textwrap.dedent(code))
     path = os.pathsep.join([str(workplace.parent / "site"), str(ROOT)])
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *options],
+        [sys.executable, "-m", "pytest", *WITHOUT, *options],
         cwd=workplace,
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
@@ -152,11 +155,6 @@ def test_unused_it_loads_nothing_of_the_server(workplace: Path) -> None:
             loaded = {"numpy", "soxr", "websockets", "pocketsphinx"} & set(sys.modules)
             assert not loaded, loaded
         """,
-        # Other plugins may load anything.
-        "-p",
-        "no:hypothesispytest",
-        "-p",
-        "no:anyio",
     )
     assert "1 passed" in said, said
 
