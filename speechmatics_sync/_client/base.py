@@ -7,8 +7,10 @@ import the package. They are imported when a session begins, before any lock is 
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import threading
+import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
@@ -42,6 +44,7 @@ from ..errors import (
 )
 from .event_emitter import EventEmitter
 from .progress import ProgressCallback, progress_report
+from .weak_calls import weakly
 
 if TYPE_CHECKING:
     from .._session.options import SessionOptions
@@ -104,6 +107,7 @@ class BaseClient(EventEmitter):
         )
         self._session: Optional[Session] = None
         self._stopped: Optional[Session] = None
+        self._dropped: Optional[weakref.finalize[Any, Any]] = None
         self._session_lock = threading.Lock()
         self._process = os.getpid()
 
@@ -313,6 +317,7 @@ class BaseClient(EventEmitter):
             self._process, self._session_lock = os.getpid(), threading.Lock()
         from .._session.session import Session
 
+        listens = weakly(self.has_listeners, otherwise=False)
         with self._session_lock:
             current = self._session
             if current is not None and current.unfinished:
@@ -323,9 +328,9 @@ class BaseClient(EventEmitter):
                         "end it first, or make another client."
                     )
                 )
-            session = Session(
-                self._endpoint, options, self._conn_config, self.has_listeners, self._reconnect
-            )
+            session = Session(self._endpoint, options, self._conn_config, listens, self._reconnect)
+            if self._dropped is not None:
+                self._dropped.detach()
             self._session = session
             self._handler_logger = session.log
             return session
@@ -336,11 +341,8 @@ class BaseClient(EventEmitter):
             return
         # An interrupt ends the session on purpose, and at once.
         interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        if not session.over and not session.identity.forked and not interrupted:
-            session.log.warning(
-                "close() ends a session that still runs: %s stay untranscribed",
-                session.untranscribed,
-            )
+        if not interrupted:
+            session.warn_of_rest("close() ends a session that still runs")
         session.close(error)
 
     def _running(self) -> Session:
@@ -375,8 +377,10 @@ class BaseClient(EventEmitter):
         """Start a session whose audio the caller sends; return when it has started."""
         session: Optional[Session] = None
         try:
-            session = running = self._begin("start_session", options)
-            session.start(dispatch=lambda message: self._dispatch(running, message))
+            session = self._begin("start_session", options)
+            self._dropped = session.end_with(self)
+            dispatch = weakly(self._dispatch, otherwise=None)
+            session.start(dispatch=functools.partial(dispatch, session))
             return session.wait_until_started(Deadline(None))
         except BaseException as error:
             if session is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, Optional
@@ -53,8 +52,7 @@ class Stream(Iterator[dict[str, Any]]):
         self._dispatch = dispatch
         self._deadline = deadline
         self._progress = progress
-        self._dropped = weakref.finalize(self, session.abandon)
-        self._dropped.atexit = False
+        self._dropped = session.end_with(self)
 
     def __iter__(self) -> Stream:
         return self

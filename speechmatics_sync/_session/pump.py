@@ -123,6 +123,8 @@ class Pump:
         self._paused = pauses and not self.connection.send_failed
         if self.connection.register(poller, owner, read=not self._paused):
             return 0.0
+        if self._life.abandoned:  # perhaps before there was a connection to wake
+            return 0.0
         if self._error_grace is not None:
             return self._error_grace.remaining()
         return None if self._due is None else max(0.0, self._due - time.monotonic())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Optional, Protocol
+from typing import Callable, Optional, Protocol
 
 from .._concurrency.deadlines import Deadline
 from .._concurrency.shared_thread import pump_to_end
@@ -11,7 +11,7 @@ from .._logs import SessionLogger
 from .._model.connection_config import ConnectionConfig
 from .._protocol.events import Lost
 from .._transport.connection import Closed, Connection
-from ..errors import ConnectionError, SessionError, SpeechmaticsError, TransportError
+from ..errors import ConnectionError, SpeechmaticsError, TransportError
 from .connecting import Connector
 from .delivery import Delivery
 from .outages import Outages
@@ -48,6 +48,7 @@ class Receiver:
         delivery: Gets what the server says.
         outages: Learns when the connection is lost and when recognition starts again.
         fail: Ends the session with an error.
+        request_close: Ends the session because nobody wants it any more.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Receiver:
         delivery: Delivery,
         outages: Outages,
         fail: Fail,
+        request_close: Callable[[], None],
     ) -> None:
         self._config = config
         self._life = life
@@ -70,6 +72,7 @@ class Receiver:
         self._delivery = delivery
         self._outages = outages
         self._fail = fail
+        self._request_close = request_close
 
         # Guarded by the session's lock: when the closing handshake must be over.
         self.closing_limit: Optional[Deadline] = None
@@ -107,7 +110,7 @@ class Receiver:
         try:
             while not attempt.wait(_STILL_WANTED):
                 if self._life.abandoned:
-                    self.request_close()
+                    self._request_close()
             return attempt.result()
         except OSError as error:
             if self._life.started_at is None or isinstance(error, SpeechmaticsError):
@@ -138,7 +141,7 @@ class Receiver:
                     outbox=outbox,
                     delivery=self._delivery,
                     outages=self._outages,
-                    request_close=self.request_close,
+                    request_close=self._request_close,
                 )
         if pump is None or life.state.over:
             connection.close()
@@ -214,8 +217,4 @@ class Receiver:
             while not (life.state.over or life.abandoned or deadline.passed()):
                 life.progressed.wait(deadline.remaining(at_most=_STILL_WANTED))
         if life.abandoned:
-            self.request_close()
-
-    def request_close(self) -> None:
-        """End the session because nobody wants it any more. From any thread."""
-        self._fail(SessionError("close() was called: the session was ended."), discard=True)
+            self._request_close()

@@ -20,8 +20,9 @@ One lock, `Lifecycle.lock`, guards the state, the protocol, the inbox and the ou
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
@@ -35,7 +36,7 @@ from .._model.transcript import Transcript
 from .._model.typing import Label, Message
 from .._protocol.requests import Recognition
 from .._protocol.session import Protocol
-from ..errors import SpeechmaticsError
+from ..errors import SessionError, SpeechmaticsError
 from .audio_formats import FormatAgreement
 from .connecting import Connector
 from .delivery import Delivery
@@ -119,6 +120,7 @@ class Session:
                 policy, life=life, identity=identity, outbox=outbox, inbox=inbox, meter=meter
             ),
             fail=self.fail,
+            request_close=self._request_close,
         )
         for call in (inbox.close, threads.stop_workers, outbox.room.notify_all):
             life.when_over(call)
@@ -355,6 +357,36 @@ class Session:
             self.life.abandoned = True
             self._wake()
 
+    def end_with(self, owner: object) -> weakref.finalize[Any, Any]:
+        """End the session when its owner is garbage-collected, or when the interpreter ends.
+
+        Nothing that a thread of the session holds may hold the owner.
+        """
+        return weakref.finalize(owner, self._end_without, weakref.ref(owner))
+
+    def _end_without(self, owner: weakref.ref[object]) -> None:
+        if owner() is None:
+            self.abandon()
+        else:
+            # The finaliser runs while the owner lives: the interpreter ends. So does the session,
+            # with its process: an error would only make daemon threads print a traceback.
+            self.warn_of_rest("The interpreter ends, and with it a session that still runs")
+
+    def _request_close(self) -> None:
+        """End the session because nobody wants it any more. From any thread."""
+        dropped = self.life.abandoned and not self.over
+        self.fail(SessionError("close() was called: the session was ended."), discard=True)
+        if dropped:
+            self._warn_of_rest("Nobody holds this session any more, so it was ended")
+
+    def warn_of_rest(self, why: str) -> None:
+        """Log how much audio stays untranscribed if the session, which still runs, ends now."""
+        if not self.over and not self.identity.forked:
+            self._warn_of_rest(why)
+
+    def _warn_of_rest(self, why: str) -> None:
+        self.log.warning("%s: %s stay untranscribed", why, self.untranscribed)
+
     def close(self, error: Optional[BaseException] = None) -> None:
         """End everything now and wait until it is gone, at most ``close_timeout`` seconds.
 
@@ -377,7 +409,7 @@ class Session:
                 receiver.closing_limit = Deadline(None if limit is None else 0.9 * limit)
         connection = outbox.connection
         served_here = connection is not None and connection.is_served_here
-        receiver.request_close()
+        self._request_close()
         if served_here:
             return  # the garbage collector called this in the thread that join would wait for
         if not self._threads.join(Deadline(limit)):
