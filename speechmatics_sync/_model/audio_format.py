@@ -1,4 +1,4 @@
-"""What the audio is: encoded samples or a file."""
+"""The format of audio: raw samples or a file."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +12,7 @@ __all__ = ["AudioEncoding", "AudioFormat"]
 
 
 class AudioEncoding(str, Enum):
-    """How the samples of ``raw`` audio are written, little-endian."""
+    """The encoding of raw samples; PCM is little-endian."""
 
     PCM_F32LE = "pcm_f32le"
     PCM_S16LE = "pcm_s16le"
@@ -23,13 +23,16 @@ class AudioEncoding(str, Enum):
 
 @dataclass(eq=False, repr=False)
 class AudioFormat(Settings):
-    """What the audio is: a file in a format the API knows, or raw mono samples.
+    """The format of the audio: raw mono samples, or a file of a type that the API supports.
 
     Args:
-        encoding: How the samples are written; None for a file, header and all.
-        sample_rate: Samples per second, in Hz. Of no meaning for a file.
-        chunk_size: Bytes to send in one message.
-        extra: Further fields of the message's ``audio_format``.
+        encoding: The encoding of raw samples; None for a file with its header.
+        sample_rate: Samples per second (Hz); ignored for a file.
+        chunk_size: Bytes of audio in one message.
+        extra: Further fields of the message's ``audio_format``, unchecked.
+
+    Raises:
+        ConfigurationError: A value is not allowed; the message names the field.
 
     Example:
         >>> AudioFormat("pcm_s16le", 16000).to_dict()
@@ -45,10 +48,10 @@ class AudioFormat(Settings):
 
     @property
     def bytes_per_sample(self) -> int:
-        """How many bytes one sample takes.
+        """Size of one sample in bytes.
 
         Raises:
-            ConfigurationError: The audio is a file, whose samples only the server can find.
+            ConfigurationError: The audio is a file, whose encoding only the server knows.
         """
         # Needed for every array that is sent: do not check all settings for it.
         size = _BYTES_PER_SAMPLE.get(self.encoding) if isinstance(self.encoding, str) else None
@@ -61,7 +64,7 @@ class AudioFormat(Settings):
         return size
 
     def to_dict(self) -> dict[str, Any]:
-        """The message's ``audio_format``; a file has neither rate nor encoding."""
+        """The ``audio_format`` of StartRecognition; a file has no encoding and no rate there."""
         plain = self._plain()
         if self.encoding is None:
             return {"type": "file", **self.extra}

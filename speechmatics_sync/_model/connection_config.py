@@ -1,4 +1,4 @@
-"""Time limits, sizes and the way of a connection."""
+"""Time limits, sizes, TLS and proxy of a connection."""
 
 import sys
 import warnings
@@ -25,7 +25,7 @@ def _proxy(value: Any) -> str:
         '"http://user:password@host:port" or the same with '
         "socks4, socks4a, socks5 or socks5h (a proxy behind https:// is not supported)"
     )
-    # The value itself is never shown: it may hold a password.
+    # Never show the value itself: it may contain a password.
     invalid = InvalidValue("", allowed, shown="not a proxy that can be used")
     if not isinstance(value, str):
         raise invalid
@@ -40,7 +40,7 @@ def _proxy(value: Any) -> str:
 
 
 def _ssl_context(value: Any) -> Any:
-    # Whoever holds a context has imported ssl.
+    # A caller who has a context has imported ssl.
     ssl_module = sys.modules.get("ssl")
     if ssl_module is None or not isinstance(value, ssl_module.SSLContext):
         raise InvalidValue(value, "an ssl.SSLContext")
@@ -49,30 +49,34 @@ def _ssl_context(value: Any) -> Any:
 
 @dataclass(eq=False, repr=False)
 class ConnectionConfig(Settings):
-    """Time limits and sizes of a connection. Seconds; None means no limit.
+    """Time limits and sizes of a connection. Times are in seconds; None means no limit.
 
     Args:
-        open_timeout: For connecting, TLS and the handshake.
-        start_timeout: From StartRecognition to RecognitionStarted (15 s are usual with
-            ``additional_vocab``).
-        ping_interval: From one ping of ours to the next; None sends none.
+        open_timeout: For connecting, TLS and the WebSocket handshake together.
+        start_timeout: From StartRecognition to RecognitionStarted, which may take 15 s with
+            ``additional_vocab``.
+        ping_interval: Between two pings to the server; None sends no pings.
         ping_timeout: Longest time without a byte from the server after a ping.
         close_timeout: For the closing handshake, and for `close()`.
-        max_size: Bytes in the longest message taken from the server.
-        max_unacked_chunks: Chunks of audio sent and not yet acknowledged; more must wait.
-        ack_timeout: Longest silence of the server while it owes an answer.
-        max_queue: Messages that may wait for handlers before reading pauses: 1024, some minutes of
-            speech with partials. Once half as many wait, a partial takes the place of the one that
-            it supersedes; nothing else is dropped.
-        ssl_context: For TLS; None takes the system's authorities.
+        max_size: Largest message accepted from the server, in bytes.
+        max_unacked_chunks: How many audio chunks may be unacknowledged before sending waits.
+        ack_timeout: Longest time without a message while an acknowledgement or a reply is due.
+        max_queue: How many messages may wait for handlers before reading from the server pauses.
+            From half of that on, a new partial replaces the waiting one that it supersedes; no
+            other message is dropped.
+        ssl_context: The TLS settings; None verifies against the system's certificate authorities.
         proxy: URL of a proxy, ``http://user:password@host:port`` (also ``socks4``, ``socks4a``,
-            ``socks5``, ``socks5h``); None takes the environment's. Never shown in a ``repr``.
-        allow_insecure: Send a key in clear text (``ws://``) to another machine.
-        read_limit: Deprecated, without effect.
-        write_limit: Deprecated, without effect.
+            ``socks5``, ``socks5h``); None uses the proxy of the environment. Not in the ``repr``.
+        allow_insecure: Allow sending a key unencrypted (``ws://``) to another machine.
+        read_limit: Deprecated, has no effect.
+        write_limit: Deprecated, has no effect.
 
     Raises:
-        ConfigurationError: A limit that is no positive number, a proxy that cannot be used.
+        ConfigurationError: A value is not allowed; the message names the field.
+
+    Example:
+        >>> ConnectionConfig(open_timeout=5, ping_interval=None).open_timeout
+        5
     """
 
     open_timeout: Annotated[Optional[float], time_limit] = 10
@@ -97,7 +101,10 @@ class ConnectionConfig(Settings):
                 warnings.warn(f"{name} is deprecated and has no effect", DeprecationWarning, 3)
 
     def to_dict(self) -> dict[str, Any]:
-        """The limits that are set; the context is no plain value, the proxy may hold a password."""
+        """The limits that are set, in plain values.
+
+        Without ``ssl_context``, which is not plain, and ``proxy``, which may contain a password.
+        """
         plain = self._plain()
         hidden = ("ssl_context", "proxy")
         return {key: plain[key] for key in plain if plain[key] is not None and key not in hidden}

@@ -18,7 +18,7 @@ __all__ = [
 
 
 class ClientMessageType(str, Enum):
-    """What a client sends. AddAudio is a binary frame and has no JSON."""
+    """The messages that a client sends. AddAudio is a binary frame without JSON."""
 
     START_RECOGNITION = "StartRecognition"
     ADD_AUDIO = "AddAudio"
@@ -33,7 +33,7 @@ class ClientMessageType(str, Enum):
 
 
 class ServerMessageType(str, Enum):
-    """What a server sends, and what handlers are registered for."""
+    """The messages that a server sends, and for which handlers can be registered."""
 
     RECOGNITION_STARTED = "RecognitionStarted"
     AUDIO_ADDED = "AudioAdded"
@@ -56,25 +56,25 @@ class ServerMessageType(str, Enum):
 
 
 class SessionEvent(str, Enum):
-    """What a session itself tells handlers; no server sends these."""
+    """Messages that the session itself gives to handlers; the server does not send them."""
 
     SOURCE_ERROR = "SourceError"
-    """The source of a channel failed, and the channel ended there (``channel``, ``reason``,
-    ``error``)."""
+    """The audio source of a channel failed, which ends the channel. Has ``channel``, ``reason``
+    (text) and ``error`` (the exception)."""
     RECONNECTING = "SessionReconnecting"
-    """The connection was lost, and another is being made. Has ``attempt`` (1 for the first),
-    ``reason`` (in words), ``audio_time`` (up to which second the audio is transcribed for good),
-    ``seconds_replayed`` and ``seconds_lost`` (of audio that is sent again, and that cannot be); the
+    """The connection was lost, and the session reconnects. Has ``attempt`` (from 1), ``reason``
+    (text), and in seconds ``audio_time`` (the audio before it has finals), ``seconds_replayed``
+    (audio that is sent again) and ``seconds_lost`` (audio that is not available any more). The
     seconds are None for ``file`` audio."""
     RECONNECTED = "SessionReconnected"
-    """The session goes on where it was. Has the same, and the server's new ``session_id``;
-    ``labels_restart`` is True where speakers have new labels."""
+    """The session continues. Has the same fields, the server's new ``session_id``, and
+    ``labels_restart``, which is True if the speakers have new labels from here on."""
 
     __str__ = str.__str__
 
 
 class ErrorType(str, Enum):
-    """Why a server ended a session."""
+    """The types of Error, which ends the session."""
 
     INVALID_MESSAGE = "invalid_message"
     INVALID_MODEL = "invalid_model"
@@ -96,7 +96,7 @@ class ErrorType(str, Enum):
 
 
 class WarningType(str, Enum):
-    """What a server warns of while the session goes on."""
+    """The types of Warning, after which the session continues."""
 
     DURATION_LIMIT_EXCEEDED = "duration_limit_exceeded"
     UNSUPPORTED_TRANSLATION_PAIR = "unsupported_translation_pair"
@@ -110,7 +110,7 @@ class WarningType(str, Enum):
 
 
 class InfoType(str, Enum):
-    """What a server tells right after the handshake."""
+    """The types of Info, sent when the session starts."""
 
     RECOGNITION_QUALITY = "recognition_quality"
     CONCURRENT_SESSION_USAGE = "concurrent_session_usage"

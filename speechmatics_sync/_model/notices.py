@@ -1,4 +1,4 @@
-"""What a server says of a session: infos, warnings, errors."""
+"""Info, Warning and Error messages, as objects."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Optional
@@ -10,7 +10,7 @@ __all__ = ["ErrorMessage", "InfoMessage", "WarningMessage"]
 
 @dataclass(eq=False, repr=False)
 class _Notice(ServerMessage):
-    """What an Info, a Warning and an Error have in common."""
+    """The fields that Info, Warning and Error share."""
 
     type: Annotated[str, any_string]
     reason: Annotated[str, any_string]
@@ -20,19 +20,20 @@ class _Notice(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class InfoMessage(_Notice):
-    """An Info: ``type`` says which (`InfoType`), ``reason`` is for people.
+    """An Info message. The fields from `quality` on come with the types named there.
 
     Args:
-        type: Which Info.
-        reason: In words.
-        code: A number for it.
-        seq_no: The message or chunk it speaks of.
-        quality: Of ``recognition_quality``: ``telephony`` or ``broadcast``.
-        usage: Of ``concurrent_session_usage``: sessions running.
-        quota: Of ``concurrent_session_usage``: sessions allowed.
-        last_updated: Of ``concurrent_session_usage``: as of when, in UTC; may be empty.
-        region: Of ``concurrent_session_usage``: where.
-        extra: Fields that this version does not know.
+        type: The kind of info; see `InfoType`.
+        reason: The server's explanation.
+        code: The server's numeric code.
+        seq_no: Sequence number of the chunk or message that it refers to.
+        quality: ``telephony`` or ``broadcast`` (``recognition_quality``).
+        usage: Number of running sessions (``concurrent_session_usage``).
+        quota: Number of allowed sessions (``concurrent_session_usage``).
+        last_updated: When `usage` was counted, in UTC; may be empty
+            (``concurrent_session_usage``).
+        region: Where the sessions run (``concurrent_session_usage``).
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Info",)
@@ -47,9 +48,15 @@ class InfoMessage(_Notice):
 
 @dataclass(eq=False, repr=False)
 class WarningMessage(_Notice):
-    """A Warning (`WarningType`); the session goes on.
+    """A Warning message; the session continues.
 
-    ``duration_limit`` (seconds) comes with ``duration_limit_exceeded``.
+    Args:
+        type: The kind of warning; see `WarningType`.
+        reason: The server's explanation.
+        code: The server's numeric code.
+        seq_no: Sequence number of the chunk or message that it refers to.
+        duration_limit: The limit that was exceeded, in seconds (``duration_limit_exceeded``).
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Warning",)
@@ -60,7 +67,15 @@ class WarningMessage(_Notice):
 
 @dataclass(eq=False, repr=False)
 class ErrorMessage(_Notice):
-    """An Error (`ErrorType`); the session has ended."""
+    """An Error message; the session has ended.
+
+    Args:
+        type: The kind of error; see `ErrorType`.
+        reason: The server's explanation.
+        code: The server's numeric code.
+        seq_no: Sequence number of the chunk or message that it refers to.
+        extra: Fields that this version does not know, as the server sent them.
+    """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Error",)
 

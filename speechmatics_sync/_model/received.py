@@ -1,8 +1,7 @@
-"""How what a server sent becomes an object, and a plain dict again.
+"""Reading messages from the server into objects, and turning these into dicts again.
 
-Fields that this version does not know stay in ``extra``, so that nothing is lost. Values are taken
-as they come (a type or language that no document names is no error); only a missing or mistyped
-field is.
+Fields that this version does not know are kept in ``extra``. Unknown values (a new type or
+language) are accepted; a missing field, or one of the wrong type, is an error.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,21 +23,18 @@ __all__ = [
     "reading",
 ]
 
-
 _R = TypeVar("_R", bound="Received")
-
-
 _M = TypeVar("_M", bound="ServerMessage")
 
 
 class Received(Value):
-    """A dataclass read from what a server sent."""
+    """The base of dataclasses that are read from messages."""
 
     extra: dict[str, Any]
 
     @classmethod
     def from_dict(cls: type[_R], data: Mapping[str, Any]) -> _R:
-        """The object that a plain dict stands for.
+        """Read the object from a part of a message.
 
         Raises:
             TransportError: A field is missing or has the wrong type; the message names it.
@@ -47,7 +43,7 @@ class Received(Value):
             return _read(cls, data)
 
     def to_dict(self) -> dict[str, Any]:
-        """The plain dict again; fields that are None are left out."""
+        """The object as the server would send it; fields that are None are left out."""
         plain: dict[str, Any] = {}
         for known in checked_fields(type(self)):
             value = getattr(self, known.name)
@@ -57,19 +53,20 @@ class Received(Value):
 
 
 class ServerMessage(Received):
-    """A whole message; its first name is the one that `to_dict` gives."""
+    """The base of whole messages. `to_dict` writes the first of the names in ``MESSAGES``."""
 
     MESSAGES: ClassVar[tuple[str, ...]]
 
     @classmethod
     def from_message(cls: type[_M], message: Mapping[str, Any]) -> _M:
-        """The object that a server's message stands for.
+        """Read the object from a server's message.
 
         Args:
             message: The message as handlers receive it.
 
         Raises:
-            TransportError: It is another message, or a field is missing or has the wrong type.
+            TransportError: The message has another name, or a field is missing or has the wrong
+                type.
         """
         with reading(cls.__name__):
             content = mapping(message)
@@ -87,12 +84,13 @@ class ServerMessage(Received):
         return self.MESSAGES[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """The message again; fields that are None are left out."""
+        """The message as the server would send it; fields that are None are left out."""
         return {"message": self._name(), **super().to_dict()}
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
+    """Turn an InvalidValue into a TransportError that names the message or class."""
     try:
         yield
     except InvalidValue as invalid:
@@ -120,20 +118,17 @@ def _read(cls: type[_R], data: Any) -> _R:
 def _plain(value: Any) -> Any:
     if isinstance(value, Received):
         return value.to_dict()
-    if isinstance(value, SpeakerIdentifier):  # its own to_dict is for what we send
+    if isinstance(value, SpeakerIdentifier):  # its to_dict checks what is sent to the server
         identifiers = list(value.speaker_identifiers)
         return {"label": value.label, "speaker_identifiers": identifiers, **value.extra}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def nested(cls: type[Received]) -> Check:
+    """A dict that is read as the class."""
     return lambda value: _read(cls, value)
 
 
 any_string = string()
-
-
 any_number = number()
-
-
 any_integer = number(whole=True)

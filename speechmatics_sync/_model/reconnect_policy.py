@@ -1,4 +1,4 @@
-"""When and how often to connect again."""
+"""When and how often to reconnect."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
@@ -11,17 +11,25 @@ __all__ = ["ReconnectPolicy"]
 
 @dataclass(frozen=True)
 class ReconnectPolicy(Settings):
-    """What to do when a connection is lost. Immutable; times in seconds.
+    """How to reconnect when a connection is lost. Immutable; all times in seconds.
 
     Args:
-        max_attempts: Attempts to connect again, in one outage.
-        initial_delay: Wait before the second attempt (the first is made at once); it doubles.
-        max_delay: The wait grows no further than this.
-        busy_delay: Shortest wait when the server had no room (4005, 4013, 1011).
-        replay_seconds: How much unsettled audio is kept to be sent again.
-        rollover_margin: How long before the end of the server's session another one takes over.
-        session_limit: How long one session of the server's is used at most; None goes by what the
-            server says, which ends them after 48 hours. More than ``rollover_margin``.
+        max_attempts: Number of attempts to reconnect in one outage.
+        initial_delay: Delay before the second attempt; the first is immediate. It doubles with
+            each further attempt.
+        max_delay: Longest delay between attempts.
+        busy_delay: Shortest delay after the server had no capacity (close codes 4005, 4013, 1011).
+        replay_seconds: How much audio without finals is kept, to be sent again after a loss.
+        rollover_margin: How long before the server ends a session to replace its connection.
+        session_limit: Longest use of one session of the server, more than ``rollover_margin``;
+            None relies on the server, which announces the end after 48 hours.
+
+    Raises:
+        ConfigurationError: A value is not allowed; the message names the field.
+
+    Example:
+        >>> ReconnectPolicy(max_attempts=3).max_attempts
+        3
     """
 
     max_attempts: Annotated[int, count] = 10

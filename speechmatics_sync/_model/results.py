@@ -1,4 +1,4 @@
-"""What a server recognised, as objects: transcripts, translations, events, speakers."""
+"""Messages with results, as objects: transcripts, translations, audio events, speakers."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
@@ -25,13 +25,13 @@ __all__ = [
 ]
 
 
-def _results(value: Any) -> Any:
+def _results(value: Any) -> Any:  # RecognitionResult holds results itself
     return list_of(nested(RecognitionResult))(value)
 
 
 @dataclass(eq=False, repr=False)
 class RecognitionDisplay(Received):
-    """How a word is to be shown: ``direction`` is ``ltr`` or ``rtl``."""
+    """How to display a word: ``direction`` is ``ltr`` or ``rtl``."""
 
     direction: Annotated[str, any_string] = "ltr"
     extra: dict[str, Any] = field(default_factory=dict)
@@ -39,16 +39,16 @@ class RecognitionDisplay(Received):
 
 @dataclass(eq=False, repr=False)
 class RecognitionAlternative(Received):
-    """One reading of a word or mark.
+    """One possible reading of a word or punctuation mark.
 
     Args:
-        content: The word or mark.
-        confidence: From 0 to 1; of no meaning in a partial.
-        language: ISO code.
-        display: How to show it.
-        speaker: Who said it, with diarization.
-        tags: ``disfluency``, ``profanity``.
-        extra: Fields that this version does not know.
+        content: The word or punctuation mark.
+        confidence: From 0 to 1; meaningless in a partial.
+        language: ISO code of the language.
+        display: How to display the content.
+        speaker: Label of the speaker; None without speaker diarization.
+        tags: Such as ``disfluency`` or ``profanity``.
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     content: Annotated[str, any_string]
@@ -68,16 +68,17 @@ class RecognitionResult(Received):
         type: ``word``, ``punctuation`` or ``entity``.
         start_time: Seconds from the beginning of the audio.
         end_time: Seconds from the beginning of the audio.
-        channel: The channel's label, in a session of several.
-        attaches_to: Where no delimiter goes: ``previous``, ``next``, ``both`` or ``none``.
-        is_eos: Whether a mark ends the sentence.
-        alternatives: Readings, the best first.
-        score: As the server gives it.
-        volume: From 0 to 100.
-        entity_class: Of an entity: ``date``, ``money``, ``number`` …
-        spoken_form: Of an entity: the words as they were said.
-        written_form: Of an entity: the words as they are written.
-        extra: Fields that this version does not know.
+        channel: Label of the channel; None in a session with one channel.
+        attaches_to: Which neighbours follow without a word delimiter: ``previous``, ``next``,
+            ``both`` or ``none``.
+        is_eos: Whether a punctuation mark ends a sentence.
+        alternatives: Possible readings, the best first.
+        score: Score of the result, as the server sends it.
+        volume: Loudness from 0 to 100.
+        entity_class: Class of an entity, such as ``date``, ``money`` or ``number``.
+        spoken_form: An entity's words as they were said.
+        written_form: An entity's words as they are written.
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     type: Annotated[str, any_string]
@@ -99,7 +100,7 @@ class RecognitionResult(Received):
 
 @dataclass(eq=False, repr=False)
 class RecognitionMetadata(Received):
-    """The segment that a transcript covers, in seconds, and its text."""
+    """Start and end of the audio that a transcript covers, in seconds, and its text."""
 
     start_time: Annotated[float, any_number]
     end_time: Annotated[float, any_number]
@@ -112,13 +113,13 @@ class TranscriptResult(ServerMessage):
     """An AddTranscript or AddPartialTranscript.
 
     Args:
-        metadata: The segment and its text.
-        results: Words, marks and entities.
+        metadata: Start, end and text.
+        results: Words, punctuation marks and entities, in order.
         format: Version of the output format.
-        is_final: Whether it will not change any more (AddTranscript).
-        channel: The channel's label, wherever the message had it.
-        forced: True if `force_end_of_utterance` asked for it.
-        extra: Fields that this version does not know.
+        is_final: True for an AddTranscript; False for a partial, which later messages supersede.
+        channel: Label of the channel, from the message or its first result that has one.
+        forced: True if `force_end_of_utterance` caused it.
+        extra: Fields that this version does not know, as the server sent them.
 
     Example:
         >>> result = TranscriptResult.from_message({
@@ -154,7 +155,7 @@ class TranscriptResult(ServerMessage):
 
 
 def check_final(message: Mapping[str, Any]) -> None:
-    """Refuse an AddTranscript that is malformed.
+    """Check an AddTranscript without making objects of it.
 
     Raises:
         TransportError: As from `TranscriptResult.from_message`.
@@ -164,21 +165,22 @@ def check_final(message: Mapping[str, Any]) -> None:
 
 
 class _QuickCheck:
-    """Sees that what was sent is well-formed, in its usual shape: True is certain, False is not.
+    """Tells whether a dict is well-formed: True is certain, False needs the full check.
 
-    Reading it would tell as well, and make objects that nobody keeps: for a final of six words
-    in 45 µs, and not in 5.
+    The full check makes objects that are thrown away: 45 µs for a final of six words, where this
+    takes 5.
 
     Args:
-        cls: What is to be read from it.
-        parts: Fields that hold a list or a dict of parts: which of both, and the glance at one.
+        cls: The class that the dict would be read as.
+        parts: Fields with nested dicts: the type of the field (list or dict), and the check of
+            one nested dict.
     """
 
     def __init__(self, cls: type, **parts: "tuple[type, _QuickCheck]") -> None:
         fields = checked_fields(cls)
         self._needed = {known.key for known in fields if known.default is MISSING}
         self._kinds = {known.key: _KINDS.get(known.check) for known in fields}
-        self._parts = {key: glance for key, (_, glance) in parts.items()}
+        self._parts = {key: check for key, (_, check) in parts.items()}
         self._kinds.update((key, kind) for key, (kind, _) in parts.items())
 
     def __call__(self, sent: Any) -> bool:
@@ -194,7 +196,7 @@ class _QuickCheck:
             elif kind is not usual:
                 return False
             elif kind is float:
-                if value - value != 0.0:  # infinite
+                if value - value != 0.0:  # infinite or NaN
                     return False
             elif kind is list:
                 if not all(map(self._parts[key], value)):
@@ -205,7 +207,7 @@ class _QuickCheck:
 
 
 _PLAIN_INTEGER = 1_000_000_000
-"""Much longer ones are no float, which is for the checks to say."""
+"""Certainly a float as well; of larger ones the full check decides."""
 
 
 _KINDS: dict[Check, type] = {any_string: str, any_number: float, boolean: bool}
@@ -222,7 +224,7 @@ def _quick_check_of_final() -> _QuickCheck:
 
 @dataclass(eq=False, repr=False)
 class TranslatedSentence(Received):
-    """A translated sentence; its times, in seconds, are those of what was said."""
+    """A translated sentence, with the times of the original speech in seconds."""
 
     content: Annotated[str, any_string]
     start_time: Annotated[float, any_number]
@@ -236,11 +238,11 @@ class TranslationResult(ServerMessage):
     """An AddTranslation or AddPartialTranslation.
 
     Args:
-        language: ISO code of the translation.
-        results: Its sentences.
+        language: ISO code of the target language.
+        results: The translated sentences, in order.
         format: Version of the output format.
-        is_final: Whether it will not change any more (AddTranslation).
-        extra: Fields that this version does not know.
+        is_final: True for an AddTranslation; False for a partial, which later messages supersede.
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("AddTranslation", "AddPartialTranslation")
@@ -263,7 +265,7 @@ class TranslationResult(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class LanguageInfo(ServerMessage):
-    """How a language that was heard is written; comes before its first transcript."""
+    """How a recognised language is written; sent before its first transcript."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("LanguageInfo",)
 
@@ -276,7 +278,7 @@ class LanguageInfo(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class EndOfUtteranceMetadata(Received):
-    """When the end of an utterance was found, in seconds; both are the same."""
+    """When the utterance ended, in seconds; both times are the same."""
 
     start_time: Annotated[Optional[float], any_number] = None
     end_time: Annotated[Optional[float], any_number] = None
@@ -285,7 +287,7 @@ class EndOfUtteranceMetadata(Received):
 
 @dataclass(eq=False, repr=False)
 class EndOfUtterance(ServerMessage):
-    """Somebody stopped talking, or `force_end_of_utterance` said so (``forced``)."""
+    """A speaker paused, or `force_end_of_utterance` ended the utterance (``forced`` is True)."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("EndOfUtterance",)
 
@@ -300,12 +302,12 @@ class AudioEvent(Received):
     """A sound other than speech.
 
     Args:
-        type: ``music``, ``applause``, ``laughter`` …
-        start_time: Seconds; None in an AudioEventEnded, which does not repeat it.
-        end_time: Seconds; None while it lasts.
+        type: Such as ``music``, ``applause`` or ``laughter``.
+        start_time: Seconds from the beginning of the audio; None in an AudioEventEnded.
+        end_time: Seconds from the beginning of the audio; None before the event has ended.
         confidence: From 0 to 1.
-        channel: The channel's label, in a session of several.
-        extra: Fields that this version does not know.
+        channel: Label of the channel; None in a session with one channel.
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     type: Annotated[str, any_string]
@@ -317,10 +319,11 @@ class AudioEvent(Received):
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> "AudioEvent":
-        """The start or the end that an AudioEventStarted or AudioEventEnded reports.
+        """Read the event of an AudioEventStarted or AudioEventEnded.
 
         Raises:
-            TransportError: It is another message, or a field is missing or has the wrong type.
+            TransportError: The message has another name, or a field is missing or has the wrong
+                type.
         """
         notice = _AudioEventMessage.from_message(message)
         event = notice.event
@@ -347,7 +350,7 @@ class _AudioEventMessage(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class SpeakersResult(ServerMessage):
-    """The voices heard so far: what `get_speakers` answers."""
+    """The speakers heard so far, with their identifiers: the answer to `get_speakers`."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("SpeakersResult",)
 

@@ -1,4 +1,4 @@
-"""What is known of a session: its ids, its language, its channels."""
+"""A session's ids, language and channels."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Optional
@@ -14,12 +14,12 @@ class LanguagePackInfo(Received):
     """How the language of the session is written.
 
     Args:
-        word_delimiter: What stands between two words; empty in Japanese, for one.
+        word_delimiter: The text between two words: a space, or empty as in Japanese.
         language_description: The language's name.
         writing_direction: ``left-to-right`` or ``right-to-left``.
-        itn: Whether numbers, dates and the like can be written as such.
+        itn: Whether the server can write numbers and dates in digits (inverse text normalization).
         adapted: Whether the language model was adapted.
-        extra: Fields that this version does not know.
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     word_delimiter: Annotated[str, any_string] = " "
@@ -32,14 +32,15 @@ class LanguagePackInfo(Received):
 
 @dataclass(eq=False, repr=False)
 class RecognitionStarted(ServerMessage):
-    """The session has begun.
+    """A RecognitionStarted message: the session has started.
 
     Args:
         id: The server's id of the session.
-        orchestrator_version: Version of the engine.
+        orchestrator_version: Version of the recognition engine.
         language_pack_info: How the language is written.
-        channels: The labels of the channels (``channel_ids`` or ``channels`` on the wire).
-        extra: Fields that this version does not know.
+        channels: Labels of the channels, in order (``channel_ids`` or ``channels`` in the
+            message).
+        extra: Fields that this version does not know, as the server sent them.
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("RecognitionStarted",)
@@ -59,15 +60,15 @@ class RecognitionStarted(ServerMessage):
 
 @dataclass
 class SessionInfo:
-    """What is known of a session.
+    """The state of a session at one moment.
 
     Args:
-        request_id: This client's id of the session, sent with the handshake.
-        session_id: The server's id; None before RecognitionStarted.
-        sequence_number: Chunks of audio sent.
-        is_running: Whether the session takes audio.
+        request_id: This client's id of the session, sent in the handshake.
+        session_id: The server's id of the session; None before RecognitionStarted.
+        sequence_number: Number of audio chunks sent.
+        is_running: Whether the session accepts audio.
         language_pack_info: How the language is written; None before RecognitionStarted.
-        channels: The labels of the channels, in order; empty for a single stream.
+        channels: Labels of the channels, in order; empty in a session with one channel.
     """
 
     request_id: str

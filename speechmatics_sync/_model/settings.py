@@ -1,8 +1,9 @@
-"""What every class of settings has in common.
+"""The base of all settings.
 
-Each checks itself when it is made, and again in ``to_dict()``, for its fields can be changed.
-What this version does not know goes through ``extra``, merged last and unchecked. Names, order
-and defaults are those of ``speechmatics-rt`` 1.2.1; ranges come from the API's description.
+Settings are checked when they are made, and again in ``to_dict()`` because fields can be changed.
+Fields that this version does not know go into ``extra``, which is merged last and not checked.
+Names, order and defaults are those of ``speechmatics-rt`` 1.2.1; ranges are those of the API's
+description.
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,10 @@ class Settings(Value):
         self._plain()
 
     def to_dict(self) -> dict[str, Any]:
-        """What goes on the wire, as plain values; unset fields are left out.
+        """The settings as they are sent, in plain values; unset fields are left out.
 
         Raises:
-            ConfigurationError: A field has been given a value that the API would refuse.
+            ConfigurationError: A field was set to a value that the API would refuse.
         """
         return self._plain()
 
@@ -38,11 +39,11 @@ class Settings(Value):
 
     @classmethod
     def _check_together(cls, plain: dict[str, Any]) -> None:
-        """Check what no field can check alone."""
+        """Check what depends on several fields; raise InvalidValue."""
 
 
 def _checked(cls: type[Settings], given: Union[Settings, Mapping[str, Any]]) -> dict[str, Any]:
-    """The plain form of a configuration, given as an object or as the dict it would become."""
+    """The plain form of settings, given as an object or as a dict of the same fields."""
     fields = checked_fields(cls)
     if isinstance(given, Mapping):
         values = mapping(given)
@@ -69,7 +70,7 @@ def _checked(cls: type[Settings], given: Union[Settings, Mapping[str, Any]]) -> 
 
 
 def nested(cls: type[Settings]) -> Check:
-    """A configuration inside another one: an object of the class, or a dict, checked the same."""
+    """Settings inside others: an object of the class or a dict, with the same checks."""
 
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, (cls, Mapping)):

@@ -1,4 +1,4 @@
-"""How speakers are told apart and recognised again."""
+"""Speaker diarization and known speakers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ __all__ = ["SpeakerDiarizationConfig", "SpeakerIdentifier"]
 
 @dataclass(eq=False, repr=False)
 class SpeakerIdentifier(Settings):
-    """A speaker's voice, as a former session knew it, and the label to give it.
+    """A speaker that an earlier session identified, and the label to use for them.
 
     Args:
-        label: The speaker's name in the transcript.
-        speaker_identifiers: What `get_speakers` answered for this voice; one or more.
-        extra: Further fields.
+        label: The speaker's label in the transcript.
+        speaker_identifiers: One or more identifiers, from the answer to `get_speakers`.
+        extra: Further fields to send, unchecked.
 
     Example:
         >>> SpeakerIdentifier("Ada", ["dGhlIHZvaWNl"]).label
@@ -33,7 +33,7 @@ class SpeakerIdentifier(Settings):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "SpeakerIdentifier":
-        """A voice as a server sent it, taken as it is: only what we send must suit the API.
+        """Read a speaker from a SpeakersResult; any strings are accepted.
 
         Raises:
             TransportError: A field is missing or has the wrong type; the message names it.
@@ -59,25 +59,25 @@ class SpeakerIdentifier(Settings):
 _given_label = string(
     1,
     pattern=r"(?s)(?!(?:S\d+|UU|\s.*|.*\s)\Z).+",
-    allowed="a label unlike those the engine gives (S1, UU), without space at its ends",
+    allowed="a label other than the engine's own (S1, UU), without space at its ends",
 )
 
 
-_IDENTIFIERS_MOST = 50
+_MAX_IDENTIFIERS = 50
 
 
 @dataclass(eq=False, repr=False)
 class SpeakerDiarizationConfig(Settings):
-    """How speakers are told apart.
+    """Settings of speaker diarization.
 
     Args:
-        max_speakers: At most so many speakers; 2 or more.
-        speaker_sensitivity: How readily a new speaker is heard, from 0 to 1.
-        prefer_current_speaker: Stay with the speaker who is speaking when voices are alike.
-        speakers: Voices that are known already. Labels differ, and are none of the engine's own
-            (``S1``, ``UU``); at most 50 identifiers in all.
-        get_speakers: Send every speaker's identifiers at the end of the transcript.
-        extra: Further fields.
+        max_speakers: Largest number of speakers to distinguish, at least 2.
+        speaker_sensitivity: From 0 to 1; a higher value detects more speakers.
+        prefer_current_speaker: Assign words to the current speaker when voices are similar.
+        speakers: Known speakers, each with its own label other than the engine's ``S1``, ``UU``
+            and so on; at most 50 identifiers in all.
+        get_speakers: Ask for the speakers' identifiers at the end of the transcript.
+        extra: Further fields to send, unchecked.
     """
 
     max_speakers: Annotated[Optional[int], number(2, whole=True)] = None
@@ -98,10 +98,10 @@ class SpeakerDiarizationConfig(Settings):
             invalid.path = invalid.path.rstrip(".") + ".label"
             raise invalid.within("speakers") from None
         count = sum(len(speaker["speaker_identifiers"]) for speaker in speakers)
-        if count > _IDENTIFIERS_MOST:
+        if count > _MAX_IDENTIFIERS:
             raise InvalidValue(
                 count,
-                f"at most {_IDENTIFIERS_MOST} speaker identifiers across all speakers",
+                f"at most {_MAX_IDENTIFIERS} speaker identifiers across all speakers",
                 path="speakers",
                 shown=f"a list with {count} speaker identifiers",
             )

@@ -1,4 +1,4 @@
-"""What to transcribe and how, what to translate, which sounds to report."""
+"""Settings of transcription, translation and audio events."""
 
 import copy
 import warnings
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Model(str, Enum):
-    """Which model transcribes."""
+    """The models that transcribe."""
 
     ENHANCED = "enhanced"
     STANDARD = "standard"
@@ -39,7 +39,7 @@ class Model(str, Enum):
 
 
 class OperatingPoint(str, Enum):
-    """The former name of `Model`. Deprecated."""
+    """Deprecated: the former name of `Model`."""
 
     ENHANCED = "enhanced"
     STANDARD = "standard"
@@ -49,7 +49,7 @@ class OperatingPoint(str, Enum):
 
 
 class Diarization(str, Enum):
-    """Whether, and by what, speakers are told apart."""
+    """How speakers are distinguished: not at all, by voice, by channel, or by both."""
 
     NONE = "none"
     SPEAKER = "speaker"
@@ -60,7 +60,7 @@ class Diarization(str, Enum):
 
 
 class MaxDelayMode(str, Enum):
-    """Whether an entity that is being spoken may exceed ``max_delay``."""
+    """Whether ``max_delay`` may be exceeded to complete an entity (``flexible``) or not."""
 
     FLEXIBLE = "flexible"
     FIXED = "fixed"
@@ -73,8 +73,8 @@ class AudioFilteringConfig(Settings):
     """Leaves quiet audio out of the transcript.
 
     Args:
-        volume_threshold: The volume from which audio is transcribed, from 0 to 100.
-        extra: Further fields.
+        volume_threshold: Lowest volume that is transcribed, from 0 to 100.
+        extra: Further fields to send, unchecked.
     """
 
     volume_threshold: Annotated[Optional[float], number(0, 100)] = None
@@ -83,12 +83,12 @@ class AudioFilteringConfig(Settings):
 
 @dataclass(eq=False, repr=False)
 class WordReplacement(Settings):
-    """A word or pattern, and what the transcript has in its place.
+    """A replacement of a word or pattern in the transcript.
 
     Args:
-        from_: What to find (``from`` on the wire).
-        to: What to write instead.
-        extra: Further fields.
+        from_: The word or pattern to replace (``from`` in the message).
+        to: The replacement.
+        extra: Further fields to send, unchecked.
     """
 
     from_: Annotated[str, string(), "from"]
@@ -98,12 +98,12 @@ class WordReplacement(Settings):
 
 @dataclass(eq=False, repr=False)
 class TranscriptFilteringConfig(Settings):
-    """Changes the words of the transcript.
+    """Removes or replaces words of the transcript.
 
     Args:
-        remove_disfluencies: Leave out "um" and the like.
-        replacements: Rules, each a `WordReplacement` or ``{"from": …, "to": …}``.
-        extra: Further fields.
+        remove_disfluencies: Remove hesitations such as "um".
+        replacements: A list of `WordReplacement`, or of dicts ``{"from": …, "to": …}``.
+        extra: Further fields to send, unchecked.
     """
 
     remove_disfluencies: Annotated[Optional[bool], boolean] = None
@@ -115,12 +115,12 @@ class TranscriptFilteringConfig(Settings):
 
 @dataclass(eq=False, repr=False)
 class PunctuationOverrides(Settings):
-    """Which punctuation the transcript has.
+    """Settings of punctuation.
 
     Args:
-        permitted_marks: Single marks, or ``["all"]``.
-        sensitivity: How readily a mark is set, from 0 to 1.
-        extra: Further fields.
+        permitted_marks: A list of the marks that may be used, or ``["all"]``.
+        sensitivity: From 0 to 1; a higher value sets more marks.
+        extra: Further fields to send, unchecked.
     """
 
     permitted_marks: Annotated[
@@ -132,12 +132,12 @@ class PunctuationOverrides(Settings):
 
 @dataclass(eq=False, repr=False)
 class AdditionalVocab(Settings):
-    """A word that the language model may not know.
+    """A word that the model may not know.
 
     Args:
-        content: The word, as it is written.
-        sounds_like: How it may be said; one or more spellings.
-        extra: Further fields.
+        content: The word as it is written.
+        sounds_like: One or more spellings of how it is pronounced.
+        extra: Further fields to send, unchecked.
     """
 
     content: Annotated[str, non_empty]
@@ -154,11 +154,12 @@ def _vocab(value: Any) -> Any:
 
 @dataclass(eq=False, repr=False)
 class ConversationConfig(Settings):
-    """When an utterance counts as ended.
+    """When an utterance ends.
 
     Args:
-        end_of_utterance_silence_trigger: Silence that ends one, in seconds from 0 (never) to 2.
-        extra: Further fields.
+        end_of_utterance_silence_trigger: Silence in seconds that ends an utterance, at most 2; 0
+            sends no EndOfUtterance.
+        extra: Further fields to send, unchecked.
     """
 
     end_of_utterance_silence_trigger: Annotated[Optional[float], number(0, 2, unit="seconds")] = (
@@ -176,37 +177,38 @@ def _copied(value: Any) -> dict[str, Any]:
 
 @dataclass(eq=False, repr=False)
 class TranscriptionConfig(Settings):
-    """What to transcribe, and how. Only ``language`` and ``model`` are sent unless set.
+    """Settings of transcription. Fields that are None are not sent.
 
-    Wherever a class of this module is named, a dict of the same fields will do.
+    A dict of the same fields may be given in place of each nested settings object.
 
     Args:
-        language: ISO code of what is spoken, such as ``"en"``.
-        model: Which model; ``Model.ENHANCED`` when left out.
-        output_locale: RFC 5646 code of the transcript's spelling, such as ``"en-US"``.
-        diarization: Whether speakers or channels are told apart.
-        additional_vocab: Words the model may not know: strings, or `AdditionalVocab`.
-        punctuation_overrides: Which punctuation to use.
-        domain: A field the model is optimized for, such as ``"finance"``.
-        enable_entities: Give spoken and written form of dates, numbers and the like.
+        language: ISO code of the spoken language, such as ``"en"``.
+        model: The model; ``Model.ENHANCED`` if neither this nor ``operating_point`` is given.
+        output_locale: RFC 5646 code for the spelling of the transcript, such as ``"en-US"``.
+        diarization: How speakers are distinguished.
+        additional_vocab: Words that the model may not know: a list of strings and
+            `AdditionalVocab`.
+        punctuation_overrides: Settings of punctuation.
+        domain: Domain that the model is specialised in, such as ``"finance"``.
+        enable_entities: Add the spoken and written form of dates, numbers and other entities.
         audio_filtering_config: Leave out quiet audio.
-        transcript_filtering_config: Leave out or replace words.
-        max_delay: Longest time from a word's end to its final, in seconds from 0.7 to 4.
-        max_delay_mode: Whether an entity may exceed it.
+        transcript_filtering_config: Remove or replace words.
+        max_delay: Longest time from the end of a word to its final, from 0.7 to 4 seconds.
+        max_delay_mode: Whether an entity may take longer than ``max_delay``.
         enable_partials: Send partials as well as finals.
-        speaker_diarization_config: How speakers are told apart.
-        streaming_mode: Run the engine in its streaming mode.
-        conversation_config: When an utterance counts as ended.
-        ctrl: Passed to the engine as it is.
-        channel_diarization_labels: Names of the channels, each different.
-        operating_point: Deprecated, use ``model``. Not both.
-        language_hints: Codes of the languages that are likely (newest models).
-        language_hints_strict: Transcribe no other language than those; only with
-            ``language_hints``.
-        extra: Further fields.
+        speaker_diarization_config: Settings of speaker diarization.
+        streaming_mode: Use the engine's streaming mode.
+        conversation_config: When an utterance ends.
+        ctrl: A dict that is passed to the engine unchanged.
+        channel_diarization_labels: Labels of the channels, each different.
+        operating_point: Deprecated; use ``model``, not both.
+        language_hints: ISO codes of the languages to expect (newest models only).
+        language_hints_strict: Transcribe only the languages in ``language_hints``, which it
+            requires.
+        extra: Further fields to send, unchecked.
 
     Raises:
-        ConfigurationError: A value that the API would refuse.
+        ConfigurationError: A value is not allowed; the message names the field.
 
     Example:
         >>> TranscriptionConfig(max_delay=1, enable_partials=True).to_dict()
@@ -274,8 +276,13 @@ class TranscriptionConfig(Settings):
 
 @dataclass(eq=False, repr=False)
 class MidSessionConfig(Settings):
-    """What SetRecognitionConfig can change while a session runs; fields as in
-    `TranscriptionConfig`. The language must stay what it was."""
+    """Settings that can be changed during a session; fields as in `TranscriptionConfig`.
+
+    Fields that are None are not sent. The language cannot change.
+
+    Raises:
+        ConfigurationError: A value is not allowed; the message names the field.
+    """
 
     language: Annotated[Optional[str], non_empty] = None
     max_delay: Annotated[Optional[float], _max_delay] = None
@@ -292,13 +299,13 @@ class MidSessionConfig(Settings):
 
 @dataclass(eq=False, repr=False)
 class TranslationConfig(Settings):
-    """Which languages to translate into.
+    """Settings of translation.
 
     Args:
-        target_languages: A list of ISO codes. An empty one is answered with the Warning
-            ``empty_translation_target_list``, and nothing is translated.
-        enable_partials: Send partial translations as well.
-        extra: Further fields.
+        target_languages: A list of ISO codes. If it is empty, the server sends the Warning
+            ``empty_translation_target_list`` and translates nothing.
+        enable_partials: Send partial translations as well as final ones.
+        extra: Further fields to send, unchecked.
 
     Example:
         >>> TranslationConfig(["fr", "de"]).to_dict()
@@ -312,11 +319,11 @@ class TranslationConfig(Settings):
 
 @dataclass(eq=False, repr=False)
 class AudioEventsConfig(Settings):
-    """Which sounds to report.
+    """Which audio events to report.
 
     Args:
-        types: Such as ``["music", "applause"]``; None for every type there is.
-        extra: Further fields.
+        types: A list such as ``["music", "applause"]``; None reports all types.
+        extra: Further fields to send, unchecked.
     """
 
     types: Annotated[Optional[list[str]], list_of(non_empty)] = None
