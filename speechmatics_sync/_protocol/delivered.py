@@ -3,11 +3,15 @@
 - Settled is the audio up to the end of the last final word; with translation, no further than the
   last sentence of every language. The times of a final as a whole (``metadata``) are a guess and
   are not used.
-- Audio is sent again from a little before that, so that the last word is heard whole.
+- No time is believed beyond the audio that the connection had acknowledged: the server cannot know
+  more. What it said beyond that settles nothing; it is only remembered as said, as acknowledgements
+  may be late, and the next connection must not say it again.
+- Audio is sent again from a little before what is settled, so that the last word is heard whole.
 """
 
 from __future__ import annotations
 
+import collections
 import copy
 import math
 import re
@@ -29,7 +33,11 @@ from .message_fields import (
     warning_of,
 )
 
-__all__ = ["DIGITS", "PRE_ROLL", "Delivered"]
+__all__ = ["DIGITS", "PRE_ROLL", "SAME_TIME", "Delivered", "Reach"]
+
+Reach = Callable[[Label], float]
+"""How far, in seconds, the audio goes that a connection has acknowledged, by channel. None is for
+messages that name no channel."""
 
 PRE_ROLL = 1.0
 """Seconds of settled audio that are sent again: recognition is poor at the start of a stream."""
@@ -44,10 +52,72 @@ _STEPS_PER_SECOND = 5
 DIGITS = 6
 """Of a second, in the session's times: finer than any sample, coarser than the error of a sum."""
 
+SAME_TIME = 0.1
+"""Seconds by which two connections may differ on when the same was said."""
+
+_MOST_UNBELIEVED = 1000
+"""Words that are remembered beyond what is believed: as many as are said in some minutes."""
+
 
 class Event(NamedTuple):
+    """An audio event.
+
+    Args:
+        start_time: When it began, as far as that is believed.
+        said: When it began, as the server said.
+        is_open: Whether it has not ended.
+    """
+
     start_time: float
+    said: float
     is_open: bool
+
+
+class _Said(NamedTuple):
+    start_time: float
+    end_time: float
+    content: str
+
+
+class _Told:
+    """What was delivered of one kind: a channel's words or ends of utterances, or the sentences of
+    a language."""
+
+    __slots__ = ("_beyond", "start", "until")
+
+    def __init__(self, until: float = 0.0) -> None:
+        self.until = until
+        """The end of the last one, as far as that is believed."""
+        self.start = 0.0
+        """Where the one begins that ends there."""
+        self._beyond: list[_Said] = []
+        """What ends beyond what was believed when it was said."""
+
+    def note(self, said: _Said, reach: float) -> None:
+        end_time = min(said.end_time, reach)
+        if end_time > self.until:
+            self.start, self.until = min(said.start_time, end_time), end_time
+        elif end_time == self.until:
+            self.start = min(self.start, said.start_time)
+        if said.end_time > reach:
+            beyond = [*self._beyond[1 - _MOST_UNBELIEVED :], said]
+            self._beyond = [said for said in beyond if said.end_time > self.until]
+
+    def told_before(self, time: float) -> float:
+        """Return the end of the last one that ends at `time` or before, believed or not."""
+        ends = (said.end_time for said in self._beyond if said.end_time <= time)
+        return max(self.until, max(ends, default=self.until))
+
+    def repeats(self, middle: float, content: str, within: float = 0.0) -> bool:
+        """Return whether the same was said at this time, in audio that was not acknowledged."""
+        return any(
+            said.content == content and said.start_time - within <= middle <= said.end_time + within
+            for said in self._beyond
+        )
+
+
+def _everywhere(label: Label) -> float:
+    return math.inf
 
 
 class Delivered:
@@ -71,20 +141,23 @@ class Delivered:
 
     def __init__(self, labels: Sequence[Label], languages: Sequence[str] = ()) -> None:
         self.labels = frozenset(labels)
-        self._ends: dict[Label, float] = {}
-        self._starts: dict[Label, float] = {}
+        self._words = {label: _Told() for label in (*labels, None)}
         self._skipped: dict[Label, float] = {}
         self._awaited = set(languages)
         self._unsupported: set[str] = set()
-        self._translated: dict[str, float] = {}
-        self._utterances: dict[Label, float] = {}
+        self._sentences: dict[str, _Told] = collections.defaultdict(_Told)
+        self._utterances = {label: _Told(-math.inf) for label in (*labels, None)}
         self._events: dict[tuple[str, Label], Event] = {}
         self._languages: set[str] = set()
         self._delimiters: dict[str, str] = {}
         self._warnings: set[tuple[str, str]] = set()
 
-    def note(self, message: Message) -> bool:
+    def note(self, message: Message, reach: Reach = _everywhere) -> bool:
         """Take note of a message, in the session's times, that was delivered.
+
+        Args:
+            message: The message.
+            reach: How far its times are believed.
 
         Returns:
             Whether more audio is settled than before.
@@ -95,7 +168,7 @@ class Delivered:
             return False
         before = [self.settled(label) for label in self.labels]
         try:
-            take(self, message)
+            take(self, message, reach)
         except (Malformed, RecursionError):
             return False
         return any(self.settled(label) > was for label, was in zip(self.labels, before))
@@ -106,22 +179,26 @@ class Delivered:
 
     def words_until(self, label: Label) -> float:
         """Return the end, in seconds, of the channel's last final word; 0.0 if there is none."""
-        return max(self._ends.get(label, 0.0), self._skipped.get(label, 0.0))
+        return max(self._words[label].until, self._skipped.get(label, 0.0))
+
+    def words_told_before(self, label: Label, time: float) -> float:
+        """Return the end of the channel's last final word that ends by then, believed or not."""
+        return max(self._words[label].told_before(time), self._skipped.get(label, 0.0))
 
     def last_word_start(self, label: Label) -> float:
         """Return the start, in seconds, of the final word that ends last; 0.0 if there is none."""
-        return self._starts.get(label, 0.0)
+        return self._words[label].start
 
     def sentences_until(self, language: str) -> float:
         """Return the end, in seconds, of the last sentence in a language; 0.0 if there is none."""
         skipped = min((self._skipped.get(label, 0.0) for label in self.labels), default=0.0)
-        return max(self._translated.get(language, 0.0), skipped)
+        return max(self._sentences[language].until, skipped)
 
     def settled(self, label: Label) -> float:
         """Return until when, in seconds, a channel's audio need not be heard again."""
         until = self.words_until(label)
         for language in self._awaited - self._unsupported:
-            until = min(until, self._translated.get(language, 0.0))
+            until = min(until, self._sentences[language].until)
         return max(until, self._skipped.get(label, 0.0))
 
     def resume_at(self, label: Label) -> float:
@@ -131,7 +208,7 @@ class Delivered:
         """
         settled = self.settled(label)
         at = settled - PRE_ROLL
-        if settled == self._ends.get(label):
+        if settled == self._words[label].until:
             at = min(at, self.last_word_start(label) - _BEFORE_WORD)
         return max(0.0, math.floor(at * _STEPS_PER_SECOND) / _STEPS_PER_SECOND)
 
@@ -139,7 +216,19 @@ class Delivered:
 
     def utterance_until(self, label: Label) -> float:
         """Return the time of the channel's last EndOfUtterance; minus infinity if none came."""
-        return self._utterances.get(label, -math.inf)
+        return self._utterances[label].until
+
+    def repeats_word(self, label: Label, part: Message, middle: float) -> bool:
+        """Return whether a word was delivered, though its connection did not acknowledge it."""
+        return self._words[label].repeats(middle, _content_of(part))
+
+    def repeats_sentence(self, language: str, part: Message, middle: float) -> bool:
+        """Return whether a sentence was delivered, though its audio was not acknowledged."""
+        return self._sentences[language].repeats(middle, _content_of(part))
+
+    def repeats_utterance(self, label: Label, time: float) -> bool:
+        """Return whether an EndOfUtterance was delivered, though its audio was not acknowledged."""
+        return self._utterances[label].repeats(time, "", SAME_TIME)
 
     def event(self, type: str, label: Label) -> Optional[Event]:
         """Return the last audio event of a type on a channel."""
@@ -157,60 +246,56 @@ class Delivered:
 
     def as_of_now(self) -> Delivered:
         """Return a copy that further messages do not change."""
-        now = copy.copy(self)
-        now.__dict__ = {name: copy.copy(value) for name, value in self.__dict__.items()}
-        return now
+        return copy.deepcopy(self)
 
     # The messages.
 
-    def _note_final(self, message: Message) -> None:
+    def _note_final(self, message: Message, reach: Reach) -> None:
         # The transcript checks the whole of a final; what is read here is only where its words are.
         parts = objects(message, "results")
         label = label_of(message, parts, self.labels)
         words = [
-            (own_label(part, self.labels) or label, *times_of(part))
+            (own_label(part, self.labels) or label, *times_of(part), _content_of(part))
             for part in parts
             if part.get("type") in ("word", "entity")
         ]
-        for channel, start_time, end_time in words:
-            end_time = round(end_time, DIGITS)
-            last = self._ends.get(channel, 0.0)
-            if end_time > last:
-                self._starts[channel] = start_time
-                self._ends[channel] = end_time
-            elif end_time == last and channel in self._starts:
-                self._starts[channel] = min(self._starts[channel], start_time)
+        for channel, start_time, end_time, content in words:
+            said = _Said(start_time, round(end_time, DIGITS), content)
+            self._words[channel].note(said, reach(channel))
 
-    def _note_translation(self, message: Message) -> None:
+    def _note_translation(self, message: Message, reach: Reach) -> None:
         language, sentences = translation_of(message)
         self._unsupported.discard(language)
-        ends = [round(times_of(sentence)[1], DIGITS) for sentence in sentences]
-        if ends:
-            self._translated[language] = max(self._translated.get(language, 0.0), *ends)
+        for sentence in sentences:
+            start_time, end_time = times_of(sentence)
+            said = _Said(start_time, round(end_time, DIGITS), _content_of(sentence))
+            self._sentences[language].note(said, reach(None))
 
-    def _note_utterance(self, message: Message) -> None:
+    def _note_utterance(self, message: Message, reach: Reach) -> None:
         times = given_times(an_object(message, "metadata"))
         label = own_label(message, self.labels)
         if times:
-            self._utterances[label] = max(self.utterance_until(label), *times.values())
+            time = max(times.values())
+            self._utterances[label].note(_Said(time, time, ""), reach(label))
 
-    def _note_event_start(self, message: Message) -> None:
+    def _note_event_start(self, message: Message, reach: Reach) -> None:
         type, label, times = audio_event_of(message, self.labels, "start_time")
-        self._events[type, label] = Event(times["start_time"], is_open=True)
+        said = times["start_time"]
+        self._events[type, label] = Event(min(said, reach(label)), said, is_open=True)
 
-    def _note_event_end(self, message: Message) -> None:
+    def _note_event_end(self, message: Message, reach: Reach) -> None:
         type, label, _ = audio_event_of(message, self.labels, "end_time")
         event = self._events.get((type, label))
         if event is not None:
             self._events[type, label] = event._replace(is_open=False)
 
-    def _note_language(self, message: Message) -> None:
+    def _note_language(self, message: Message, reach: Reach) -> None:
         self._languages.add(frozen(message))
         language, delimiter = message.get("language"), message.get("word_delimiter")
         if isinstance(language, str) and isinstance(delimiter, str):
             self._delimiters[language] = delimiter
 
-    def _note_warning(self, message: Message) -> None:
+    def _note_warning(self, message: Message, reach: Reach) -> None:
         type, reason = warning_of(message)
         self._warnings.add((type, reason))
         if type == "empty_translation_target_list":
@@ -220,7 +305,15 @@ class Delivered:
             self._unsupported |= {name for name in self._awaited if name.lower() in named}
 
 
-_NOTES: dict[str, Callable[[Delivered, Message], None]] = {
+def _content_of(part: Message) -> str:
+    """Return the text of a word or a sentence; nothing if it has none."""
+    alternatives = part.get("alternatives")
+    best = alternatives[0] if isinstance(alternatives, list) and alternatives else part
+    content = best.get("content") if isinstance(best, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+_NOTES: dict[str, Callable[[Delivered, Message, Reach], None]] = {
     "AddTranscript": Delivered._note_final,
     "AddTranslation": Delivered._note_translation,
     "EndOfUtterance": Delivered._note_utterance,

@@ -447,8 +447,7 @@ class Protocol:
         events: list[Event] = [Deliver(message)]
         if not self.succession.recoverable:
             return events
-        if self._timeline.delivered.note(message):
-            self._timeline.release()
+        if self._timeline.note(message, leg.channels):
             events.append(Settled())
         speaker_labels = self.succession.speaker_labels
         if speaker_labels is not None:

@@ -6,7 +6,8 @@ rules:
 
 - Every time in a message moves by the position at which its channel's audio began.
 - Messages are trimmed result by result: the new connection divides its finals differently. A word
-  whose middle lies in settled time was delivered already; a punctuation mark goes with its word.
+  whose middle lies in settled time was delivered already, and so was the same word at the same time
+  beyond it; a punctuation mark goes with its word.
 - Times never go back: a new word that begins in settled time is made to begin where that ends.
 - What is said once (the end of an utterance, a language, a warning) is not said again.
 - A malformed message is passed on as it is: others decide what it means.
@@ -22,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from .._model.typing import Label, Message
-from .delivered import DIGITS, Delivered
+from .delivered import DIGITS, SAME_TIME, Delivered
 from .message_fields import (
     Malformed,
     a_time,
@@ -40,9 +41,8 @@ from .message_table import MESSAGES, Again
 
 __all__ = ["Delivered", "Stitch"]
 
-_SAME_TIME = 0.1
 _SAME_EVENT = 0.5
-"""Seconds by which two connections may differ on when the same thing happened."""
+"""Seconds by which two connections may differ on when an audio event began."""
 
 
 class Stitch:
@@ -162,7 +162,8 @@ class Stitch:
         ]
         if parts and not kept:
             return None
-        start_time = _not_before(until, start_time)
+        first = kept[0]["start_time"] if kept else end_time
+        start_time = _not_before(self._before.words_told_before(label, first), start_time)
         changes: Message = {"start_time": start_time, "end_time": max(start_time, end_time)}
         if len(kept) < len(parts):
             changes["transcript"] = self._joined(kept, metadata["transcript"])
@@ -180,7 +181,9 @@ class Stitch:
         for index, (part, channel) in enumerate(zip(parts, channels)):
             start_time, end_time = (self._moved(time, channel) for time in times_of(part))
             until = self._before.words_until(channel)
-            new = not _is_settled(start_time, end_time, until)
+            middle = (start_time + end_time) / 2
+            settled = _is_settled(start_time, end_time, until)
+            new = not (settled or self._before.repeats_word(channel, part, middle))
             if part.get("type") != "punctuation":
                 last_word_is_new[channel] = new
                 for mark in before_next_word.pop(channel, ()):
@@ -220,7 +223,9 @@ class Stitch:
         for sentence in sentences:
             channel = own_label(sentence, self._before.labels) or label
             start_time, end_time = (self._moved(time, channel) for time in times_of(sentence))
-            if not _is_settled(start_time, end_time, until):
+            middle = (start_time + end_time) / 2
+            settled = _is_settled(start_time, end_time, until)
+            if not (settled or self._before.repeats_sentence(language, sentence, middle)):
                 kept.append(self._moved_part(sentence, channel, until))
         if sentences and not kept:
             return None
@@ -234,8 +239,8 @@ class Stitch:
         if times and message.get("forced") is not True:
             time, until = max(times.values()), self._before.words_until(label)
             # One before words that were delivered was delivered before them, or is wrong.
-            told_until = max(self._before.utterance_until(label) + _SAME_TIME, until - _SAME_TIME)
-            if time <= round(told_until, DIGITS):
+            told_until = max(self._before.utterance_until(label) + SAME_TIME, until - SAME_TIME)
+            if time <= round(told_until, DIGITS) or self._before.repeats_utterance(label, time):
                 return None
             times = {key: _not_before(until, time) for key, time in times.items()}
         return _with(message, {"metadata": _with(metadata, times)})
@@ -247,6 +252,8 @@ class Stitch:
         if now is not None and now.is_open:
             return None
         if last is not None and last.start_time >= start_time - _SAME_EVENT:
+            return None
+        if last is not None and abs(last.said - start_time) <= _SAME_EVENT:
             return None
         return self._with_event(message, label, times)
 

@@ -6,14 +6,15 @@ of the session, positions in bytes of a channel's audio.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from .._model.audio_format import AudioFormat
 from .._model.transcription_config import TranslationConfig
-from .._model.typing import Label
+from .._model.typing import Label, Message
 from .channel import Channel, LegChannel
-from .delivered import Delivered
+from .delivered import Delivered, Reach
 from .events import Queued
 from .multiplexer import Multiplexer, Placed
 
@@ -78,8 +79,31 @@ class Timeline:
         """Return how long ``size`` bytes of audio last; 0.0 for ``file`` audio."""
         return self.channels[label].seconds(size) or 0.0
 
-    def release(self) -> None:
-        """Drop retained audio that is settled."""
+    def note(self, message: Message, leg_channels: Mapping[Label, LegChannel]) -> bool:
+        """Take note of a message of a leg that was delivered, and drop audio that it settles.
+
+        Returns:
+            Whether it settles any.
+        """
+        if not self.delivered.note(message, self._reach(leg_channels)):
+            return False
+        self._release()
+        return True
+
+    def _reach(self, leg_channels: Mapping[Label, LegChannel]) -> Reach:
+        """Return how far a leg's audio is acknowledged: it cannot know of what comes after."""
+
+        def reach(label: Label) -> float:
+            if not self.raw:
+                return math.inf
+            if label in self.channels:
+                on_leg = leg_channels.get(label)
+                return 0.0 if on_leg is None else self.seconds(label, on_leg.acknowledged_until)
+            return max(map(reach, leg_channels), default=0.0)
+
+        return reach
+
+    def _release(self) -> None:
         for label, channel in self.channels.items():
             channel.release(channel.position_at(self._resume_seconds(label)))
 

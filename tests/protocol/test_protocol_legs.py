@@ -130,6 +130,15 @@ def sent(protocol: Protocol) -> list[Any]:
         messages.append(payload if isinstance(payload, bytes) else json.loads(payload))
 
 
+def read(protocol: Protocol) -> list[Any]:
+    """Everything that may be sent now; the server acknowledges its audio."""
+    messages = sent(protocol)
+    for label, channel in leg_of(protocol).channels.items():
+        if channel.unacknowledged:
+            hear(protocol, added(channel.sent, label))
+    return messages
+
+
 def plain(outgoings: Sequence[Any]) -> list[Any]:
     return [json.loads(outgoing.payload) for outgoing in outgoings]
 
@@ -168,7 +177,7 @@ def test_audio_that_is_not_settled_is_sent_again_from_a_little_before() -> None:
 def test_audio_is_sent_again_from_within_a_chunk() -> None:
     protocol = session()
     push(protocol, *range(8))
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("word", 4.9, 5.3))
     replaced(protocol)
     assert sent(protocol) == [second(4)[:800], *map(second, range(5, 8))]
@@ -177,7 +186,7 @@ def test_audio_is_sent_again_from_within_a_chunk() -> None:
 def test_the_word_before_is_heard_whole_again() -> None:
     protocol = session()
     push(protocol, *range(8))
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("endless", 2.3, 6.0))
     replaced(protocol)
     assert sent(protocol)[0] == second(2)[:1000]  # from 2.0 s: before the word, not 5.0 s
@@ -207,10 +216,10 @@ def test_what_waits_comes_after_what_is_sent_again() -> None:
 def test_times_go_on_where_they_were() -> None:
     protocol = session()
     push(protocol, *range(8))
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("one", 4.5, 5.0))
     replaced(protocol)
-    sent(protocol)
+    read(protocol)
     assert hear(protocol, final("one", 0.5, 1.0)) == []  # it was delivered
     (message,) = delivered(hear(protocol, final("two", 1.5, 2.0)))
     assert (message["metadata"]["start_time"], message["metadata"]["end_time"]) == (5.5, 6.0)
@@ -220,10 +229,10 @@ def test_times_go_on_where_they_were() -> None:
 def test_a_second_loss_goes_on_from_the_first() -> None:
     protocol = session()
     push(protocol, *range(8))
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("one", 4.5, 5.0))
     replaced(protocol)
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("two", 2.5, 3.0))  # at 7.0 s of the session
     replaced(protocol)
     assert protocol.succession.replay == replay(7.0, 2.0)
@@ -234,7 +243,7 @@ def test_a_second_loss_goes_on_from_the_first() -> None:
 def test_attempts_that_fail_change_nothing(attempts: int) -> None:
     protocol = session()
     push(protocol, *range(4))
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("one", 1.5, 2.0))
     protocol.succession.lose()
     for _ in range(attempts):
@@ -284,7 +293,7 @@ def test_even_if_all_is_settled_the_end_is_asked_for_again() -> None:
     protocol = session()
     push(protocol, 0, 1)
     protocol.end_audio()
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("one", 1.5, 2.0))
     replaced(protocol)
     assert sent(protocol) == [second(1), {"message": "EndOfStream", "last_seq_no": 1}]
@@ -348,13 +357,109 @@ def test_channels_are_numbered_through_apart() -> None:
     push(protocol, *range(4), label="a")
     push(protocol, *range(2), label="b")
     sent(protocol)
+    hear(protocol, added(3, "a"))
     hear(protocol, channel_final("a", "one", 2.5, 3.0))
     replaced(protocol)
     sent(protocol)
-    (acknowledged,) = hear(protocol, added(1, "a"))
-    assert acknowledged == Acknowledged("a", 3, added(3, "a"))
+    assert hear(protocol, added(1, "a")) == []  # which the first one acknowledged
+    (acknowledged,) = hear(protocol, added(2, "a"))
+    assert acknowledged == Acknowledged("a", 4, added(4, "a"))
     (acknowledged,) = hear(protocol, added(1, "b"))
     assert acknowledged == Acknowledged("b", 1, added(1, "b"))
+
+
+# -- what a server cannot know ------------------------------------------------------------------
+
+
+def test_a_word_beyond_the_audio_settles_what_was_acknowledged_and_no_more() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    sent(protocol)
+    hear(protocol, added(5))
+    hear(protocol, final("word", 4.5, 7.0))
+    hear(protocol, added(8))  # a claim does not become true by audio that comes later
+    replaced(protocol)
+    assert protocol.succession.replay == replay(5.0, 4.0)
+    assert sent(protocol) == [second(number) for number in range(4, 8)]
+    (message,) = delivered(hear(protocol, final("next", 1.2, 1.8)))
+    assert message["results"][0]["start_time"] == 5.2
+
+
+def test_the_claims_of_a_connection_are_held_to_its_own_audio() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    read(protocol)
+    hear(protocol, final("word", 2.5, 3.0))
+    replaced(protocol)  # audio from 2.0 on
+    sent(protocol)
+    hear(protocol, added(2))
+    hear(protocol, final("other", 1.5, 5.0))
+    replaced(protocol)
+    assert protocol.succession.replay.audio_time == 4.0
+
+
+def test_channels_are_held_each_to_its_own_audio() -> None:
+    protocol = session("a", "b")
+    push(protocol, *range(8), label="a")
+    push(protocol, *range(8), label="b")
+    sent(protocol)
+    hear(protocol, added(3, "a"))
+    hear(protocol, added(8, "b"))
+    for label in ("a", "b"):
+        hear(protocol, channel_final(label, "word", 2.5, 7.0))
+    leg = replaced(protocol)
+    assert {label: each.start for label, each in leg.channels.items()} == {
+        "a": 2 * SECOND,
+        "b": 2.2 * SECOND,  # from before its last word
+    }
+
+
+def test_words_that_are_acknowledged_late_are_not_said_again() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    sent(protocol)
+    hear(protocol, added(3))
+    hear(protocol, final("late", 3.5, 4.0))
+    replaced(protocol)  # audio from 2.0 on
+    assert hear(protocol, final("late", 1.5, 2.0)) == []
+    (message,) = delivered(hear(protocol, final("later", 1.5, 2.0)))
+    assert message["results"][0]["start_time"] == 3.5  # at the same time, and not the same
+
+
+def test_translations_beyond_the_audio_settle_no_more_than_was_acknowledged() -> None:
+    protocol = session(languages=["fr"])
+    push(protocol, *range(8))
+    sent(protocol)
+    hear(protocol, added(5))
+    hear(protocol, final("one", 4.5, 5.0))
+    sentence = {"content": "un", "start_time": 4.5, "end_time": 7.0}
+    message = {"message": "AddTranslation", "language": "fr", "results": [sentence]}
+    hear(protocol, message)
+    hear(protocol, added(8))
+    replaced(protocol)  # audio from 4.0 on
+    assert protocol.succession.replay.audio_time == 5.0
+    again = {**message, "results": [{"content": "deux", "start_time": 1.5, "end_time": 2.0}]}
+    assert len(delivered(hear(protocol, again))) == 1
+
+
+@pytest.mark.parametrize("kind", ["utterance", "event"])
+def test_what_is_told_beyond_the_audio_does_not_silence_the_next_connection(kind: str) -> None:
+    def at(time: float) -> dict[str, Any]:
+        if kind == "utterance":
+            return {"message": "EndOfUtterance", "metadata": {"end_time": time}}
+        event = {"type": "music", "start_time": time, "confidence": 1.0}
+        return {"message": "AudioEventStarted", "event": event}
+
+    protocol = session()
+    push(protocol, *range(8))
+    sent(protocol)
+    hear(protocol, added(3))
+    hear(protocol, at(7.0))
+    if kind == "event":
+        hear(protocol, {"message": "AudioEventEnded", "event": {"type": "music", "end_time": 8.0}})
+    hear(protocol, added(8))
+    replaced(protocol)
+    assert len(delivered(hear(protocol, at(5.0)))) == 1
 
 
 # -- what can be replayed -----------------------------------------------------------------------
@@ -518,7 +623,7 @@ def test_a_channel_that_is_settled_and_ended_is_left_out() -> None:
     protocol.end_audio("a")
     protocol.end_audio("b")
     push(protocol, 0, label="c")
-    sent(protocol)
+    read(protocol)
     hear(protocol, channel_final("a", "one", 1.5, 2.0))
     hear(protocol, channel_final("b", "one", 1.0, 1.5))  # some of it may still be to come
     protocol.succession.lose()
@@ -534,7 +639,7 @@ def test_channels_begin_again_each_where_it_is_needed() -> None:
     protocol = session("a", "b")
     push(protocol, *range(6), label="a")
     push(protocol, *range(6), label="b")
-    sent(protocol)
+    read(protocol)
     hear(protocol, channel_final("a", "one", 4.5, 5.0))
     hear(protocol, channel_final("b", "one", 1.5, 2.0))
     leg = replaced(protocol)
@@ -617,7 +722,7 @@ def forced_for_all() -> Protocol:
     push(protocol, 1, 2, 3, 4, label="a")
     push(protocol, 1, 2, 3, 4, label="b")
     protocol.force_end_of_utterance(3.5)
-    asked = sent(protocol)[-1]
+    asked = read(protocol)[-1]
     assert asked == {"message": "ForceEndOfUtterance", "timestamp": 3.5}  # one is enough at first
     hear(protocol, channel_final("a", "one", 2.0, 2.8))
     return protocol
@@ -668,7 +773,7 @@ def test_a_forced_end_of_utterance_is_asked_for_again_in_the_legs_own_time() -> 
     protocol = session()
     push(protocol, *range(6))
     protocol.force_end_of_utterance(6.0)
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("one", 3.5, 4.0))
     replaced(protocol)
     assert sent(protocol)[-1] == {"message": "ForceEndOfUtterance", "timestamp": 3.0}
@@ -768,11 +873,11 @@ def test_where_there_is_no_room_for_two_the_old_one_is_ended_first() -> None:
 def test_a_loss_while_two_speak_takes_back_what_both_leave(which: str) -> None:
     protocol = session()
     push(protocol, *range(4))
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("one", 1.5, 2.0))
     old, new = rolling_over(protocol)
     push(protocol, 4)
-    sent(protocol)
+    read(protocol)
     hear(protocol, final("held", 0.2, 0.8), new)
     event = protocol.closed(old if which == "old" else new, 1006, "")
     assert isinstance(event, Lost)
