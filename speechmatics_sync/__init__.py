@@ -179,7 +179,7 @@ for _name in __all__:
         _public.__module__ = __name__
 del _name, _public
 
-# Version 0.1 pickled values as members of these modules, which are no more. A transcript's pickle
-# names `_Final` as well.
+# Pickles made by version 0.1 look for classes in these modules, which no longer exist, and for
+# `_Final` in the pickle of a transcript.
 for _former in ("config", "messages", "results", "stats", "transcript"):
     sys.modules[f"{__name__}.{_former}"] = sys.modules[__name__]

@@ -193,29 +193,29 @@ duration = number(0, LONGEST_WAIT, unit="seconds")
 
 
 class CheckedField(NamedTuple):
-    """A dataclass field that has a check."""
+    """A dataclass field that has a check; `key` is its name in the message."""
 
     name: str
     key: str
     check: Check
-    default: object
+    default: object  # dataclasses.MISSING if the field is required
 
 
 def checked_fields(cls: type) -> tuple[CheckedField, ...]:
     """The fields of a dataclass that have a check, in their order.
 
-    A field says so in its type: ``Annotated[float, number(0, 1)]``, and adds its name on the wire
-    where that differs: ``Annotated[str, string(), "from"]``. So the modules of such classes do
-    without ``from __future__ import annotations``: types as strings could not be resolved, for
-    the classes name the package as their module.
+    The check is part of the field's type: ``Annotated[float, number(0, 1)]``. A third argument is
+    the name in the message, if it differs: ``Annotated[str, string(), "from"]``.
+
+    The modules of such classes must not import ``annotations`` from ``__future__``. It would turn
+    the types into strings, which cannot be resolved: public classes have the package as their
+    ``__module__``, where most names are missing.
     """
     return _checked_fields(cls)
 
 
 @cache
-def _checked_fields(
-    cls: Any,
-) -> tuple[CheckedField, ...]:  # a class of unhashable objects is hashable
+def _checked_fields(cls: Any) -> tuple[CheckedField, ...]:
     found = []
     for field in dataclasses.fields(cls):
         notes = getattr(field.type, "__metadata__", ())

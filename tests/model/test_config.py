@@ -1,4 +1,4 @@
-"""Settings are refused where they are made, by field, value and what is allowed."""
+"""Bad settings raise where they are made, and the error names field, value and what is allowed."""
 
 from __future__ import annotations
 

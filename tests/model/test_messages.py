@@ -1,4 +1,4 @@
-"""The protocol's names are strings wherever a string is wanted."""
+"""The names of the protocol can be used as strings."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import pickle
 import subprocess
 import sys
@@ -188,6 +189,21 @@ def test_settings_of_an_earlier_version_load(pickled: dict[str, Any]) -> None:
     assert pickled["audio_format"] == api.AudioFormat(api.AudioEncoding.PCM_S16LE, 16000)
     assert pickled["policy"] == api.ReconnectPolicy(max_attempts=3)
     assert pickled["warning"] is api.WarningType.IDLE_TIMEOUT
+
+
+def test_a_pickle_names_the_package_alone(pickled: dict[str, Any]) -> None:
+    named = set()
+
+    class Names(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            named.add((module, name))
+            return super().find_class(module, name)
+
+    Names(io.BytesIO(pickle.dumps(pickled))).load()
+    ours = {(module, name) for module, name in named if module.startswith(api.__name__)}
+    assert (api.__name__, "Transcript") in ours
+    assert {module for module, _ in ours} == {api.__name__}
+    assert {name for _, name in ours} <= set(api.__all__)
 
 
 def test_a_pickle_of_an_earlier_version_imports_the_package_itself() -> None:

@@ -1,4 +1,4 @@
-"""What the server tells becomes objects without loss, and what it garbles a TransportError."""
+"""Messages become objects without loss; malformed ones raise a TransportError."""
 
 from __future__ import annotations
 

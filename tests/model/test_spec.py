@@ -1,4 +1,4 @@
-"""Nothing of the API is missing, and nothing is made up.
+"""All of the API is here, and nothing else.
 
 The API's own description and the official client are walked, name by name, in both directions.
 What is documented elsewhere, and what a class adds for its own sake, stands here in short lists.

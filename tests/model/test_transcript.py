@@ -1,4 +1,4 @@
-"""A transcript reads like what was said, whatever came in and whoever reads it meanwhile."""
+"""A transcript reads like what was said, in any order of messages, from any thread."""
 
 from __future__ import annotations
 
