@@ -63,94 +63,104 @@ _MODEL_MEAN = "41.00,-5.29,-0.12,5.09,2.48,-4.07,-1.37,-1.78,-5.08,-2.05,-6.45,-
 _MEAN_SEARCH = "cepstral mean"
 
 
-def _words(decoder: Any, offset: float, voice: str) -> list[Word]:
-    """Return the words a decoder has heard, without fillers and marks of pronunciations."""
-    words = []
-    for segment in decoder.seg():
-        if segment.word.startswith(("<", "[", "++")):
-            continue
-        words.append(
-            Word(
-                text=segment.word.partition("(")[0],
-                start=offset + segment.start_frame / 100,
-                end=offset + (segment.end_frame + 1) / 100,
-                confidence=min(1.0, max(0.0, segment.prob)),
-                voice=voice,
+class _Decoder:
+    """A PocketSphinx decoder that hears one utterance at a time, whatever is called when.
+
+    PocketSphinx itself ends the process if it is given audio after the end of an utterance, and
+    refuses to begin one while another is open.
+
+    Attributes:
+        sphinx: PocketSphinx's own decoder.
+        offset: Where the utterance begins, in seconds.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.sphinx = pocketsphinx.Decoder(loglevel="FATAL", **options)
+        self.offset = 0.0
+        self._open = False
+
+    def begin(self, offset: float = 0.0, mean: Optional[str] = None) -> None:
+        """Begin an utterance; end the one that is open."""
+        self.end()
+        self.offset = offset
+        # The front end would carry its last sample and its noise estimate over from the utterance
+        # before, and the words of one session must not depend on those of another.
+        self.sphinx.reinit_feat()
+        if mean is not None:
+            self.sphinx.set_cmn(mean)
+        self.sphinx.start_utt()
+        self._open = True
+
+    def hear(self, audio: bytes, *, whole: bool = False) -> None:
+        """Process audio of the open utterance, or all of it at once; ignore it if none is open."""
+        # In small pieces: the decoder holds the GIL while it processes one.
+        size = max(1, len(audio)) if whole else _PIECE_BYTES
+        for at in range(0, len(audio) if self._open else 0, size):
+            self.sphinx.process_raw(audio[at : at + size], full_utt=whole)
+
+    def end(self) -> None:
+        """End the open utterance, if any."""
+        if self._open:
+            self._open = False
+            self.sphinx.end_utt()
+
+    def words(self, voice: str) -> list[Word]:
+        """Return the words heard, without fillers and marks of pronunciations."""
+        words = []
+        for segment in self.sphinx.seg() or ():
+            if segment.word.startswith(("<", "[", "++")):
+                continue
+            words.append(
+                Word(
+                    text=segment.word.partition("(")[0],
+                    start=self.offset + segment.start_frame / 100,
+                    end=self.offset + (segment.end_frame + 1) / 100,
+                    confidence=min(1.0, max(0.0, segment.prob)),
+                    voice=voice,
+                )
             )
-        )
-    return words
+        return words
 
 
-def _begin_utterance(decoder: Any, mean: Optional[str] = None) -> None:
-    # The front end would carry its last sample and its noise estimate over from the utterance
-    # before, and the words of one session must not depend on those of another.
-    decoder.reinit_feat()
-    if mean is not None:
-        decoder.set_cmn(mean)
-    decoder.start_utt()
-
-
-def _process(decoder: Any, audio: bytes) -> None:
-    # In small pieces: the decoder holds the GIL while it processes one.
-    for at in range(0, len(audio), _PIECE_BYTES):
-        decoder.process_raw(audio[at : at + _PIECE_BYTES])
-
-
-class _FinalDecoder:
+class _FinalDecoder(_Decoder):
     """Decodes a whole piece of audio, independently of any other."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock = threading.Lock()
-        self._decoder = pocketsphinx.Decoder(loglevel="FATAL")
-        self._search = self._decoder.current_search()
+        self._search = self.sphinx.current_search()
         # PocketSphinx only computes features for a search; that for one phrase is the cheapest.
-        self._decoder.add_keyphrase(_MEAN_SEARCH, "forward")
+        self.sphinx.add_keyphrase(_MEAN_SEARCH, "forward")
 
     def mean(self, audio: bytes) -> str:
         """Return the cepstral mean of `audio`, as the decoder writes it."""
         with self._lock:
-            self._decoder.activate_search(_MEAN_SEARCH)
-            _begin_utterance(self._decoder)
-            self._decoder.process_raw(audio, full_utt=True)
-            self._decoder.end_utt()
-            return str(self._decoder.get_cmn(False))
+            self.end()  # still open if an exception came in between
+            self.sphinx.activate_search(_MEAN_SEARCH)
+            self.begin()
+            self.hear(audio, whole=True)
+            self.end()
+            return str(self.sphinx.get_cmn(False))
 
     def decode(self, audio: bytes, offset: float, voice: str, mean: str) -> list[Word]:
         """Return the words in `audio`, which begins at `offset` seconds."""
         with self._lock:
-            self._decoder.activate_search(self._search)
-            _begin_utterance(self._decoder, mean)
-            _process(self._decoder, audio)
-            self._decoder.end_utt()
-            return _words(self._decoder, offset, voice)
+            self.end()
+            self.sphinx.activate_search(self._search)
+            self.begin(offset, mean)
+            self.hear(audio)
+            self.end()
+            return self.words(voice)
 
 
-class _PartialDecoder:
+class _PartialDecoder(_Decoder):
     """Decodes an utterance while it is spoken, fast and less accurately."""
 
     def __init__(self) -> None:
-        self._decoder = pocketsphinx.Decoder(
-            loglevel="FATAL", fwdflat=False, bestpath=False, maxhmmpf=3000
-        )
-        self._running = False
-        self.offset = 0.0
-
-    def begin(self, offset: float, mean: str) -> None:
-        self.end()
-        self.offset = offset
-        _begin_utterance(self._decoder, mean)
-        self._running = True
-
-    def hear(self, audio: bytes) -> None:
-        _process(self._decoder, audio)
+        super().__init__(fwdflat=False, bestpath=False, maxhmmpf=3000)
 
     def words(self, voice: str) -> list[Word]:
-        return _words(self._decoder, self.offset, voice) if self._decoder.hyp() else []
-
-    def end(self) -> None:
-        if self._running:
-            self._running = False
-            self._decoder.end_utt()
+        return super().words(voice) if self.sphinx.hyp() else []
 
 
 class _Sphinx(Recognition):
@@ -192,6 +202,8 @@ class _Sphinx(Recognition):
     def feed(self, frame: Samples) -> Hypothesis:
         audio = frame.astype("<i2").tobytes()
         self._heard += len(frame)
+        if not self.partials:
+            self._release()  # the client may have turned them off
         if len(frame) == FRAME_SAMPLES:  # the endpointer only takes whole frames
             self._endpointer.process(audio)
         if not self._open:
@@ -230,6 +242,10 @@ class _Sphinx(Recognition):
         return self._end_utterance() if self._open else Hypothesis()
 
     def close(self) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        """Give the decoder for partials back, if there is one."""
         if self._partial_decoder is not None:
             self._partial_decoder.end()
             self._recognizer._return(self._partial_decoder)
