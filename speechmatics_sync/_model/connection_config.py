@@ -60,7 +60,8 @@ class ConnectionConfig(Settings):
         close_timeout: For the closing handshake, and for `close()`.
         max_size: Largest message accepted from the server, in bytes.
         max_unacked_chunks: How many audio chunks may be unacknowledged before sending waits.
-        ack_timeout: Longest time without a message while an acknowledgement or a reply is due.
+        ack_timeout: Longest time without progress with what the server owes: acknowledgements of
+            audio, an answer, the end of the transcript. Each counts for itself.
         max_queue: How many messages may wait for handlers before reading from the server pauses.
             From half of that on, a new partial replaces the waiting one that it supersedes; no
             other message is dropped.

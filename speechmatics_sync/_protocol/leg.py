@@ -24,7 +24,7 @@ from __future__ import annotations
 import base64
 import collections
 import enum
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Callable, Optional, Union
 
 from .._model.messages import ClientMessageType, ServerMessageType
@@ -57,7 +57,7 @@ from .server_errors import CLOSE_CODES, error_of, error_of_close, is_busy, is_lo
 from .speaker_labels import LegSpeakerLabels
 from .stitching import Stitch
 
-__all__ = ["TRANSITIONS", "Cause", "Leg", "State"]
+__all__ = ["TRANSITIONS", "Cause", "Due", "Leg", "State"]
 
 
 class State(enum.Enum):
@@ -81,6 +81,14 @@ class Cause(enum.Enum):
     TRANSCRIBED = "EndOfTranscript received, all audio acknowledged"
     LOSS = "a lost connection, a busy server, an EndOfTranscript before the end of audio"
     FAILURE = "an Error or a broken protocol"
+
+
+class Due(enum.Enum):
+    """What a server may owe."""
+
+    ACKNOWLEDGEMENT = "an acknowledgement of audio"
+    ANSWER = "an answer to GetSpeakers"
+    END = "EndOfTranscript"
 
 
 _ENDS = {Cause.LOSS: State.LOST, Cause.FAILURE: State.FAILED}
@@ -117,6 +125,8 @@ class Leg:
         """What was sent and is not answered: GetSpeakers, ForceEndOfUtterance."""
         self._frames_of_audio: dict[str, tuple[str, str]] = {}
         self._start_message = start_message
+        self._steps_to_the_end = 0
+        """Messages that brought the end nearer since the audio ended."""
         self._duration_limit: Optional[Message] = None
         self._error: Optional[SpeechmaticsError] = None
         self._error_message: Optional[Message] = None
@@ -132,17 +142,31 @@ class Leg:
         """Chunks that were sent and not yet acknowledged, of all channels."""
         return sum(channel.unacknowledged for channel in self.channels.values())
 
-    @property
-    def owes_answer(self) -> bool:
-        """Whether the server owes an answer, other than to the session's own questions."""
-        return (
-            self.state in (State.STARTING, State.ENDING)
-            or self.unacknowledged > 0
-            or any(
-                placed.message.question is not None and not placed.message.question.own
-                for placed in self.asked
-            )
-        )
+    def owed(self) -> dict[tuple[Due, Hashable], int]:
+        """Return what the server owes, each with a number that changes when it makes progress.
+
+        An answer is owed once the audio before its question is acknowledged. Answers to the
+        session's own questions are not insisted on.
+        """
+        owed: dict[tuple[Due, Hashable], int] = {
+            (Due.ACKNOWLEDGEMENT, label): channel.acknowledged
+            for label, channel in self.channels.items()
+            if channel.unacknowledged
+        }
+        for placed in self.asked:
+            question = placed.message.question
+            if question is None or question.own:
+                continue
+            if all(
+                not channel.unacknowledged
+                or channel.acknowledged_until >= placed.after.get(label, 0)
+                for label, channel in self.channels.items()
+            ):
+                owed[Due.ANSWER, question] = 0
+            break  # answers come in the order of the questions
+        if self.state is State.ENDING:
+            owed[Due.END, None] = self._steps_to_the_end
+        return owed
 
     # -- what is sent ---------------------------------------------------------------------------
 
@@ -188,6 +212,8 @@ class Leg:
         if self.over:
             return []
         name = message.get("message")
+        if self.state is State.ENDING and isinstance(name, str) and name in _TOWARDS_THE_END:
+            self._steps_to_the_end += 1
         receiver = _RECEIVERS.get(name) if isinstance(name, str) else None
         if receiver is None:
             return [Deliver(message)]
@@ -390,6 +416,12 @@ _RECEIVERS: dict[str, Callable[[Leg, Message], list[Event]]] = {
     for name, row in MESSAGES.items()
     if row.settles is not None and row.settles in _SETTLED_BY
 }
+
+_TOWARDS_THE_END = frozenset(
+    name
+    for name, row in MESSAGES.items()
+    if row.settles in (Settles.ACKNOWLEDGEMENT, Settles.AUDIO, Settles.SPEAKERS, Settles.UTTERANCE)
+)
 
 _MIDDLE = "in the middle of the session"
 _WHEN = {

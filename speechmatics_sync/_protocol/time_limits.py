@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Optional
 
 from .._model.connection_config import ConnectionConfig
 from ..errors import ConnectionError, SpeechmaticsError, TimeoutError
-from .leg import State
+from .leg import Due, State
 
 __all__ = ["Limits"]
 
@@ -14,6 +15,8 @@ __all__ = ["Limits"]
 class Limits:
     """The time limits of one connection.
 
+    Whatever the server owes has a clock of its own: each acknowledgement restarts that of its
+    channel's acknowledgements, a final that of the end, and what only informs restarts none.
     Silence counts only while we read: `restart` leaves out time in which we did not.
     """
 
@@ -30,14 +33,14 @@ class Limits:
         self._started = now
         self._pinged = now
         self._unanswered_ping: Optional[float] = None
-        self._owing_since: Optional[float] = None
+        self._owed: dict[tuple[Due, Hashable], tuple[int, float]] = {}
+        """What is owed: how far the server had come with it, and since when it has not got on."""
 
     def restart(self, now: float) -> None:
         """Count the peer's silence from now."""
         if self._unanswered_ping is not None:
             self._unanswered_ping = now
-        if self._owing_since is not None:
-            self._owing_since = now
+        self._owed = {what: (progress, now) for what, (progress, _) in self._owed.items()}
 
     def ping_is_due(self, now: float) -> bool:
         """Return whether to send a ping now; if so, it counts as sent."""
@@ -49,14 +52,14 @@ class Limits:
             self._unanswered_ping = now
         return True
 
-    def note(self, now: float, *, heard: float, spoke: bool, owes: bool) -> None:
-        """Note when the last byte came, whether a message did, and whether an answer is owed."""
+    def note(self, now: float, *, heard: float, owed: Mapping[tuple[Due, Hashable], int]) -> None:
+        """Note when the last byte came, and what the server owes (`Leg.owed`)."""
         if self._unanswered_ping is not None and heard > self._unanswered_ping:
             self._unanswered_ping = None
-        if not owes:
-            self._owing_since = None
-        elif self._owing_since is None or spoke:
-            self._owing_since = now
+        before, self._owed = self._owed, {}
+        for what, progress in owed.items():
+            known = before.get(what)
+            self._owed[what] = known if known and known[0] == progress else (progress, now)
 
     def passed(self, now: float, state: State) -> Optional[SpeechmaticsError]:
         """Return the error of a limit that has passed."""
@@ -67,11 +70,13 @@ class Limits:
                     f"The server did not start the session within start_timeout "
                     f"({config.start_timeout} s)."
                 )
-        elif _over(config.ack_timeout, self._owing_since, now):
-            return ConnectionError(
-                f"The connection was lost: the server owed an answer and said nothing for "
-                f"ack_timeout ({config.ack_timeout} s)."
-            )
+        elif self._owed:
+            (what, _), (_, since) = min(self._owed.items(), key=lambda item: item[1][1])
+            if _over(config.ack_timeout, since, now):
+                return ConnectionError(
+                    f"The connection was lost: the server owed {what.value} and made no progress "
+                    f"with it for ack_timeout ({config.ack_timeout} s)."
+                )
         if _over(config.ping_timeout, self._unanswered_ping, now):
             return ConnectionError(
                 f"The connection was lost: no sign of life within ping_timeout "
@@ -88,7 +93,7 @@ class Limits:
                 moments.append(self._started + config.start_timeout)
         elif config.ack_timeout is not None:
             # An answer may become owed while the receiver sleeps: it must not sleep too long.
-            since = now if self._owing_since is None else self._owing_since
+            since = min((since for _, since in self._owed.values()), default=now)
             moments.append(min(since + config.ack_timeout, now + config.ack_timeout / 4))
         if config.ping_interval is not None:
             moments.append(self._pinged + config.ping_interval)

@@ -94,8 +94,6 @@ class Pump:
         self._outages = outages
         self._request_close = request_close
         self._limits = Limits(config, time.monotonic())
-        self._spoke = False
-        """Whether a message arrived since the last check of the limits."""
         self._check_at = 0.0
         """When to check the limits at the latest, by the monotonic clock."""
         self._due: Optional[float] = 0.0
@@ -143,10 +141,8 @@ class Pump:
             return
         if (read or self.connection.send_failed) and not self._paused:
             received = self.connection.receive()
-            if received:
-                self._spoke = True
-                if not self._process(received):
-                    return
+            if received and not self._process(received):
+                return
         self._send()
         if self._error_grace is None:
             now = time.monotonic()
@@ -169,11 +165,10 @@ class Pump:
     def _check_limits(self, now: float) -> None:
         lock, leg_state = self._life.lock, self.leg.state
         with lock:
-            owes = self.leg.owes_answer
+            owed = self.leg.owed()
         if self._paused:
             self._limits.restart(now)
-        self._limits.note(now, heard=self.connection.last_heard, spoke=self._spoke, owes=owes)
-        self._spoke = False
+        self._limits.note(now, heard=self.connection.last_heard, owed=owed)
         passed = self._limits.passed(now, leg_state)
         if passed is not None:
             with lock:

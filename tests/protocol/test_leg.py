@@ -35,7 +35,7 @@ from speechmatics_sync._protocol.events import (
     SpeakersQuestion,
     Started,
 )
-from speechmatics_sync._protocol.leg import TRANSITIONS, Cause, Leg, State
+from speechmatics_sync._protocol.leg import TRANSITIONS, Cause, Due, Leg, State
 from speechmatics_sync._protocol.multiplexer import Placed
 from speechmatics_sync._protocol.server_errors import CLOSE_CODES
 
@@ -565,25 +565,76 @@ def test_other_messages_await_no_answer() -> None:
 
 
 def test_the_server_owes_what_it_has_not_answered() -> None:
-    leg = connecting()
-    assert not leg.owes_answer
-    leg.connected()
-    assert leg.owes_answer
+    leg = starting()
+    assert leg.owed() == {}  # the start has a limit of its own
     leg.receive(STARTED)
-    assert not leg.owes_answer
-    sent(leg, b"aa")
-    assert leg.owes_answer
+    assert leg.owed() == {}
+    sent(leg, b"aa", b"aa")
+    before = leg.owed()
+    assert list(before) == [(Due.ACKNOWLEDGEMENT, None)]
     leg.receive(added(1))
-    assert not leg.owes_answer
+    assert list(leg.owed()) == list(before)
+    assert leg.owed() != before  # it got on
+    leg.receive(added(2))
+    assert leg.owed() == {}
     ask_speakers(leg, own=True)  # what the session asks for itself, it does not insist on
-    assert not leg.owes_answer
+    assert leg.owed() == {}
     leg.receive(SPEAKERS)
-    ask_speakers(leg)
-    assert leg.owes_answer
+    first, second = ask_speakers(leg), ask_speakers(leg)
+    assert list(leg.owed()) == [(Due.ANSWER, first)]
     leg.receive(SPEAKERS)
-    assert not leg.owes_answer
+    assert list(leg.owed()) == [(Due.ANSWER, second)]
+    leg.receive(SPEAKERS)
+    assert leg.owed() == {}
     leg.end(None)
-    assert leg.owes_answer
+    assert list(leg.owed()) == [(Due.END, None)]
+
+
+def test_an_answer_is_owed_once_the_audio_before_its_question_is_acknowledged() -> None:
+    leg = running()
+    sent(leg, b"aa")
+    question = SpeakersQuestion()
+    message = {"message": "GetSpeakers"}
+    leg.request(Placed(Queued(message, encode(message), question), {None: 2}), message)
+    sent(leg, b"aa")
+    assert list(leg.owed()) == [(Due.ACKNOWLEDGEMENT, None)]
+    leg.receive(added(1))
+    assert list(leg.owed()) == [(Due.ACKNOWLEDGEMENT, None), (Due.ANSWER, question)]
+
+
+def test_channels_owe_their_acknowledgements_apart() -> None:
+    leg = running("a", "b")
+    for label in ("a", "b"):
+        sent(leg, b"aa", b"aa", label=label)
+    before = leg.owed()
+    leg.receive(channel_added("a", 1))
+    assert {what for what, progress in leg.owed().items() if progress == before[what]} == {
+        (Due.ACKNOWLEDGEMENT, "b")
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "nearer"),
+    [
+        (final("word"), True),
+        ({**final("word"), "message": "AddTranslation"}, True),
+        (added(1), True),
+        (FORCED, True),
+        ({**final("word"), "message": "AddPartialTranscript"}, False),
+        ({"message": "Info", "type": "recognition_quality"}, False),
+        ({"message": "Warning", "type": "duration_limit_exceeded"}, False),
+        ({"message": "Novelty"}, False),
+    ],
+)
+def test_what_settles_something_brings_the_end_nearer(
+    message: dict[str, Any], nearer: bool
+) -> None:
+    leg = running()
+    sent(leg, b"aa")
+    leg.end(None)
+    before = leg.owed()[Due.END, None]
+    leg.receive(message)
+    assert (leg.owed()[Due.END, None] != before) == nearer
 
 
 # -- what this version does not know ------------------------------------------------------------

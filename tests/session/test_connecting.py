@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from support.serving import PATIENCE, Peer, listening, serving
+from support.reconnecting import given, pieces
+from support.serving import PATIENCE, Peer, final, listening, serving
 from support.sessions import (
     RAW,
     InThread,
@@ -19,7 +20,7 @@ from support.sessions import (
 )
 
 from speechmatics_sync import ConnectionConfig, ConnectionError, TimeoutError
-from speechmatics_sync._protocol.leg import State
+from speechmatics_sync._protocol.leg import Due, State
 from speechmatics_sync._protocol.time_limits import Limits
 
 
@@ -54,7 +55,7 @@ def test_a_session_must_start_within_start_timeout() -> None:
 
 def test_only_start_timeout_limits_the_start() -> None:
     watched = limits(start_timeout=100, ack_timeout=1, ping_interval=None)
-    watched.note(0.0, heard=0.0, spoke=False, owes=True)
+    watched.note(0.0, heard=0.0, owed={AUDIO: 0})
     assert watched.passed(50.0, State.STARTING) is None
     # A limit that does not count must not keep the receiver awake either.
     assert watched.patience(50.0, State.STARTING) == 50.0
@@ -82,42 +83,49 @@ def test_a_ping_wants_a_sign_of_life_within_ping_timeout() -> None:
 def test_any_byte_after_a_ping_is_a_sign_of_life() -> None:
     watched = limits(ping_interval=10, ping_timeout=15)
     watched.ping_is_due(10.0)
-    watched.note(11.0, heard=9.0, spoke=False, owes=False)
+    watched.note(11.0, heard=9.0, owed={})
     assert watched.passed(25.0, State.RUNNING) is not None
-    watched.note(11.0, heard=10.5, spoke=False, owes=False)
+    watched.note(11.0, heard=10.5, owed={})
     assert watched.passed(25.0, State.RUNNING) is None
 
 
-def test_the_server_may_be_silent_for_ack_timeout_while_it_owes_an_answer() -> None:
-    watched = limits(ack_timeout=30)
-    watched.note(100.0, heard=0.0, spoke=False, owes=True)
-    watched.note(120.0, heard=0.0, spoke=False, owes=True)
+AUDIO = (Due.ACKNOWLEDGEMENT, None)
+END = (Due.END, None)
+
+
+@pytest.mark.parametrize("due", Due)
+def test_the_server_has_ack_timeout_for_what_it_owes(due: Due) -> None:
+    watched = limits(ack_timeout=30, ping_interval=None)
+    watched.note(100.0, heard=0.0, owed={(due, None): 1})
+    watched.note(120.0, heard=120.0, owed={(due, None): 1})  # whatever it says beside that
     assert watched.passed(129.9, State.RUNNING) is None
     error = watched.passed(130.0, State.ENDING)
     assert isinstance(error, ConnectionError)
     assert "ack_timeout (30" in str(error)
+    assert due.value in str(error)
 
 
-def test_a_server_that_speaks_is_not_silent_and_one_that_owes_nothing_may_be() -> None:
-    watched = limits(ack_timeout=30)
-    watched.note(100.0, heard=0.0, spoke=False, owes=True)
-    watched.note(120.0, heard=120.0, spoke=True, owes=True)
+def test_a_server_that_gets_on_is_left_alone_and_so_is_one_that_owes_nothing() -> None:
+    watched = limits(ack_timeout=30, ping_interval=None)
+    watched.note(100.0, heard=0.0, owed={AUDIO: 1})
+    watched.note(120.0, heard=120.0, owed={AUDIO: 2})
     assert watched.passed(149.9, State.RUNNING) is None
-    watched.note(149.0, heard=0.0, spoke=False, owes=False)
+    watched.note(149.0, heard=0.0, owed={})
     assert watched.passed(1e9, State.RUNNING) is None
 
 
-def test_a_pong_is_no_answer() -> None:
-    watched = limits(ack_timeout=30)
-    watched.note(100.0, heard=0.0, spoke=False, owes=True)
-    watched.note(120.0, heard=120.0, spoke=False, owes=True)
-    assert watched.passed(130.0, State.RUNNING) is not None
+def test_what_a_server_gets_on_with_excuses_nothing_else_that_it_owes() -> None:
+    watched = limits(ack_timeout=30, ping_interval=None)
+    for now in range(100, 131, 10):
+        watched.note(float(now), heard=float(now), owed={AUDIO: 1, END: now})
+    error = watched.passed(130.0, State.ENDING)
+    assert Due.ACKNOWLEDGEMENT.value in message_of(error)
 
 
 def test_while_we_do_not_read_silence_does_not_count() -> None:
     watched = limits(ping_interval=10, ping_timeout=15, ack_timeout=30)
     watched.ping_is_due(10.0)
-    watched.note(10.0, heard=0.0, spoke=False, owes=True)
+    watched.note(10.0, heard=0.0, owed={AUDIO: 0})
     watched.restart(1000.0)
     assert watched.passed(1014.9, State.RUNNING) is None
     assert watched.passed(1015.0, State.RUNNING) is not None
@@ -126,7 +134,7 @@ def test_while_we_do_not_read_silence_does_not_count() -> None:
 def test_no_limit_passes_and_no_ping_is_due_during_patience() -> None:
     watched = limits(ping_interval=10, ping_timeout=12, ack_timeout=8, start_timeout=3)
     assert watched.patience(1.0, State.STARTING) == 2.0
-    watched.note(4.0, heard=0.0, spoke=False, owes=True)
+    watched.note(4.0, heard=0.0, owed={AUDIO: 0})
     assert watched.patience(5.0, State.RUNNING) == 2.0  # looks often enough for what comes later
     assert watched.patience(11.5, State.RUNNING) == 0.0
     none = limits(ping_interval=None, ack_timeout=None, start_timeout=None)
@@ -195,6 +203,53 @@ def test_silence_about_audio_is_a_lost_connection() -> None:
             InThread(client.transcribe, speech(0.1), audio_format=RAW).result()
         assert caught.value.transcript is client.transcript
         gone.set()
+
+
+@pytest.mark.parametrize("says", ["Info", "AddPartialTranscript"])
+@pytest.mark.parametrize("reads", [True, False])
+def test_messages_that_only_inform_do_not_hold_a_session(says: str, reads: bool) -> None:
+    """Half dead: it says something now and then, and neither acknowledges nor comes to an end."""
+    chatter: dict[str, Any] = {**final("word"), "message": says}
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        if reads:
+            peer.take_audio()
+        while True:  # until the client has gone
+            peer.send(chatter)
+            threading.Event().wait(0.02)  # the pace of somebody who talks
+
+    with serving(behave) as url:
+        client = client_of(url, ack_timeout=0.3, close_timeout=1)
+        with pytest.raises(ConnectionError, match="ack_timeout"):
+            client.transcribe(speech(0.5), audio_format=RAW, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("what", ["acknowledgements", "finals"])
+def test_a_server_that_gets_on_slowly_is_left_alone(what: str) -> None:
+    """It takes longer than ack_timeout for all it owes, and less for each part."""
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        chunks = 0
+        while isinstance(message := peer.receive(), bytes):
+            chunks += 1
+            if what == "finals":
+                peer.send({"message": "AudioAdded", "seq_no": chunks})
+        assert message["message"] == "EndOfStream"
+        for number in range(1, 9):
+            threading.Event().wait(0.15)  # the pace of a slow server
+            if what == "finals":
+                peer.send(final(str(number), number / 10, number / 10 + 0.1))
+            else:
+                peer.send({"message": "AudioAdded", "seq_no": number})
+        peer.send({"message": "EndOfTranscript"})
+        peer.wait_closed()
+
+    with serving(behave) as url:
+        client = client_of(url, ack_timeout=0.6)
+        client.transcribe(given(pieces(speech(0.8))), audio_format=RAW, timeout=PATIENCE)
+    assert client.stats.chunks_acknowledged == 8
 
 
 def test_a_server_that_never_ends_the_transcript_is_given_ack_timeout() -> None:
