@@ -19,6 +19,9 @@ The receiver's thread could decode deeper ones, but a handler that reads the mes
 its call stack might exceed the recursion limit.
 """
 
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)).difference(b'[]{}"'))
+
 
 def decode(payload: bytes) -> Message:
     """Return the message in a frame.
@@ -39,25 +42,31 @@ def decode(payload: bytes) -> Message:
         ) from None
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
-    # Cheap tests first: most messages are too short or hold too few objects and lists.
-    may_be = len(payload) > 2 * _DEPTH and payload.count(b"{") + payload.count(b"[") > _DEPTH
-    if may_be and _is_too_deep(message):
+    # A cheap test first: most messages hold too few objects and lists.
+    if payload.count(b"{") + payload.count(b"[") > _DEPTH and _is_too_deep(payload):
         raise TransportError(
             f"The server sent a message of more than {_DEPTH} levels ({payload[:60]!r}…)."
         )
     return message
 
 
-def _is_too_deep(message: Message) -> bool:
-    level: list[Any] = [message]
+def _is_too_deep(payload: bytes) -> bool:
+    """Return whether valid JSON has more than `_DEPTH` levels.
+
+    Counts the brackets that are outside of strings, in passes over the bytes: to walk through the
+    decoded message would take as long as decoding it.
+    """
+    if b"\\" in payload:
+        payload = payload.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = payload.translate(_SQUARE, _NEITHER_BRACKET_NOR_QUOTE)
+    # Two quotes in a row do not change what is inside of a string; few are left after this.
+    brackets = brackets.replace(b'""', b"")
+    brackets = b"".join(brackets.split(b'"')[::2])
     for _ in range(_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-    return bool(level)
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")  # one level: what holds nothing any more
+    return bool(brackets)
 
 
 def _refuse_constant(name: str) -> NoReturn:

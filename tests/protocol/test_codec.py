@@ -6,6 +6,7 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from support.fuzzing import examples, json_texts
 
 from speechmatics_sync import TransportError
@@ -84,3 +85,35 @@ def test_message_that_is_nested_without_end_is_our_error(
 def test_wide_message_is_not_taken_for_a_deep_one() -> None:
     wide = {"novel": [[{"a": [1]}] * 10] * 1000}
     assert decode(json.dumps(wide).encode()) == wide
+
+
+def depth_of(value: object) -> int:
+    """Levels of objects and lists."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, inner), default=0)
+
+
+CONFUSING = st.text(st.sampled_from('[]{}"\\\né'), max_size=4)
+NESTED: st.SearchStrategy[object] = st.recursive(
+    CONFUSING,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(CONFUSING, inner, max_size=3),
+    max_leaves=20,
+)
+
+
+@examples(250)
+@given(inner=NESTED, above=st.integers(50, 64), opens=st.sampled_from("[{"), plain=st.booleans())
+def test_levels_are_counted_exactly_whatever_strings_contain(
+    inner: object, above: int, opens: str, plain: bool
+) -> None:
+    value = inner
+    for _ in range(above):
+        value = [value, "]"] if opens == "[" else {"}": value}
+    payload = json.dumps({"novel": value}, ensure_ascii=plain).encode()
+    if depth_of(inner) + above + 1 > 64:
+        with pytest.raises(TransportError, match="64 levels"):
+            decode(payload)
+    else:
+        assert decode(payload) == {"novel": value}
