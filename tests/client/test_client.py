@@ -667,10 +667,11 @@ def test_reading_pauses_while_handlers_are_behind_and_nothing_is_lost() -> None:
 
     def behave(peer: Peer) -> None:
         peer.start()
+        assert peer.take_audio() == {"message": "EndOfStream", "last_seq_no": len(peer.audio)}
         for number in range(count):
-            peer.send({"message": "Novelty", "number": number, "padding": padding})
+            peer.send({**final("word"), "number": number, "padding": padding})
         all_sent.set()
-        peer.finish()
+        peer.send({"message": "EndOfTranscript"})
 
     def handle(message: Any) -> None:
         if not seen:
@@ -680,7 +681,7 @@ def test_reading_pauses_while_handlers_are_behind_and_nothing_is_lost() -> None:
 
     limits = {"ping_interval": 0.05, "ping_timeout": 0.15, "ack_timeout": 0.15, "max_queue": 16}
     with serving(behave) as url, client_of(url, **limits) as client:
-        client.on("Novelty", handle)
+        client.on("AddTranscript", handle)
         call = InThread(client.transcribe, speech(0.5), audio_format=RAW)
         wait_for(blocked)
         assert not all_sent.wait(0.5)  # longer than any limit: they do not count
