@@ -12,6 +12,7 @@ import pytest
 from support.scripts import run_script
 from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import RAW, client_of, speech, wait_for
+from support.sharing import share_threads_beyond
 
 from speechmatics_sync import Client, MultiChannelClient
 
@@ -80,7 +81,7 @@ def wait_until_no_thread_is_left() -> None:
 def test_thirty_views_that_raise_leave_no_session_and_no_thread(
     own_threads: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", own_threads)
+    share_threads_beyond(own_threads, monkeypatch)
     server = Sessions()
     with serving(server) as url:
         for _ in range(30):

@@ -19,9 +19,14 @@ from support.sessions import END_OF_TRANSCRIPT, RAW, InThread, client_of, speech
 SHARED = "speechmatics-shared"
 
 
+def share_threads_beyond(own_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have sessions share their threads once so many connections and sources have their own."""
+    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", own_threads)
+
+
 @pytest.fixture(autouse=True)
 def every_session_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 0)
+    share_threads_beyond(0, monkeypatch)
 
 
 class Speaking:
