@@ -1,6 +1,6 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
 # make test   every test
-# make test-fast   the tests without speech recognition, in a third of the time
+# make test-fast   every test that recognises no speech
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
 # make bench-quick   only what the targets need, in 75 seconds

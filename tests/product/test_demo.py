@@ -11,7 +11,7 @@ from support.places import ROOT
 
 AUDIO = ROOT / "examples" / "audio"
 
-pytestmark = pytest.mark.speech
+pytestmark = [pytest.mark.speech, pytest.mark.timeout(180)]
 
 
 def words(text: str) -> list[str]:

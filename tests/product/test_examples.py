@@ -28,12 +28,14 @@ import requests
 from support.places import ROOT
 from support.serving import answering, listening
 
+pytestmark = pytest.mark.timeout(120)
+
 EXAMPLES = ROOT / "examples"
 SAMPLE = EXAMPLES / "audio" / "demo.wav"
 SENTENCES = (EXAMPLES / "audio" / "demo.txt").read_text().splitlines()
 PAUSE = re.compile(rb"(?:\0\0){4000,}")
 """A quarter of a second of silence at 16 kHz, as there is between the sample's sentences."""
-PATIENCE = 50.0
+PATIENCE = 100.0
 """Seconds after which an example is given up: a guard against hanging, nothing more."""
 
 CALL = EXAMPLES / "audio" / "call.wav"
