@@ -53,10 +53,10 @@ class ConnectionConfig(Settings):
 
     Args:
         open_timeout: For connecting, TLS and the WebSocket handshake together.
-        start_timeout: From StartRecognition to RecognitionStarted, which may take 15 s with
-            ``additional_vocab``.
         ping_interval: Between two pings to the server; None sends no pings.
         ping_timeout: Longest time without a byte from the server after a ping.
+        start_timeout: From StartRecognition to RecognitionStarted, which may take 15 s with
+            ``additional_vocab``.
         close_timeout: For the closing handshake, and for `close()`.
         max_size: Largest message accepted from the server, in bytes.
         max_unacked_chunks: How many audio chunks may be unacknowledged before sending waits.
@@ -81,9 +81,9 @@ class ConnectionConfig(Settings):
     """
 
     open_timeout: Annotated[Optional[float], time_limit] = 10
-    start_timeout: Annotated[Optional[float], time_limit] = 20
     ping_interval: Annotated[Optional[float], time_limit] = 20
     ping_timeout: Annotated[Optional[float], time_limit] = 60
+    start_timeout: Annotated[Optional[float], time_limit] = 20
     close_timeout: Annotated[Optional[float], time_limit] = 5
     max_size: Annotated[Optional[int], optional(count)] = 16 * 1024 * 1024
     max_unacked_chunks: Annotated[int, count] = 512

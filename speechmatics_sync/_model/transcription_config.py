@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Model(str, Enum):
-    """The models that transcribe."""
+    """The models that are known; the service takes others by their name."""
 
     ENHANCED = "enhanced"
     STANDARD = "standard"
@@ -170,6 +170,13 @@ class ConversationConfig(Settings):
 
 _max_delay = number(0.7, 4, unit="seconds")
 
+_NOT_TAKEN = {
+    Model.ENHANCED.value: ("language_hints", "language_hints_strict"),
+    Model.STANDARD.value: ("language_hints", "language_hints_strict"),
+    Model.MELIA_1.value: ("additional_vocab",),
+}
+"""Settings that a model is known not to take, by the service's documentation and its SDK."""
+
 
 def _copied(value: Any) -> dict[str, Any]:
     return copy.deepcopy(mapping(value))
@@ -183,7 +190,8 @@ class TranscriptionConfig(Settings):
 
     Args:
         language: ISO code of the spoken language, such as ``"en"``.
-        model: The model; ``Model.ENHANCED`` if neither this nor ``operating_point`` is given.
+        model: A `Model`, or the name of any other; ``Model.ENHANCED`` if neither this nor
+            ``operating_point`` is given. The server refuses one that it does not have.
         output_locale: RFC 5646 code for the spelling of the transcript, such as ``"en-US"``.
         diarization: How speakers are distinguished.
         additional_vocab: Words that the model may not know: a list of strings and
@@ -207,6 +215,8 @@ class TranscriptionConfig(Settings):
             requires.
         extra: Further fields to send, unchecked.
 
+    A model that is known not to take a setting is a UserWarning.
+
     Raises:
         ConfigurationError: A value is not allowed; the message names the field.
 
@@ -216,7 +226,7 @@ class TranscriptionConfig(Settings):
     """
 
     language: Annotated[str, non_empty] = "en"
-    model: Annotated[Optional[Union[Model, str]], one_of(Model)] = None
+    model: Annotated[Optional[Union[Model, str]], non_empty] = None
     output_locale: Annotated[Optional[str], non_empty] = None
     diarization: Annotated[Optional[Union[Diarization, str]], one_of(Diarization)] = None
     additional_vocab: Annotated[
@@ -248,7 +258,7 @@ class TranscriptionConfig(Settings):
     channel_diarization_labels: Annotated[Optional[list[str]], list_of(non_empty, unique=True)] = (
         None
     )
-    operating_point: Annotated[Optional[Union[OperatingPoint, str]], one_of(OperatingPoint)] = None
+    operating_point: Annotated[Optional[Union[OperatingPoint, str]], non_empty] = None
     language_hints: Annotated[Optional[list[str]], list_of(non_empty)] = None
     language_hints_strict: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -259,6 +269,10 @@ class TranscriptionConfig(Settings):
         super().__post_init__()
         if self.operating_point is not None:
             warnings.warn("operating_point is deprecated; use model", DeprecationWarning, 3)
+        model = str.__str__(self.model or self.operating_point or "")
+        for setting in _NOT_TAKEN.get(model, ()):
+            if getattr(self, setting) is not None:
+                warnings.warn(f"the model {model!r} does not take {setting}", stacklevel=3)
 
     @classmethod
     def _check_together(cls, plain: dict[str, Any]) -> None:

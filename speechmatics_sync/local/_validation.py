@@ -229,8 +229,8 @@ _TRANSCRIPTION: dict[str, _Check] = {
         }
     ),
     "enable_entities": _flag,
-    "operating_point": _one_of(*_MODELS),
-    "model": _one_of(*_MODELS),
+    "operating_point": _text(1),
+    "model": _text(1),
     "punctuation_overrides": _fields(
         {"permitted_marks": _list(_mark), "sensitivity": _number(0, 1)}
     ),
@@ -317,6 +317,12 @@ def check_start(
             "invalid_model",
             f"no model for language {_shown(language)}; available: {', '.join(sorted(languages))}",
         )
+    for name in ("model", "operating_point"):
+        if config.get(name, _MODELS[0]) not in _MODELS:
+            raise Refused(
+                "invalid_model",
+                f"no {name} {_shown(config[name])}; available: {', '.join(_MODELS)}",
+            )
     _check_channels(
         config.get("diarization", "none"), config.get("channel_diarization_labels"), max_channels
     )

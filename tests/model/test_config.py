@@ -56,7 +56,8 @@ REFUSED: list[tuple[Callable[..., Any], str, Any, str]] = [
     (AudioFormat, "chunk_size", "4096", "an integer"),
     (TranscriptionConfig, "language", "", "non-empty"),
     (TranscriptionConfig, "language", None, "non-empty"),
-    (TranscriptionConfig, "model", "large", "'enhanced'"),
+    (TranscriptionConfig, "model", "", "non-empty"),
+    (TranscriptionConfig, "model", 2, "non-empty"),
     (TranscriptionConfig, "output_locale", "", "non-empty"),
     (TranscriptionConfig, "diarization", "speakers", "'channel_and_speaker'"),
     (TranscriptionConfig, "additional_vocab", "gnocchi", "a list"),
@@ -252,7 +253,7 @@ def test_what_this_version_does_not_know_goes_through_unchecked_and_last() -> No
 
 
 def test_what_is_sent_can_be_changed_without_changing_the_configuration() -> None:
-    config = TranscriptionConfig(ctrl={"a": {"b": 1}}, language_hints=["en"])
+    config = TranscriptionConfig(model="melia-1", ctrl={"a": {"b": 1}}, language_hints=["en"])
     sent = config.to_dict()
     sent["ctrl"]["a"]["b"] = 2
     sent["language_hints"].append("de")
@@ -290,8 +291,31 @@ def test_a_model_and_an_operating_point_exclude_one_another() -> None:
         TranscriptionConfig(model="standard", operating_point="standard")
 
 
+def test_a_model_of_any_name_is_sent_as_it_is() -> None:
+    assert TranscriptionConfig(model="oak-1").to_dict()["model"] == "oak-1"
+
+
+@pytest.mark.parametrize(
+    ("model", "setting"),
+    [
+        ("melia-1", {"additional_vocab": ["bigoli"]}),
+        (Model.STANDARD, {"language_hints": ["en", "de"]}),
+        (None, {"language_hints": ["en", "de"]}),
+    ],
+)
+def test_a_setting_that_its_model_is_known_not_to_take_is_a_warning_where_it_is_made(
+    model: Any, setting: dict[str, Any]
+) -> None:
+    with pytest.warns(UserWarning, match=f"does not take {next(iter(setting))}") as caught:
+        config = TranscriptionConfig(model=model, **setting)
+    assert caught[0].filename == __file__
+    assert setting.items() <= config.to_dict().items()
+
+
 def test_strict_language_hints_come_with_hints() -> None:
-    config = TranscriptionConfig(language_hints=["en", "de"], language_hints_strict=True)
+    config = TranscriptionConfig(
+        model="melia-1", language_hints=["en", "de"], language_hints_strict=True
+    )
     assert config.to_dict()["language_hints_strict"] is True
 
 

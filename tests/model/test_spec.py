@@ -234,7 +234,7 @@ FULL_DIARIZATION = api.SpeakerDiarizationConfig(
 )
 FULL_TRANSCRIPTION = api.TranscriptionConfig(
     language="en",
-    model=api.Model.ENHANCED,
+    model="any",
     output_locale="en-GB",
     diarization=api.Diarization.CHANNEL_AND_SPEAKER,
     additional_vocab=["bigoli", api.AdditionalVocab("gnocchi", ["nyohki", "nokey"])],
@@ -256,6 +256,7 @@ FULL_TRANSCRIPTION = api.TranscriptionConfig(
     language_hints=["en", "de"],
     language_hints_strict=True,
 )
+FULL_TRANSCRIPTION.model = api.Model.ENHANCED  # no known model takes all of this: made, it warns
 FULL_MID_SESSION = api.MidSessionConfig(
     language="en",
     max_delay=4,
@@ -273,7 +274,7 @@ def test_a_full_start_of_recognition_is_valid_and_leaves_nothing_out(
     spec: dict[str, Any], schemas: dict[str, Any]
 ) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         older = dataclasses.replace(
             FULL_TRANSCRIPTION, model=None, operating_point=api.OperatingPoint.STANDARD
         )
@@ -331,7 +332,7 @@ def test_every_audio_format_is_valid(
     assert complaints(spec, "AudioFormat", api.AudioFormat(encoding).to_dict()) == []
 
 
-def limits(schema: dict[str, Any]) -> list[Any]:
+def limits(schema: dict[str, Any], schemas: dict[str, Any]) -> list[Any]:
     """Values just outside of what a schema allows."""
     beyond: list[Any] = []
     if "minimum" in schema:
@@ -342,7 +343,8 @@ def limits(schema: dict[str, Any]) -> list[Any]:
     others = {"string": 1, "number": "1", "integer": 1.5, "boolean": 1, "array": "a", "object": []}
     beyond += [others[kind]] if kind in others else []
     beyond += [""] if schema.get("minLength") else []
-    beyond += ["no such word"] if "enum" in schema else []
+    if "enum" in schema and schema != schemas["Model"] and schema != schemas["OperatingPoint"]:
+        beyond += ["no such word"]  # the service has other models than its description names
     return beyond
 
 
@@ -365,7 +367,7 @@ def test_whatever_the_description_forbids_is_refused(schemas: dict[str, Any], sc
     for key, field in schemas[schema]["properties"].items():
         if "$ref" in field:
             field = schemas[field["$ref"].rpartition("/")[2]]
-        for value in limits(field):
+        for value in limits(field, schemas):
             tried += 1
             with pytest.raises(ConfigurationError, match=rf"{cls.__name__}\.{key}"):
                 made(**{**filler, names[key]: value})
@@ -424,6 +426,7 @@ def test_the_fields_of_the_official_client_are_there_with_the_same_defaults(
     order = [field.name for field in theirs]
     assert set(order) <= set(ours)
     if name == "ConnectionConfig":
+        assert list(ours)[:3] == order[:3]
         return
     assert list(ours)[: len(order)] == order
     for field in theirs:
