@@ -18,6 +18,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionError",
     "EndOfTranscriptError",
+    "InvalidAudioError",
     "ProxyError",
     "SessionError",
     "SpeechmaticsError",
@@ -63,7 +64,14 @@ def missing_extra(what: str, packages: str, extra: str) -> ConfigurationError:
 
 
 class AudioError(SpeechmaticsError):
-    """A source cannot be read, is empty, or returns something other than bytes."""
+    """A source cannot be read, is empty, or returns something other than bytes.
+
+    Where a value is to blame that was passed or read, it is a ValueError as well.
+    """
+
+
+class InvalidAudioError(AudioError, ValueError):
+    """What was passed or read is no audio, or not of the format that was named."""
 
 
 class SessionError(SpeechmaticsError):

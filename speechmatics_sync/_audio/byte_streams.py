@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._model.audio_format import AudioEncoding, AudioFormat
-from ..errors import AudioError
+from ..errors import AudioError, InvalidAudioError
 from .split_channels import WavChannel
 
 if TYPE_CHECKING:
@@ -64,16 +64,20 @@ def audio_view(
     """
     giver = f"{name} gave" if name is not None else "the audio is"
     if isinstance(payload, str):
-        raise AudioError(f'{giver} str, not bytes: open a file in binary mode, with open(…, "rb")')
+        raise InvalidAudioError(
+            f'{giver} str, not bytes: open a file in binary mode, with open(…, "rb")'
+        )
     try:
         view = memoryview(payload)  # type: ignore[arg-type]
     except TypeError:
         hint = ""
         if isinstance(payload, (int, float)):
             hint = "; samples become bytes with array.array('h', samples).tobytes()"
-        raise AudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
+        raise InvalidAudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
     except (BufferError, ValueError) as error:
-        raise AudioError(f"{giver} {type_name(payload)}, without bytes to read: {error}") from error
+        raise InvalidAudioError(
+            f"{giver} {type_name(payload)}, without bytes to read: {error}"
+        ) from error
     try:
         _check_samples(view, payload, audio_format, giver)
     except AudioError:
@@ -93,20 +97,22 @@ def _check_samples(
 ) -> None:
     kind = type_name(payload)
     if not view.c_contiguous:
-        raise AudioError(
+        raise InvalidAudioError(
             f"{giver} {kind} that is not contiguous in memory (every second sample, one column …):"
             " copy it first, with .tobytes()"
         )
     if "O" in view.format:
-        raise AudioError(f"{giver} {kind} of Python objects, not of samples")
+        raise InvalidAudioError(f"{giver} {kind} of Python objects, not of samples")
     if view.itemsize == 1:
         return
     if view.format[:1] in (">", "!"):
-        raise AudioError(f"{giver} {kind} of big-endian samples; the API takes little-endian ones")
+        raise InvalidAudioError(
+            f"{giver} {kind} of big-endian samples; the API takes little-endian ones"
+        )
     if audio_format is None or audio_format.encoding is None:
         return
     if view.itemsize != audio_format.bytes_per_sample:
-        raise AudioError(
+        raise InvalidAudioError(
             f"{giver} {kind} of {view.itemsize}-byte samples, and the audio_format is"
             f" {AudioEncoding(audio_format.encoding).value}, with {audio_format.bytes_per_sample}"
             " bytes a sample: convert the samples, or name their encoding"
@@ -250,7 +256,9 @@ class _FileStream(ByteStream):
         if inspect.isawaitable(piece):
             if inspect.iscoroutine(piece):
                 piece.close()
-            raise AudioError(f"{self.name} is asynchronous, and this client is not: {SOURCE_KINDS}")
+            raise InvalidAudioError(
+                f"{self.name} is asynchronous, and this client is not: {SOURCE_KINDS}"
+            )
         return audio_view(piece, name=self.name)
 
     def _go_to(self, position: int) -> None:

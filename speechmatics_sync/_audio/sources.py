@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .._logs import logger as _logger
 from .._model.audio_format import AudioFormat
-from ..errors import AudioError, ConfigurationError
+from ..errors import AudioError, ConfigurationError, InvalidAudioError
 from .byte_streams import (
     SOURCE_KINDS,
     ByteStream,
@@ -57,16 +57,16 @@ def check_source(source: object) -> None:
     if isinstance(source, (str, os.PathLike)):
         _check_path(source)
     elif isinstance(source, type):
-        raise AudioError(f"{source.__name__!r} is a class, not audio: {SOURCE_KINDS}")
+        raise InvalidAudioError(f"{source.__name__!r} is a class, not audio: {SOURCE_KINDS}")
     elif _is_asynchronous(source):
-        raise AudioError(
+        raise InvalidAudioError(
             f"{type_name(source)} is asynchronous, and this client is not: {SOURCE_KINDS}. Pass "
             "the file behind it, or read it first"
         )
     elif hasattr(source, "read"):
         _check_file(source)
     elif isinstance(source, (Mapping, Set)):
-        raise AudioError(
+        raise InvalidAudioError(
             f"{type_name(source)} is not one stream of audio in order: {SOURCE_KINDS}. Several "
             "sources at once are for MultiChannelClient"
         )
@@ -74,7 +74,7 @@ def check_source(source: object) -> None:
         audio_view(source).release()
     elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
         called = " (call it, and pass what it returns)" if callable(source) else ""
-        raise AudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
+        raise InvalidAudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
 
 
 def check_realtime(audio_format: AudioFormat) -> None:
@@ -319,17 +319,19 @@ def _check_path(path: Any) -> None:
 
 def _check_file(file: Any) -> None:
     if isinstance(file, io.TextIOBase):
-        raise AudioError(
+        raise InvalidAudioError(
             f"the {type_name(file)} is open in text mode: open it in binary mode, with"
             ' open(…, "rb")'
         )
     if not callable(file.read):
-        raise AudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
+        raise InvalidAudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
     if isinstance(file, io.IOBase):
         if file.closed:
-            raise AudioError(f"the {type_name(file)} is closed")
+            raise InvalidAudioError(f"the {type_name(file)} is closed")
         if not file.readable():
-            raise AudioError(f'the {type_name(file)} is not open for reading: open it with "rb"')
+            raise InvalidAudioError(
+                f'the {type_name(file)} is not open for reading: open it with "rb"'
+            )
 
 
 def _is_asynchronous(source: object) -> bool:

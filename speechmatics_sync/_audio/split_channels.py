@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Literal, Optional, Union
 
 from .._model.audio_format import AudioEncoding
-from ..errors import AudioError, ConfigurationError
+from ..errors import AudioError, ConfigurationError, InvalidAudioError
 from .wav import WavHeader, read_wav_header
 
 __all__ = ["WavChannel", "split_channels"]
@@ -131,7 +131,7 @@ def _opened(recording: Recording) -> Iterator[BinaryIO]:
         yield io.BytesIO(recording)
         return
     if not isinstance(recording, (str, os.PathLike)):
-        raise AudioError(
+        raise InvalidAudioError(
             f"a recording to split is the path of a WAV file or its content as bytes, not "
             f"{type(recording).__name__}"
         )

@@ -129,4 +129,4 @@ class Sender:
         """Return an error that names the channel, if there are several."""
         if self._label is None:
             return error
-        return AudioError(f"The source of the channel {self._label!r} failed: {error.message}")
+        return type(error)(f"The source of the channel {self._label!r} failed: {error.message}")

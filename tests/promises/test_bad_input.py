@@ -26,6 +26,7 @@ from speechmatics_sync import (
     Client,
     ConfigurationError,
     ConnectionError,
+    MultiChannelClient,
     SpeechmaticsError,
     TranscriptionError,
     TransportError,
@@ -431,3 +432,41 @@ def test_with_a_format_the_connection_comes_before_the_first_read() -> None:
         client = client_of(url)
         with pytest.raises(AudioError, match="empty"):
             client.transcribe(Source(), audio_format=RAW)
+
+
+def drained(peer: Peer) -> None:
+    peer.start()
+    peer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.transcribe(5, audio_format=RAW),
+        lambda client: client.transcribe(io.StringIO("text"), audio_format=RAW),
+        lambda client: client.transcribe(iter(["text"]), audio_format=RAW),
+        lambda client: client.transcribe(InTurn(b"ab", 3.5), audio_format=RAW),
+        lambda client: list(client.stream([speech(0.1), None], audio_format=RAW)),
+        lambda client: (client.start_session(audio_format=RAW), client.send_audio("text")),
+        lambda client: (client.start_session(audio_format=RAW), client.send_audio([1, 2])),
+    ],
+)
+def test_a_payload_that_is_no_audio_is_a_value_error(call: Callable[[Client], Any]) -> None:
+    with serving(drained) as url, client_of(url) as client:
+        with pytest.raises(ValueError, match=r"text|not bytes|not audio") as caught:
+            call(client)
+        assert isinstance(caught.value, AudioError)
+
+
+def test_a_file_that_cannot_be_read_is_no_value_error(tmp_path: Path) -> None:
+    with client_of("ws://localhost:1") as client, pytest.raises(AudioError) as caught:
+        client.transcribe(tmp_path / "nofile.wav")
+    assert not isinstance(caught.value, ValueError)
+
+
+def test_a_value_error_of_one_channel_is_one_of_the_session() -> None:
+    with serving(drained) as url, MultiChannelClient(url=url) as client:
+        sources = {"a": Blocking(), "b": iter([None])}
+        with pytest.raises(ValueError, match=r"'b'.*not bytes") as caught:
+            client.transcribe(sources, audio_format=RAW)
+    assert isinstance(caught.value, AudioError)
