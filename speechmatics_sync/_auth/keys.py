@@ -89,6 +89,8 @@ def checked_key(api_key: Optional[str]) -> str:
     if not isinstance(api_key, str):
         raise ConfigurationError(f"{name} is a {type(api_key).__name__}; allowed: a string")
     key = api_key.strip()
+    if "://" in key:
+        raise ConfigurationError(f"{name} is a URL; allowed: a key. The server is passed as url=….")
     if not re.fullmatch(r"[\x21-\x7e]*", key):
         # The value is not shown.
         raise ConfigurationError(

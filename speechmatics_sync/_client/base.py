@@ -38,7 +38,6 @@ from .._model.typing import Label
 from ..errors import (
     AudioError,
     ConfigurationError,
-    EndOfTranscriptError,
     SessionError,
     SpeechmaticsError,
 )
@@ -62,7 +61,7 @@ class BaseClient(EventEmitter):
     """What `Client` and `MultiChannelClient` share. A client runs one session at a time.
 
     Args:
-        auth: Gives the key; by default a `StaticKeyAuth` of ``api_key``.
+        auth: Gives the key, or is the key; by default a `StaticKeyAuth` of ``api_key``.
         api_key: The API key; by default the environment variable ``SPEECHMATICS_API_KEY``.
         url: The server, ``wss://…``; by default the environment variable ``SPEECHMATICS_RT_URL``,
             else ``wss://eu.rt.speechmatics.com/v2``.
@@ -78,7 +77,7 @@ class BaseClient(EventEmitter):
 
     def __init__(
         self,
-        auth: Optional[AuthBase] = None,
+        auth: Union[AuthBase, str, None] = None,
         *,
         api_key: Optional[str] = None,
         url: Optional[str] = None,
@@ -90,10 +89,12 @@ class BaseClient(EventEmitter):
         super().__init__(handler_errors=handler_errors)
         if auth is not None and api_key is not None:
             raise ConfigurationError("auth and api_key both say which key to use: pass one.")
+        if isinstance(auth, str):
+            auth = StaticKeyAuth(auth)
         if auth is not None and not isinstance(auth, AuthBase):
             raise ConfigurationError(
-                f"auth is an AuthBase such as StaticKeyAuth or JWTAuth, not a "
-                f"{type(auth).__name__}; a key is passed as api_key."
+                "auth is a key, or an AuthBase such as StaticKeyAuth or JWTAuth, not of type "
+                f"{type(auth).__name__}."
             )
         _check_kind("conn_config", conn_config, ConnectionConfig)
         _check_kind("reconnect", reconnect, ReconnectPolicy)
@@ -110,6 +111,8 @@ class BaseClient(EventEmitter):
         self._dropped: Optional[weakref.finalize[Any, Any]] = None
         self._session_lock = threading.Lock()
         self._process = os.getpid()
+        self._request_ids: dict[int, str] = {}
+        """By process: the id of the first session, for a client that was made before a fork."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint!r})"
@@ -225,6 +228,8 @@ class BaseClient(EventEmitter):
     def stop_session(self, *, timeout: Optional[float] = None) -> Transcript:
         """End the audio, wait until all of it is transcribed and handled, and close the session.
 
+        Called again, it returns the same transcript.
+
         Args:
             timeout: Seconds to wait; None: no limit. When it passes, the session is ended.
 
@@ -232,8 +237,8 @@ class BaseClient(EventEmitter):
             The complete transcript. All handlers have run.
 
         Raises:
-            SessionError: No session is running, a handler called this, or the session reads its
-                own source.
+            SessionError: There is no session, a handler called this, or the session reads its own
+                source.
             SpeechmaticsError: The session failed; ``error.transcript`` has what was transcribed.
             TimeoutError: ``timeout`` passed.
         """
@@ -241,9 +246,7 @@ class BaseClient(EventEmitter):
         self._refuse_in_handler("stop_session")
         session = self._pushed()
         if self._stopped is session:
-            raise session.identity.attach_to(
-                EndOfTranscriptError("The session was stopped already.")
-            )
+            return session.identity.transcript
         deadline = Deadline(timeout)
         try:
             if not session.over:
@@ -284,9 +287,16 @@ class BaseClient(EventEmitter):
         return 0.0 if self._session is None else self._session.audio_seconds
 
     @property
-    def request_id(self) -> Optional[str]:
-        """The id that this client gave the current or last session; None before the first."""
-        return None if self._session is None else self._session.identity.request_id
+    def request_id(self) -> str:
+        """The id that this client gave the current or last session, or will give the first.
+
+        A session whose ``ws_headers`` have an ``X-Request-Id`` has that one.
+        """
+        if self._session is not None:
+            return self._session.identity.request_id
+        import uuid
+
+        return self._request_ids.setdefault(os.getpid(), str(uuid.uuid4()))
 
     @property
     def session_id(self) -> Optional[str]:
@@ -328,7 +338,10 @@ class BaseClient(EventEmitter):
                         "end it first, or make another client."
                     )
                 )
-            session = Session(self._endpoint, options, self._conn_config, listens, self._reconnect)
+            first_id = self.request_id if current is None else None
+            session = Session(
+                self._endpoint, options, self._conn_config, listens, self._reconnect, first_id
+            )
             if self._dropped is not None:
                 self._dropped.detach()
             self._session = session

@@ -215,7 +215,7 @@ class Client(BaseClient):
 def transcribe(
     source: object,
     *,
-    auth: Optional[AuthBase] = None,
+    auth: Union[AuthBase, str, None] = None,
     api_key: Optional[str] = None,
     url: Optional[str] = None,
     conn_config: Optional[ConnectionConfig] = None,

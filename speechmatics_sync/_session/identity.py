@@ -22,11 +22,17 @@ class Identity:
     Args:
         ws_headers: The user's headers, which may set the request id.
         transcript: Collects the session's messages.
+        request_id: This client's id of the session, unless the headers have one; None makes one.
     """
 
-    def __init__(self, ws_headers: Optional[Mapping[str, str]], transcript: Transcript) -> None:
+    def __init__(
+        self,
+        ws_headers: Optional[Mapping[str, str]],
+        transcript: Transcript,
+        request_id: Optional[str] = None,
+    ) -> None:
         # These never change.
-        self.request_id = request_id_in(ws_headers) or str(uuid.uuid4())
+        self.request_id = request_id_in(ws_headers) or request_id or str(uuid.uuid4())
         self.log = SessionLogger(self.request_id)
         self.transcript = transcript
         self._process = os.getpid()

@@ -79,6 +79,7 @@ class Session:
         listens: Whether there is a handler for messages of this name: acknowledgements without one
             are not queued.
         policy: What to do when the connection is lost; None gives up at once.
+        request_id: The session's id, unless the user's headers have one; None makes a new one.
     """
 
     def __init__(
@@ -88,10 +89,11 @@ class Session:
         config: ConnectionConfig,
         listens: Callable[[str], bool],
         policy: Optional[ReconnectPolicy] = None,
+        request_id: Optional[str] = None,
     ) -> None:
         # The parts never change; each says itself which thread or lock may touch it.
         transcript = Transcript(transcription_config=options.transcription_config.to_dict())
-        identity = Identity(options.ws_headers, transcript)
+        identity = Identity(options.ws_headers, transcript, request_id)
         self.options = options
         self.identity = identity
         self.log = log = identity.log

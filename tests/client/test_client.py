@@ -204,6 +204,45 @@ def test_acknowledgements_go_to_handlers_that_listen() -> None:
     assert numbers
 
 
+def test_the_request_id_before_a_session_is_that_of_the_one_to_come() -> None:
+    seen: list[str] = []
+
+    def behave(peer: Peer) -> None:
+        seen.append(peer.headers["X-Request-Id"])
+        peer.start()
+        peer.finish()
+
+    with serving(behave) as url, client_of(url) as client:
+        told = client.request_id
+        with pytest.raises(ConfigurationError):
+            client.transcribe(speech(0.1), audio_format=RAW, ws_headers={"Host": "other"})
+        client.transcribe(speech(0.1), audio_format=RAW)
+        assert client.request_id == told
+        client.transcribe(speech(0.1), audio_format=RAW)
+        assert seen == [told, client.request_id]
+        assert client.request_id != told
+
+
+def test_a_key_may_be_passed_as_auth() -> None:
+    seen: list[str] = []
+
+    def behave(peer: Peer) -> None:
+        seen.append(peer.headers["Authorization"])
+        peer.start()
+        peer.finish()
+
+    with serving(behave) as url, Client("positional-key", url=url) as client:
+        client.transcribe(speech(0.1), audio_format=RAW)
+    assert seen == ["Bearer positional-key"]
+    with pytest.raises(ConfigurationError, match="pass one"):
+        Client("positional-key", api_key="another-key")
+    with pytest.raises(ConfigurationError, match="url=") as caught:
+        Client("wss://eu.rt.speechmatics.com/v2")
+    assert "eu.rt" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="StaticKeyAuth"):
+        Client(b"bytes")  # type: ignore[arg-type]
+
+
 def test_no_transcript_is_kept_without_collect() -> None:
     words: list[str] = []
     with serving(hears("word")) as url, client_of(url) as client:
@@ -216,7 +255,7 @@ def test_no_transcript_is_kept_without_collect() -> None:
 
 def test_a_client_knows_its_session() -> None:
     with serving(hears("word")) as url, client_of(url) as client:
-        assert (client.request_id, client.session_id, client.language_pack_info) == (None,) * 3
+        assert (client.session_id, client.language_pack_info) == (None, None)
         assert (client.audio_bytes_sent, client.audio_seconds_sent) == (0, 0.0)
         assert client.transcript.text == ""
         assert client.stats.chunks_sent == 0
@@ -404,7 +443,7 @@ def test_progress_is_a_bool_or_called(progress: Any) -> None:
     with client_of("ws://localhost:1") as client:
         with pytest.raises(ConfigurationError, match="progress"):
             client.transcribe(b"ab", progress=progress)
-        assert client.request_id is None
+        assert client.session_id is None
 
 
 # -- one session at a time ----------------------------------------------------------------------
@@ -518,7 +557,7 @@ def test_a_configuration_is_the_sessions_own() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"auth": "key"},
+        {"auth": b"key"},
         {"auth": object()},
         {"api_key": "a", "auth": AuthBase},
         {"conn_config": {"open_timeout": 1}},

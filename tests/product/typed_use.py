@@ -132,7 +132,7 @@ def use(client: Client) -> None:
     assert_type(client.stop_session(timeout=10), Transcript)
     assert_type(client.audio_seconds_sent, Optional[float])
     assert_type(client.audio_bytes_sent, int)
-    assert_type(client.request_id, Optional[str])
+    assert_type(client.request_id, str)
     assert_type(client.session_id, Optional[str])
     assert_type(client.language_pack_info, Optional[LanguagePackInfo])
     assert_type(client.stats, SessionStats)

@@ -178,14 +178,16 @@ def test_timeout_of_stop_session_covers_handlers() -> None:
         go_on.set()
 
 
-def test_a_session_is_stopped_once() -> None:
-    with serving(Recorder()) as url, client_of(url) as client:
+def test_a_session_may_be_stopped_again_and_takes_no_more_audio() -> None:
+    with serving(Recorder("word")) as url, client_of(url) as client:
         client.start_session(audio_format=RAW)
-        client.stop_session()
-        for call in (client.stop_session, lambda: client.send_audio(b"ab")):
-            with pytest.raises(EndOfTranscriptError):
-                call()
+        transcript = client.stop_session()
+        assert transcript.text == "word"
+        assert client.stop_session() is transcript
+        with pytest.raises(EndOfTranscriptError):
+            client.send_audio(b"ab")
         client.end_of_stream()  # it has been said already
+    assert client.stop_session(timeout=1) is transcript
 
 
 def test_end_of_stream_returns_at_once_and_the_session_goes_on_to_its_end() -> None:
