@@ -1,38 +1,199 @@
-"""The logger of this package, and one that adds the ids of a session to each record."""
+"""The loggers of this package. Nothing that a user makes of a record reaches the caller.
+
+A record factory, a filter or a handler may raise or block. So a call of a logger never raises what
+they raise, and the records of a session are handed to them in a thread of their own: a session
+logs while it holds its lock, and in a thread that other sessions share.
+"""
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import logging
 import re
-from collections.abc import MutableMapping
-from typing import Any, Optional
+import sys
+import threading
+import time
+from typing import Any, Callable, NamedTuple, Optional, Union
 
-__all__ = ["LOGGER_NAME", "SessionLogger", "logger"]
+from ._signals import raised_by_signal
+
+__all__ = ["LOGGER_NAME", "PackageLogger", "SessionLogger", "logger"]
 
 LOGGER_NAME = "speechmatics_sync"
 
+_KEPT = 1000
+"""How many records may wait for a handler that blocks; the oldest are dropped."""
 
-class _Writable(logging.Filter):
-    """Makes each record encodable: a server's JSON may escape half of a surrogate pair."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Escape what cannot be encoded; let every record pass."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                arg.encode("utf-8", "backslashreplace").decode("utf-8")
-                if isinstance(arg, str)
-                else arg
-                for arg in record.args
+class _Entry(NamedTuple):
+    """What a record is made of, as it was when something was logged."""
+
+    level: int
+    text: str
+    args: tuple[object, ...]
+    ids: dict[str, Optional[str]]
+    extra: Optional[dict[str, Any]]
+    exc_info: Any
+    path: str
+    line: int
+    function: str
+    time: float
+    thread: threading.Thread
+
+
+class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
+    """Logs, and raises nothing.
+
+    What a record factory, a filter or a handler raises is shown on stderr, as `logging` does with
+    the errors of its own handlers.
+
+    Args:
+        wrapped: Where to log.
+        in_background: Makes a call, which may block, in a thread of its own; None hands on records
+            in the thread that logs.
+    """
+
+    def __init__(
+        self,
+        wrapped: Union[logging.Logger, logging.LoggerAdapter[Any]],
+        in_background: Optional[Callable[[Callable[[], None]], None]] = None,
+    ) -> None:
+        super().__init__(wrapped, {})
+        self.in_background = in_background
+        self._waiting: collections.deque[_Entry] = collections.deque(maxlen=_KEPT)
+        # No lock, for a signal handler or the garbage collector may log at any line: who takes the
+        # one item hands on what waits, and puts it back.
+        self._idle = [None]
+
+    def log(
+        self, level: int, msg: object, *args: object, exc_info: Any = None, **kwargs: Any
+    ) -> None:
+        """Log a message; every other method calls this one.
+
+        Args:
+            level: As for `logging.Logger.log`.
+            msg: A format string.
+            args: What to format.
+            exc_info: True logs the exception that is being handled.
+            kwargs: Only ``extra`` has an effect.
+        """
+        try:
+            if self.isEnabledFor(level):
+                self._take(self._entry(level, str(msg), args, exc_info, kwargs.get("extra")))
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
+
+    def _entry(
+        self,
+        level: int,
+        text: str,
+        args: tuple[object, ...],
+        exc_info: Any,
+        extra: Optional[dict[str, Any]],
+    ) -> _Entry:
+        frame = sys._getframe(2)
+        while frame.f_back is not None and frame.f_globals.get("__name__") == "logging":
+            frame = frame.f_back
+        if isinstance(exc_info, BaseException):
+            exc_info = type(exc_info), exc_info, exc_info.__traceback__
+        elif exc_info and not isinstance(exc_info, tuple):
+            exc_info = sys.exc_info()
+        ids = self._ids()
+        if ids:
+            text += " [" + " ".join(f"{name}={_plain(each)}" for name, each in ids.items()) + "]"
+        return _Entry(
+            level,
+            text,
+            tuple(map(_encodable, args)),
+            ids,
+            extra,
+            exc_info or None,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            frame.f_code.co_name,
+            time.time(),
+            threading.current_thread(),
+        )
+
+    def _ids(self) -> dict[str, Optional[str]]:
+        """Return what each record bears, as attributes and in its text."""
+        return {}
+
+    def _take(self, entry: _Entry) -> None:
+        if self.in_background is None:
+            self._emit(entry)
+            return
+        self._waiting.append(entry)
+        try:
+            self._idle.pop()
+        except IndexError:
+            return  # a thread hands on what waits
+        try:
+            self.in_background(self._hand_on)
+            return
+        except RuntimeError:
+            pass  # no thread can be had, or the interpreter ends: here, then
+        except BaseException:
+            self._idle.append(None)
+            raise
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Hand on every record that waits, in order."""
+        while True:
+            try:
+                while self._waiting:
+                    try:
+                        self._emit(self._waiting.popleft())
+                    except BaseException:
+                        # Elsewhere it is no interrupt: a handler called sys.exit, for example.
+                        if threading.current_thread() is threading.main_thread():
+                            raise
+            finally:
+                self._idle.append(None)
+            # One may have come after the last look, and found nothing to take.
+            if not self._waiting:
+                return
+            try:
+                self._idle.pop()
+            except IndexError:
+                return
+
+    def _emit(self, entry: _Entry) -> None:
+        """Make a record and have it handled.
+
+        Raises:
+            BaseException: A signal handler raised it, or it is no `Exception`.
+        """
+        wrapped: Any = self.logger
+        text, extra = entry.text, entry.extra
+        try:
+            while isinstance(wrapped, logging.LoggerAdapter):
+                text, changed = wrapped.process(text, {"extra": extra})
+                wrapped, extra = wrapped.logger, changed.get("extra")
+            record = wrapped.makeRecord(
+                wrapped.name,
+                entry.level,
+                entry.path,
+                entry.line,
+                text,
+                entry.args,
+                entry.exc_info,
+                entry.function,
+                extra,
             )
-        return True
+            _restore(record, entry)
+            wrapped.handle(record)
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
+            with contextlib.suppress(Exception):
+                _FAILURES.handleError(_plain_record(LOGGER_NAME, entry))
 
 
-logger = logging.getLogger(LOGGER_NAME)
-logger.addHandler(logging.NullHandler())
-logger.addFilter(_Writable())
-
-
-class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
+class SessionLogger(PackageLogger):
     """Logs for one session: its ids are attributes of each record, and part of its text.
 
     Args:
@@ -40,20 +201,46 @@ class SessionLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
     """
 
     def __init__(self, request_id: str) -> None:
-        super().__init__(logger, {})
+        super().__init__(logger.logger)
         self.request_id = request_id
         self.session_id: Optional[str] = None
 
-    def process(
-        self, msg: Any, kwargs: MutableMapping[str, Any]
-    ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the ids to a record; called by `logging`."""
-        ids = {"request_id": self.request_id, "session_id": self.session_id}
-        kwargs["extra"] = {**(kwargs.get("extra") or {}), **ids}
-        shown = " ".join(f"{name}={_plain(value)}" for name, value in ids.items())
-        return f"{msg} [{shown}]", kwargs
+    def _ids(self) -> dict[str, Optional[str]]:
+        return {"request_id": self.request_id, "session_id": self.session_id}
+
+
+_FAILURES = logging.NullHandler()
+"""Shows on stderr what a user's logging raised."""
+
+
+def _restore(record: logging.LogRecord, entry: _Entry) -> None:
+    """Have a record say what was so when it was logged. What a factory set stays as it is."""
+    for name, value in entry.ids.items():
+        record.__dict__.setdefault(name, value)
+    record.relativeCreated -= (record.created - entry.time) * 1000
+    record.created = entry.time
+    record.msecs = float(int(entry.time % 1 * 1000))
+    if record.thread is not None:
+        record.thread, record.threadName = entry.thread.ident, entry.thread.name
+
+
+def _plain_record(name: str, entry: _Entry) -> logging.LogRecord:
+    return logging.LogRecord(
+        name, entry.level, entry.path, entry.line, entry.text, entry.args, None, entry.function
+    )
+
+
+def _encodable(arg: object) -> object:
+    """Return what can be written: a server's JSON may escape half of a surrogate pair."""
+    if isinstance(arg, str):
+        return arg.encode("utf-8", "backslashreplace").decode("utf-8")
+    return arg
 
 
 def _plain(identifier: Optional[str]) -> str:
     """Return an id that is safe in a format string and on one line of a log."""
     return re.sub(r"[^\x21-\x24\x26-\x7e]", "?", str(identifier))
+
+
+logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
+logger = PackageLogger(logging.getLogger(LOGGER_NAME))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
+from .._logs import PackageLogger
 from .._logs import logger as _logger
 from ..errors import ConfigurationError
 
@@ -62,7 +63,9 @@ class EventEmitter:
                 f"handler_errors is {handler_errors!r}; it must be 'raise' or 'log'"
             )
         self._handler_errors = handler_errors
-        self._handler_logger = logger
+        self._handler_logger = (
+            logger if isinstance(logger, PackageLogger) else PackageLogger(logger)
+        )
         # A tuple is replaced, never changed, and never empty: emit and has_listeners need no lock.
         # The lock is reentrant, since the __del__ of a removed handler may remove others.
         self._registrations: dict[str, tuple[_Registration, ...]] = {}

@@ -272,11 +272,11 @@ class SharedThread:
         try:
             self._serve()
         except BaseException as error:
-            logger.exception("The thread that many sessions share failed")
             self._failure = error
             for task in list(self._tasks.values()):
                 task.error = error
                 task.over.set()
+            logger.exception("The thread that many sessions share failed")
         finally:
             self._poller.run_callbacks()  # of sessions that go on elsewhere
 

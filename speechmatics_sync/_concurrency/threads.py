@@ -16,6 +16,9 @@ _T = TypeVar("_T")
 _USER_CODE_GRACE = 0.25
 """Seconds for a thread to return from a user's read or handler before it is left alone."""
 
+_INFORMING_GRACE = 1.0
+"""Seconds for what only informs, such as a user's logging handler, before it is left alone."""
+
 
 class _Call(Generic[_T]):
     """A call that a worker makes for another thread.
@@ -85,6 +88,7 @@ class Threads:
     def __init__(self, name: str) -> None:
         self._name = name
         self._started: list[threading.Thread] = []
+        self._background: list[threading.Thread] = []
         self._in_user_code: dict[threading.Thread, float] = {}
         self._joining_since: Optional[float] = None
         self._calls: queue.SimpleQueue[Optional[_Call[Any]]] = queue.SimpleQueue()
@@ -94,11 +98,32 @@ class Threads:
 
     def start(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
         """Start a thread and return it."""
-        name = f"speechmatics-{self._name}-{role}"
-        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+        thread = self._thread(role, run, *args)
         self._started.append(thread)
         thread.start()
         return thread
+
+    def in_background(self, call: Callable[[], None]) -> None:
+        """Make a call of a user's code that only informs, in a thread of its own.
+
+        `join` waits for it last, so that it may tell how the other threads ended.
+
+        Raises:
+            RuntimeError: There are too many threads, or the interpreter ends.
+        """
+
+        def run() -> None:
+            with self.in_user_code(_INFORMING_GRACE):
+                call()
+
+        thread = self._thread("log", run)
+        self._background = [each for each in self._background if each.is_alive()]
+        thread.start()
+        self._background.append(thread)
+
+    def _thread(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
+        name = f"speechmatics-{self._name}-{role}"
+        return threading.Thread(target=run, args=args, name=name, daemon=True)
 
     def shielded(self, call: Callable[[], _T]) -> _T:
         """Make a call that no signal can cut in two; return or raise what it does.
@@ -162,6 +187,7 @@ class Threads:
         self.stop_workers()
         self._joining_since = self._joining_since or time.monotonic()
         left = [thread for thread in self._started if not self._joined(thread, deadline)]
+        left += [thread for thread in self._background if not self._joined(thread, deadline)]
         return not left
 
     def _joined(self, thread: threading.Thread, deadline: Deadline) -> bool:

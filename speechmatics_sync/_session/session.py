@@ -102,6 +102,7 @@ class Session:
         self._policy = policy
         self.life = life = Lifecycle(identity)
         self._threads = threads = Threads(identity.request_id[:8])
+        log.in_background = threads.in_background
         self._inbox = inbox = Inbox(life.lock, config.max_queue, self._wake, self._at_rest)
         self.outbox = outbox = Outbox(
             options, life=life, identity=identity, inbox=inbox, meter=meter, threads=threads
@@ -229,9 +230,9 @@ class Session:
         try:
             run()
         except BaseException as error:
+            self.fail(error)
             if not isinstance(error, SpeechmaticsError):
                 self.log.exception("The session's %s failed", role)
-            self.fail(error)
 
     # -- handling messages ----------------------------------------------------------------------
 
@@ -305,8 +306,8 @@ class Session:
             try:
                 self.dispatch(dispatch, message)
             except BaseException as error:
-                self.log.exception("A handler of %s raised", message.get("message"))
                 self.fail(error, discard=True)
+                self.log.exception("A handler of %s raised", message.get("message"))
 
     # -- ending ---------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections import defaultdict, deque
@@ -13,12 +12,11 @@ from typing import Optional
 from websockets.sync.server import ServerConnection
 
 from ._channel import Message
+from ._logs import logger
 from ._session import CLOSED, Session
 from ._validation import Refused
 
 __all__ = ["Sender", "SessionOver"]
-
-_logger = logging.getLogger("speechmatics_sync.local")
 
 _ACKNOWLEDGEMENTS = ("AudioAdded", "ChannelAudioAdded")
 
@@ -127,7 +125,7 @@ class Sender:
         if isinstance(error, Refused):
             type, reason = error.type, error.reason
         else:
-            _logger.error("a session failed", exc_info=error)
+            logger.error("a session failed", exc_info=error)
         with self._lock:
             if self._session.state != CLOSED:  # otherwise another thread was first
                 self._connection.send(_text(self._session.fail(type, reason)))

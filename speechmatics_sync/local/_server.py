@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import ipaddress
-import logging
 import os
 import selectors
 import socket
@@ -33,6 +32,7 @@ from speechmatics_sync import ConfigurationError, SessionError
 from ._connection import Connection
 from ._fault_injection import FaultyConnection, answer_handshake
 from ._fault_schedule import Faults
+from ._logs import logger, wait_until_logged, websockets_logger
 from ._recognizer import Recognizer
 from ._record import SessionRecord
 from ._session import Session
@@ -41,8 +41,6 @@ from ._time_limits import TimeLimits
 
 __all__ = ["LocalServer"]
 
-_logger = logging.getLogger("speechmatics_sync.local")
-
 _PING_INTERVAL = 20.0
 _PING_TIMEOUT = 180.0
 """The API's documentation: a session ends after three minutes without a pong."""
@@ -50,16 +48,11 @@ _OPEN_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _STOP_SECONDS = 2.0
 """How long `stop` waits for clients to answer its close frame."""
+_LOG_SECONDS = 1.0
+"""How long `stop` waits for handlers of log records."""
 _KEPT_RECORDS = 1000
 _SPARE_CONNECTIONS = 50
 """How many connections beyond `max_sessions` are served, to send them ``quota_exceeded``."""
-
-
-class _NoFrames(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before 3.11
-    """Keeps `websockets` from logging at DEBUG: that would log the handshake, with its keys."""
-
-    def isEnabledFor(self, level: int) -> bool:
-        return level > logging.DEBUG and super().isEnabledFor(level)
 
 
 class LocalServer:
@@ -219,7 +212,7 @@ class LocalServer:
                 close_timeout=_CLOSE_TIMEOUT,
                 max_size=self._max_message_size,
                 create_connection=Connection if self._faults is None else FaultyConnection,
-                logger=_NoFrames(logging.getLogger("speechmatics_sync.local.websockets"), {}),
+                logger=websockets_logger,
             )
             self._port = self._server.socket.getsockname()[1]
             self._wake, woken = socket.socketpair()
@@ -233,7 +226,7 @@ class LocalServer:
                 daemon=True,
             )
             self._acceptor.start()
-            _logger.info("listening at %s", self.url)
+            logger.info("listening at %s", self.url)
             return self
 
     def stop(self) -> None:
@@ -257,7 +250,8 @@ class LocalServer:
                     end.close()
             self._recognizer.close()
             self._server = self._acceptor = None
-            _logger.info("stopped")
+            logger.info("stopped")
+        wait_until_logged(_LOG_SECONDS)
 
     def drop_connections(self, close_code: Optional[int] = None) -> None:
         """End every connection now, as a failing network or server does.
@@ -321,7 +315,7 @@ class LocalServer:
                 try:
                     sock, address = server.socket.accept()
                 except OSError:  # the client is gone, or there are no descriptors left
-                    _logger.warning("a connection could not be accepted", exc_info=True)
+                    logger.warning("a connection could not be accepted", exc_info=True)
                     continue
                 thread = threading.Thread(
                     target=self._run,

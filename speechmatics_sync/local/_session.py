@@ -22,7 +22,6 @@ channels. A `Moment` is yielded where a fault may be injected, and can be ignore
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, ClassVar, NamedTuple, Optional, Union
@@ -30,6 +29,7 @@ from typing import Any, Callable, ClassVar, NamedTuple, Optional, Union
 from ._audio import decoder_for
 from ._channel import Channel, Message
 from ._faults import Moment
+from ._logs import logger
 from ._recognizer import Recognizer
 from ._record import ChannelRecord, SessionRecord
 from ._speakers import Speakers
@@ -45,8 +45,6 @@ from ._validation import (
 )
 
 __all__ = ["Session", "Work"]
-
-_logger = logging.getLogger("speechmatics_sync.local")
 
 VERSION = "speechmatics-sync-local"
 _BROADCAST_RATE = 12000
@@ -184,7 +182,7 @@ class Session:
         if code is not None:
             error["code"] = code
         self._record.error = error
-        _logger.info("Error %s: %s [session_id=%s]", type, reason, self._record.id)
+        logger.info("Error %s: %s [session_id=%s]", type, reason, self._record.id)
         self._close(CLOSE_CODE[type] if close_code is None else close_code)
         return error
 
@@ -419,7 +417,7 @@ class Session:
     def _wrong_count(self, reason: str) -> None:
         if self._strict:
             raise Refused("protocol_error", reason)
-        _logger.warning("%s [session_id=%s]", reason, self._record.id)
+        logger.warning("%s [session_id=%s]", reason, self._record.id)
 
     def _force(self, message: Message) -> Iterator[Step]:
         check_message(message)

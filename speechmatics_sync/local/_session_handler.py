@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import Optional
@@ -15,14 +14,13 @@ from ._connection import refused_by
 from ._fault_injection import POLL_SECONDS, FaultInjector, FaultyConnection
 from ._fault_schedule import Faults
 from ._faults import Moment
+from ._logs import logger
 from ._record import SessionRecord
 from ._sender import Sender, SessionOver
 from ._session import CLOSED, ENDING, Session, Work
 from ._time_limits import TimeLimits
 
 __all__ = ["SessionHandler"]
-
-_logger = logging.getLogger("speechmatics_sync.local")
 
 _LATE_AUDIO_SECONDS = 0.02
 """How long to listen, after the last final, for audio sent after EndOfStream."""
@@ -80,7 +78,7 @@ class SessionHandler:
             time_limits: The time limits of the session.
         """
         connection, session, record = self.connection, self._session, self._record
-        _logger.info("session begins [session_id=%s]", record.id)
+        logger.info("session begins [session_id=%s]", record.id)
         try:
             self._converse(usage, quota, time_limits)
             self._close(session.close_code or 1000)
@@ -96,7 +94,7 @@ class SessionHandler:
             if refused_by(connection) is not None:  # then the client's close frame was not read
                 record.close_code = session.close_code
             record.ended = True
-            _logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
+            logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
 
     def _converse(self, usage: int, quota: int, time_limits: TimeLimits) -> None:
         """Receive and answer until the session is closed."""
