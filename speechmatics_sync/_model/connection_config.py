@@ -53,8 +53,10 @@ class ConnectionConfig(Settings):
 
     Args:
         open_timeout: For connecting, TLS and the WebSocket handshake together.
-        ping_interval: Between two pings to the server; None sends no pings.
-        ping_timeout: Longest time without a byte from the server after a ping.
+        ping_interval: Between two pings to the server; None sends no pings. While the server owes
+            something and is silent, pings are sent sooner.
+        ping_timeout: Longest time without a byte from the server after a ping. While it owes
+            something, complete silence is a lost connection after 20 s already.
         start_timeout: From StartRecognition to RecognitionStarted, which may take 15 s with
             ``additional_vocab``.
         close_timeout: For the closing handshake, and for `close()`.

@@ -168,7 +168,10 @@ class Pump:
             owed = self.leg.owed()
         if self._paused:
             self._limits.restart(now)
-        self._limits.note(now, heard=self.connection.last_heard, owed=owed)
+        connection = self.connection
+        self._limits.note(
+            now, heard=connection.last_heard, owed=owed, unblocked=connection.last_unblocked
+        )
         passed = self._limits.passed(now, leg_state)
         if passed is not None:
             with lock:

@@ -104,6 +104,9 @@ class Connection:
         self._wake_pending = False  # `wake` may have come while no poller was there to be told
         self.last_heard = time.monotonic()
         """When the last byte arrived, by the monotonic clock."""
+        self.last_unblocked = 0.0
+        """When the network last took bytes for which it had had no room before."""
+        self._blocked = False  # the network had no room at the last write
 
     # -- opening --------------------------------------------------------------------------------
 
@@ -389,6 +392,7 @@ class Connection:
                 self._writing_wants_read = True
                 return True
             except (BlockingIOError, ssl.SSLWantWriteError):
+                self._blocked = True
                 return True
             except OSError:
                 # The peer may have sent the reason before it went. The receiver reports the end
@@ -398,6 +402,8 @@ class Connection:
                 self._sending = _NOTHING
                 self._backlog = 0
                 return True
+            if self._blocked:
+                self._blocked, self.last_unblocked = False, time.monotonic()
             # An empty slice would keep the bytes that were sent alive.
             self._sending = self._sending[sent:] if sent < len(self._sending) else _NOTHING
             self._backlog -= sent

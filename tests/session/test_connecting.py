@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from support.reconnecting import given, pieces
@@ -20,6 +20,7 @@ from support.sessions import (
 )
 
 from speechmatics_sync import ConnectionConfig, ConnectionError, TimeoutError
+from speechmatics_sync._protocol import time_limits
 from speechmatics_sync._protocol.leg import Due, State
 from speechmatics_sync._protocol.time_limits import Limits
 
@@ -123,12 +124,12 @@ def test_what_a_server_gets_on_with_excuses_nothing_else_that_it_owes() -> None:
 
 
 def test_while_we_do_not_read_silence_does_not_count() -> None:
-    watched = limits(ping_interval=10, ping_timeout=15, ack_timeout=30)
+    watched = limits(ping_interval=10, ping_timeout=12, ack_timeout=30)
     watched.ping_is_due(10.0)
     watched.note(10.0, heard=0.0, owed={AUDIO: 0})
     watched.restart(1000.0)
-    assert watched.passed(1014.9, State.RUNNING) is None
-    assert watched.passed(1015.0, State.RUNNING) is not None
+    assert watched.passed(1011.9, State.RUNNING) is None
+    assert watched.passed(1012.0, State.RUNNING) is not None
 
 
 def test_no_limit_passes_and_no_ping_is_due_during_patience() -> None:
@@ -137,8 +138,71 @@ def test_no_limit_passes_and_no_ping_is_due_during_patience() -> None:
     watched.note(4.0, heard=0.0, owed={AUDIO: 0})
     assert watched.patience(5.0, State.RUNNING) == 2.0  # looks often enough for what comes later
     assert watched.patience(11.5, State.RUNNING) == 0.0
+    assert limits(ping_interval=10).patience(1.0, State.RUNNING) == 1.0  # and for what is owed
     none = limits(ping_interval=None, ack_timeout=None, start_timeout=None)
     assert none.patience(1.0, State.STARTING) is None
+
+
+def runs(
+    watched: Limits, *, silent_from: float, pong_after: Optional[float] = None
+) -> tuple[str, float]:
+    """Look at the limits as the receiver does: audio is acknowledged until the silence.
+
+    Returns:
+        The error of the limit that passes, and when it does.
+    """
+    now, pongs = 0.0, [0.0]
+    while now < 1000.0:
+        pong = max(at for at in pongs if at <= now)
+        watched.note(
+            now, heard=max(pong, min(now, silent_from)), owed={AUDIO: int(min(now, silent_from))}
+        )
+        error = watched.passed(now, State.RUNNING)
+        if error is not None:
+            assert isinstance(error, ConnectionError)
+            return str(error), now
+        if watched.ping_is_due(now) and pong_after is not None:
+            pongs.append(now + pong_after)
+        patience = watched.patience(now, State.RUNNING)
+        assert patience is not None
+        now += max(patience, watched.accuracy)
+    raise AssertionError("no limit passes")
+
+
+def test_a_path_that_carries_nothing_is_found_out_within_20_seconds() -> None:
+    error, at = runs(limits(), silent_from=50.0)
+    assert "not even the answer to a ping" in error
+    assert 65.0 <= at <= 70.0
+
+
+@pytest.mark.parametrize("pong_after", [0.2, 10.0])
+def test_a_server_that_answers_pings_is_given_ack_timeout(pong_after: float) -> None:
+    error, at = runs(limits(ack_timeout=120), silent_from=50.0, pong_after=pong_after)
+    assert "ack_timeout" in error
+    assert 169.0 <= at <= 172.0
+
+
+@pytest.mark.parametrize("off", [{"ping_interval": None}, {"ping_timeout": None}])
+def test_without_pings_silence_is_no_sign(off: dict[str, Any]) -> None:
+    error, _ = runs(limits(ack_timeout=120, **off), silent_from=50.0)
+    assert "ack_timeout" in error
+
+
+def test_while_nothing_is_owed_silence_lasts_as_long_as_the_pings_say() -> None:
+    watched = limits(ping_interval=20, ping_timeout=60)
+    for now in range(80):
+        watched.note(float(now), heard=0.0, owed={})
+        assert watched.passed(float(now), State.RUNNING) is None
+        assert watched.ping_is_due(float(now)) == (now in (20, 40, 60))
+    assert "ping_timeout" in message_of(watched.passed(80.0, State.RUNNING))
+
+
+def test_a_line_that_is_slow_with_what_we_send_carries_something() -> None:
+    watched = limits()
+    for now in range(60):
+        watched.note(float(now), heard=0.0, owed={AUDIO: 0}, unblocked=float(now))
+        assert watched.passed(float(now), State.RUNNING) is None
+        watched.ping_is_due(float(now))
 
 
 # -- on real connections ------------------------------------------------------------------------
@@ -250,6 +314,19 @@ def test_a_server_that_gets_on_slowly_is_left_alone(what: str) -> None:
         client = client_of(url, ack_timeout=0.6)
         client.transcribe(given(pieces(speech(0.8))), audio_format=RAW, timeout=PATIENCE)
     assert client.stats.chunks_acknowledged == 8
+
+
+def test_a_path_that_carries_nothing_is_a_lost_connection_long_before_the_other_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time_limits, "_PING_AFTER", 0.1)
+    monkeypatch.setattr(time_limits, "_ANSWER_WITHIN", 0.2)
+    behave, gone = _silent_after(1)
+    with listening(behave) as port:
+        client = client_of(f"ws://localhost:{port}")
+        with pytest.raises(ConnectionError, match="not even the answer to a ping"):
+            client.transcribe(speech(0.5), audio_format=RAW, timeout=PATIENCE)
+        gone.set()
 
 
 def test_a_server_that_never_ends_the_transcript_is_given_ack_timeout() -> None:
