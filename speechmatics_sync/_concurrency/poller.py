@@ -10,6 +10,8 @@ import time
 from collections.abc import Hashable
 from typing import Callable, Optional
 
+from .exhaustion import exhausted
+
 __all__ = ["Poller"]
 
 _LONGEST_WAIT = 3600.0
@@ -35,6 +37,9 @@ class Poller:
         many: Whether it watches more than a few sockets. Then it rests between two waits, so that
             more arrives together, and connections leave their writing to its thread.
 
+    Raises:
+        ConnectionError: There is no descriptor left for it.
+
     Example:
         >>> poller = Poller()
         >>> poller.wake("a session")
@@ -45,21 +50,33 @@ class Poller:
 
     def __init__(self, *, many: bool = False) -> None:
         self.many = many
-        self._selector: selectors.BaseSelector = _MANY() if many else _FEW()
         self._woke_at = 0.0
         self._thread: Optional[int] = None
         # Guards everything below. Reentrant: the garbage collector may end a session at any line.
         self._lock = threading.RLock()
-        self._pipe: Optional[tuple[socket.socket, socket.socket]] = socket.socketpair()
+        self._pipe: Optional[tuple[socket.socket, socket.socket]] = None
         """A byte through it ends a wait."""
         self._waiting = False
         self._interrupted = False
         """Whether a byte is on its way, or will be: one is enough."""
         self._woken: set[Hashable] = set()
-        self._callbacks: set[Callable[[], None]] = set()
-        for end in self._pipe:
-            end.setblocking(False)
-        self._selector.register(self._pipe[0], selectors.EVENT_READ)
+        self._callbacks: dict[Callable[[], None], Hashable] = {}
+        """With the owner on whose behalf each is called."""
+        self._errors: dict[Hashable, BaseException] = {}
+        """What callbacks raised, by owner."""
+        try:
+            self._selector: selectors.BaseSelector = _MANY() if many else _FEW()
+            with contextlib.ExitStack() as opened:
+                opened.callback(self._selector.close)
+                pipe = socket.socketpair()
+                for end in pipe:
+                    opened.callback(end.close)
+                    end.setblocking(False)
+                self._selector.register(pipe[0], selectors.EVENT_READ)
+                opened.pop_all()
+        except (OSError, MemoryError) as error:
+            raise exhausted(error) or error from None
+        self._pipe = pipe
 
     def watch(self, opened: socket.socket, events: int, owner: Hashable) -> None:
         """Have `wait` return a socket's owner when one of these events happens.
@@ -70,6 +87,10 @@ class Poller:
             owner: The object to return.
         """
         watched = self._selector.get_map().get(opened.fileno())
+        if watched is not None and watched.fileobj is not opened:
+            # It was closed without `forget`, which failed, and its number is in use again.
+            self._selector.unregister(watched.fileobj)
+            watched = None
         if watched is None:
             if events:
                 self._selector.register(opened, events, owner)
@@ -95,10 +116,15 @@ class Poller:
         """Whether the calling thread is the one that waits."""
         return self._thread == threading.get_ident()
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Have `wait` run a callback before it waits again; once, however often this is called."""
+    def call_soon(self, callback: Callable[[], None], owner: Hashable) -> None:
+        """Have `wait` run a callback before it waits again; once, however often this is called.
+
+        Args:
+            callback: Must not block.
+            owner: Gets what the callback raises, from `raise_error`.
+        """
         with self._lock:
-            self._callbacks.add(callback)
+            self._callbacks[callback] = owner
             self._interrupt()
 
     def wait(self, timeout: Optional[float]) -> dict[Hashable, bool]:
@@ -135,9 +161,20 @@ class Poller:
         """Run what `call_soon` was given."""
         if self._callbacks:
             with self._lock:
-                callbacks, self._callbacks = self._callbacks, set()
-            for callback in callbacks:
-                callback()
+                callbacks, self._callbacks = self._callbacks, {}
+            for callback, owner in callbacks.items():
+                try:
+                    callback()
+                except BaseException as error:  # the other owners have nothing to do with it
+                    self._errors[owner] = error
+                    self.wake(owner)
+
+    def raise_error(self, owner: Hashable) -> None:
+        """Raise what a callback raised that was called on behalf of an owner, if one did."""
+        if self._errors:
+            error = self._errors.pop(owner, None)
+            if error is not None:
+                raise error
 
     def _interrupt(self) -> None:
         """End the wait, if there is one. Needs the lock."""

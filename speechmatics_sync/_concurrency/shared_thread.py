@@ -8,6 +8,9 @@ The shared thread must never wait for one of them. Pumping never blocks, and wha
 user (handlers, keys, live sources) keeps a thread of its own. A source that has all its audio at
 hand can still be slow, such as a file on a disk that sleeps. So a source whose read was slow goes
 back to the thread of its caller; and while a read does not return, a second thread takes over.
+
+What one task raises is raised by its own caller. If the shared thread itself breaks, no caller is
+to blame: each goes on with another one.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from collections.abc import Hashable
 from typing import Callable, NamedTuple, Optional, Protocol
 
 from .._logs import logger
+from ..errors import ConnectionError
 from .leases import Leases
 from .poller import Poller
+from .threads import start_thread
 
 __all__ = ["Later", "PacedReads", "Pumped", "SharedThread", "pump_to_end", "read_to_end"]
 
@@ -50,6 +55,13 @@ LIGHT_LOAD = 0.05
 
 LOAD_SECONDS = 1.0
 """Seconds over which the load is measured."""
+
+_BROKEN_CHECK = 5.0
+"""How often callers check that the shared thread works. It tells them when it breaks, unless that
+fails as well: what breaks it is most likely that there is no memory left."""
+
+_TRIES = 3
+"""How many shared threads may break under one caller until it uses its own."""
 
 
 class Later(NamedTuple):
@@ -118,18 +130,27 @@ def pump_to_end(pumped: Pumped) -> None:
     Raises:
         BaseException: What pumping raised.
     """
-    with _leases.lease() as shared:
-        if shared is not None:
+    for _ in range(_TRIES):
+        with _leases.lease() as shared:
+            if shared is None:
+                _pump_here(pumped)
+                return
             shared.pump_to_end(pumped)
+        if pumped.finished:
             return
-        poller = Poller()
-        try:
-            while not pumped.finished:
-                happened = poller.wait(pumped.rest(poller))
-                pumped.pump(read=happened.get(pumped, True))
-        finally:
-            pumped.leave()
-            poller.close()
+    _pump_here(pumped)
+
+
+def _pump_here(pumped: Pumped) -> None:
+    poller = Poller()
+    try:
+        while not pumped.finished:
+            happened = poller.wait(pumped.rest(poller))
+            poller.raise_error(pumped)
+            pumped.pump(read=happened.get(pumped, True))
+    finally:
+        pumped.leave()
+        poller.close()
 
 
 def read_to_end(source: PacedReads) -> None:
@@ -161,12 +182,6 @@ class _Task:
         """The time of its entry in the queue, due or earlier. Every other entry is out of date."""
         self.error: Optional[BaseException] = None
         self.over = threading.Event()
-
-    def wait(self) -> None:
-        """Wait until it is over; raise its error."""
-        self.over.wait()
-        if self.error is not None:
-            raise self.error
 
 
 class _PumpTask(_Task):
@@ -208,7 +223,7 @@ class SharedThread:
         self._queue: list[tuple[float, int, _Task]] = []
         self._order = itertools.count()
         self._batch_seconds = 0.0
-        self._failure: Optional[BaseException] = None
+        self._broken = False
         # Guards all below: which thread serves, and since when it has been in which read.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -217,21 +232,32 @@ class SharedThread:
         self._reading: Optional[_ReadTask] = None
         self._reading_since = 0.0
         self._threads: list[threading.Thread] = []
-        with self._lock:
-            self._add_thread()
+        self._watched = False
+        """Whether there is a thread that can take over."""
+        try:
+            with self._lock:
+                self._add_thread()
+        except BaseException:
+            self._poller.close()
+            raise
+
+    @property
+    def works(self) -> bool:
+        """Whether anybody is served; if not, callers have to use another one."""
+        return not self._broken
 
     def pump_to_end(self, pumped: Pumped) -> None:
-        """Wait until an object is finished, which is pumped meanwhile.
+        """Wait until an object, which is pumped meanwhile, is finished or this one is broken.
 
         Raises:
             BaseException: What pumping raised.
         """
         task = _PumpTask(pumped)
         self._add(pumped, task)
-        task.wait()
+        self._wait_for(task)
 
     def read(self, source: PacedReads) -> _ReadTask:
-        """Wait until a source, which is read meanwhile, has ended or proved slow.
+        """Wait until a source, read meanwhile, has ended or proved slow, or this is broken.
 
         Returns:
             The task: a thread may still be inside a read.
@@ -243,7 +269,7 @@ class SharedThread:
         self._add(source, task)
         source.when_over(lambda: self._poller.wake(source))
         with source.in_user_code():  # the shared thread may be in it
-            task.wait()
+            self._wait_for(task)
         return task
 
     def stop(self) -> None:
@@ -262,23 +288,45 @@ class SharedThread:
     def _add_thread(self) -> None:
         """Start a thread that watches and, when needed, takes over. Needs the lock."""
         thread = threading.Thread(target=self._run, name="speechmatics-shared", daemon=True)
-        thread.start()
         self._threads.append(thread)
+        try:
+            start_thread(thread)
+        except BaseException:
+            self._threads.remove(thread)
+            raise
+        self._watched = True
+
+    def _watch(self) -> None:
+        """Start a thread that can take over, if there is none and one can be had."""
+        if not self._watched:
+            with self._lock, contextlib.suppress(ConnectionError, MemoryError):
+                self._add_thread()
 
     def _run(self) -> None:
         """Watch the thread that serves, then serve; a thread's whole life."""
-        if not self._take_over():
-            return
         try:
-            self._serve()
-        except BaseException as error:
-            self._failure = error
-            for task in list(self._tasks.values()):
-                task.error = error
-                task.over.set()
-            logger.exception("The thread that many sessions share failed")
+            if self._take_over():
+                self._serve()
+        except BaseException:
+            if self._server not in (None, threading.current_thread()):
+                self._watched = False  # this one only watched; another one is started
+                return
+            self._break()
+            logger.exception("The thread that many sessions share failed; they go on with another")
         finally:
             self._poller.run_callbacks()  # of sessions that go on elsewhere
+
+    def _break(self) -> None:
+        """Have every caller go on elsewhere."""
+        self._broken = True
+        try:
+            for task in list(self._tasks.values()):
+                task.over.set()
+            with self._lock:
+                self._stopped = True
+                self._changed.notify_all()
+        except MemoryError:
+            self._stopped = True  # they see it when they check
 
     def _take_over(self) -> bool:
         """Wait until no thread serves, or the one that does is held up in a read.
@@ -290,17 +338,17 @@ class SharedThread:
             while not self._stopped and self._server is not None:
                 held_up = self._reading
                 if held_up is not None and time.monotonic() - self._reading_since > _HELD_UP:
-                    self._threads.remove(self._server)
                     held_up.returned = threading.Event()
                     self._finish(held_up.source, held_up)
+                    self._threads.remove(self._server)
                     break
                 self._changed.wait(_HELD_UP / 2)
             if self._stopped:
                 return False
             self._server, self._reading = threading.current_thread(), None
-            with contextlib.suppress(RuntimeError):  # no more threads: nobody watches this one
-                self._add_thread()
-            return True
+            self._watched = False
+        self._watch()
+        return True
 
     def _serve(self) -> None:
         """Serve every task when it has something to do, until all ends or another takes over."""
@@ -311,6 +359,7 @@ class SharedThread:
             woken = time.monotonic()
             if woken - begun > LOAD_SECONDS:
                 self._note_load(busy / (woken - begun))
+                self._watch()
                 begun, busy = woken, 0.0
             for count, (served, read) in enumerate(happened.items(), 1):
                 if not count % _TASKS_IN_A_ROW:
@@ -343,9 +392,14 @@ class SharedThread:
 
     def _add(self, served: Hashable, task: _Task) -> None:
         self._tasks[served] = task
-        if self._failure is not None:  # no thread serves any more
-            raise self._failure
         self._poller.wake(served)
+
+    def _wait_for(self, task: _Task) -> None:
+        """Wait until a task is over, or nobody serves it any more; raise its error."""
+        while self.works and not task.over.wait(_BROKEN_CHECK):
+            pass
+        if task.error is not None:
+            raise task.error
 
     def _serve_queued(self, task: _Task, now: float) -> bool:
         """Serve a task from the queue if it is due; return whether this thread goes on serving."""
@@ -361,6 +415,7 @@ class SharedThread:
     def _pump(self, task: _PumpTask, *, read: bool = True) -> None:
         pumped = task.pumped
         try:
+            self._poller.raise_error(pumped)
             if not pumped.finished:
                 pumped.pump(read=read)
             if not pumped.finished:
@@ -368,25 +423,31 @@ class SharedThread:
                 return
         except BaseException as error:
             task.error = error
-        pumped.leave()
-        self._poller.run_callbacks()  # nobody else does if this is the last
+        try:
+            pumped.leave()
+            self._poller.run_callbacks()  # nobody else does if this is the last
+            self._poller.raise_error(pumped)
+        except BaseException as error:
+            task.error = task.error or error
         self._finish(pumped, task)
 
     def _read(self, task: _ReadTask) -> bool:
         """Read what is due of a source; return whether this thread goes on serving."""
         source = task.source
         rest: Optional[float] = 0.0
-        source.batch_seconds = self._batch_seconds
         begun = time.monotonic()
         # In this order, for the other thread may look between the lines.
         self._reading_since = begun
         self._reading = task
+        over = False
         try:
+            source.batch_seconds = self._batch_seconds
             for _ in range(_STEPS_IN_A_ROW):
                 later = None if source.finished else source.step(wait=False)
                 if later is not None:
                     rest = _RETRY if later.seconds is None else later.seconds
                     break
+            over = source.finished
         except BaseException as error:
             task.error = error
         with self._lock:
@@ -396,7 +457,7 @@ class SharedThread:
                 return False
             self._reading = None
         slow = time.monotonic() - begun > SLOW
-        if task.error is not None or source.finished or slow:
+        if task.error is not None or over or slow:
             self._finish(source, task)
         else:
             self._schedule(task, rest)

@@ -7,9 +7,11 @@ import threading
 import time
 from typing import Any, Callable, Generic, Optional, TypeVar
 
+from ..errors import ConnectionError
 from .deadlines import Deadline, interruptible
+from .exhaustion import exhausted
 
-__all__ = ["Threads"]
+__all__ = ["Threads", "start_thread"]
 
 _T = TypeVar("_T")
 
@@ -18,6 +20,18 @@ _USER_CODE_GRACE = 0.25
 
 _INFORMING_GRACE = 1.0
 """Seconds for what only informs, such as a user's logging handler, before it is left alone."""
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        ConnectionError: The system has none left.
+    """
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        raise exhausted(error) or error from None
 
 
 class _Call(Generic[_T]):
@@ -97,10 +111,18 @@ class Threads:
         self._stopping = False
 
     def start(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
-        """Start a thread and return it."""
+        """Start a thread and return it.
+
+        Raises:
+            ConnectionError: The system has none left.
+        """
         thread = self._thread(role, run, *args)
         self._started.append(thread)
-        thread.start()
+        try:
+            start_thread(thread)
+        except BaseException:
+            self._started.remove(thread)
+            raise
         return thread
 
     def in_background(self, call: Callable[[], None]) -> None:
@@ -142,11 +164,14 @@ class Threads:
         try:
             self._idle.pop()
         except IndexError:  # no worker yet, or an interrupted call still goes on
-            self._add_worker()
+            try:
+                self._add_worker()
+            except ConnectionError:
+                return call()  # without a thread there is no shield; interrupts are rare
         # An interrupt before the next line leaves a worker more than needed; `join` knows it.
         self._calls.put(made)
         if self._stopping:
-            self._add_worker()  # the others may have ended before they saw the call
+            self._add_last_worker()  # the others may have ended before they saw the call
         return made.result()
 
     def stop_workers(self) -> None:
@@ -156,10 +181,17 @@ class Threads:
             self._calls.put(None)
 
     def _add_worker(self) -> None:
+        self.start("call", self._work)
         self._workers += 1
         if self._stopping:
             self._calls.put(None)
-        self.start("call", self._work)
+
+    def _add_last_worker(self) -> None:
+        try:
+            self._add_worker()
+        except ConnectionError:  # no thread is left
+            self._calls.put(None)
+            self._work()
 
     def _work(self) -> None:
         while True:

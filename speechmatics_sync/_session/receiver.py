@@ -6,6 +6,7 @@ import contextlib
 from typing import Callable, Optional, Protocol
 
 from .._concurrency.deadlines import Deadline
+from .._concurrency.exhaustion import exhausted
 from .._concurrency.shared_thread import pump_to_end
 from .._logs import SessionLogger
 from .._model.connection_config import ConnectionConfig
@@ -112,8 +113,13 @@ class Receiver:
                 if self._life.abandoned:
                     self._request_close()
             return attempt.result()
-        except OSError as error:
-            if self._life.started_at is None or isinstance(error, SpeechmaticsError):
+        except (OSError, RuntimeError, MemoryError) as error:
+            if isinstance(error, SpeechmaticsError):
+                raise
+            limit_met = exhausted(error)
+            if limit_met is not None:
+                raise limit_met from limit_met.__cause__
+            if self._life.started_at is None or not isinstance(error, OSError):
                 raise
             # The network failed in a user's `AuthBase`. The error's text may hold a key.
             raise ConnectionError(
@@ -162,7 +168,10 @@ class Receiver:
             log=self._log,
         )
         try:
-            pump_to_end(rollover)
+            try:
+                pump_to_end(rollover)
+            except ConnectionError as error:
+                return Lost(error)  # nothing can wait for it: no descriptor is left
             if self._life.state.over:
                 self._closing_handshake(rollover.current.connection)
                 return None

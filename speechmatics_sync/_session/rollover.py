@@ -18,7 +18,7 @@ from .._logs import SessionLogger
 from .._protocol.events import Lost
 from .._protocol.leg import State
 from .._transport.connection import Connection
-from ..errors import SpeechmaticsError, TranscriptionError, TransportError
+from ..errors import ConnectionError, SpeechmaticsError, TranscriptionError, TransportError
 from .connecting import ConnectAttempt, Connector
 from .outages import Outages
 from .outbox import Outbox
@@ -176,7 +176,10 @@ class Rollover:
             due = self._due()
             if due is not None and time.monotonic() >= due:
                 self._log.info("The session nears its end; another connection is made")
-                self._attempt = self._connector.start()
+                try:
+                    self._attempt = self._connector.start()
+                except ConnectionError as error:  # no thread is left
+                    self._without(error)
 
     def _opened(self, attempt: ConnectAttempt) -> None:
         self._attempt = None

@@ -26,6 +26,7 @@ from typing import Any, Callable, Optional, Union
 
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
+from .._concurrency.exhaustion import exhausted
 from .._concurrency.threads import Threads
 from .._model.audio_format import AudioFormat
 from .._model.connection_config import ConnectionConfig
@@ -230,8 +231,12 @@ class Session:
         try:
             run()
         except BaseException as error:
-            self.fail(error)
-            if not isinstance(error, SpeechmaticsError):
+            if isinstance(error, SpeechmaticsError):
+                self.fail(error)
+                return
+            limit_met = exhausted(error)
+            self.fail(limit_met or error)
+            if limit_met is None:
                 self.log.exception("The session's %s failed", role)
 
     # -- handling messages ----------------------------------------------------------------------

@@ -7,6 +7,7 @@ RUNNING to RECONNECTING and back as one leg follows another.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 import time
@@ -127,9 +128,10 @@ class Lifecycle:
             self.move(Cause.TRANSCRIBED)
         else:
             self._fail(failure)
-        for call in self._when_over:
-            call()
-        self._when_over.clear()
+        with contextlib.ExitStack() as calls:  # each is made, even if another one fails
+            for call in self._when_over:
+                calls.callback(call)
+            self._when_over.clear()
         if failure is None:
             self._identity.log.info("Session ended, everything transcribed")
         else:

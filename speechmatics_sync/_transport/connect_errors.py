@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional, Union
 
 import websocket
 
+from .._concurrency.exhaustion import exhausted
 from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError, TimeoutError
 from .addresses import without_query
 from .tcp import is_time_limit
@@ -69,6 +70,9 @@ def map_error(
     """
     if isinstance(error, SpeechmaticsError):
         return error.with_traceback(None)
+    limit_met = exhausted(error)
+    if limit_met is not None:
+        return limit_met
     where = without_query(url)
     if is_time_limit(error) or isinstance(error, websocket.WebSocketTimeoutException):
         return TimeoutError(

@@ -212,7 +212,7 @@ class Connection:
             if self._poller is None or not self._poller.many or self._poller.is_here:
                 self.write_now()
             elif self._backlog:
-                self._poller.call_soon(self.write_now)
+                self._poller.call_soon(self.write_now, self._owner)
 
     def wake(self) -> None:
         """End the receiver's wait, or its next one.
@@ -234,7 +234,7 @@ class Connection:
         poller = self._poller
         if poller is None or not self.is_served_here:
             return False
-        poller.call_soon(callback)
+        poller.call_soon(callback, self._owner)
         return True
 
     def abort(self) -> None:
@@ -329,6 +329,9 @@ class Connection:
                 if not received:
                     raise
                 break
+            except MemoryError:  # the rest cannot be understood without what was dropped
+                received.append(_NO_MEMORY)
+                break
             if len(fresh) < (_TLS_RECORD if self._encrypted else _READ_SIZE):
                 break  # there is most likely no more, and a read that finds nothing costs as much
         if self._backlog:
@@ -382,11 +385,11 @@ class Connection:
             return False
         self._writing_wants_read = False
         while self._sending or self._outgoing:
-            if not self._sending:
-                # If TLS takes none of these bytes, it wants the same ones next time.
-                self._sending = memoryview(b"".join(self._outgoing))
-                self._outgoing.clear()
             try:
+                if not self._sending:
+                    # If TLS takes none of these bytes, it wants the same ones next time.
+                    self._sending = memoryview(b"".join(self._outgoing))
+                    self._outgoing.clear()
                 sent = self._socket.send(self._sending)
             except ssl.SSLWantReadError:
                 self._writing_wants_read = True
@@ -394,7 +397,7 @@ class Connection:
             except (BlockingIOError, ssl.SSLWantWriteError):
                 self._blocked = True
                 return True
-            except OSError:
+            except (OSError, MemoryError):
                 # The peer may have sent the reason before it went. The receiver reports the end
                 # when it has read everything.
                 self._send_failed = True
@@ -431,6 +434,8 @@ class Connection:
                 return None
             except OSError as error:
                 return Closed(_ABNORMAL, error.strerror or str(error))
+            except MemoryError:
+                return _NO_MEMORY
         return fresh if fresh else Closed(_ABNORMAL, "")
 
     def _more_at_hand(self) -> bool:
@@ -462,6 +467,9 @@ class Connection:
             else:
                 # Answering the latest is enough (RFC 6455, 5.5.3), and pings cannot fill memory.
                 self._pong = ping
+
+
+_NO_MEMORY = Closed(_ABNORMAL, "no memory is left to read it")
 
 
 def _closed(payload: bytes) -> Closed:

@@ -42,6 +42,7 @@ def connect(host: str, port: int, deadline: Deadline, on_socket: OnSocket) -> so
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
+        socket.socket().close()  # without a descriptor, no host is known either: it raises that
         reason = getattr(error, "strerror", None) or "it is not a host name"
         raise ConnectionError(
             f"The host {host} is not known: {reason}. Check the address and the network."

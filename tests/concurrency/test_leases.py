@@ -21,6 +21,7 @@ class Counter:
 
     def __init__(self) -> None:
         self.stops = 0
+        self.works = True
         self.used_when_stopped = False
         self._lock = threading.Lock()
         self._users = 0

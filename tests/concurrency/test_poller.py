@@ -216,11 +216,11 @@ def test_no_call_is_missed_between_any_two_steps_of_a_wait(poller: Poller, at: i
 
     def call() -> None:
         poller.wake("owner")
-        poller.call_soon(done.set)
+        poller.call_soon(done.set, "owner")
 
     poller._lock = Interrupted(at, call)  # type: ignore[assignment]
     poller.wake("first")
-    poller.call_soon(lambda: None)
+    poller.call_soon(lambda: None, "owner")
     named: set[Hashable] = set()
     for _ in range(3):
         begun = time.monotonic()
@@ -258,12 +258,12 @@ def test_an_errand_is_done_once_by_the_thread_that_waits(poller: Poller) -> None
     def callback() -> None:
         done.append(threading.get_ident())
 
-    poller.call_soon(callback)
-    poller.call_soon(callback)
+    poller.call_soon(callback, "owner")
+    poller.call_soon(callback, "owner")
     poller.wait(0)
     poller.wait(0)
     assert done == [threading.get_ident()]
-    poller.call_soon(callback)
+    poller.call_soon(callback, "owner")
     poller.wait(0)
     assert len(done) == 2
 
@@ -272,14 +272,14 @@ def test_an_errand_is_done_by_a_thread_that_sleeps(poller: Poller) -> None:
     done = threading.Event()
     waiting = InThread(poller.wait, None)
     wait_until_asleep(poller)
-    poller.call_soon(done.set)
+    poller.call_soon(done.set, "owner")
     assert waiting.result() == {}
     assert done.is_set()
 
 
 def test_callbacks_are_run_between_two_waits_if_that_is_asked_for(poller: Poller) -> None:
     done = threading.Event()
-    poller.call_soon(done.set)
+    poller.call_soon(done.set, "owner")
     poller.run_callbacks()
     assert done.is_set()
 
@@ -290,17 +290,17 @@ def test_an_errand_may_wake_and_call_soon(poller: Poller) -> None:
 
     def first() -> None:
         order.append("first")
-        poller.call_soon(second)
+        poller.call_soon(second, "owner")
         poller.wake("owner")
 
     def second() -> None:
         order.append("second")
-        poller.call_soon(third)
+        poller.call_soon(third, "owner")
 
     def third() -> None:
         order.append("third")
 
-    poller.call_soon(first)
+    poller.call_soon(first, "owner")
     assert poller.wait(None) == {"owner": False}
     poller.wait(0)
     assert order == ["first", "second", "third"]
@@ -317,10 +317,10 @@ def test_no_callback_is_missed_whenever_it_is_asked_for(poller: Poller) -> None:
     serving = InThread(serve)
     for number in range(2000):
         done = threading.Event()
-        poller.call_soon(done.set)
+        poller.call_soon(done.set, "owner")
         if number % 3:
             assert done.wait(PATIENCE / 2), f"callback {number} was never done"
-    poller.call_soon(stopping.set)
+    poller.call_soon(stopping.set, "owner")
     serving.result()
 
 
@@ -340,7 +340,7 @@ def test_calls_after_the_end_do_nothing() -> None:
         poller = Poller(many=many)
         poller.close()
         poller.wake("owner")
-        poller.call_soon(lambda: None)
+        poller.call_soon(lambda: None, "owner")
         poller.close()
 
 

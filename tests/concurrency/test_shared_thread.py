@@ -38,7 +38,6 @@ class Echo:
         theirs: The peer's end.
         pumped_by: The names of the threads that pumped it.
         fails: What the next pumping raises.
-        fails_to_leave: What leaving raises.
     """
 
     def __init__(self) -> None:
@@ -48,7 +47,6 @@ class Echo:
         self.finished = False
         self.pumped_by: set[str] = set()
         self.fails: Optional[BaseException] = None
-        self.fails_to_leave: Optional[BaseException] = None
 
     def rest(self, poller: Poller) -> Optional[float]:
         self._poller = poller
@@ -66,8 +64,6 @@ class Echo:
                 self._ours.send(received)
 
     def leave(self) -> None:
-        if self.fails_to_leave is not None:
-            raise self.fails_to_leave
         if self._poller is not None:
             self._poller.forget(self._ours)
         self._ours.close()
@@ -257,25 +253,3 @@ def test_a_busy_thread_tells_sources_to_read_more_at_once(monkeypatch: pytest.Mo
     source = Reads(nothing)
     read_to_end(source)
     assert source.batches == [0.25]
-
-
-def test_callers_of_a_thread_that_failed_wait_for_nothing() -> None:
-    """It is a safety net: whatever happens to that thread is a bug."""
-    first, second, third = Echo(), Echo(), Echo()
-    first.fails_to_leave = ZeroDivisionError()
-    calls = [InThread(pump_to_end, each) for each in (first, second)]
-    assert first.answers()
-    assert second.answers()
-    with shared_thread._leases.lease():  # or the thread would end with these two
-        first.theirs.close()
-        for call in calls:
-            with pytest.raises(ZeroDivisionError):
-                call.result()
-        with pytest.raises(ZeroDivisionError):
-            pump_to_end(third)
-    with pumped(1):
-        pass
-    first.fails_to_leave = None
-    for echo in (first, second, third):
-        echo.leave()
-        echo.theirs.close()
