@@ -87,6 +87,10 @@ def _pool(kind: Any, connection: Any, on_socket: OnSocket) -> Any:
 
 
 class _Connection(HTTPConnection):
+    # A program that sets http.client.HTTPConnection.debuglevel would print our requests, keys and
+    # all.
+    debuglevel = 0
+
     def __init__(self, on_socket: OnSocket, *args: Any, **kwargs: Any) -> None:
         self._on_socket = on_socket
         super().__init__(*args, **kwargs)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Optional
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback, without_query
 from .._version import __version__
 from ..errors import ConfigurationError
+from .headers import checked_headers, merge
 from .keys import AuthBase, StaticKeyAuth
 
-__all__ = ["DEFAULT_URL", "Endpoint", "request_id_in"]
-
-_RESERVED_HEADERS = frozenset(
-    {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
-)
+__all__ = ["DEFAULT_URL", "Endpoint"]
 
 DEFAULT_URL = "wss://eu.rt.speechmatics.com/v2"
 
@@ -25,7 +23,7 @@ class Endpoint:
     """A server's address and the key for it.
 
     Args:
-        url: ``ws://`` or ``wss://``; its query is kept.
+        url: ``ws://`` or ``wss://``; its query, which may hold a key, is kept.
         auth: Gives the headers that carry the key.
         sdk_identifier: How the client names itself to the service (``sm-sdk``).
         allow_insecure: Whether a key may be sent in clear text to another machine.
@@ -36,13 +34,16 @@ class Endpoint:
 
     def __init__(
         self,
-        url: str,
+        url: Secret[str],
         auth: AuthBase,
         *,
         sdk_identifier: Optional[str] = None,
         allow_insecure: bool = False,
     ) -> None:
-        scheme, host, query = _parts(url)
+        problem = _problem(url)
+        if problem is not None:
+            raise ConfigurationError(problem)
+        scheme, host = _scheme_and_host(url)
         if sdk_identifier is not None and not isinstance(sdk_identifier, str):
             raise ConfigurationError(
                 f"sdk_identifier is a string, not a {type(sdk_identifier).__name__}."
@@ -52,8 +53,7 @@ class Endpoint:
         self._allow_insecure = allow_insecure
         self._in_clear = scheme == "ws" and not is_loopback(host) and not allow_insecure
         keyless = isinstance(auth, StaticKeyAuth) and not auth.has_key
-        names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-        self._key_in_url = "jwt" in names
+        self._key_in_url = _has_key(url)
         if self._key_in_url:
             self._refuse_clear_text(self._in_clear)
         elif keyless and (host == "speechmatics.com" or host.endswith(".speechmatics.com")):
@@ -66,15 +66,15 @@ class Endpoint:
         self.url = _with_sdk(url, sdk_identifier or f"python-sync-sdk-v{__version__}")
 
     def __repr__(self) -> str:
-        return f"Endpoint({without_query(self.url)!r})"
+        return f"Endpoint({without_query(self.url.reveal())!r})"
 
     def headers(
         self,
         request_id: str,
-        ws_headers: Optional[Mapping[str, str]],
+        ws_headers: Secret[dict[str, str]],
         *,
-        proxy: Optional[str] = None,
-    ) -> dict[str, str]:
+        proxy: Secret[Optional[str]],
+    ) -> Secret[dict[str, str]]:
         """Return the headers of a handshake; may block while a temporary key is fetched.
 
         Args:
@@ -88,31 +88,32 @@ class Endpoint:
             ConfigurationError: ``auth`` did not give a dict of headers, or the key would be sent in
                 clear text to another machine.
         """
-        headers: dict[str, str] = {}
-        _merge(headers, ws_headers or {}, "ws_headers")
-        given = self._auth.get_auth_headers()
-        if not isinstance(given, Mapping):
-            if hasattr(given, "close"):
-                given.close()  # a coroutine would warn that it was never awaited
+        headers: Secret[dict[str, str]] = Secret({})
+        merge(headers, ws_headers)
+        given = Secret[Any](self._auth.get_auth_headers())
+        source = f"get_auth_headers() of {type(self._auth).__name__}"
+        if not isinstance(given.reveal(), Mapping):
+            if hasattr(given.reveal(), "close"):
+                given.reveal().close()  # a coroutine would warn that it was never awaited
             raise ConfigurationError(
-                f"get_auth_headers() of {type(self._auth).__name__} returned a "
-                f"{type(given).__name__}, not a dict of headers."
+                f"{source} returned a {type(given.reveal()).__name__}, not a dict of headers."
             )
-        _merge(headers, given, f"get_auth_headers() of {type(self._auth).__name__}")
-        if given or self._key_in_url or any(name.lower() == "authorization" for name in headers):
+        merge(headers, checked_headers(given, source))
+        named = any(name.lower() == "authorization" for name in headers.reveal())
+        if given.reveal() or self._key_in_url or named:
             self._refuse_clear_text(self._in_clear or self._read_by_proxy(proxy))
-        _merge(headers, {REQUEST_ID_HEADER: request_id}, "request_id")
+        merge(headers, Secret({REQUEST_ID_HEADER: request_id}))
         return headers
 
     def drop_key(self) -> bool:
         """Drop a key that was refused; return whether `headers` can get a fresh one."""
         return self._auth.invalidate()
 
-    def _read_by_proxy(self, proxy: Optional[str]) -> bool:
+    def _read_by_proxy(self, proxy: Secret[Optional[str]]) -> bool:
         """Return whether a proxy on another machine would see the key in clear text."""
-        if proxy is None or self._scheme != "ws" or self._allow_insecure:
+        if proxy.reveal() is None or self._scheme != "ws" or self._allow_insecure:
             return False
-        return not is_loopback(urlsplit(proxy).hostname or "")
+        return not is_loopback(urlsplit(proxy.reveal() or "").hostname or "")
 
     def _refuse_clear_text(self, in_clear: bool) -> None:
         if in_clear:
@@ -122,64 +123,47 @@ class Endpoint:
             )
 
 
-def request_id_in(ws_headers: Optional[Mapping[str, str]]) -> Optional[str]:
-    """Return the request id among a user's own headers, or None.
-
-    Raises:
-        ConfigurationError: A header is invalid, or belongs to the handshake.
-    """
-    headers: dict[str, str] = {}
-    _merge(headers, ws_headers or {}, "ws_headers")
-    for name, value in headers.items():
-        if name.lower() == REQUEST_ID_HEADER.lower():
-            return value
-    return None
+# These have parts of the URL in variables, and do not raise.
 
 
-def _merge(headers: dict[str, str], more: Mapping[str, str], source: str) -> None:
-    for name, value in more.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ConfigurationError(f"{source}: {name!r} is not the name of a header.")
-        if name.lower() in _RESERVED_HEADERS or name.lower().startswith("sec-websocket-"):
-            raise ConfigurationError(f"{source}: {name} belongs to the handshake itself.")
-        # The value may be a key: it is not shown.
-        if not isinstance(value, str) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
-            raise ConfigurationError(f"{source}: the value of {name} is not that of a header.")
-        for known in [known for known in headers if known.lower() == name.lower()]:
-            del headers[known]
-        headers[name] = value
-
-
-def _parts(url: str) -> tuple[str, str, str]:
+def _problem(secret: Secret[str]) -> Optional[str]:
+    """Return what is wrong with a URL."""
+    url = secret.reveal()
     if not isinstance(url, str):
-        raise ConfigurationError(f"url is a string, not a {type(url).__name__}.")
+        return f"url is a string, not a {type(url).__name__}."
     # Without a password before the host and a key in the query.
     shown = repr(re.sub(r"(?<=//).*@", "***@", url, flags=re.DOTALL)).partition("?")[0]
     if re.search(r"[^\x21-\x7e]", url):
-        raise ConfigurationError(
-            f"url has a space, a control character or one outside ASCII: {shown}."
-        )
+        return f"url has a space, a control character or one outside ASCII: {shown}."
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ConfigurationError(
-            f"url is not a URL with a host and a port of 1 to 65535: {shown}."
-        ) from None
+        return f"url is not a URL with a host and a port of 1 to 65535: {shown}."
     if parts.scheme not in ("ws", "wss"):
-        raise ConfigurationError(f"url starts with ws:// or wss://, unlike {shown}.")
+        return f"url starts with ws:// or wss://, unlike {shown}."
     if not host or port == 0:
-        raise ConfigurationError(f"url names no host and port to connect to: {shown}.")
+        return f"url names no host and port to connect to: {shown}."
     if parts.username is not None:
-        raise ConfigurationError("url carries a user or password: pass the key as api_key=….")
+        return "url carries a user or password: pass the key as api_key=…."
     if "#" in url:
-        raise ConfigurationError(f"url has a fragment, which no server would see: {shown}.")
-    return parts.scheme, host.rstrip("."), parts.query
+        return f"url has a fragment, which no server would see: {shown}."
+    return None
 
 
-def _with_sdk(url: str, sdk_identifier: str) -> str:
+def _scheme_and_host(url: Secret[str]) -> tuple[str, str]:
+    parts = urlsplit(url.reveal())
+    return parts.scheme, (parts.hostname or "").rstrip(".")
+
+
+def _has_key(url: Secret[str]) -> bool:
+    pairs = parse_qsl(urlsplit(url.reveal()).query, keep_blank_values=True)
+    return any(name == "jwt" for name, _ in pairs)
+
+
+def _with_sdk(url: Secret[str], sdk_identifier: str) -> Secret[str]:
     """Return the URL with ``sm-sdk`` added or replaced, and all other parameters unchanged."""
-    parts = urlsplit(url)
+    parts = urlsplit(url.reveal())
     kept = [pair for pair in parts.query.split("&") if pair and pair.split("=")[0] != "sm-sdk"]
     query = "&".join([*kept, f"sm-sdk={quote(sdk_identifier, safe='')}"])
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+    return Secret(urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")))

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from .._concurrency.cancellation import Cancellation, current_cancellation
 from .._model.checks import Check, InvalidValue, number, optional, string
+from .._model.secret import Secret
 from .._transport.addresses import is_loopback
 from ..errors import AuthenticationError, ConfigurationError, missing_extra
 from .keys import KEY_VARIABLE, AuthBase, checked_key
@@ -73,13 +74,15 @@ class JWTAuth(AuthBase):
         mp_url: Optional[str] = None,
         request_id: Optional[str] = None,
     ) -> None:
+        given = Secret(api_key)
+        del api_key
         try:
             import jwt  # noqa: F401
             import requests  # noqa: F401
         except ImportError:
             raise missing_extra("JWTAuth", "requests and PyJWT", "jwt") from None
-        bearer = Bearer(checked_key(api_key))
-        if not bearer.key:
+        bearer = Bearer(checked_key(given))
+        if not bearer.key.reveal():
             raise ConfigurationError(
                 f"JWTAuth has no API key to fetch temporary keys with: set {KEY_VARIABLE} "
                 "or pass api_key=…."
@@ -106,7 +109,7 @@ class JWTAuth(AuthBase):
             AuthenticationError: The service refused the API key (its ``status`` says so), gave no
                 temporary key, or could not be reached.
         """
-        return {"Authorization": f"Bearer {self._token()}"}
+        return {"Authorization": f"Bearer {self._token().reveal()}"}
 
     def invalidate(self) -> bool:
         """Drop the temporary key, so that the next call fetches another; return True."""
@@ -128,7 +131,7 @@ class JWTAuth(AuthBase):
         self._fetch = None
         self._process = os.getpid()  # last: a thread that sees it must see the rest
 
-    def _token(self) -> str:
+    def _token(self) -> Secret[str]:
         if self._process != os.getpid():
             self._reset()
         cancellation = current_cancellation()
@@ -150,7 +153,7 @@ class JWTAuth(AuthBase):
                 return fetch.key.token
             # The thread that fetched was interrupted, which is no failure of this one's.
 
-    def _run(self, fetch: _Fetch, cancellation: Cancellation) -> str:
+    def _run(self, fetch: _Fetch, cancellation: Cancellation) -> Secret[str]:
         """Fetch for all threads that wait."""
         try:
             fetch.key = self._platform.fetch(cancellation)

@@ -7,6 +7,7 @@ import os
 import re
 from typing import Optional
 
+from .._model.secret import Secret
 from ..errors import ConfigurationError
 
 __all__ = ["KEY_VARIABLE", "AuthBase", "StaticKeyAuth", "checked_key"]
@@ -59,39 +60,41 @@ class StaticKeyAuth(AuthBase):
     """
 
     def __init__(self, api_key: Optional[str] = None) -> None:
-        self._key = checked_key(api_key)
+        given = Secret(api_key)
+        del api_key
+        self._key = checked_key(given)
 
     @property
     def has_key(self) -> bool:
         """Whether there is a key; without one no Authorization header is sent."""
-        return bool(self._key)
+        return bool(self._key.reveal())
 
     def get_auth_headers(self) -> dict[str, str]:
         """Return the Authorization header, or nothing without a key."""
-        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return {"Authorization": f"Bearer {self._key.reveal()}"} if self.has_key else {}
 
     def __repr__(self) -> str:
-        return f"StaticKeyAuth({'<key>' if self._key else '<no key>'})"
+        return f"StaticKeyAuth({'<key>' if self.has_key else '<no key>'})"
 
 
-def checked_key(api_key: Optional[str]) -> str:
+def checked_key(given: Secret[Optional[str]]) -> Secret[str]:
     """Return the key without surrounding white space; empty if there is none.
 
     Args:
-        api_key: None reads the environment.
+        given: The ``api_key`` of a call; None reads the environment.
 
     Raises:
         ConfigurationError: It is not a string, or has characters that no key has.
     """
     name = "api_key"
-    if api_key is None:
-        name, api_key = KEY_VARIABLE, os.environ.get(KEY_VARIABLE, "")
-    if not isinstance(api_key, str):
-        raise ConfigurationError(f"{name} is a {type(api_key).__name__}; allowed: a string")
-    key = api_key.strip()
-    if "://" in key:
+    if given.reveal() is None:
+        name, given = KEY_VARIABLE, Secret(os.environ.get(KEY_VARIABLE, ""))
+    if not isinstance(given.reveal(), str):
+        raise ConfigurationError(f"{name} is a {type(given.reveal()).__name__}; allowed: a string")
+    key = Secret(str(given.reveal()).strip())
+    if "://" in key.reveal():
         raise ConfigurationError(f"{name} is a URL; allowed: a key. The server is passed as url=….")
-    if not re.fullmatch(r"[\x21-\x7e]*", key):
+    if not re.fullmatch(r"[\x21-\x7e]*", key.reveal()):
         # The value is not shown.
         raise ConfigurationError(
             f"{name} holds a space, a line break or a character outside ASCII; "

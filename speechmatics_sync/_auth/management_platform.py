@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from .._concurrency.cancellation import Cancellation
 from .._concurrency.deadlines import Deadline
+from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER
 from .._transport.retry_after import http_date, seconds_to_wait
 from ..errors import AuthenticationError
@@ -47,11 +48,8 @@ _ADVICE = {
 class TemporaryKey(NamedTuple):
     """A temporary key, and until when to use it."""
 
-    token: str
+    token: Secret[str]
     until: Deadline
-
-    def __repr__(self) -> str:
-        return "TemporaryKey(<token>)"
 
 
 class Bearer:
@@ -63,11 +61,11 @@ class Bearer:
 
     __slots__ = ("key",)
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: Secret[str]) -> None:
         self.key = key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.key}"
+        request.headers["Authorization"] = f"Bearer {self.key.reveal()}"
         return request
 
     def __repr__(self) -> str:
@@ -75,7 +73,7 @@ class Bearer:
 
     def scrub(self, words: str) -> str:
         """Return the server's words in one short line, without the key if they repeat it."""
-        line = " ".join(words.replace(self.key, "<key>").split())
+        line = " ".join(words.replace(self.key.reveal(), "<key>").split())
         return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"
 
 
@@ -195,8 +193,9 @@ class ManagementPlatform:
             return _no_answer(error)
 
     def _accept(self, answer: _Answer, sent: float, asked: str) -> TemporaryKey:
-        token = answer.member("key_value")
-        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+        found = Secret(answer.member("key_value"))
+        token = Secret(str(found.reveal()))
+        if not isinstance(found.reveal(), str) or not re.fullmatch(r"[\x21-\x7e]+", token.reveal()):
             raise AuthenticationError(
                 f"{asked}: it answered 201, but what it sent holds no temporary key "
                 '(a JSON object with a "key_value").',
@@ -304,7 +303,7 @@ def _no_answer(error: Exception) -> _NoAnswer:
     return _NoAnswer(f"{system.strerror} ({name})" if system else name, True)
 
 
-def _lifetime(token: str, date: Optional[float]) -> Optional[float]:
+def _lifetime(token: Secret[str], date: Optional[float]) -> Optional[float]:
     """Return how many seconds a token lives; None if it does not say so.
 
     By the service's own times alone: the wall clock of this machine may be wrong, so the age of a
@@ -318,7 +317,7 @@ def _lifetime(token: str, date: Optional[float]) -> Optional[float]:
 
     try:
         # Unverified: the service verifies it. This only decides when to fetch another.
-        claims = jwt.decode(token, options={"verify_signature": False})
+        claims = jwt.decode(token.reveal(), options={"verify_signature": False})
     except jwt.PyJWTError:
         claims = {}
     expires, issued = _seconds(claims.get("exp")), _seconds(claims.get("iat"))

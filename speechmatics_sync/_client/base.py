@@ -16,11 +16,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from .._auth.endpoint import DEFAULT_URL, Endpoint
+from .._auth.headers import checked_headers
 from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
 from .._model.audio_format import AudioFormat
 from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
+from .._model.secret import Secret
 from .._model.session_info import LanguagePackInfo, SessionInfo
 from .._model.speakers import SpeakerIdentifier
 from .._model.stats import SessionStats
@@ -86,23 +88,25 @@ class BaseClient(EventEmitter):
         handler_errors: str = "raise",
         sdk_identifier: Optional[str] = None,
     ) -> None:
+        chosen, given, address = Secret[Any](auth), Secret[Any](api_key), Secret(url)
+        del auth, api_key, url  # tracebacks show arguments
         super().__init__(handler_errors=handler_errors)
-        if auth is not None and api_key is not None:
+        if chosen.reveal() is not None and given.reveal() is not None:
             raise ConfigurationError("auth and api_key both say which key to use: pass one.")
-        if isinstance(auth, str):
-            auth = StaticKeyAuth(auth)
-        if auth is not None and not isinstance(auth, AuthBase):
+        if isinstance(chosen.reveal(), str):
+            chosen, given = Secret(None), chosen
+        if chosen.reveal() is not None and not isinstance(chosen.reveal(), AuthBase):
             raise ConfigurationError(
                 "auth is a key, or an AuthBase such as StaticKeyAuth or JWTAuth, not of type "
-                f"{type(auth).__name__}."
+                f"{type(chosen.reveal()).__name__}."
             )
         _check_kind("conn_config", conn_config, ConnectionConfig)
         _check_kind("reconnect", reconnect, ReconnectPolicy)
         self._conn_config = copy.copy(conn_config) or ConnectionConfig()
         self._reconnect = reconnect
         self._endpoint = Endpoint(
-            url or os.environ.get("SPEECHMATICS_RT_URL") or DEFAULT_URL,
-            auth or StaticKeyAuth(api_key),
+            Secret(address.reveal() or os.environ.get("SPEECHMATICS_RT_URL") or DEFAULT_URL),
+            chosen.reveal() or StaticKeyAuth(given.reveal()),
             sdk_identifier=sdk_identifier,
             allow_insecure=self._conn_config.allow_insecure,
         )
@@ -447,7 +451,7 @@ def session_options(
     audio_format: Optional[AudioFormat],
     translation_config: Optional[TranslationConfig],
     audio_events_config: Optional[AudioEventsConfig],
-    ws_headers: Optional[Mapping[str, str]],
+    ws_headers: Secret[Any],
     collect: bool,
 ) -> SessionOptions:
     """Return the options of a session, checked and copied: the caller may change its objects."""
@@ -455,16 +459,12 @@ def session_options(
 
     config = _checked("transcription_config", transcription_config, TranscriptionConfig)
     config = config or TranscriptionConfig()
-    _check_kind("ws_headers", ws_headers, Mapping)
-    for name, value in (ws_headers or {}).items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise ConfigurationError(f"ws_headers maps str to str, unlike the header {name!r}.")
     return SessionOptions(
         config,
         _checked("audio_format", audio_format, AudioFormat),
         _checked("translation_config", translation_config, TranslationConfig),
         _checked("audio_events_config", audio_events_config, AudioEventsConfig),
-        dict(ws_headers) if ws_headers else None,
+        checked_headers(ws_headers, "ws_headers"),
         collect,
     )
 

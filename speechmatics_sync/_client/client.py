@@ -8,6 +8,7 @@ from .._auth.keys import AuthBase
 from .._model.audio_format import AudioFormat
 from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
+from .._model.secret import Secret
 from .._model.session_info import SessionInfo
 from .._model.transcript import Transcript
 from .._model.transcription_config import (
@@ -88,10 +89,12 @@ class Client(BaseClient):
             >>> for word in transcript.words:
             ...     print(word.start_time, word.content)
         """
+        headers = Secret(ws_headers)
+        del ws_headers
         checked_source(source)
         options = _options(
             transcription_config, audio_format, translation_config, audio_events_config,
-            ws_headers, collect,
+            headers, collect,
         )  # fmt: skip
         stream = self._stream("transcribe", {None: source}, timeout, realtime, progress, options)
         return stream.run()
@@ -119,10 +122,12 @@ class Client(BaseClient):
             >>> for message in client.stream("call.wav"):
             ...     print(message["message"])
         """
+        headers = Secret(ws_headers)
+        del ws_headers
         checked_source(source)
         options = _options(
             transcription_config, audio_format, translation_config, audio_events_config,
-            ws_headers, collect,
+            headers, collect,
         )  # fmt: skip
         stream = self._stream("stream", {None: source}, timeout, realtime, progress, options)
         stream.wait_until_started()
@@ -162,9 +167,11 @@ class Client(BaseClient):
             >>> client.send_audio(samples)
             >>> transcript = client.stop_session()
         """
+        headers = Secret(ws_headers)
+        del ws_headers
         options = _options(
             transcription_config, audio_format or AudioFormat(), translation_config,
-            audio_events_config, ws_headers, collect,
+            audio_events_config, headers, collect,
         )  # fmt: skip
         return self._push(options)
 
@@ -262,10 +269,12 @@ def transcribe(
     Example:
         >>> print(transcribe("call.wav").text)
     """
+    given = Secret((auth, api_key, url, ws_headers))
+    del auth, api_key, url, ws_headers
     with Client(
-        auth,
-        api_key=api_key,
-        url=url,
+        given.reveal()[0],
+        api_key=given.reveal()[1],
+        url=given.reveal()[2],
         conn_config=conn_config,
         reconnect=reconnect,
         handler_errors=handler_errors,
@@ -277,7 +286,7 @@ def transcribe(
             audio_format=audio_format,
             translation_config=translation_config,
             audio_events_config=audio_events_config,
-            ws_headers=ws_headers,
+            ws_headers=given.reveal()[3],
             timeout=timeout,
             realtime=realtime,
             progress=progress,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._model.audio_format import AudioFormat
+from .._model.secret import Secret
 from .._model.session_info import SessionInfo
 from .._model.transcript import Transcript
 from .._model.transcription_config import (
@@ -92,9 +93,11 @@ class MultiChannelClient(BaseClient):
             >>> for turn in transcript.turns:
             ...     print(f"{turn.channel}: {turn.text}")
         """
+        headers = Secret(ws_headers)
+        del ws_headers
         labelled, options = _configured(
             sources, transcription_config, audio_format, translation_config, audio_events_config,
-            ws_headers, collect, on_source_error,
+            headers, collect, on_source_error,
         )  # fmt: skip
         stream = self._stream("transcribe", labelled, timeout, realtime, progress, options)
         return stream.run()
@@ -123,9 +126,11 @@ class MultiChannelClient(BaseClient):
             >>> for message in client.stream({"agent": "agent.wav", "customer": "customer.wav"}):
             ...     print(message.get("channel"), message["message"])
         """
+        headers = Secret(ws_headers)
+        del ws_headers
         labelled, options = _configured(
             sources, transcription_config, audio_format, translation_config, audio_events_config,
-            ws_headers, collect, on_source_error,
+            headers, collect, on_source_error,
         )  # fmt: skip
         stream = self._stream("stream", labelled, timeout, realtime, progress, options)
         stream.wait_until_started()
@@ -169,13 +174,15 @@ class MultiChannelClient(BaseClient):
             >>> client.end_of_channel("agent")
             >>> transcript = client.stop_session()
         """
+        headers = Secret(ws_headers)
+        del ws_headers
         if isinstance(channels, str) or not isinstance(channels, Sequence):
             raise ConfigurationError(f"channels is {channels!r}; allowed: a list of labels")
         if len(set(channels)) != len(channels):
             raise ConfigurationError(f"channels is {list(channels)!r}; allowed: different labels")
         _, options = _configured(
             dict.fromkeys(channels), transcription_config, audio_format or AudioFormat(),
-            translation_config, audio_events_config, ws_headers, collect,
+            translation_config, audio_events_config, headers, collect,
         )  # fmt: skip
         return self._push(options)
 
@@ -250,7 +257,7 @@ def _configured(
     audio_format: Optional[AudioFormat],
     translation_config: Optional[TranslationConfig],
     audio_events_config: Optional[AudioEventsConfig],
-    ws_headers: Optional[Mapping[str, str]],
+    ws_headers: Secret[Any],
     collect: bool,
     on_source_error: Optional[str] = None,
 ) -> tuple[Mapping[Label, Any], SessionOptions]:

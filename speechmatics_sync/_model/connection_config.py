@@ -1,12 +1,14 @@
 """Time limits, sizes, TLS and proxy of a connection."""
 
+import functools
 import sys
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Optional
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar
 
 from .checks import InvalidValue, boolean, count, optional, time_limit
+from .proxy import ALLOWED_PROXIES, parsed_proxy
+from .secret import Secret
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -16,26 +18,14 @@ else:
 
 __all__ = ["ConnectionConfig"]
 
+_Class = TypeVar("_Class", bound=type)
 
-_PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 
-
-def _proxy(value: Any) -> str:
-    allowed = (
-        '"http://user:password@host:port" or the same with '
-        "socks4, socks4a, socks5 or socks5h (a proxy behind https:// is not supported)"
-    )
-    # Never show the value itself: it may contain a password.
-    invalid = InvalidValue("", allowed, shown="not a proxy that can be used")
-    if not isinstance(value, str):
-        raise invalid
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise invalid
+def _proxy(value: Any) -> Any:
+    found = parsed_proxy(Secret(value))
+    if isinstance(found, str):
+        # The value itself is never shown: it may hold a password.
+        raise InvalidValue("", ALLOWED_PROXIES, shown=found)
     return value
 
 
@@ -47,6 +37,26 @@ def _ssl_context(value: Any) -> Any:
     return value
 
 
+def _hiding_arguments(settings: _Class) -> _Class:
+    """Keep the arguments out of tracebacks: ``__init__`` of a dataclass has them in variables."""
+    made = settings.__init__  # type: ignore[misc]
+
+    @functools.wraps(made)
+    def __init__(self: Any, *args: Any, **fields: Any) -> None:
+        given = Secret((args, fields))
+        del args, fields
+        try:
+            made(self, *given.reveal()[0], **given.reveal()[1])
+            return
+        except Exception as error:
+            failure = error.with_traceback(None)
+        raise failure
+
+    settings.__init__ = __init__  # type: ignore[misc]
+    return settings
+
+
+@_hiding_arguments
 @dataclass(eq=False, repr=False)
 class ConnectionConfig(Settings):
     """Time limits and sizes of a connection. Times are in seconds; None means no limit.
@@ -101,7 +111,7 @@ class ConnectionConfig(Settings):
         super().__post_init__()
         for name in ("read_limit", "write_limit"):
             if getattr(self, name) is not None:
-                warnings.warn(f"{name} is deprecated and has no effect", DeprecationWarning, 3)
+                warnings.warn(f"{name} is deprecated and has no effect", DeprecationWarning, 4)
 
     def to_dict(self) -> dict[str, Any]:
         """The limits that are set, in plain values.

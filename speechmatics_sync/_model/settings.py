@@ -35,7 +35,9 @@ class Settings(Value):
         try:
             return _checked(type(self), self)
         except InvalidValue as invalid:
-            raise ConfigurationError(str(invalid.within(type(self).__name__))) from None
+            message = str(invalid.within(type(self).__name__))
+        # Raised here, or the frames that the values went through would come along as the context.
+        raise ConfigurationError(message)
 
     @classmethod
     def _check_together(cls, plain: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ opener closes what it got and touches nothing else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from .._auth.endpoint import Endpoint
@@ -17,6 +16,7 @@ from .._concurrency.deadlines import Deadline
 from .._concurrency.threads import Threads
 from .._logs import SessionLogger
 from .._model.connection_config import ConnectionConfig
+from .._model.secret import Secret
 from .._transport.connection import Connection
 from ..errors import AuthenticationError, TimeoutError
 from .state import Lifecycle
@@ -62,7 +62,7 @@ class ConnectAttempt:
     def __init__(
         self,
         endpoint: Endpoint,
-        ws_headers: Optional[Mapping[str, str]],
+        ws_headers: Secret[dict[str, str]],
         config: ConnectionConfig,
         log: SessionLogger,
     ) -> None:
@@ -147,12 +147,10 @@ class ConnectAttempt:
         """Return an open connection; get a fresh key if a cached one was refused."""
         fresh_key = False
         while True:
-            # Keep the headers out of local variables: error reporters show those, and they hold
-            # the key.
             connection = Connection(
                 self._endpoint.url,
                 self._endpoint.headers(
-                    self._log.request_id, self._ws_headers, proxy=self._config.proxy
+                    self._log.request_id, self._ws_headers, proxy=Secret(self._config.proxy)
                 ),
                 self._config,
             )
@@ -194,7 +192,7 @@ class Connector:
     def __init__(
         self,
         endpoint: Endpoint,
-        ws_headers: Optional[Mapping[str, str]],
+        ws_headers: Secret[dict[str, str]],
         config: ConnectionConfig,
         *,
         life: Lifecycle,

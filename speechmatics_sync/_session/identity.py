@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
 from typing import Any, Optional
 
-from .._auth.endpoint import request_id_in
+from .._auth.headers import request_id_in
 from .._logs import SessionLogger
+from .._model.secret import Secret
 from .._model.session_info import LanguagePackInfo
 from .._model.transcript import Transcript
 from ..errors import SessionError, SpeechmaticsError
@@ -27,7 +27,7 @@ class Identity:
 
     def __init__(
         self,
-        ws_headers: Optional[Mapping[str, str]],
+        ws_headers: Secret[dict[str, str]],
         transcript: Transcript,
         request_id: Optional[str] = None,
     ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 from .._model.audio_format import AudioFormat
+from .._model.secret import Secret
 from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
 from .._model.typing import Label
 
@@ -22,7 +23,7 @@ class SessionOptions(NamedTuple):
     audio_format: Optional[AudioFormat] = None
     translation_config: Optional[TranslationConfig] = None
     audio_events_config: Optional[AudioEventsConfig] = None
-    ws_headers: Optional[dict[str, str]] = None
+    ws_headers: Secret[dict[str, str]] = Secret({})
     collect: bool = True
     labels: Sequence[str] = ()
     """The channels, of a session that has several."""
@@ -32,6 +33,3 @@ class SessionOptions(NamedTuple):
     def channels(self) -> Sequence[Label]:
         """The channels; None stands for the only one of a session without labels."""
         return self.labels or (None,)
-
-    def __repr__(self) -> str:
-        return f"SessionOptions(labels={self.labels!r})"  # headers may hold a key

@@ -10,7 +10,6 @@ import websocket
 
 from .._concurrency.exhaustion import exhausted
 from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError, TimeoutError
-from .addresses import without_query
 from .tcp import is_time_limit
 
 __all__ = ["error_by_status", "map_error", "printable"]
@@ -56,7 +55,7 @@ _BY_ERROR = (
 
 
 def map_error(
-    error: BaseException, url: str, limit: Optional[float]
+    error: BaseException, where: str, limit: Optional[float]
 ) -> Optional[SpeechmaticsError]:
     """Return what to raise for an error while connecting; None if it is not ours to map.
 
@@ -65,7 +64,7 @@ def map_error(
 
     Args:
         error: What was raised.
-        url: Where the connection was to go.
+        where: The server's URL, without its query.
         limit: The ``open_timeout``, in seconds.
     """
     if isinstance(error, SpeechmaticsError):
@@ -73,7 +72,6 @@ def map_error(
     limit_met = exhausted(error)
     if limit_met is not None:
         return limit_met
-    where = without_query(url)
     if is_time_limit(error) or isinstance(error, websocket.WebSocketTimeoutException):
         return TimeoutError(
             f"No WebSocket connection to {where} within open_timeout ({limit} s). "

@@ -20,7 +20,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Callable, NamedTuple, Optional, Union
 
 import websocket
@@ -28,7 +28,9 @@ import websocket
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
 from .._model.connection_config import ConnectionConfig
+from .._model.secret import Secret
 from ..errors import ConnectionError, TransportError
+from .addresses import without_query
 from .connect_errors import map_error
 from .dialing import dial
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, FrameWriter
@@ -65,11 +67,13 @@ class Connection:
 
     Args:
         url: Where to connect, with its query.
-        headers: Headers of the handshake, beside those of WebSocket itself.
+        headers: Headers of the handshake, beside those of WebSocket itself, checked.
         config: Limits, proxy and TLS settings.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], config: ConnectionConfig) -> None:
+    def __init__(
+        self, url: Secret[str], headers: Secret[dict[str, str]], config: ConnectionConfig
+    ) -> None:
         self._url = url
         self._headers = headers
         self._config = config
@@ -127,7 +131,7 @@ class Connection:
             failure = (
                 ConnectionError(_ABORTED)
                 if self._aborted
-                else map_error(error, self._url, self._config.open_timeout)
+                else map_error(error, self._where, self._config.open_timeout)
             )
             if failure is None:
                 raise
@@ -137,13 +141,12 @@ class Connection:
 
     def _open(self) -> None:
         deadline = Deadline(self._config.open_timeout)
-        opened = dial(self._url, self._config, deadline, self._on_socket)
+        opened = dial(self._where, self._config, deadline, self._on_socket)
         self._opening = opened
         handshake = HandshakeSocket(opened, deadline, self._url, self._headers)
         websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
-            self._url,
+            self._where,
             socket=handshake,
-            header=[f"{name}: {value}" for name, value in self._headers.items()],
             suppress_origin=True,  # the service's own clients send none
             redirect_limit=0,  # to be safe: HandshakeSocket hides redirects already
         )
@@ -154,6 +157,10 @@ class Connection:
             self._socket, self._opening = opened, None
         self.last_heard = time.monotonic()
         self._refuse_aborted()
+
+    @property
+    def _where(self) -> str:
+        return without_query(self._url.reveal())
 
     def _on_socket(self, opened: socket.socket) -> None:
         """Take note of a socket on which `open` may block, for `abort` to shut down."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from .._concurrency.deadlines import Deadline
 from .._model.connection_config import ConnectionConfig
+from .._model.secret import Secret
 from .proxies import connect_through, proxy_for
 from .tcp import OnSocket, closed_on_error, connect, socket_timeout
 
@@ -34,7 +35,7 @@ def dial(
     target = urlsplit(url)
     secure = target.scheme == "wss"
     host, port = target.hostname or "", target.port or (443 if secure else 80)
-    proxy = proxy_for(secure, host, port, config.proxy)
+    proxy = proxy_for(secure, host, port, Secret(config.proxy))
     if proxy is None:
         opened = connect(host, port, deadline, on_socket)
     else:

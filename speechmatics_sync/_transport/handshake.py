@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Union
 from urllib.parse import parse_qsl, urlsplit
 
 from .._concurrency.deadlines import Deadline
+from .._model.secret import Secret
 from ..errors import ConnectionError
 from .addresses import HTTP_HEAD_LIMIT, REQUEST_ID_HEADER, without_query
 from .connect_errors import error_by_status, printable
@@ -24,24 +24,32 @@ _READ_SIZE = 4096
 _BODY_LIMIT = 16 * 1024
 _BODY_SECONDS = 2.0
 _SECRET_LENGTH = 8
+_CHECKED = (b"upgrade", b"connection", b"sec-websocket-accept")
 
 
 class HandshakeSocket:
     """The socket as websocket-client sees it while it shakes hands.
 
-    An answer other than 101 does not reach it: depending on its version, websocket-client follows a
-    redirect and sends the key along, takes a redirect for a connection, or allocates as much memory
-    as a ``Content-Length`` announces.
+    No key reaches it, for ``websocket.enableTrace`` has it print what it sends and reads: the query
+    and the headers are added to its request here, and of the answer it gets no more than it checks.
+
+    An answer other than 101 does not reach it either: depending on its version, websocket-client
+    follows a redirect and sends the key along, takes a redirect for a connection, or allocates as
+    much memory as a ``Content-Length`` announces.
 
     Args:
         opened: The connected socket.
         deadline: For the whole answer.
         url: The server's URL. The values in its query are never shown.
-        headers: The headers of the request. Their values are never shown.
+        headers: The headers to add to the request. Their values are never shown.
     """
 
     def __init__(
-        self, opened: socket.socket, deadline: Deadline, url: str, headers: Mapping[str, str]
+        self,
+        opened: socket.socket,
+        deadline: Deadline,
+        url: Secret[str],
+        headers: Secret[dict[str, str]],
     ) -> None:
         self._socket = opened
         self._deadline = deadline
@@ -49,36 +57,35 @@ class HandshakeSocket:
         self._headers = headers
         self._received = b""
         self._head = b""
-        self._line = b""
+        self._to_check = b""
 
     def gettimeout(self) -> Union[float, None]:
         """Return the socket's timeout."""
         return self._socket.gettimeout()
 
     def send(self, request: bytes) -> int:
-        """Send the whole request."""
+        """Send the whole request, with the query and the headers that it lacks."""
         self._socket.settimeout(socket_timeout(self._deadline))
-        self._socket.sendall(request)
+        self._socket.sendall(self._completed(request))
         return len(request)
 
     def recv(self, size: int) -> bytes:
-        """Return the next bytes of the answer's head; none at its end.
+        """Return the next bytes of what websocket-client checks of the answer; none at its end.
 
         Raises:
-            SpeechmaticsError: The answer is not 101.
+            SpeechmaticsError: The answer is not 101, or not well-formed.
         """
-        while not self._line:
-            read = self._next_line()
-            if not read:
+        if not self._to_check:
+            lines = [self._next_line()]
+            while lines[-1].strip():
+                lines.append(self._next_line())
+            if not lines[-1]:
                 return b""
-            # websocket-client keeps cookies for the whole process, would send them along with
-            # another client's key, and raises errors of its own for some. The service needs none.
-            if b"set-cookie" not in read.partition(b":")[0].lower():
-                self._line = read
+            self._to_check = self._checked_fields(lines[1:-1])
         # websocket-client reads a line byte by byte, until it gets b"\n". It accepts more than one
         # byte, so give it the whole line but the end at once.
-        at_once = len(self._line) - 1 if size == 1 and len(self._line) > 1 else size
-        given, self._line = self._line[:at_once], self._line[at_once:]
+        at_once = self._to_check.index(b"\n") or 1 if size == 1 else size
+        given, self._to_check = self._to_check[:at_once], self._to_check[at_once:]
         return given
 
     @property
@@ -109,9 +116,47 @@ class HandshakeSocket:
     def close(self) -> None:
         """Do nothing: `Connection` closes the socket."""
 
+    def _completed(self, request: bytes) -> bytes:
+        line, version, rest = request.partition(b" HTTP/1.1\r\n")
+        _, mark, query = self._url.reveal().partition("?")
+        fields = (f"{name}: {value}\r\n" for name, value in self._headers.reveal().items())
+        return b"".join(
+            [
+                line,
+                mark.encode(),
+                query.encode(),
+                version,
+                rest[:-2],
+                *map(str.encode, fields),
+                b"\r\n",
+            ]
+        )
+
+    def _checked_fields(self, lines: list[bytes]) -> bytes:
+        """Return the head of an answer with no more than the fields that websocket-client checks.
+
+        Not with cookies, for one: websocket-client keeps them for the whole process, would send
+        them along with another client's key, and raises errors of its own for some.
+
+        Raises:
+            ConnectionError: A line is no header.
+        """
+        fields: dict[bytes, list[bytes]] = {}
+        for line in lines:
+            name, colon, value = line.partition(b":")
+            if not colon or not name.strip():
+                raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
+            fields.setdefault(name.strip().lower(), []).append(value.strip())
+        head = [b"HTTP/1.1 101 Switching Protocols"]
+        for name in _CHECKED:
+            if name in fields:
+                value = self._scrubbed(b", ".join(fields[name])).encode()
+                head.append(name + b": " + value)
+        return b"\r\n".join([*head, b"", b""])
+
     @property
     def _where(self) -> str:
-        return without_query(self._url)
+        return without_query(self._url.reveal())
 
     def _refuse(self) -> None:
         """Raise if the head of a refusal is complete, or is not HTTP."""
@@ -179,8 +224,10 @@ class HandshakeSocket:
     def _scrubbed(self, words: bytes) -> str:
         """Return the server's words without the values that were sent: it may repeat the key."""
         text = words.decode("utf-8", "replace")
-        sent = [value for name, value in self._headers.items() if name != REQUEST_ID_HEADER]
-        query = urlsplit(self._url).query
+        sent = [
+            value for name, value in self._headers.reveal().items() if name != REQUEST_ID_HEADER
+        ]
+        query = urlsplit(self._url.reveal()).query
         sent += [value for _, value in parse_qsl(query)]
         sent += [pair.partition("=")[2] for pair in query.split("&")]
         for value in sent:

@@ -8,37 +8,24 @@ import ipaddress
 import os
 import re
 import socket
-from typing import NamedTuple, Optional, cast
-from urllib.parse import unquote, urlsplit
+from typing import Optional, cast
 
 from .._concurrency.deadlines import Deadline
+from .._model.proxy import ALLOWED_PROXIES, Proxy, parsed_proxy
+from .._model.secret import Secret
 from ..errors import ConfigurationError, ConnectionError, ProxyError, missing_extra
 from .addresses import HTTP_HEAD_LIMIT, is_loopback
 from .tcp import OnSocket, closed_on_error, connect, is_time_limit, socket_timeout
 
-__all__ = ["Proxy", "connect_through", "proxy_for"]
-
-
-class Proxy(NamedTuple):
-    """A proxy's address and the login for it."""
-
-    scheme: str
-    host: str
-    port: int
-    user: str
-    password: str
-
-    def __str__(self) -> str:
-        return f"proxy {self.host}:{self.port}"
-
-    def __repr__(self) -> str:
-        return f"Proxy({self.scheme}://{self.host}:{self.port})"
+__all__ = ["connect_through", "proxy_for"]
 
 
 # -- which proxy --------------------------------------------------------------------------------
 
 
-def proxy_for(secure: bool, host: str, port: int, configured: Optional[str]) -> Optional[Proxy]:
+def proxy_for(
+    secure: bool, host: str, port: int, configured: Secret[Optional[str]]
+) -> Optional[Proxy]:
     """Return the proxy that leads to a server, or None.
 
     A configured proxy is always used. One from the environment is not used for this machine, nor
@@ -47,59 +34,47 @@ def proxy_for(secure: bool, host: str, port: int, configured: Optional[str]) -> 
     Raises:
         ConfigurationError: The proxy's URL cannot be used.
     """
-    if configured is not None:
-        return _parsed(configured, "proxy")
+    if configured.reveal() is not None:
+        return _parsed(Secret(str(configured.reveal())), "proxy")
     # Loading urllib.request takes 12 ms of the first connection: only where a proxy is set.
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies_environment
 
-    proxies = getproxies_environment()
+    proxies = Secret(getproxies_environment())
     name = "https" if secure else "http"
-    if not proxies.get(name):
+    if not proxies.reveal().get(name):
         name = "all"
-    found = proxies.get(name)
-    if not found or is_loopback(host) or _bypassed(host, port, proxies):
+    found = Secret(proxies.reveal().get(name, ""))
+    if not found.reveal() or is_loopback(host):
         return None
-    return _parsed(found if "://" in found else f"http://{found}", f"{name}_proxy")
+    if _bypassed(host, port, proxies.reveal().get("no", "")):
+        return None
+    if "://" not in found.reveal():
+        found = Secret(f"http://{found.reveal()}")
+    return _parsed(found, f"{name}_proxy")
 
 
-def _bypassed(host: str, port: int, proxies: dict[str, str]) -> bool:
+def _bypassed(host: str, port: int, no_proxy: str) -> bool:
     from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
     for name in (host, f"{host}:{port}"):
-        if proxy_bypass_environment(name, proxies):
+        if proxy_bypass_environment(name, {"no": no_proxy}):
             return True
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(host)
-        for entry in proxies.get("no", "").split(","):
+        for entry in no_proxy.split(","):
             with contextlib.suppress(ValueError):
                 if address in ipaddress.ip_network(entry.strip(), strict=False):
                     return True
     return False
 
 
-def _parsed(url: str, name: str) -> Proxy:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    # The URL is not shown: it may hold a password.
-    if not host or port == 0:
-        raise ConfigurationError(f"{name} names no proxy; allowed: http://user:password@host:port")
-    if parts.scheme not in ("http", "socks4", "socks4a", "socks5", "socks5h"):
-        raise ConfigurationError(
-            f"{name} names a proxy behind {parts.scheme}://, which is not supported; allowed: "
-            "http (TLS to the server goes through it), socks4, socks4a, socks5, socks5h"
-        )
-    return Proxy(
-        parts.scheme,
-        host,
-        port or (80 if parts.scheme == "http" else 1080),
-        unquote(parts.username or ""),
-        unquote(parts.password or ""),
-    )
+def _parsed(url: Secret[str], name: str) -> Proxy:
+    found = parsed_proxy(url)
+    if isinstance(found, str):
+        raise ConfigurationError(f"{name} is {found}; allowed: {ALLOWED_PROXIES}")
+    return found
 
 
 # -- connecting ---------------------------------------------------------------------------------
@@ -140,12 +115,8 @@ def connect_through(
 def _tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline: Deadline) -> None:
     """Have an HTTP proxy open a tunnel to the server (CONNECT: RFC 9110, 9.3.6)."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    if proxy.user:
-        credentials = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
-        lines.append(f"Proxy-Authorization: Basic {credentials}")
     opened.settimeout(socket_timeout(deadline))
-    opened.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+    opened.sendall(_connect_request(target, proxy))
     head = b""
     # Byte by byte: what follows the empty line comes from the server.
     while not head.endswith((b"\r\n\r\n", b"\n\n")):
@@ -160,6 +131,15 @@ def _tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline:
         said = f"answered HTTP {status}" if status else "did not answer as an HTTP proxy does"
         advice = " Check its user and password." if status == 407 else ""
         raise ProxyError(f"The {proxy} on the way to {target} {said}.{advice}", status=status)
+
+
+def _connect_request(target: str, proxy: Proxy) -> bytes:
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    login = proxy.login.reveal()
+    if login is not None:
+        credentials = base64.b64encode(":".join(login).encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {credentials}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
 class _Connected:
@@ -182,8 +162,8 @@ def _socks(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline: 
         kinds[proxy.scheme[5]],
         proxy.host,
         proxy.port,
-        proxy.user or None,
-        proxy.password or None,
+        (proxy.login.reveal() or (None, None))[0],
+        (proxy.login.reveal() or (None, None))[1],
         rdns=proxy.scheme in ("socks4a", "socks5h"),  # the proxy looks the name up
         forward=cast("SocksProxy", _Connected(opened)),
     )

@@ -22,6 +22,7 @@ from speechmatics_sync import (
     __version__,
 )
 from speechmatics_sync._auth.endpoint import Endpoint
+from speechmatics_sync._model.secret import Secret
 
 ELSEWHERE = "ws://speech.example/v2"
 
@@ -297,7 +298,7 @@ def test_no_repr_shows_a_key() -> None:
     config = ConnectionConfig(proxy=f"http://user:{KEY}@proxy.example:3128")
     url = f"wss://speech.example/v2?jwt={KEY}"
     client = Client(api_key=KEY, url=url, conn_config=config)
-    endpoint = Endpoint(url, StaticKeyAuth(KEY))
+    endpoint = Endpoint(Secret(url), StaticKeyAuth(KEY))
     for shown in (client, endpoint, config, config.to_dict(), StaticKeyAuth(KEY)):
         assert KEY not in repr(shown)
         assert KEY not in str(shown)

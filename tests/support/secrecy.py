@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import traceback
 from collections.abc import Iterator
 from typing import Optional
@@ -29,6 +30,47 @@ def all_said_by(error: BaseException, *, variables: bool = False) -> str:
         said += lines.format()
         pending += [one.__cause__, one.__context__]
     return "\n".join(said)
+
+
+def variables_of(error: BaseException) -> str:
+    """What an error tracker sends on: the variables of this package's frames, and what is in them.
+
+    Strings as they are, dicts and sequences item by item, all else as its ``repr``.
+    """
+    told: list[str] = []
+    seen: set[int] = set()
+
+    def tell(value: object) -> None:
+        if isinstance(value, str):
+            told.append(value)
+        elif id(value) not in seen and isinstance(value, (dict, list, tuple, set)):
+            seen.add(id(value))
+            for item in value.items() if isinstance(value, dict) else value:
+                tell(item)
+        else:
+            with contextlib.suppress(AttributeError):  # an object that is not whole yet
+                told.append(repr(value))
+
+    pending: list[Optional[BaseException]] = [error]
+    frames = 0
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        tell(one.args)
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if _is_ours(frame.f_code.co_filename):
+                frames += 1
+                tell(frame.f_locals)
+        pending += [one.__cause__, one.__context__]
+    assert frames, "the error does not come out of this package"
+    return "\n".join(told)
+
+
+def _is_ours(filename: str) -> bool:
+    # "<string>" is what dataclasses makes.
+    return f"{os.sep}speechmatics_sync{os.sep}" in filename or filename == "<string>"
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ from speechmatics_sync import (
     TranscriptionError,
     TransportError,
 )
+from speechmatics_sync._model.secret import Secret
 from speechmatics_sync._transport.connection import HIGH_WATER, Closed, Connection
 
 TEXT, BINARY, CONTINUES, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -382,7 +383,7 @@ def connected(
 
     with listening(serve) as port:
         config = ConnectionConfig(**limits)
-        connection = Connection(f"ws://localhost:{port}/v2", {}, config)
+        connection = Connection(Secret(f"ws://localhost:{port}/v2"), Secret({}), config)
         try:
             connection.open()
             yield connection
@@ -720,7 +721,9 @@ def test_abort_ends_a_wait_and_is_told_as_a_lost_connection() -> None:
 def test_abort_ends_connecting() -> None:
     with full_port() as port:
         url = f"ws://127.0.0.1:{port}/v2"
-        connection = Connection(url, {}, ConnectionConfig(open_timeout=10 * PATIENCE))
+        connection = Connection(
+            Secret(url), Secret({}), ConnectionConfig(open_timeout=10 * PATIENCE)
+        )
         opening = InThread(connection.open)
         while connection._opening is None and opening.running:
             time.sleep(0.001)  # polls: no event tells of this state
@@ -739,7 +742,9 @@ def test_abort_ends_shaking_hands() -> None:
 
     with listening(behave) as port:
         url = f"ws://localhost:{port}/v2"
-        connection = Connection(url, {}, ConnectionConfig(open_timeout=10 * PATIENCE))
+        connection = Connection(
+            Secret(url), Secret({}), ConnectionConfig(open_timeout=10 * PATIENCE)
+        )
         opening = InThread(connection.open)
         wait_for(asked)
         connection.abort()
@@ -749,7 +754,7 @@ def test_abort_ends_shaking_hands() -> None:
 
 def test_abort_before_opening_leaves_nothing_to_open() -> None:
     with listening(shake_hands) as port:
-        connection = Connection(f"ws://localhost:{port}/v2", {}, ConnectionConfig())
+        connection = Connection(Secret(f"ws://localhost:{port}/v2"), Secret({}), ConnectionConfig())
         connection.abort()
         with pytest.raises(ConnectionError, match="aborted"):
             connection.open()
@@ -757,7 +762,7 @@ def test_abort_before_opening_leaves_nothing_to_open() -> None:
 
 def test_connection_that_was_never_opened_holds_nothing() -> None:
     for end in (Connection.close, Connection.abort, Connection.wake, Connection.flush):
-        end(Connection("ws://localhost:1/v2", {}, ConnectionConfig()))
+        end(Connection(Secret("ws://localhost:1/v2"), Secret({}), ConnectionConfig()))
 
 
 def test_closed_connection_takes_every_call() -> None:
@@ -845,7 +850,7 @@ def test_failed_write_leaves_what_was_received_to_be_read() -> None:
         gone.set()
 
     with listening(behave) as port:
-        connection = Connection(f"ws://localhost:{port}/v2", {}, ConnectionConfig())
+        connection = Connection(Secret(f"ws://localhost:{port}/v2"), Secret({}), ConnectionConfig())
         connection.open()
         try:
             wait_for(gone)

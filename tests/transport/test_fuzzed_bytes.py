@@ -32,6 +32,7 @@ from support.serving import PATIENCE, listening, read_request
 from support.sessions import InThread, shake_hands
 
 from speechmatics_sync import AuthenticationError, ConnectionConfig, ConnectionError, TransportError
+from speechmatics_sync._model.secret import Secret
 from speechmatics_sync._transport.connection import Closed, Connection
 
 LIMIT = 1000
@@ -69,7 +70,7 @@ class Answering:
             open_timeout=PATIENCE, proxy=f"http://{here}" if by_proxy else None
         )
         host = "speech.example" if by_proxy else here
-        connection = Connection(f"ws://{host}/v2?jwt=SECRET-KEY", {}, config)
+        connection = Connection(Secret(f"ws://{host}/v2?jwt=SECRET-KEY"), Secret({}), config)
         refused = None
         try:
             connection.open()
@@ -150,7 +151,9 @@ def heard(listener: socket.socket, pieces: list[bytes]) -> Heard:
         return peer
 
     url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v2"
-    connection = Connection(url, {}, ConnectionConfig(max_size=LIMIT, open_timeout=PATIENCE))
+    connection = Connection(
+        Secret(url), Secret({}), ConnectionConfig(max_size=LIMIT, open_timeout=PATIENCE)
+    )
     accepting = InThread(accept)
     connection.open()
     messages: list[bytes] = []
