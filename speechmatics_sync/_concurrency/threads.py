@@ -181,16 +181,19 @@ class Threads:
             self._calls.put(None)
 
     def _add_worker(self) -> None:
-        self.start("call", self._work)
         self._workers += 1
         if self._stopping:
             self._calls.put(None)
+        try:
+            self.start("call", self._work)
+        except BaseException:
+            self._workers -= 1
+            raise
 
     def _add_last_worker(self) -> None:
         try:
             self._add_worker()
-        except ConnectionError:  # no thread is left
-            self._calls.put(None)
+        except ConnectionError:  # no thread is left; the queue ends with an item to stop at
             self._work()
 
     def _work(self) -> None:
@@ -219,7 +222,12 @@ class Threads:
         self.stop_workers()
         self._joining_since = self._joining_since or time.monotonic()
         left = [thread for thread in self._started if not self._joined(thread, deadline)]
-        left += [thread for thread in self._background if not self._joined(thread, deadline)]
+        return self.join_background(deadline) and not left
+
+    def join_background(self, deadline: Deadline) -> bool:
+        """Wait for what only informs; return whether it has ended, or is left in a user's code."""
+        self._joining_since = self._joining_since or time.monotonic()
+        left = [thread for thread in self._background if not self._joined(thread, deadline)]
         return not left
 
     def _joined(self, thread: threading.Thread, deadline: Deadline) -> bool:

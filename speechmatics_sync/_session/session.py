@@ -37,7 +37,7 @@ from .._model.transcript import Transcript
 from .._model.typing import Label, Message
 from .._protocol.requests import Recognition
 from .._protocol.session import Protocol
-from ..errors import SessionError, SpeechmaticsError
+from ..errors import ConnectionError, SessionError, SpeechmaticsError
 from .audio_formats import FormatAgreement
 from .connecting import Connector
 from .delivery import Delivery
@@ -154,32 +154,41 @@ class Session:
             realtime: Whether to send raw audio no faster than it is spoken.
             dispatch: Called with every message, in the dispatcher thread; without it, call
                 `next_message` for them.
+
+        Raises:
+            ConnectionError: There are not threads enough for it.
         """
         self.pushed = sources is None
         if self.options.audio_format is not None:
             self._agreement.agree(self.options.audio_format)
-        # With the lock, or a close() in between would join threads that have not been started.
-        with self.life.lock:
-            if self.life.state.over:
-                return
-            self._threads.start("receiver", self._run, "receiver", self._receiver.run)
-            for label, source in (sources or {}).items():
-                sender = Sender(
-                    source,
-                    label=label,
-                    realtime=realtime,
-                    options=self.options,
-                    life=self.life,
-                    agreement=self._agreement,
-                    outbox=self.outbox,
-                    delivery=self._delivery,
-                    threads=self._threads,
-                    log=self.log,
-                )
-                role = "sender" if label is None else f"sender-{label}"
-                self._threads.start(role, self._run, "sender", sender.run)
-            if dispatch is not None:
-                self._dispatcher = self._threads.start("dispatcher", self._dispatch_all, dispatch)
+        try:
+            # With the lock, or a close() in between would join threads that have not been started.
+            with self.life.lock:
+                if self.life.state.over:
+                    return
+                self._threads.start("receiver", self._run, "receiver", self._receiver.run)
+                for label, source in (sources or {}).items():
+                    sender = Sender(
+                        source,
+                        label=label,
+                        realtime=realtime,
+                        options=self.options,
+                        life=self.life,
+                        agreement=self._agreement,
+                        outbox=self.outbox,
+                        delivery=self._delivery,
+                        threads=self._threads,
+                        log=self.log,
+                    )
+                    role = "sender" if label is None else f"sender-{label}"
+                    self._threads.start(role, self._run, "sender", sender.run)
+                if dispatch is not None:
+                    self._dispatcher = self._threads.start(
+                        "dispatcher", self._dispatch_all, dispatch
+                    )
+        except ConnectionError as error:  # no thread is left
+            self.fail(error)
+            raise
 
     def wait_until_started(self, deadline: Deadline) -> SessionInfo:
         """Block until RecognitionStarted has come.
@@ -379,6 +388,7 @@ class Session:
             # The finaliser runs while the owner lives: the interpreter ends. So does the session,
             # with its process: an error would only make daemon threads print a traceback.
             self.warn_of_rest("The interpreter ends, and with it a session that still runs")
+            self._threads.join_background(Deadline(_INTERRUPT_SECONDS))
 
     def _request_close(self) -> None:
         """End the session because nobody wants it any more. From any thread."""

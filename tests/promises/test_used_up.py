@@ -1,0 +1,182 @@
+"""Descriptors, threads and memory that are used up: an error that says so, or another attempt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from support.places import ROOT
+from support.reconnecting import cut
+from support.scripts import PREAMBLE
+from support.serving import PATIENCE, Peer, final, serving
+
+pytest.importorskip("resource", reason="limits are set as Unix does")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a limit counts differs")
+
+LIMITS = """
+import contextlib, logging, os, resource, traceback
+import speechmatics_sync._session.session, speechmatics_sync._client.stream, stringprep
+from encodings import idna
+
+SOFT, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
+policy = ReconnectPolicy(max_attempts=1, initial_delay=0.01, max_delay=0.01)
+patient = ReconnectPolicy(max_attempts=100, initial_delay=0.01, max_delay=0.01)
+
+def descriptors_left(number):
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + number if number else 3, HARD))
+
+def restore_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, HARD))
+
+def limit_memory():
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (500 << 20), resource.RLIM_INFINITY))
+
+def no_threads():
+    threading.stack_size(1 << 30)  # more than the memory that is left
+
+def restore_threads():
+    threading.stack_size(0)
+
+class Attempts(logging.Handler):
+    "Calls something at the second attempt whose reason has these words."
+    def __init__(self, words, call):
+        super().__init__()
+        self.words, self.call, self.left = words, call, 2
+    def emit(self, record):
+        if "Attempt" in record.getMessage() and self.words in record.getMessage():
+            self.left -= 1
+            if self.left == 0:
+                self.call()
+
+def tell(call, *args, **options):
+    "Print how a call ends; that it could not be had must not come as another error."
+    try:
+        print(call(*args, **options))
+    except SpeechmaticsError as error:
+        print(type(error).__name__, error)
+        print("has ids and transcript", bool(error.request_id), error.transcript is not None)
+"""
+
+
+def run(script: str, url: str) -> str:
+    """Run Python in a process of its own; return what it printed. Nothing may be on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PREAMBLE + LIMITS + textwrap.dedent(script), url],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    return done.stdout
+
+
+def finishes(peer: Peer) -> None:
+    peer.start()
+    peer.take_audio()
+    peer.send(final("word"), {"message": "EndOfTranscript"})
+    peer.wait_closed()
+
+
+class CutOnce:
+    """A server that loses its first connection once that has sent some audio."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+    def __call__(self, peer: Peer) -> None:
+        self.connections += 1
+        if self.connections > 1:
+            finishes(peer)
+            return
+        peer.start()
+        peer.receive()
+        cut(peer)
+
+
+CALLS = {
+    "transcribe": "tell(client.transcribe, bytes(3200), audio_format=RAW)",
+    "stream": "tell(client.stream, bytes(3200), audio_format=RAW)",
+    "start_session": "tell(client.start_session, audio_format=RAW)",
+}
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+@pytest.mark.parametrize("call", CALLS)
+def test_without_a_descriptor_a_call_says_which_limit_was_met(call: str, left: int) -> None:
+    with serving(finishes) as url:
+        said = run(
+            f"""
+            client = Client(url=url, reconnect=policy)
+            descriptors_left({left})
+            {CALLS[call]}
+            restore_descriptors()
+            print(client.transcribe(bytes(3200), audio_format=RAW).text)
+            """,
+            url,
+        )
+    assert said.startswith("ConnectionError This process has no file descriptor left: its limit is")
+    assert "ulimit -n" in said
+    assert "Is a server running there" not in said
+    assert said.endswith("has ids and transcript True True\nword\n")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_without_a_thread_a_call_says_which_limit_was_met(call: str) -> None:
+    with serving(finishes) as url:
+        said = run(
+            f"""
+            client = Client(url=url, reconnect=policy)
+            limit_memory()
+            no_threads()
+            {CALLS[call]}
+            restore_threads()
+            print(client.transcribe(bytes(3200), audio_format=RAW).text)
+            """,
+            url,
+        )
+    assert said.startswith("ConnectionError No thread can be started")
+    assert "ulimit -u" in said
+    assert said.endswith("has ids and transcript True True\nword\n")
+
+
+RECONNECTING = """
+client = Client(url=url, reconnect=patient)
+limit_memory()
+logger = logging.getLogger("speechmatics_sync")
+logger.propagate = False
+attempts = Attempts({words!r}, {restore})
+logger.addHandler(attempts)
+client.start_session(audio_format=RAW)
+{exhaust}
+client.send_audio(bytes(3200))
+while client.stats.reconnects < 1:
+    pass
+client.send_audio(bytes(3200))
+print(client.stop_session().text, attempts.left)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "exhaust", "restore"),
+    [
+        ("no file descriptor left", "descriptors_left(0)", "restore_descriptors"),
+        ("No thread can be started", "no_threads()", "restore_threads"),
+    ],
+    ids=["descriptors", "threads"],
+)
+def test_on_a_reconnect_it_is_an_attempt_like_any_other(
+    words: str, exhaust: str, restore: str
+) -> None:
+    """And audio is sent from the main thread although there is no thread to shield it."""
+    server = CutOnce()
+    with serving(server) as url:
+        said = run(RECONNECTING.format(words=words, exhaust=exhaust, restore=restore), url)
+    assert said == "word 0\n"
+    assert server.connections == 2
