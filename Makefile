@@ -24,7 +24,21 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.10 pyth
 	if $(call usable,$$python); then echo $$python; break; fi; done)
 
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
+# Install with pip, quietly; say what went wrong in a sentence. What pip said is in $(VENV)/pip.log.
+PIP_LOG = $(VENV)/pip.log
+PIP = $(BIN)/python -m pip --disable-pip-version-check install -q
+define explain
+{ \
+	if grep -qiE "name resolution|connection (refused|broken|to|timed)|ProxyError|NewConnectionError|ConnectTimeout|from versions: none" $(PIP_LOG) ; then \
+		echo "No package index can be reached. The first run downloads packages: connect to the network, or name an index in PIP_INDEX_URL." ; \
+	elif grep -qi "pocketsphinx" $(PIP_LOG) && grep -qiE "compiler|gcc|cmake|failed building|failed-wheel-build" $(PIP_LOG) ; then \
+		echo "The recogniser, pocketsphinx, has no wheel for this Python and could not be compiled: choose another, as in PYTHON=python3.11." ; \
+	else \
+		tail -n 15 $(PIP_LOG) ; \
+	fi ; \
+	echo "(pip's messages are in $(PIP_LOG))" ; exit 1 ; \
+} >&2
+endef
 # The environment is updated when one of these has changed.
 DECLARED = setup.cfg setup.py pyproject.toml
 
@@ -37,9 +51,11 @@ demo: $(VENV)/demo.installed
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/test.installed
+	@echo "Every test, in under five minutes on two cores; those that hear speech come first and are slow."
 	$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(VENV)/test.installed
+	@echo "The tests without speech, in under two minutes on two cores."
 	$(PYTEST) -m "not speech" $(PYTEST_ARGS)
 
 soak: $(VENV)/test.installed
@@ -73,19 +89,20 @@ clean:
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.9 or newer with venv and ensurepip was found; set PYTHON=…" >&2; exit 1; }
 	@echo "Creating an environment in $(VENV) with $$($(PYTHON) --version) …"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); import venv; venv.main(["$(VENV)"])'
 
 $(VENV)/demo.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing the client and the embedded server …"
-	@$(PIP) -e '.[local,jwt,progress]'
+	@$(PIP) -e '.[local,jwt,progress]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@
 
 # On 3.9 pocketsphinx may not compile; then the tests that need it are skipped.
 $(VENV)/test.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing what the tests need …"
-	@$(PIP) -e '.[test,local]' || { \
+	@$(PIP) -e '.[test,local]' > $(PIP_LOG) 2>&1 || { \
 		$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 10))' \
-		&& echo "Without pocketsphinx, which could not be compiled …" && $(PIP) -e '.[test]'; }
+		&& echo "Without pocketsphinx, which could not be compiled …" \
+		&& $(PIP) -e '.[test]' > $(PIP_LOG) 2>&1; } || $(explain)
 	@touch $@
 
 # Wheels only: nothing is compiled by surprise on a machine that has none.
@@ -105,5 +122,5 @@ $(VENV)/bench-full.installed: $(VENV)/bench.installed
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing ruff, import-linter, mypy and what builds …"
-	@$(PIP) -e '.[lint]'
+	@$(PIP) -e '.[lint]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@

@@ -6,12 +6,19 @@ with ``make demo``, or ``python examples/demo.py [file.wav]``.
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+import signal
+
+# While modules load, Ctrl-C ends the program without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
+import os
 import shutil
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
 from speechmatics_sync import (
     Client,
@@ -28,108 +35,186 @@ from speechmatics_sync.local import LocalServer
 AUDIO = Path(__file__).parent / "audio"
 SAMPLE = AUDIO / "demo.wav"
 CALL = AUDIO / "call.wav"
+MAX_DELAY = 2.0
 CONFIG = TranscriptionConfig(
     language="en",
     enable_partials=True,
-    max_delay=2,
+    max_delay=MAX_DELAY,
     conversation_config=ConversationConfig(end_of_utterance_silence_trigger=0.5),
 )
 
 
+class Utterance(NamedTuple):
+    """What one channel said, from its first word to a pause."""
+
+    start: float
+    end: float
+    channel: Optional[str]
+    text: str
+
+
 class Display:
-    """Shows speech as it is recognised: finals stay, the partial after them is rewritten."""
+    """Shows speech as it is recognised: utterances stay, what is being said is rewritten.
+
+    Channels are recognised apart, so an utterance is shown when no other channel can still have an
+    earlier one: it is `MAX_DELAY` old, and nothing that began before it goes on.
+    """
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
-        self._line = ""
+        self._open: dict[Optional[str], Utterance] = {}
+        self._ended: list[Utterance] = []
+        self._heard_until = 0.0
 
     def partial(self, message: dict[str, Any]) -> None:
         """Show what is being said; on a terminal, always on the same line."""
-        text = self._line + message["metadata"]["transcript"]
-        if self._live:
-            width = shutil.get_terminal_size().columns - 3
-            print(f"\r\033[K  {text[-width:]}", end="", flush=True)
-        else:
-            print(f"  … {text}", flush=True)
+        self._show(self._extended(message))
 
     def final(self, message: dict[str, Any]) -> None:
-        """Show what will not change any more."""
-        self._line += message["metadata"]["transcript"]
-        self._rewrite("")
+        """Keep what will not change any more."""
+        if message["results"]:
+            utterance = self._extended(message)
+            self._open[utterance.channel] = utterance
+        self._show_ended()
 
     def end_of_utterance(self, message: dict[str, Any]) -> None:
-        """Start a new line after a pause."""
-        if self._line:
-            self._rewrite(f"  {self._line.strip()}\n")
-            self._line = ""
+        """End the utterance of a channel after a pause."""
+        utterance = self._open.pop(message.get("channel"), None)
+        if utterance is not None:
+            self._ended.append(utterance)
+        self._show_ended()
 
-    def _rewrite(self, text: str) -> None:
-        print(f"\r\033[K{text}" if self._live else text, end="", flush=True)
+    def end_of_transcript(self, message: dict[str, Any]) -> None:
+        """Show what is left."""
+        self._ended += self._open.values()
+        self._open.clear()
+        self._show_ended(all_of_it=True)
+
+    def _extended(self, message: dict[str, Any]) -> Utterance:
+        """Return a channel's utterance with what a message adds to it."""
+        metadata, channel = message["metadata"], message.get("channel")
+        self._heard_until = max(self._heard_until, metadata["end_time"])
+        start = min(
+            (result["start_time"] for result in message["results"]), default=metadata["start_time"]
+        )
+        before = self._open.get(channel, Utterance(start, start, channel, ""))
+        text = before.text + metadata["transcript"]
+        return Utterance(before.start, metadata["end_time"], channel, text)
+
+    def _show_ended(self, *, all_of_it: bool = False) -> None:
+        self._ended.sort()
+        while self._ended:
+            first = self._ended[0]
+            recent = self._heard_until < first.end + MAX_DELAY
+            earlier = any(other.start < first.start for other in self._open.values())
+            if first.channel is not None and not all_of_it and (recent or earlier):
+                return
+            self._ended.pop(0)
+            print(f"{self._erased()}{indented(spoken(first))}", flush=True)
+
+    def _show(self, utterance: Utterance) -> None:
+        if self._live:
+            # As many of the last words as the line holds.
+            width = shutil.get_terminal_size().columns - 3
+            said = spoken(utterance)
+            shown = said if len(said) <= width else said[-width:].partition(" ")[2]
+            print(f"{self._erased()}  {shown}", end="", flush=True)
+        else:
+            print(f"  … {spoken(utterance)}", flush=True)
+
+    def _erased(self) -> str:
+        return "\r\033[K" if self._live else ""
+
+
+def spoken(utterance: Utterance) -> str:
+    """Return an utterance as it is shown, with its channel if there are several."""
+    text = utterance.text.strip()
+    return text if utterance.channel is None else f"{utterance.channel:>8}: {text}"
+
+
+def indented(text: str) -> str:
+    """Return a text in lines that fit the terminal, broken between words."""
+    width = shutil.get_terminal_size().columns - 1
+    return textwrap.fill(
+        text, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False
+    )
+
+
+def watch(client: Client | MultiChannelClient) -> None:
+    """Have a client's messages shown as they come."""
+    display = Display()
+    client.on(ServerMessageType.ADD_PARTIAL_TRANSCRIPT, display.partial)
+    client.on(ServerMessageType.ADD_TRANSCRIPT, display.final)
+    client.on(ServerMessageType.END_OF_UTTERANCE, display.end_of_utterance)
+    client.on(ServerMessageType.END_OF_TRANSCRIPT, display.end_of_transcript)
 
 
 def transcribe(url: str, audio: Path) -> Transcript:
     """Transcribe a file at the speed at which it was spoken, and show the results as they come."""
-    display = Display()
     with Client(url=url) as client:
-        client.on(ServerMessageType.ADD_PARTIAL_TRANSCRIPT, display.partial)
-        client.on(ServerMessageType.ADD_TRANSCRIPT, display.final)
-        client.on(ServerMessageType.END_OF_UTTERANCE, display.end_of_utterance)
-        client.on(ServerMessageType.END_OF_TRANSCRIPT, display.end_of_utterance)
+        watch(client)
         return client.transcribe(audio, transcription_config=CONFIG, realtime=True)
 
 
 def transcribe_call(url: str, audio: Path) -> Transcript:
     """Transcribe a call of two channels, and show who says what as it is spoken."""
-    said: dict[str, str] = {}
-
-    def final(message: dict[str, Any]) -> None:
-        label = message["channel"]
-        said[label] = said.get(label, "") + message["metadata"]["transcript"]
-
-    def end_of_utterance(message: dict[str, Any]) -> None:
-        label = message["channel"]
-        if text := said.pop(label, "").strip():
-            print(f"  {label:>8}: {text}", flush=True)
-
     with MultiChannelClient(url=url) as client:
-        client.on(ServerMessageType.ADD_TRANSCRIPT, final)
-        client.on(ServerMessageType.END_OF_UTTERANCE, end_of_utterance)
+        watch(client)
         sources = split_channels(audio, labels=["agent", "customer"])
-        transcript = client.transcribe(sources, transcription_config=CONFIG, realtime=True)
-    for label in list(said):
-        end_of_utterance({"channel": label})
-    return transcript
+        return client.transcribe(sources, transcription_config=CONFIG, realtime=True)
 
 
 def show(transcript: Transcript) -> None:
-    """Print a transcript, and when each of its words was spoken."""
-    print(f"\nTranscript:\n\n  {transcript.text}\n\nWord by word (seconds, confidence):\n")
-    for word in transcript.words:
-        print(
-            f"  {word.start_time:6.2f} – {word.end_time:5.2f}  {word.confidence:4.2f}"
-            f"  {word.content}"
-        )
+    """Print a transcript, and when each of its words was spoken, in columns that fit the screen."""
+    print(f"\nTranscript:\n\n{indented(transcript.text)}\n")
+    print("Word by word (seconds, confidence):\n")
+    cells = [
+        f"{word.start_time:6.2f} – {word.end_time:5.2f}  {word.confidence:4.2f}  {word.content}"
+        for word in transcript.words
+    ]
+    width = max((len(cell) for cell in cells), default=1) + 4
+    columns = max(1, (shutil.get_terminal_size().columns - 2) // width)
+    rows = -(-len(cells) // columns)
+    for row in range(rows):
+        print("  " + "".join(f"{cell:<{width}}" for cell in cells[row::rows]).rstrip())
 
 
 def main() -> int:
     """Run the demo; return the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, help="a mono WAV file")
     audio = parser.parse_args().audio
     try:
+        if not audio.is_file():
+            print(f"demo: there is no file {audio}", file=sys.stderr)
+            return 1
         with LocalServer() as server:
             print(f"Transcribing {audio.name} as it is spoken, through {server.url}\n", flush=True)
             show(transcribe(server.url, audio))
             if audio == SAMPLE:
                 print(f"\nAnd {CALL.name}, a call with a speaker on each channel\n", flush=True)
                 call = transcribe_call(server.url, CALL)
-                print(f"\nThe call:\n\n{textwrap.indent(call.text, '  ')}")
+                print("\nThe call:\n")
+                for line in call.text.splitlines():
+                    print(indented(line))
+        python = os.path.relpath(sys.executable)
+        print(
+            f"\nNext: a recording of your own, recognised on this machine\n\n"
+            f"  {python} examples/demo.py RECORDING.wav\n\n"
+            f"or by the service, with a key\n\n"
+            f"  SPEECHMATICS_API_KEY=… {python} examples/transcribe_file.py RECORDING.wav",
+            flush=True,
+        )
     except SpeechmaticsError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ndemo: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Exiting must not flush into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -59,7 +59,7 @@ class Endpoint:
         elif keyless and (host == "speechmatics.com" or host.endswith(".speechmatics.com")):
             raise ConfigurationError(
                 f"There is no API key, and {host} wants one: set SPEECHMATICS_API_KEY "
-                "or pass api_key=…."
+                "or pass api_key=…. speechmatics_sync.local has a server that needs none."
             )
         elif not keyless:
             self._refuse_clear_text(self._in_clear)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 
@@ -57,29 +58,25 @@ def test_partials_come_while_speech_goes_on(printed: str) -> None:
 
 def test_every_word_has_its_times(printed: str) -> None:
     table = printed.split("(seconds, confidence):")[1].partition("\nAnd call.wav")[0]
-    lines = table.strip().splitlines()
-    times = [re.match(r" *([\d.]+) – *([\d.]+)  ([\d.]+)  \S+$", line) for line in lines]
-    assert len(times) == len(words((AUDIO / "demo.txt").read_text(encoding="utf-8")))
-    starts = []
-    for found in times:
-        assert found is not None
-        start, end, confidence = map(float, found.groups())
-        assert start < end
-        assert 0 <= confidence <= 1
-        starts.append(start)
-    assert starts == sorted(starts)
+    found = re.findall(r"([\d.]+) – *([\d.]+)  ([\d.]+)  (\S+)", table)
+    assert len(found) == len(words((AUDIO / "demo.txt").read_text(encoding="utf-8")))
+    for start, end, confidence, _ in found:
+        assert float(start) < float(end)
+        assert 0 <= float(confidence) <= 1
+
+
+def test_what_is_shown_at_the_end_fits_a_screen_of_80_columns(printed: str) -> None:
+    lines = printed.split("Transcript:")[1].partition("\nAnd call.wav")[0].splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) < 80
 
 
 @pytest.mark.parametrize("shown", ["live", "at the end"])
 def test_a_call_is_shown_as_the_conversation_it_was(printed: str, shown: str) -> None:
     live, _, end = printed.partition("And call.wav")[2].partition("The call:")
-    heard = turns(live.partition("\n")[2] if shown == "live" else end)
+    heard = turns(live.partition("\n")[2] if shown == "live" else end.partition("\nNext:")[0])
     spoken = turns((AUDIO / "call.txt").read_text(encoding="utf-8"))
-    labels, expected = [label for label, _ in heard], [label for label, _ in spoken]
-    if shown == "live":
-        # Each line comes when its side was heard, which on a busy machine may be a little late.
-        labels, expected = sorted(labels), sorted(expected)
-    assert labels == expected
+    assert [label for label, _ in heard] == [label for label, _ in spoken]
     for label in ("agent", "customer"):
         ours, theirs = (
             [word for name, words in said if name == label for word in words]
@@ -88,10 +85,65 @@ def test_a_call_is_shown_as_the_conversation_it_was(printed: str, shown: str) ->
         assert distance(ours, theirs) <= 0.05 * len(theirs), (heard, spoken)
 
 
+def test_a_call_shows_what_is_being_said(printed: str) -> None:
+    live = printed.partition("And call.wav")[2].partition("The call:")[0]
+    assert {label for label, _ in partials_of(live)} == {"agent", "customer"}
+
+
+def test_the_next_step_works_from_the_shell_as_it_is(printed: str) -> None:
+    program, script = re.findall(r"  (\S+) (examples/demo\.py) RECORDING\.wav", printed)[0]
+    ran = subprocess.run([program, script, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
+    demo = subprocess.Popen(
+        [sys.executable, str(ROOT / "examples" / "demo.py")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout is not None
+    assert demo.stderr is not None
+    assert demo.stdout.readline().startswith("Transcribing")
+    demo.stdout.close()
+    with demo.stderr:
+        assert demo.stderr.read() == ""
+    assert demo.wait(60) == 0
+
+
+@pytest.mark.parametrize("when", ["while it loads", "while it transcribes"])
+def test_ctrl_c_leaves_no_traceback(when: str) -> None:
+    loads = when == "while it loads"
+    # `-v` names each module as it is loaded, and so the moment for the signal.
+    demo = subprocess.Popen(
+        [sys.executable, *(["-v"] if loads else []), str(ROOT / "examples" / "demo.py")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout is not None
+    assert demo.stderr is not None
+    reader, sign = (demo.stderr, "numpy") if loads else (demo.stdout, "Transcribing")
+    assert any(sign in line for line in reader)
+    demo.send_signal(signal.SIGINT)
+    _, said = demo.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert demo.returncode in (130, -signal.SIGINT)
+
+
 def turns(text: str) -> list[tuple[str, list[str]]]:
     """Who says which words, line by line."""
-    lines = [line.partition(":") for line in text.splitlines() if line.strip()]
+    lines = [line.partition(":") for line in text.splitlines() if line.strip() and "…" not in line]
     return [(label.strip(), words(said)) for label, _, said in lines]
+
+
+def partials_of(text: str) -> list[tuple[str, list[str]]]:
+    """Who is saying which words."""
+    lines = [line.partition(":") for line in text.splitlines() if "…" in line]
+    return [(label.strip(" …"), words(said)) for label, _, said in lines]
 
 
 def test_a_file_that_is_not_there_is_one_clear_line() -> None:

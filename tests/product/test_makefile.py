@@ -1,0 +1,35 @@
+"""The first commands say in a sentence what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_without_a_package_index_one_sentence_says_so(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "http://127.0.0.1:9/",  # nobody listens there
+        "PIP_RETRIES": "0",
+    }
+    environment.pop("PIP_FIND_LINKS", None)
+    made = subprocess.run(
+        ["make", "demo", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode != 0
+    said = made.stderr.splitlines()
+    assert said[0].startswith("No package index can be reached.")
+    assert len(said) <= 3  # where pip's own words are, and what make adds
+    assert "Traceback" not in made.stdout + made.stderr
