@@ -13,12 +13,13 @@ import copy
 import os
 import re
 import threading
-from typing import Any, Optional, Union
+from typing import Optional, Union
 from urllib.parse import urlsplit
 
 from .._concurrency.cancellation import Cancellation, current_cancellation
-from .._model.checks import Check, InvalidValue, number, optional, string
+from .._model.checks import number, optional, string
 from .._model.secret import Secret
+from .._model.settings import argument
 from .._transport.addresses import is_loopback
 from ..errors import AuthenticationError, ConfigurationError, missing_extra
 from .keys import KEY_VARIABLE, AuthBase, checked_key
@@ -87,18 +88,18 @@ class JWTAuth(AuthBase):
                 f"JWTAuth has no API key to fetch temporary keys with: set {KEY_VARIABLE} "
                 "or pass api_key=…."
             )
-        self._ttl: int = _checked(
+        self._ttl: int = argument(
             "ttl", ttl, number(60, 86_400, whole=True, unit="(a number of seconds)")
         )
         order: dict[str, Union[int, str]] = {
             "ttl": self._ttl,
-            "region": _checked("region", region, string(1)),
+            "region": argument("region", region, string(1)),
         }
-        if _checked("client_ref", client_ref, optional(string(1))) is not None:
+        if argument("client_ref", client_ref, optional(string(1))) is not None:
             order["client_ref"] = str(client_ref)
         visible = optional(string(1, pattern=r"[\x21-\x7e]+", allowed="visible ASCII characters"))
         self._platform = ManagementPlatform(
-            _platform_url(mp_url), bearer, order, _checked("request_id", request_id, visible)
+            _platform_url(mp_url), bearer, order, argument("request_id", request_id, visible)
         )
         self._reset()
 
@@ -188,14 +189,6 @@ class _Fetch:
         self.done = False
         self.key: Optional[TemporaryKey] = None
         self.error: Optional[AuthenticationError] = None
-
-
-def _checked(name: str, value: object, check: Check) -> Any:
-    try:
-        return check(value)
-    except InvalidValue as invalid:
-        message = str(invalid.within(name))
-    raise ConfigurationError(message)
 
 
 def _platform_url(mp_url: Optional[str]) -> str:

@@ -16,10 +16,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from .._auth.endpoint import DEFAULT_URL, Endpoint
-from .._auth.headers import checked_headers
 from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
-from .._model.audio_format import AudioFormat
 from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.secret import Secret
@@ -28,21 +26,18 @@ from .._model.speakers import SpeakerIdentifier
 from .._model.stats import SessionStats
 from .._model.transcript import Transcript
 from .._model.transcription_config import (
-    AudioEventsConfig,
     AudioFilteringConfig,
     ConversationConfig,
     MaxDelayMode,
     MidSessionConfig,
-    TranscriptionConfig,
-    TranslationConfig,
 )
 from .._model.typing import Label
 from ..errors import (
-    AudioError,
     ConfigurationError,
     SessionError,
     SpeechmaticsError,
 )
+from .arguments import check_kind, checked_timeout
 from .event_emitter import EventEmitter
 from .progress import ProgressCallback, progress_report
 from .weak_calls import weakly
@@ -52,7 +47,7 @@ if TYPE_CHECKING:
     from .._session.session import Session
     from .stream import Stream
 
-__all__ = ["BaseClient", "check_timeout", "checked_source", "session_options"]
+__all__ = ["BaseClient"]
 
 _SPEAKERS_TIMEOUT = 30.0
 _Self = TypeVar("_Self", bound="BaseClient")
@@ -100,9 +95,10 @@ class BaseClient(EventEmitter):
                 "auth is a key, or an AuthBase such as StaticKeyAuth or JWTAuth, not of type "
                 f"{type(chosen.reveal()).__name__}."
             )
-        _check_kind("conn_config", conn_config, ConnectionConfig)
-        _check_kind("reconnect", reconnect, ReconnectPolicy)
+        check_kind("conn_config", conn_config, ConnectionConfig)
+        check_kind("reconnect", reconnect, ReconnectPolicy)
         self._conn_config = copy.copy(conn_config) or ConnectionConfig()
+        self._conn_config.to_dict()  # its fields may have been changed since they were checked
         self._reconnect = reconnect
         self._endpoint = Endpoint(
             Secret(address.reveal() or os.environ.get("SPEECHMATICS_RT_URL") or DEFAULT_URL),
@@ -212,7 +208,7 @@ class BaseClient(EventEmitter):
             ...     print(speaker.label, speaker.speaker_identifiers)
             >>> transcript = client.stop_session()
         """
-        check_timeout(timeout, at_once=True)
+        timeout = checked_timeout(timeout, at_once=True)
         session = self._running()
         if final:
             session.outbox.send_message({"message": "GetSpeakers", "final": True})
@@ -246,7 +242,7 @@ class BaseClient(EventEmitter):
             SpeechmaticsError: The session failed; ``error.transcript`` has what was transcribed.
             TimeoutError: ``timeout`` passed.
         """
-        check_timeout(timeout)
+        timeout = checked_timeout(timeout)
         self._refuse_in_handler("stop_session")
         session = self._pushed()
         if self._stopped is session:
@@ -419,7 +415,7 @@ class BaseClient(EventEmitter):
         from .._audio.sources import check_realtime
         from .stream import Stream
 
-        check_timeout(timeout)
+        timeout = checked_timeout(timeout)
         if realtime and options.audio_format is not None:
             check_realtime(options.audio_format)
         report = progress_report(progress)
@@ -433,60 +429,3 @@ class BaseClient(EventEmitter):
             if session is not None:
                 session.close(error)
             raise
-
-
-def checked_source(source: object) -> None:
-    """Raise AudioError, with an empty transcript, for what cannot be a source."""
-    from .._audio.sources import check_source
-
-    try:
-        check_source(source)
-    except AudioError as error:
-        error.transcript = Transcript()
-        raise
-
-
-def session_options(
-    transcription_config: Optional[TranscriptionConfig],
-    audio_format: Optional[AudioFormat],
-    translation_config: Optional[TranslationConfig],
-    audio_events_config: Optional[AudioEventsConfig],
-    ws_headers: Secret[Any],
-    collect: bool,
-) -> SessionOptions:
-    """Return the options of a session, checked and copied: the caller may change its objects."""
-    from .._session.options import SessionOptions
-
-    config = _checked("transcription_config", transcription_config, TranscriptionConfig)
-    config = config or TranscriptionConfig()
-    return SessionOptions(
-        config,
-        _checked("audio_format", audio_format, AudioFormat),
-        _checked("translation_config", translation_config, TranslationConfig),
-        _checked("audio_events_config", audio_events_config, AudioEventsConfig),
-        checked_headers(ws_headers, "ws_headers"),
-        collect,
-    )
-
-
-def _checked(name: str, config: Optional[_Config], kind: type[_Config]) -> Optional[_Config]:
-    _check_kind(name, config, kind)
-    config = copy.deepcopy(config)
-    if config is not None:
-        config.to_dict()  # type: ignore[attr-defined]  # raises what the API would refuse
-    return config
-
-
-def _check_kind(name: str, value: object, kind: type) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise ConfigurationError(f"{name} is a {kind.__name__}, not a {type(value).__name__}.")
-
-
-def check_timeout(timeout: object, *, at_once: bool = False) -> None:
-    """Refuse a time limit that is no number of seconds; 0 is one if ``at_once`` is set."""
-    if timeout is None:
-        return
-    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    least = "from 0 on" if at_once else "above 0"
-    if not number or not 0 <= timeout <= threading.TIMEOUT_MAX or not (timeout or at_once):  # type: ignore[operator]
-        raise ConfigurationError(f"timeout is a number of seconds {least}, or None: {timeout!r}.")

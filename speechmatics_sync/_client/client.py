@@ -19,7 +19,8 @@ from .._model.transcription_config import (
 )
 from .._model.typing import NOW
 from ..errors import ConfigurationError
-from .base import BaseClient, check_timeout, checked_source, session_options
+from .arguments import checked_source, checked_timeout, session_options
+from .base import BaseClient
 from .progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Client(BaseClient):
             SpeechmaticsError: The session failed.
             TimeoutError: ``timeout`` passed; nothing of the payload will be sent.
         """
-        check_timeout(timeout, at_once=True)
+        timeout = checked_timeout(timeout, at_once=True)
         session = self._pushed()
         session.outbox.send_audio(payload, timeout, in_handler=session.in_handler)
 

@@ -17,7 +17,8 @@ from .._model.transcription_config import (
 )
 from .._model.typing import NOW, Label
 from ..errors import ConfigurationError
-from .base import BaseClient, check_timeout, checked_source, session_options
+from .arguments import checked_source, checked_timeout, session_options
+from .base import BaseClient
 from .progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ class MultiChannelClient(BaseClient):
             SpeechmaticsError: The session failed.
             TimeoutError: ``timeout`` passed; nothing of the payload will be sent.
         """
-        check_timeout(timeout, at_once=True)
+        timeout = checked_timeout(timeout, at_once=True)
         session = self._pushed()
         _check_channel(session, channel)
         session.outbox.send_audio(payload, timeout, in_handler=session.in_handler, label=channel)

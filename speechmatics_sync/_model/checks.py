@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import re
 import reprlib
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 Check = Callable[[Any], Any]
 
@@ -68,11 +69,40 @@ def _shown(value: object) -> str:
         return f"of type {type(value).__name__}"
 
 
-def _finite(value: float) -> bool:
+def _plain_number(value: Any, whole: bool) -> Union[int, float, None]:
+    """Return a number of any type as an int or a float; None if it is none.
+
+    As Python's own functions do: an integer is what has ``__index__``, another number what has
+    ``__float__``. Decimals, fractions and the numbers of numpy are numbers; strings and booleans,
+    numpy's included, are not.
+    """
+    kind = type(value)
+    plain: Union[int, float]
+    if kind is int or kind is float:
+        plain = value
+    elif kind.__name__.startswith("bool"):
+        return None
+    else:
+        try:
+            plain = _converted(value)
+        except Exception:  # of any kind: the value is an object of the user's
+            return None
     try:
-        return math.isfinite(value)
+        finite = math.isfinite(plain)
     except OverflowError:  # an int too large for a float
-        return False
+        finite = whole
+    if not finite:
+        return None
+    if not whole:
+        return plain
+    return int(plain) if plain == int(plain) else None
+
+
+def _converted(value: Any) -> Union[int, float]:
+    try:
+        return int(operator.index(value))  # not a subclass, such as an IntEnum
+    except TypeError:
+        return float(type(value).__float__(value))  # float() would read strings
 
 
 def boolean(value: Any) -> bool:
@@ -90,7 +120,10 @@ def number(
     whole: bool = False,
     unit: str = "",
 ) -> Check:
-    """A finite number: at least `low`, at most `high`, more than `above`; an int if `whole`."""
+    """A finite number: at least `low`, at most `high`, more than `above`; whole if `whole`.
+
+    Its plain form is an int or a float, whatever the type of the number.
+    """
     allowed = "an integer" if whole else "a finite number"
     if above is not None:
         allowed += f" above {above:g}"
@@ -99,19 +132,17 @@ def number(
     if high is not None:
         allowed += f" to {high:g}" if low is not None else f" and at most {high:g}"
     allowed += unit and f" {unit}"
-    kinds = (int,) if whole else (int, float)
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> Union[int, float]:
+        plain = _plain_number(value, whole)
         if (
-            not isinstance(value, kinds)
-            or isinstance(value, bool)
-            or not (whole or _finite(value))
-            or (above is not None and value <= above)
-            or (low is not None and value < low)
-            or (high is not None and value > high)
+            plain is None
+            or (above is not None and plain <= above)
+            or (low is not None and plain < low)
+            or (high is not None and plain > high)
         ):
             raise InvalidValue(value, allowed)
-        return value
+        return plain
 
     return check
 

@@ -1,6 +1,8 @@
 """The base of all settings.
 
 Settings are checked when they are made, and again in ``to_dict()`` because fields can be changed.
+A number of another type than its field's (Decimal, numpy's, 16000.0) is replaced by its plain form:
+fields are calculated with.
 Fields that this version does not know go into ``extra``, which is merged last and not checked.
 Names, order and defaults are those of ``speechmatics-rt`` 1.2.1; ranges are those of the API's
 description.
@@ -12,7 +14,7 @@ from typing import Any, Union
 from ..errors import ConfigurationError
 from .checks import Check, InvalidValue, Value, checked_fields, mapping
 
-__all__ = ["Settings", "nested"]
+__all__ = ["Settings", "argument", "nested"]
 
 
 class Settings(Value):
@@ -60,15 +62,31 @@ def _checked(cls: type[Settings], given: Union[Settings, Mapping[str, Any]]) -> 
         if value is None and known.default is None:
             continue
         try:
-            plain[known.key] = known.check(value)
+            plain[known.key] = checked = known.check(value)
         except InvalidValue as invalid:
             raise invalid.within(known.key) from None
+        odd = type(checked) in (int, float) and type(checked) is not type(value)
+        if odd and not isinstance(given, Mapping):
+            object.__setattr__(given, known.name, checked)  # frozen settings too
     cls._check_together(plain)
     try:
         plain.update(mapping(extra))
     except InvalidValue as invalid:
         raise invalid.within("extra") from None
     return plain
+
+
+def argument(name: str, value: object, check: Check) -> Any:
+    """Return the argument of a call in its plain form.
+
+    Raises:
+        ConfigurationError: It does not pass the check; the message names it.
+    """
+    try:
+        return check(value)
+    except InvalidValue as invalid:
+        message = str(invalid.within(name))
+    raise ConfigurationError(message)  # outside: the cause would hold the value
 
 
 def nested(cls: type[Settings]) -> Check:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from .._model.audio_format import AudioFormat
+from .._model.checks import number
 from .._model.messages import ClientMessageType
+from .._model.settings import argument
 from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
 from .._model.typing import Label, Message
 from ..errors import ConfigurationError
@@ -30,6 +32,9 @@ _SENT_BY_METHODS = {
     ClientMessageType.END_OF_STREAM.value: "use end_of_stream or stop_session.",
     ClientMessageType.END_OF_CHANNEL.value: "use end_of_channel.",
 }
+
+
+_time = number(0, unit="seconds")
 
 
 class Recognition(NamedTuple):
@@ -91,11 +96,7 @@ def force_end_of_utterance(timestamp: Optional[float], label: Label) -> Message:
     """
     message: Message = {"message": ClientMessageType.FORCE_END_OF_UTTERANCE.value}
     if timestamp is not None:
-        if isinstance(timestamp, bool) or not isinstance(timestamp, (int, float)):
-            raise ConfigurationError(f"timestamp is in seconds, not {timestamp!r}.")
-        if not 0 <= timestamp < float("inf"):
-            raise ConfigurationError(f"timestamp is 0 or more seconds, not {timestamp!r}.")
-        message["timestamp"] = timestamp
+        message["timestamp"] = argument("timestamp", timestamp, _time)
     if label is not None:
         message["channel"] = label
     return message

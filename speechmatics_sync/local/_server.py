@@ -113,7 +113,7 @@ class LocalServer:
                 f"host is {host!r}, which other machines can reach; allowed without api_keys: "
                 "a loopback address such as '127.0.0.1'"
             )
-        if not 0 <= port <= 65535:
+        if not (0 <= port <= 65535 and port == int(port)):
             raise ConfigurationError(f"port is {port}; allowed: 0 to 65535")
         for name, value in (
             ("max_sessions", max_sessions),
@@ -128,15 +128,15 @@ class LocalServer:
             raise ConfigurationError(f"faults is {faults!r}; allowed: Faults(), or None")
         self._faults = faults
         self._host = host
-        self._port = port
+        self._port = int(port)
         self._recognizer = _default_recognizer() if recognizer is None else recognizer
         self._ssl_context = ssl_context
         self._strict = strict
         self._max_sessions = max_sessions
         self._max_channels = max_channels
         self._max_message_size = max_message_size
-        self._max_session_seconds = max_session_seconds
-        self._idle_timeout = idle_timeout
+        self._max_session_seconds = float(max_session_seconds)
+        self._idle_timeout = float(idle_timeout)
         self._records: deque[SessionRecord] = deque(maxlen=_KEPT_RECORDS)
         self._server: Optional[Server] = None
         self._acceptor: Optional[threading.Thread] = None

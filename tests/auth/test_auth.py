@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -157,9 +158,9 @@ class TestSettings:
         with pytest.raises(ConfigurationError, match=rf"^{field} is .*allowed: "):
             JWTAuth(KEY, **{field: value})
 
-    @pytest.mark.parametrize("ttl", [60, 86_400])
-    def test_the_ends_of_the_range_of_ttl_belong_to_it(self, ttl: int) -> None:
-        assert f"ttl={ttl}" in repr(JWTAuth(KEY, ttl=ttl))
+    @pytest.mark.parametrize("ttl", [60, 86_400, 60.0, Decimal(60)])
+    def test_the_ends_of_the_range_of_ttl_belong_to_it(self, ttl: Any) -> None:
+        assert f"ttl={int(ttl)}," in repr(JWTAuth(KEY, ttl=ttl))
 
     @pytest.mark.parametrize(
         "mp_url", ["http://mp.example", "http://localhost.example", "http://127.evil.example"]

@@ -4,6 +4,7 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from speechmatics_sync import (
     Client,
     ConfigurationError,
     ConnectionConfig,
+    ReconnectPolicy,
     SessionError,
     TimeoutError,
     Transcript,
@@ -331,6 +333,43 @@ def test_timeout_covers_handlers_too() -> None:
             client.transcribe(speech(0.1), audio_format=RAW, timeout=0.3)
     assert caught.value.transcript is not None
     assert caught.value.transcript.text == "a b c"
+
+
+def test_numbers_of_any_type_work_in_a_whole_session() -> None:
+    """Decimal is the type that calculates with no float."""
+    raw = AudioFormat("pcm_s16le", Decimal(16000), chunk_size=Decimal(3200))  # type: ignore[arg-type]
+    limits = {name: Decimal(5) for name in ("open_timeout", "start_timeout", "ping_interval")}
+    policy = ReconnectPolicy(initial_delay=Decimal("0.5"), replay_seconds=Decimal(30))  # type: ignore[arg-type]
+    ten: Any = Decimal(10)
+    received: list[Any] = []
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        while (message := peer.take_audio())["message"] != "EndOfStream":  # type: ignore[index]
+            received.append(message)
+            if message["message"] == "GetSpeakers":  # type: ignore[index]
+                peer.send({"message": "SpeakersResult", "speakers": []})
+        peer.send({"message": "EndOfTranscript"})
+
+    with serving(behave) as url:
+        config = ConnectionConfig(**limits, close_timeout=ten)  # type: ignore[arg-type]
+        with Client(url=url, conn_config=config, reconnect=policy) as client:
+            client.transcribe(speech(0.2), audio_format=raw, realtime=True, timeout=ten)
+            client.start_session(audio_format=raw)
+            client.send_audio(speech(0.1), timeout=ten)
+            client.update_transcription_config(max_delay=Decimal("1.5"))  # type: ignore[arg-type]
+            client.force_end_of_utterance(timestamp=Decimal("0.1"))
+            client.get_speakers(timeout=ten)
+            client.stop_session(timeout=ten)
+    assert [message.get("timestamp") for message in received] == [None, 0.1, None]
+    assert received[0]["transcription_config"]["max_delay"] == 1.5
+
+
+def test_limits_that_were_changed_to_bad_ones_are_refused() -> None:
+    config = ConnectionConfig()
+    config.ping_interval = -1
+    with pytest.raises(ConfigurationError, match="ping_interval is -1"):
+        Client(url="ws://localhost:1", conn_config=config)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, "1", float("nan"), float("inf"), 1e30])

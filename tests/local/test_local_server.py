@@ -105,6 +105,7 @@ def test_with_keys_other_machines_may_be_served() -> None:
         ({"api_keys": []}, "api_keys"),
         ({"api_keys": [""]}, "api_keys"),
         ({"port": 70000}, "port"),
+        ({"port": 80.5}, "port"),
         ({"max_sessions": 0}, "max_sessions"),
         ({"max_message_size": 0}, "max_message_size"),
         ({"max_session_seconds": -1}, "max_session_seconds"),

@@ -8,7 +8,9 @@ import math
 import ssl
 import subprocess
 import sys
-from enum import Enum
+from decimal import Decimal
+from enum import Enum, IntEnum
+from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
@@ -49,7 +51,10 @@ REFUSED: list[tuple[Callable[..., Any], str, Any, str]] = [
     (AudioFormat, "encoding", "pcm_s24le", "'pcm_s16le'"),
     (AudioFormat, "encoding", "", "'mulaw'"),
     (AudioFormat, "sample_rate", 0, "from 1|at least 1"),
-    (AudioFormat, "sample_rate", 16000.0, "an integer"),
+    (AudioFormat, "sample_rate", 16000.5, "an integer"),
+    (AudioFormat, "sample_rate", Decimal("16000.5"), "an integer"),
+    (AudioFormat, "sample_rate", math.inf, "an integer"),
+    (AudioFormat, "sample_rate", 1j, "an integer"),
     (AudioFormat, "sample_rate", True, "an integer"),
     (AudioFormat, "sample_rate", None, "an integer"),
     (AudioFormat, "chunk_size", 0, "at least 1"),
@@ -75,6 +80,9 @@ REFUSED: list[tuple[Callable[..., Any], str, Any, str]] = [
     (TranscriptionConfig, "max_delay", 4.01, "from 0.7 to 4"),
     (TranscriptionConfig, "max_delay", True, "a finite number"),
     (TranscriptionConfig, "max_delay", "2", "a finite number"),
+    (TranscriptionConfig, "max_delay", Decimal("NaN"), "a finite number"),
+    (TranscriptionConfig, "max_delay", Decimal("sNaN"), "a finite number"),
+    (TranscriptionConfig, "max_delay", Decimal(5), "from 0.7 to 4"),
     (TranscriptionConfig, "max_delay", math.nan, "a finite number"),
     (TranscriptionConfig, "max_delay", math.inf, "a finite number"),
     (TranscriptionConfig, "max_delay", 10**400, "a finite number"),
@@ -162,6 +170,64 @@ def test_more_than_fifty_identifiers_across_all_speakers_are_refused() -> None:
 @pytest.mark.parametrize("label", ["Ada", "S", "S1a", "UUU", "Ada Lovelace", "é"])
 def test_labels_that_are_not_the_engines_own_are_taken(label: str) -> None:
     SpeakerDiarizationConfig(speakers=[voice(label)])
+
+
+class Voltage:
+    """A number of somebody's own."""
+
+    def __float__(self) -> float:
+        return 2.0
+
+
+class Number(IntEnum):
+    TWO = 2
+
+
+@pytest.mark.parametrize("two", [2, 2.0, Decimal(2), Fraction(2), Number.TWO, Voltage()])
+def test_whatever_acts_as_a_number_is_one_and_its_field_holds_it_plainly(two: Any) -> None:
+    made: list[Any] = [
+        TranscriptionConfig(max_delay=two),
+        AudioFormat("mulaw", sample_rate=two, chunk_size=two),
+        ConnectionConfig(open_timeout=two, max_queue=two),
+        ReconnectPolicy(max_attempts=two, initial_delay=two),
+        SpeakerDiarizationConfig(max_speakers=two),
+        ConversationConfig(two),
+    ]
+    for settings in made:
+        values = [value for value in vars(settings).values() if value == 2]
+        values += [value for value in settings.to_dict().values() if value == 2]
+        assert values
+        assert {type(value) for value in values} <= {int, float}
+    whole = (made[1].sample_rate, made[2].max_queue, made[3].max_attempts, made[4].max_speakers)
+    assert {type(value) for value in whole} == {int}
+    nested = TranscriptionConfig(conversation_config={"end_of_utterance_silence_trigger": two})
+    assert json.loads(json.dumps(nested.to_dict())) == nested.to_dict()
+
+
+def test_numbers_of_numpy_are_numbers_and_its_booleans_are_none() -> None:
+    numpy = pytest.importorskip("numpy")
+    for kind in (numpy.int16, numpy.uint64, numpy.float32, numpy.float64):
+        audio_format = AudioFormat("pcm_s16le", kind(16000))
+        assert type(audio_format.sample_rate) is int
+        assert json.dumps(audio_format.to_dict())
+        assert TranscriptionConfig(max_delay=kind(2)).to_dict()["max_delay"] == 2
+    for wrong in (numpy.bool_(True), numpy.array([2]), numpy.float64("nan")):
+        with pytest.raises(ConfigurationError):
+            TranscriptionConfig(max_delay=wrong)
+        with pytest.raises(ConfigurationError):
+            AudioFormat("mulaw", wrong)
+
+
+def test_a_number_that_is_set_later_is_made_plain_when_it_is_used() -> None:
+    config = AudioFormat("mulaw")
+    config.sample_rate = Decimal(8000)  # type: ignore[assignment]
+    assert config.to_dict()["sample_rate"] == 8000
+    assert type(config.sample_rate) is int
+
+
+def test_a_field_keeps_its_value_where_extra_overrides_it_in_the_message() -> None:
+    config = TranscriptionConfig(max_delay=Decimal(2), extra={"max_delay": 99})  # type: ignore[arg-type]
+    assert (config.max_delay, config.to_dict()["max_delay"]) == (2.0, 99)
 
 
 def test_the_ends_of_a_range_belong_to_it() -> None:

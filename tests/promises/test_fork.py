@@ -66,6 +66,17 @@ def test_every_call_in_the_child_says_that_the_session_stayed_in_the_parent() ->
         assert client.stop_session().text == "word"
 
 
+def test_a_client_made_before_the_fork_has_a_session_id_of_its_own_in_each_process() -> None:
+    client = Client(url="ws://localhost:1")
+    told = client.request_id
+
+    def child() -> None:
+        assert client.request_id != told
+
+    in_child(child)
+    assert client.request_id == told
+
+
 def test_leaving_the_child_does_not_touch_the_parents_session() -> None:
     """Through `with`, and by dropping a stream."""
     with serving(Speaking()) as url, client_of(url) as client:

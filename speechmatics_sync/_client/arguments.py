@@ -1,0 +1,82 @@
+"""Checks of the arguments that both clients take."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
+
+from .._auth.headers import checked_headers
+from .._model.audio_format import AudioFormat
+from .._model.checks import number, optional
+from .._model.secret import Secret
+from .._model.settings import argument
+from .._model.transcript import Transcript
+from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
+from ..errors import AudioError, ConfigurationError
+
+if TYPE_CHECKING:
+    from .._session.options import SessionOptions
+
+__all__ = ["check_kind", "checked_source", "checked_timeout", "session_options"]
+
+_Config = TypeVar("_Config")
+
+_timeout = optional(number(above=0, high=threading.TIMEOUT_MAX, unit="seconds"))
+_timeout_or_now = optional(number(0, threading.TIMEOUT_MAX, unit="seconds"))
+
+
+def checked_timeout(timeout: Any, *, at_once: bool = False) -> Optional[float]:
+    """Return a time limit in seconds; 0 is one if ``at_once`` is set."""
+    plain: Optional[float] = argument("timeout", timeout, _timeout_or_now if at_once else _timeout)
+    return plain
+
+
+def checked_source(source: object) -> None:
+    """Raise AudioError, with an empty transcript, for what cannot be a source."""
+    from .._audio.sources import check_source
+
+    try:
+        check_source(source)
+    except AudioError as error:
+        error.transcript = Transcript()
+        raise
+
+
+def session_options(
+    transcription_config: Optional[TranscriptionConfig],
+    audio_format: Optional[AudioFormat],
+    translation_config: Optional[TranslationConfig],
+    audio_events_config: Optional[AudioEventsConfig],
+    ws_headers: Secret[Any],
+    collect: bool,
+) -> SessionOptions:
+    """Return the options of a session, checked and copied: the caller may change its objects."""
+    from .._session.options import SessionOptions
+
+    config = _checked("transcription_config", transcription_config, TranscriptionConfig)
+    config = config or TranscriptionConfig()
+    return SessionOptions(
+        config,
+        _checked("audio_format", audio_format, AudioFormat),
+        _checked("translation_config", translation_config, TranslationConfig),
+        _checked("audio_events_config", audio_events_config, AudioEventsConfig),
+        checked_headers(ws_headers, "ws_headers"),
+        collect,
+    )
+
+
+def _checked(name: str, config: Optional[_Config], kind: type[_Config]) -> Optional[_Config]:
+    check_kind(name, config, kind)
+    config = copy.deepcopy(config)
+    if config is not None:
+        config.to_dict()  # type: ignore[attr-defined]  # raises what the API would refuse
+    return config
+
+
+def check_kind(name: str, value: object, kind: type) -> None:
+    """Refuse a value of another type; None is of any."""
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError(
+            f"{name} is of type {type(value).__name__}; allowed: {kind.__name__}"
+        )
