@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import socket
@@ -24,6 +26,8 @@ _READ_SIZE = 4096
 _BODY_LIMIT = 16 * 1024
 _BODY_SECONDS = 2.0
 _SECRET_LENGTH = 8
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What a server appends to the key (RFC 6455, 1.3)."""
 _CHECKED = (b"upgrade", b"connection", b"sec-websocket-accept")
 
 
@@ -57,6 +61,7 @@ class HandshakeSocket:
         self._headers = headers
         self._received = b""
         self._head = b""
+        self._accept = b""
         self._to_check = b""
 
     def gettimeout(self) -> Union[float, None]:
@@ -65,6 +70,9 @@ class HandshakeSocket:
 
     def send(self, request: bytes) -> int:
         """Send the whole request, with the query and the headers that it lacks."""
+        key = re.search(rb"\r\nSec-WebSocket-Key: (\S+)\r\n", request)
+        challenge = (key[1] if key else b"") + _GUID
+        self._accept = base64.b64encode(hashlib.sha1(challenge, usedforsecurity=False).digest())
         self._socket.settimeout(socket_timeout(self._deadline))
         self._socket.sendall(self._completed(request))
         return len(request)
@@ -139,7 +147,7 @@ class HandshakeSocket:
         them along with another client's key, and raises errors of its own for some.
 
         Raises:
-            ConnectionError: A line is no header.
+            ConnectionError: The answer is to another handshake, or agrees to more than was asked.
         """
         fields: dict[bytes, list[bytes]] = {}
         for line in lines:
@@ -147,6 +155,18 @@ class HandshakeSocket:
             if not colon or not name.strip():
                 raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
             fields.setdefault(name.strip().lower(), []).append(value.strip())
+        if fields.get(b"sec-websocket-accept") != [self._accept]:
+            # websocket-client compares it without regard to case.
+            raise ConnectionError(
+                f"{self._where} did not answer as a WebSocket server does: its "
+                "Sec-WebSocket-Accept is not the answer to this handshake."
+            )
+        for field in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
+            if any(fields.get(field.lower().encode(), [])):
+                raise ConnectionError(
+                    f"{self._where} agreed to a {field} that was not asked for. "
+                    "Is there a proxy in between that speaks for the client?"
+                )
         head = [b"HTTP/1.1 101 Switching Protocols"]
         for name in _CHECKED:
             if name in fields:

@@ -272,6 +272,41 @@ def test_answer_to_another_handshake_is_refused() -> None:
         assert isinstance(attempt(url), ConnectionError)
 
 
+def test_answer_in_another_case_is_to_another_handshake() -> None:
+    def behave(connection: socket.socket) -> None:
+        right = re.search(rb"Accept: (\S+)", accepted := accepting(read_request(connection)))
+        assert right is not None
+        connection.sendall(accepted.replace(right[1], right[1].swapcase()))
+        silent(connection)
+
+    with at(behave) as url:
+        error = attempt(url)
+    assert isinstance(error, ConnectionError)
+    assert "Sec-WebSocket-Accept" in str(error)
+
+
+@pytest.mark.parametrize(
+    "agreed",
+    [
+        "Sec-WebSocket-Extensions: permessage-deflate",
+        "sec-websocket-extensions : permessage-deflate; server_no_context_takeover",
+        "Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: x-unknown",
+        "Sec-WebSocket-Protocol: chat",
+    ],
+)
+def test_answer_that_agrees_to_more_than_was_asked_is_refused(agreed: str) -> None:
+    def behave(connection: socket.socket) -> None:
+        accepted = accepting(read_request(connection))
+        connection.sendall(accepted.replace(b"\r\n\r\n", f"\r\n{agreed}\r\n\r\n".encode()))
+        silent(connection)
+
+    with at(behave) as url:
+        error = attempt(url)
+    assert isinstance(error, ConnectionError)
+    assert "was not asked for" in str(error)
+    assert agreed.split(":")[0].strip().lower() in str(error).lower()
+
+
 @pytest.mark.parametrize("read_first", [True, False])
 def test_connection_closed_at_once_is_a_connection_error(read_first: bool) -> None:
     with at(answering(b"") if read_first else lambda _: None) as url:
