@@ -14,8 +14,10 @@ import stat
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .._model.audio_format import AudioEncoding, AudioFormat
+from .._model.audio_format import AudioFormat
 from ..errors import AudioError, InvalidAudioError
+from .buffers import audio_view, type_name
+from .content import LOOKED_AT, more_to_look_at
 from .split_channels import WavChannel
 
 if TYPE_CHECKING:
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SOURCE_KINDS",
     "ByteStream",
-    "audio_view",
     "byte_stream_of",
     "is_bytes_like",
     "path_name",
-    "type_name",
 ]
 
 _END = object()
@@ -41,82 +41,6 @@ _LARGEST_PEEK = 1 << 16
 SOURCE_KINDS = (
     "a source is a path, a binary file object, bytes-like data, or an iterable of bytes-like chunks"
 )
-
-
-def audio_view(
-    payload: object, audio_format: Optional[AudioFormat] = None, name: Optional[str] = None
-) -> memoryview:
-    """Return a view of bytes-like audio as single bytes, without a copy.
-
-    Args:
-        payload: Bytes-like data: bytes, bytearray, memoryview, array.array, a numpy array …
-        audio_format: The format of the audio, if known. An array of samples of another size is
-            refused, since the server would hear noise.
-        name: The source of the payload, for error messages.
-
-    Raises:
-        AudioError: The payload is not bytes-like, not contiguous, or has samples of another size.
-
-    Example:
-        >>> from array import array
-        >>> audio_view(array("h", [1, 2])).nbytes
-        4
-    """
-    giver = f"{name} gave" if name is not None else "the audio is"
-    if isinstance(payload, str):
-        raise InvalidAudioError(
-            f'{giver} str, not bytes: open a file in binary mode, with open(…, "rb")'
-        )
-    try:
-        view = memoryview(payload)  # type: ignore[arg-type]
-    except TypeError:
-        hint = ""
-        if isinstance(payload, (int, float)):
-            hint = "; samples become bytes with array.array('h', samples).tobytes()"
-        raise InvalidAudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
-    except (BufferError, ValueError) as error:
-        raise InvalidAudioError(
-            f"{giver} {type_name(payload)}, without bytes to read: {error}"
-        ) from error
-    try:
-        _check_samples(view, payload, audio_format, giver)
-    except AudioError:
-        view.release()
-        raise
-    if view.format == "B" and view.ndim == 1:
-        return view
-    from pickle import PickleBuffer
-
-    # memoryview.cast() refuses ctypes arrays and empty arrays of two dimensions; this does not.
-    with view:
-        return PickleBuffer(payload).raw()  # type: ignore[arg-type]
-
-
-def _check_samples(
-    view: memoryview, payload: object, audio_format: Optional[AudioFormat], giver: str
-) -> None:
-    kind = type_name(payload)
-    if not view.c_contiguous:
-        raise InvalidAudioError(
-            f"{giver} {kind} that is not contiguous in memory (every second sample, one column …):"
-            " copy it first, with .tobytes()"
-        )
-    if "O" in view.format:
-        raise InvalidAudioError(f"{giver} {kind} of Python objects, not of samples")
-    if view.itemsize == 1:
-        return
-    if view.format[:1] in (">", "!"):
-        raise InvalidAudioError(
-            f"{giver} {kind} of big-endian samples; the API takes little-endian ones"
-        )
-    if audio_format is None or audio_format.encoding is None:
-        return
-    if view.itemsize != audio_format.bytes_per_sample:
-        raise InvalidAudioError(
-            f"{giver} {kind} of {view.itemsize}-byte samples, and the audio_format is"
-            f" {AudioEncoding(audio_format.encoding).value}, with {audio_format.bytes_per_sample}"
-            " bytes a sample: convert the samples, or name their encoding"
-        )
 
 
 class ByteStream:
@@ -150,6 +74,30 @@ class ByteStream:
                 break
             self._peeked += piece
         return bytes(self._peeked[offset : offset + size])
+
+    def beginning(self, size: int) -> bytes:
+        """Return what the source begins with, without consuming it.
+
+        That is `LOOKED_AT` bytes if they are at hand already; else what the first read of ``size``
+        bytes gives, for a live source is not to be waited for, unless a few bytes more will tell
+        what has begun.
+        """
+        if self.length() is not None:
+            found = self.peek(0, LOOKED_AT)
+            if self.rereadable:
+                self.seek(0)  # a file of the caller stays where it stood
+            return found
+        if self._rest is None and not self._ended and not self._peeked:
+            piece = self._next_piece(size)
+            self._ended = not piece
+            self._rest = memoryview(piece) if piece else None
+        begun = b"" if self._rest is None else bytes(self._rest[:LOOKED_AT])
+        while (size := more_to_look_at(begun)) > len(begun):
+            longer = self.peek(0, size)
+            if longer == begun:
+                break
+            begun = longer
+        return begun
 
     def skip(self, size: int) -> None:
         """Drop bytes that were peeked at."""
@@ -230,10 +178,11 @@ class ByteStream:
 class _FileStream(ByteStream):
     """A binary file object of the caller, from where it stands."""
 
-    def __init__(self, file: Any, name: str) -> None:
+    def __init__(self, file: Any, name: str, audio_format: AudioFormat) -> None:
         start = _start_of(file)
         super().__init__(name, rereadable=start is not None)
         self._file = file
+        self._audio_format = audio_format
         self._poll_for_bytes = _poll_for_bytes(file)
         self._start = start or 0
 
@@ -259,7 +208,7 @@ class _FileStream(ByteStream):
             raise InvalidAudioError(
                 f"{self.name} is asynchronous, and this client is not: {SOURCE_KINDS}"
             )
-        return audio_view(piece, name=self.name)
+        return audio_view(piece, self._audio_format, self.name)
 
     def _go_to(self, position: int) -> None:
         target = self._start + position
@@ -274,8 +223,8 @@ class _FileStream(ByteStream):
 class _PathStream(_FileStream):
     """A path, opened at the first read."""
 
-    def __init__(self, path: Union[str, bytes], name: str) -> None:
-        super().__init__(None, name)
+    def __init__(self, path: Union[str, bytes], name: str, audio_format: AudioFormat) -> None:
+        super().__init__(None, name, audio_format)
         self._path = path
         self.rereadable = self.length() is not None
 
@@ -307,7 +256,7 @@ class _PathStream(_FileStream):
 class _BytesStream(ByteStream):
     """Bytes-like data, which is never copied as a whole."""
 
-    def __init__(self, payload: object, name: str, audio_format: Optional[AudioFormat]) -> None:
+    def __init__(self, payload: object, name: str, audio_format: AudioFormat) -> None:
         super().__init__(name, rereadable=True)
         self._payload = payload
         self._audio_format = audio_format
@@ -327,7 +276,7 @@ class _BytesStream(ByteStream):
 class _IterableStream(ByteStream):
     """An iterable of chunks. A generator is closed at the end."""
 
-    def __init__(self, chunks: Any, name: str, audio_format: Optional[AudioFormat]) -> None:
+    def __init__(self, chunks: Any, name: str, audio_format: AudioFormat) -> None:
         super().__init__(name)
         self._chunks = chunks
         self._audio_format = audio_format
@@ -363,7 +312,7 @@ class _IterableStream(ByteStream):
 class _ChannelStream(_IterableStream):
     """One channel of a recording, which can be read from any position."""
 
-    def __init__(self, channel: WavChannel, audio_format: Optional[AudioFormat]) -> None:
+    def __init__(self, channel: WavChannel, audio_format: AudioFormat) -> None:
         super().__init__(channel, f"the {channel!r}", audio_format)
         self.rereadable = True
         self._channel = channel
@@ -374,10 +323,15 @@ class _ChannelStream(_IterableStream):
         self._iterator = self._channel.pieces(position)
 
 
-def byte_stream_of(source: Any, audio_format: Optional[AudioFormat]) -> ByteStream:
-    """Return the bytes of a source that `check_source` accepts; opens and reads nothing yet."""
+def byte_stream_of(source: Any, audio_format: AudioFormat) -> ByteStream:
+    """Return the bytes of a source that `check_source` accepts; opens and reads nothing yet.
+
+    Args:
+        source: The caller's source.
+        audio_format: What arrays in it are held to; that of a file if nobody named one.
+    """
     if isinstance(source, (str, os.PathLike)):
-        return _PathStream(os.fspath(source), path_name(source))
+        return _PathStream(os.fspath(source), path_name(source), audio_format)
     if isinstance(source, WavChannel):
         return _ChannelStream(source, audio_format)
     name = f"the {type_name(source)}"
@@ -385,7 +339,7 @@ def byte_stream_of(source: Any, audio_format: Optional[AudioFormat]) -> ByteStre
     if isinstance(own_name, str):
         name += f" {own_name!r}"
     if hasattr(source, "read"):
-        return _FileStream(source, name)
+        return _FileStream(source, name, audio_format)
     if is_bytes_like(source):
         return _BytesStream(source, name, audio_format)
     return _IterableStream(source, name, audio_format)
@@ -466,7 +420,3 @@ def is_bytes_like(source: object) -> bool:
 
 def path_name(path: Any) -> str:
     return f"the file {os.fsdecode(path)!r}"
-
-
-def type_name(source: object) -> str:
-    return type(source).__name__

@@ -10,71 +10,21 @@ where the audio of a WAV file begins and ends.
 
 from __future__ import annotations
 
-import inspect
-import io
-import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Optional
 
 from .._logs import logger as _logger
 from .._model.audio_format import AudioFormat
-from ..errors import AudioError, ConfigurationError, InvalidAudioError
-from .byte_streams import (
-    SOURCE_KINDS,
-    ByteStream,
-    audio_view,
-    byte_stream_of,
-    is_bytes_like,
-    path_name,
-    type_name,
-)
-from .wav import WavHeader, read_wav_header
+from ..errors import AudioError, ConfigurationError
+from .buffers import audio_view
+from .byte_streams import ByteStream, byte_stream_of
+from .headers import Beginning, look_at
+from .source_checks import check_source
 
 if TYPE_CHECKING:
     from .byte_streams import Logger
 
 __all__ = ["AudioSource", "audio_view", "check_realtime", "check_source", "open_source"]
-
-
-def check_source(source: object) -> None:
-    """Refuse what cannot be a source, without opening or reading it.
-
-    Args:
-        source: The caller's source.
-
-    Raises:
-        AudioError: ``source`` is none of the four kinds of source, the path of a directory or of
-            no file, a file that is closed, in text mode or not open for reading, or an array that
-            is not contiguous.
-
-    Example:
-        >>> check_source("audio.wav")
-        >>> check_source("/")
-        Traceback (most recent call last):
-        speechmatics_sync.AudioError: the file '/' cannot be read: it is a directory
-    """
-    if isinstance(source, (str, os.PathLike)):
-        _check_path(source)
-    elif isinstance(source, type):
-        raise InvalidAudioError(f"{source.__name__!r} is a class, not audio: {SOURCE_KINDS}")
-    elif _is_asynchronous(source):
-        raise InvalidAudioError(
-            f"{type_name(source)} is asynchronous, and this client is not: {SOURCE_KINDS}. Pass "
-            "the file behind it, or read it first"
-        )
-    elif hasattr(source, "read"):
-        _check_file(source)
-    elif isinstance(source, (Mapping, Set)):
-        raise InvalidAudioError(
-            f"{type_name(source)} is not one stream of audio in order: {SOURCE_KINDS}. Several "
-            "sources at once are for MultiChannelClient"
-        )
-    elif is_bytes_like(source):
-        audio_view(source).release()
-    elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
-        called = " (call it, and pass what it returns)" if callable(source) else ""
-        raise InvalidAudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
 
 
 def check_realtime(audio_format: AudioFormat) -> None:
@@ -97,12 +47,15 @@ def check_realtime(audio_format: AudioFormat) -> None:
 def open_source(
     source: object, audio_format: Optional[AudioFormat] = None, *, logger: Logger = _logger
 ) -> AudioSource:
-    """Open a source, and take the audio format from it if none is passed.
+    """Open a source, and hold its beginning against the audio format, or take the format from it.
 
-    With an ``audio_format``, nothing is opened or read before the first chunk. Without one, this
-    reads the beginning of the source, and may block: a mono WAV of samples that the API takes raw
-    (16-bit, float32, mu-law) becomes raw audio, without its header; anything else is a file, and
-    is sent unchanged.
+    Without an ``audio_format``, this reads the beginning of the source, and may block: a mono WAV
+    of samples that the API takes raw (16-bit, float32, mu-law) becomes raw audio, without its
+    header; anything else is a file, and is sent unchanged.
+
+    With one, nothing that may have to be waited for is opened or read before the first chunk. The
+    header of a file whose samples are of the format is taken off, too; that of any other file is
+    an error, since the server would take header and content for samples.
 
     Args:
         source: A path, a binary file object, bytes-like data, or an iterable of bytes-like chunks.
@@ -111,7 +64,7 @@ def open_source(
             fails when it is closed.
 
     Raises:
-        AudioError: ``source`` is no source, or cannot be opened or read.
+        AudioError: ``source`` is no source, cannot be opened or read, or is not of the format.
 
     Example:
         >>> source = open_source("audio.wav")
@@ -122,28 +75,16 @@ def open_source(
         >>> source.close()
     """
     check_source(source)
-    stream = byte_stream_of(source, audio_format)
-    if audio_format is not None:
-        return AudioSource(stream, audio_format, total_bytes=stream.length(), logger=logger)
-    try:
-        length = stream.length()
-        header = read_wav_header(stream.peek)
-        wav_format = None if header is None else _raw_format(header)
-        if header is None or wav_format is None:
-            return AudioSource(stream, AudioFormat(), logger=logger)
-        stream.skip(header.data_offset)
-        data_size, total_bytes = _sizes(header, length)
-        return AudioSource(
-            stream,
-            wav_format,
-            begin=header.data_offset,
-            total_bytes=total_bytes,
-            data_size=data_size,
-            logger=logger,
-        )
-    except BaseException:
-        stream.close(logger)
-        raise
+    opened = AudioSource(
+        byte_stream_of(source, audio_format or AudioFormat()), audio_format, logger=logger
+    )
+    if audio_format is None or opened.at_hand:
+        try:
+            opened.look()
+        except BaseException:
+            opened.close()
+            raise
+    return opened
 
 
 class AudioSource:
@@ -161,28 +102,39 @@ class AudioSource:
     """
 
     def __init__(
-        self,
-        stream: ByteStream,
-        audio_format: AudioFormat,
-        *,
-        begin: int = 0,
-        total_bytes: Optional[int] = None,
-        data_size: Optional[int] = None,
-        logger: Logger = _logger,
+        self, stream: ByteStream, audio_format: Optional[AudioFormat], *, logger: Logger = _logger
     ) -> None:
         self._stream = stream
         self._logger = logger
         self._closed = False
-        self._begin = begin  # where in the source the audio begins, in bytes
-        self._data_size = data_size  # bytes of audio in a WAV file; None: to the source's end
+        self._named = audio_format
+        self._beginning: Optional[Beginning] = None  # until it was looked at
         self._position = 0
         self._farthest = 0
         self._after_seek = False
         self._warned = False
         self.name = stream.name
-        self.audio_format = audio_format
-        self.at_hand = stream.length() is not None
         self.rereadable = stream.rereadable
+        length = stream.length()
+        self.at_hand = length is not None
+        self._set_format(audio_format or AudioFormat(), length)
+
+    def look(self) -> Beginning:
+        """Look at the beginning, unless that was done, and take off a header. May block.
+
+        Raises:
+            AudioError: It cannot be read, is plainly no sound, or is not of the format.
+        """
+        beginning = self._beginning
+        if beginning is None:
+            beginning = look_at(self._stream, self._named, self._chunk_size)
+            self._stream.skip(beginning.offset)
+            self._set_format(beginning.audio_format, beginning.total_bytes)
+            self._beginning = beginning
+        return beginning
+
+    def _set_format(self, audio_format: AudioFormat, total_bytes: Optional[int]) -> None:
+        self.audio_format = audio_format
         self.total_seconds: Optional[float] = None
         self._chunk_size = audio_format.chunk_size
         if audio_format.encoding is not None:
@@ -209,15 +161,16 @@ class AudioSource:
             AudioError: The source cannot be opened or read, gives something other than bytes, or
                 is shorter than when it was read before.
         """
+        if self._closed:
+            raise AudioError(f"{self.name} was closed before its end")
+        data_size = (self._beginning or self.look()).data_size
         size = self._chunk_size
         if self._after_seek:
             size -= self._position % size
-        if self._data_size is not None:
-            size = min(size, self._data_size - self._position)
+        if data_size is not None:
+            size = min(size, data_size - self._position)
             if not size:
                 return b""
-        if self._closed:
-            raise AudioError(f"{self.name} was closed before its end")
         chunk = self._stream.read(size)
         if chunk:
             self._after_seek = False
@@ -253,11 +206,12 @@ class AudioSource:
         if self._closed:
             raise AudioError(f"{self.name} was closed before its end")
         try:
-            if self._data_size is not None and position > self._data_size:
+            beginning = self.look()
+            if beginning.data_size is not None and position > beginning.data_size:
                 raise AudioError(
                     f"{self.name} cannot be read again: its audio ends before byte {position}"
                 )
-            self._stream.seek(self._begin + position)
+            self._stream.seek(beginning.offset + position)
         except BaseException:
             # Its position is unknown: never send that audio as if it came from elsewhere.
             self.close()
@@ -272,71 +226,13 @@ class AudioSource:
             self._stream.close(self._logger)
 
     def _warn_if_cut_short(self) -> None:
-        if self._data_size is not None and not self._warned:
+        data_size = self.look().data_size
+        if data_size is not None and not self._warned:
             self._warned = True
             self._logger.warning(
                 "%s is cut short: its WAV header promises %d bytes of audio, and it holds %d;"
                 " those are transcribed",
                 self.name,
-                self._data_size,
+                data_size,
                 self._position,
             )
-
-
-def _raw_format(header: WavHeader) -> Optional[AudioFormat]:
-    if header.channels != 1 or header.encoding is None:
-        return None
-    try:
-        return AudioFormat(encoding=header.encoding, sample_rate=header.sample_rate)
-    except ConfigurationError:
-        return None  # a rate that the API does not take raw; it may take the file
-
-
-def _sizes(header: WavHeader, length: Optional[int]) -> tuple[Optional[int], Optional[int]]:
-    """Return where the audio of a WAV source ends by its header, and how many bytes there are.
-
-    The first is None if the header does not tell: a placeholder must not cut off a live stream.
-    The second is None if nothing tells before the source ends.
-    """
-    if length is None:
-        size = header.data_size if header.data_size_is_certain else None
-        return size, size
-    left = length - header.data_offset
-    if header.data_size_is_certain or 0 < header.data_size <= left:
-        return header.data_size, min(header.data_size, left)
-    return None, left
-
-
-def _check_path(path: Any) -> None:
-    name = path_name(path)
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{name} cannot be read: {error}") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioError(f"{name} cannot be read: it is a directory")
-
-
-def _check_file(file: Any) -> None:
-    if isinstance(file, io.TextIOBase):
-        raise InvalidAudioError(
-            f"the {type_name(file)} is open in text mode: open it in binary mode, with"
-            ' open(…, "rb")'
-        )
-    if not callable(file.read):
-        raise InvalidAudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
-    if isinstance(file, io.IOBase):
-        if file.closed:
-            raise InvalidAudioError(f"the {type_name(file)} is closed")
-        if not file.readable():
-            raise InvalidAudioError(
-                f'the {type_name(file)} is not open for reading: open it with "rb"'
-            )
-
-
-def _is_asynchronous(source: object) -> bool:
-    return (
-        inspect.isawaitable(source)
-        or hasattr(source, "__aiter__")
-        or inspect.iscoroutinefunction(getattr(source, "read", None))
-    )

@@ -11,7 +11,7 @@ from typing import Callable, NamedTuple, Optional
 
 from .._model.audio_format import AudioEncoding
 
-__all__ = ["HEADER_LIMIT", "WavHeader", "read_wav_header"]
+__all__ = ["HEADER_LIMIT", "WavHeader", "read_snd_header", "read_wav_header"]
 
 HEADER_LIMIT = 1 << 20
 """Bytes of a file in which to look for the samples, since a size in a header may be wrong."""
@@ -21,6 +21,7 @@ _ENCODINGS = {
     (3, 32): AudioEncoding.PCM_F32LE,
     (7, 8): AudioEncoding.MULAW,
 }
+_TAG_NAMES = {1: "PCM", 2: "ADPCM", 3: "float", 6: "A-law", 7: "mu-law", 0x55: "MP3"}
 _EXTENSIBLE = 0xFFFE
 # The GUID of a WAVE_FORMAT_EXTENSIBLE sub-format is its format tag, followed by these bytes.
 _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
@@ -59,6 +60,13 @@ class WavHeader(NamedTuple):
         if self.sample_rate == 0 or self.frame_size == 0 or self.frame_size != frame_size:
             return None
         return encoding
+
+    @property
+    def description(self) -> str:
+        """What the samples are, in words."""
+        kind = _TAG_NAMES.get(self.format_tag, f"format {self.format_tag}")
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"{self.bits_per_sample}-bit {kind}, {channels} at {self.sample_rate} Hz"
 
     @property
     def data_size_is_certain(self) -> bool:
@@ -101,6 +109,20 @@ def read_wav_header(peek: Callable[[int, int], bytes]) -> Optional[WavHeader]:
                 return None
         offset += size + size % 2
     return None
+
+
+def read_snd_header(peek: Callable[[int, int], bytes]) -> Optional[WavHeader]:
+    """Read the header of an AU file (".snd") of mu-law samples, as `read_wav_header` would.
+
+    Its other samples are big-endian, which the API does not take.
+    """
+    head = peek(0, 24)
+    if len(head) < 24 or head[:4] != b".snd":
+        return None
+    offset, size, encoding, rate, channels = struct.unpack_from(">5I", head, 4)
+    if encoding != 1 or not 24 <= offset <= HEADER_LIMIT or len(peek(0, offset)) < offset:
+        return None
+    return WavHeader(7, channels, rate, 8, channels, offset, size)
 
 
 def _header(format_chunk: bytes, data_offset: int, data_size: int) -> WavHeader:

@@ -27,7 +27,8 @@ class AudioFormat(Settings):
 
     Args:
         encoding: The encoding of raw samples; None for a file with its header.
-        sample_rate: Samples per second (Hz); ignored for a file.
+        sample_rate: Samples per second, from 1,000 to 384,000 (Hz): what sound is recorded at;
+            ignored for a file.
         chunk_size: Bytes of audio in one message.
         extra: Further fields of the message's ``audio_format``, unchecked.
 
@@ -42,7 +43,7 @@ class AudioFormat(Settings):
     """
 
     encoding: Annotated[Optional[Union[AudioEncoding, str]], one_of(AudioEncoding)] = None
-    sample_rate: Annotated[int, number(1, whole=True, unit="Hz")] = 44100
+    sample_rate: Annotated[int, number(1000, 384000, whole=True, unit="Hz")] = 44100
     chunk_size: Annotated[int, number(1, whole=True, unit="bytes")] = 4096
     extra: dict[str, Any] = field(default_factory=dict)
 

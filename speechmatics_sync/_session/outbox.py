@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from .._audio.sources import audio_view
+from .._audio.buffers import audio_view
+from .._audio.headers import samples_of
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.shared_thread import Later
 from .._concurrency.threads import Threads
+from .._model.audio_format import AudioFormat
 from .._model.speakers import SpeakerIdentifier
 from .._model.transcription_config import MidSessionConfig
 from .._model.typing import Label, Now
@@ -98,13 +100,14 @@ class Outbox:
         """Take audio of a channel as soon as there is room.
 
         Raises:
-            AudioError: It is not bytes.
+            AudioError: It is not bytes, or not of the session's audio format.
             TimeoutError: There was no room within ``timeout``; nothing was taken.
         """
         identity = self._identity
         identity.check_process()
+        audio_format = self._options.audio_format or AudioFormat()
         try:
-            audio = bytes(audio_view(payload, self._options.audio_format))
+            audio = bytes(audio_view(payload, audio_format))
         except AudioError as error:
             raise identity.attach_to(error) from None
         deadline = Deadline(timeout)
@@ -124,7 +127,12 @@ class Outbox:
                             )
                         self._wait(deadline.remaining())
                         self._raise_failure()
-                    protocol.add_audio(audio, label)
+                    if protocol.channels[label].bytes_taken:
+                        protocol.add_audio(audio, label)
+                    else:
+                        protocol.add_audio(samples_of(audio, audio_format), label)
+                except AudioError as error:
+                    raise identity.attach_to(error) from None
                 except SessionError as error:
                     raise self._refusal(error) from None
             self.flush()

@@ -90,10 +90,9 @@ class Sender:
         try:
             with self._threads.in_user_code():
                 opened = open_source(self._source, self._options.audio_format, logger=self._log)
-            if self._options.audio_format is None:
-                if self._realtime:
-                    check_realtime(opened.audio_format)
-                self._agreement.propose(opened.audio_format, self._label)
+            if self._realtime:
+                check_realtime(opened.audio_format)
+            self._agreement.propose(opened.audio_format, self._label)
             if self._life.wait_until_started():
                 reading = Reading(
                     self._outbox,

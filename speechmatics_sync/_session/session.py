@@ -159,8 +159,8 @@ class Session:
             ConnectionError: There are not threads enough for it.
         """
         self.pushed = sources is None
-        if self.options.audio_format is not None:
-            self._agreement.agree(self.options.audio_format)
+        if self.pushed:
+            self._agreement.agree(self.options.audio_format or AudioFormat())
         try:
             # With the lock, or a close() in between would join threads that have not been started.
             with self.life.lock:

@@ -171,12 +171,10 @@ def test_live_pieces_are_passed_on_as_they_come_after_a_seek_too() -> None:
         assert [len(opened.read()) for _ in range(3)] == [96, 3000, 3000]
 
 
-@needs_to_see_open_files
 def test_going_somewhere_before_the_first_read_is_the_same_as_after_it(tmp_path: Path) -> None:
     path = tmp_path / "sound.raw"
     path.write_bytes(COUNTED)
     with closing(open_source(path, S16)) as opened:
-        assert str(path) not in open_paths()
         opened.seek(5000)
         assert b"".join(opened) == COUNTED[5000:]
 
@@ -364,18 +362,12 @@ def test_a_source_that_can_be_read_only_once_says_so_without_a_read(kind: str) -
             assert b"".join(opened).startswith(b"ab")
 
 
-def test_a_source_is_known_to_be_rereadable_without_a_read() -> None:
-    class Counting(io.BytesIO):
-        reads = 0
-
-        def read(self, size: Optional[int] = -1) -> bytes:
-            self.reads += 1
-            return super().read(size)
-
-    file = Counting(COUNTED)
+def test_a_file_stands_where_it_stood_when_it_is_known_to_be_rereadable() -> None:
+    file = io.BytesIO(b"abc" + COUNTED)
+    file.seek(3)
     with closing(open_source(file, S16)) as opened:
         assert opened.rereadable
-        assert (file.reads, file.tell()) == (0, 0)
+        assert file.tell() == 3
 
 
 # --- what goes wrong --------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from speechmatics_sync.errors import AudioError
 
 S16 = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
 F32 = AudioFormat(AudioEncoding.PCM_F32LE, 16000)
+MULAW = AudioFormat(AudioEncoding.MULAW, 8000)
 FILE = AudioFormat()
 WAIT_SECONDS = 20.0
 
@@ -72,8 +73,8 @@ def test_every_byte_of_every_kind_of_source_comes_out_in_order(
             "bytes": SOUND,
             "bytearray": bytearray(SOUND),
             "memoryview": memoryview(b"x" + SOUND)[1:],
-            "array": array.array("h", SOUND),
-            "ctypes array": (ctypes.c_int16 * (len(SOUND) // 2)).from_buffer_copy(SOUND),
+            "array": array.array("B", SOUND),
+            "ctypes array": (ctypes.c_uint8 * len(SOUND)).from_buffer_copy(SOUND),
             "list": [SOUND[:9], bytearray(SOUND[9:99]), memoryview(SOUND)[99:]],
             "tuple": (SOUND,),
             "generator": split(SOUND, [1, 2000]),
@@ -92,30 +93,82 @@ def test_the_path_of_another_library_is_a_path(sound_path: Path) -> None:
     assert read_all(TheirPath(), S16) == SOUND
 
 
-def test_numpy_arrays_are_audio() -> None:
+def test_arrays_of_samples_are_audio() -> None:
     numpy = pytest.importorskip("numpy")
     samples = numpy.frombuffer(SOUND, dtype="<i2")
     assert read_all(samples, S16) == SOUND
     assert read_all(samples.reshape(-1, 1), S16) == SOUND
-    assert read_all(samples.reshape(-1, 2)[:10], S16) == SOUND[:40]
     assert read_all(iter(samples.reshape(-1, 100)), S16) == SOUND
-    assert read_all(numpy.zeros((0, 2), dtype="<i2"), S16) == b""
+    assert read_all(numpy.zeros((0, 1), dtype="<i2"), S16) == b""
     assert read_all(numpy.frombuffer(SOUND, dtype="<f4"), F32) == SOUND
+    assert read_all(numpy.frombuffer(SOUND, dtype="u1"), MULAW) == SOUND
+    assert read_all(numpy.frombuffer(SOUND, dtype="u1"), S16) == SOUND
+    assert read_all(array.array("h", SOUND), S16) == SOUND
+    assert read_all((ctypes.c_int16 * (len(SOUND) // 2)).from_buffer_copy(SOUND), S16) == SOUND
 
 
-@pytest.mark.parametrize("convert", [lambda array: array, lambda array: [array]])
-def test_arrays_of_samples_that_would_be_noise_are_refused(convert: Callable[[Any], Any]) -> None:
+INTO: dict[str, Callable[[Any], Any]] = {
+    "itself": lambda samples: samples,
+    "an iterable": lambda samples: [samples],
+    "a read": lambda samples: InTurn(samples),
+}
+
+
+@pytest.mark.parametrize("way", INTO)
+@pytest.mark.parametrize(
+    ("samples", "audio_format", "reason"),
+    [
+        ("zeros(9)", S16, r"float64.*pcm_s16le.*32767\)\.astype\('int16'\)"),
+        ("zeros(9, dtype='f2')", S16, r"float16.*pcm_s16le.*astype\('int16'\)"),
+        ("zeros(9, dtype='f4')", S16, r"float32.*PCM_F32LE"),
+        ("zeros(9, dtype='i4')", S16, r"int32.*samples >> 16"),
+        ("zeros(9, dtype='u2')", S16, "uint16"),
+        ("zeros(9, dtype='i1')", S16, "int8"),
+        ("zeros(9, dtype='c8')", S16, "format 'Zf'"),
+        ("zeros(9)", F32, r"float64.*astype\('float32'\)"),
+        ("zeros(9, dtype='i4')", F32, r"int32.*pcm_f32le.*/ 2\*\*31"),
+        ("zeros(9, dtype='i2')", F32, "int16.*PCM_S16LE"),
+        ("zeros(9, dtype='?')", MULAW, "bool.*mulaw"),
+        ("zeros(9, dtype='i2')", MULAW, "int16.*PCM_S16LE"),
+        ("zeros(9, dtype='i2')", FILE, "int16.*AudioFormat"),
+        ("zeros(9)", None, "float64.*AudioFormat"),
+        ("zeros((9, 2), dtype='i2')", S16, r"9 × 2.*samples\[:, 0\].*MultiChannelClient"),
+        ("zeros((2, 9), dtype='i2')", S16, r"2 × 9.*samples\[0\]"),
+        ("zeros((9, 2), dtype='u1')", MULAW, "9 × 2"),
+        ("zeros((2, 9), dtype='u1')", FILE, "2 × 9"),
+        ("zeros(9, dtype='>i2')", S16, "big-endian"),
+        ("zeros(9, dtype='<i2')[::2]", S16, "not contiguous"),
+        ("zeros((9, 2), dtype='<i2').T", S16, "not contiguous"),
+        ("array([b'', None], dtype=object)", S16, "Python objects"),
+        ("zeros(9, dtype='M8[s]')", S16, "without bytes"),
+    ],
+)
+def test_arrays_of_samples_that_would_be_noise_are_refused(
+    samples: str, audio_format: Optional[AudioFormat], reason: str, way: str
+) -> None:
     numpy = pytest.importorskip("numpy")
-    for samples, reason in [
-        (numpy.zeros(9), "8-byte samples"),
-        (numpy.zeros(9, dtype=">i2"), "big-endian"),
-        (numpy.zeros(9, dtype="<i2")[::2], "not contiguous"),
-        (numpy.zeros((9, 2), dtype="<i2").T, "not contiguous"),
-        (numpy.array([b"", None], dtype=object), "Python objects"),
-        (numpy.zeros(9, dtype="M8[s]"), "without bytes"),
+    made = eval(f"numpy.{samples}", {"numpy": numpy})
+    with pytest.raises(AudioError, match=reason):
+        read_all(INTO[way](made), audio_format)
+
+
+def test_the_way_out_of_a_refused_array_leads_to_audio() -> None:
+    numpy = pytest.importorskip("numpy")
+    for samples, audio_format, peak in [
+        (numpy.array([0.5, 2.0]), S16, b"\xff\x3f\xff\x7f"),
+        (numpy.array([1 << 30, 1 << 16], dtype="i4"), S16, b"\x00\x40\x01\x00"),
+        (numpy.array([-(1 << 30)], dtype="i4"), F32, struct.pack("<f", -0.5)),
+        (numpy.array([[258, 3]] * 3, dtype="i2"), S16, b"\2\1" * 3),
+        (numpy.array([[258] * 3] * 2, dtype="i2"), S16, b"\2\1" * 3),
     ]:
-        with pytest.raises(AudioError, match=reason):
-            read_all(convert(samples), S16)
+        with pytest.raises(AudioError) as raised:
+            audio_view(samples, audio_format)
+        cure = (
+            str(raised.value).partition("in numpy with ")[2]
+            or (str(raised.value).partition("in numpy ")[2].partition(", or each")[0])
+        )
+        cured = eval(cure, {"samples": samples})
+        assert bytes(audio_view(cured, audio_format)) == peak
 
 
 def test_bytes_that_are_not_contiguous_are_refused_at_once() -> None:
@@ -635,13 +688,14 @@ def test_an_interrupt_is_not_taken_for_a_fault_of_the_source() -> None:
         read_all(InTurn(KeyboardInterrupt()), S16)
 
 
-@pytest.mark.parametrize("audio_format", [S16, None])
 def test_a_file_that_goes_away_before_it_is_opened_is_an_error_that_names_it(
-    audio_format: Optional[AudioFormat], sound_path: Path
+    tmp_path: Path,
 ) -> None:
-    source = open_source(sound_path, S16)
-    sound_path.unlink()
-    with closing(source), pytest.raises(AudioError, match=r"sound\.raw.*No such file") as raised:
+    fifo = tmp_path / "sound.fifo"
+    os.mkfifo(fifo)
+    source = open_source(fifo, S16)  # is not opened before its first read
+    fifo.unlink()
+    with closing(source), pytest.raises(AudioError, match=r"sound\.fifo.*No such file") as raised:
         list(source)
     assert isinstance(raised.value.__cause__, FileNotFoundError)
 

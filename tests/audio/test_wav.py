@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.audio_sources import (
     NO_SOUND,
@@ -31,6 +31,7 @@ from support.audio_sources import (
 )
 
 from speechmatics_sync import AudioEncoding, AudioFormat
+from speechmatics_sync._audio.content import content_of
 from speechmatics_sync._audio.sources import open_source
 from speechmatics_sync._audio.wav import HEADER_LIMIT, WavHeader, read_wav_header
 
@@ -297,6 +298,8 @@ anything = st.one_of(
 def test_any_bytes_come_out_whole_or_as_the_samples_of_a_wav(
     content: bytes, sizes: list[int], kind: str
 ) -> None:
+    found = content_of(content)
+    assume(found is None or found.is_sound)
     with closing(open_source(sources_of[kind](content, sizes))) as source:
         chunks = list(source)
     assert all(chunks)

@@ -50,7 +50,8 @@ def only(cls: Callable[..., Any], field: str, value: Any) -> Any:
 REFUSED: list[tuple[Callable[..., Any], str, Any, str]] = [
     (AudioFormat, "encoding", "pcm_s24le", "'pcm_s16le'"),
     (AudioFormat, "encoding", "", "'mulaw'"),
-    (AudioFormat, "sample_rate", 0, "from 1|at least 1"),
+    (AudioFormat, "sample_rate", 1, "from 1000 to 384000 Hz"),
+    (AudioFormat, "sample_rate", 1000000, "from 1000 to 384000 Hz"),
     (AudioFormat, "sample_rate", 16000.5, "an integer"),
     (AudioFormat, "sample_rate", Decimal("16000.5"), "an integer"),
     (AudioFormat, "sample_rate", math.inf, "an integer"),

@@ -1,0 +1,153 @@
+"""Audio in memory: bytes, and arrays of samples that are held to the audio format."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Optional
+
+from .._model.audio_format import AudioEncoding, AudioFormat
+from ..errors import AudioError, InvalidAudioError
+
+__all__ = ["audio_view", "type_name"]
+
+_BYTES = ("B", "c")
+"""Elements of buffers that are bytes, which may be a part of anything."""
+
+_SAMPLES = {"pcm_s16le": ("h",), "pcm_f32le": ("f",), "mulaw": ("b",)}
+"""Elements, beside bytes, that are samples of an encoding (`struct` module codes)."""
+
+_KINDS = {"?": "bool", **dict.fromkeys("bhilqn", "int"), **dict.fromkeys("BHILQN", "uint")}
+_KINDS.update(dict.fromkeys("efdg", "float"))
+
+_CONVERSIONS = {
+    ("float", "pcm_s16le"): "(samples.clip(-1, 1) * 32767).astype('int16')",
+    ("float", "pcm_f32le"): "samples.astype('float32')",
+    ("int", "pcm_s16le"): "(samples >> {shift}).astype('int16')",
+    ("int", "pcm_f32le"): "(samples / 2**{bits}).astype('float32')",
+}
+
+
+def audio_view(
+    payload: object, audio_format: Optional[AudioFormat] = None, name: Optional[str] = None
+) -> memoryview:
+    """Return a view of bytes-like audio as single bytes, without a copy.
+
+    Args:
+        payload: Bytes-like data: bytes, bytearray, memoryview, array.array, a numpy array …
+        audio_format: The format of the audio, if known. An array of other samples, or of several
+            channels, is refused, since the server would hear noise.
+        name: The source of the payload, for error messages.
+
+    Raises:
+        AudioError: The payload is not bytes-like, not contiguous, or not of the format.
+
+    Example:
+        >>> from array import array
+        >>> audio_view(array("h", [1, 2])).nbytes
+        4
+    """
+    giver = f"{name} gave" if name is not None else "the audio is"
+    if isinstance(payload, str):
+        raise InvalidAudioError(f"{giver} str, not bytes: {_cure_of_text(payload)}")
+    try:
+        view = memoryview(payload)  # type: ignore[arg-type]
+    except TypeError:
+        hint = ""
+        if isinstance(payload, (int, float)):
+            hint = "; samples become bytes with array.array('h', samples).tobytes()"
+        raise InvalidAudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
+    except Exception as error:
+        raise InvalidAudioError(
+            f"{giver} {type_name(payload)}, without bytes to read: {error}"
+        ) from error
+    try:
+        _check(view, audio_format, f"{giver} {type_name(payload)}")
+    except AudioError:
+        view.release()
+        raise
+    if view.format == "B" and view.ndim == 1:
+        return view
+    from pickle import PickleBuffer
+
+    # memoryview.cast() refuses ctypes arrays and empty arrays of two dimensions; this does not.
+    with view:
+        return PickleBuffer(payload).raw()  # type: ignore[arg-type]
+
+
+def type_name(source: object) -> str:
+    return type(source).__name__
+
+
+def _cure_of_text(text: str) -> str:
+    head = text[:80].strip()
+    if head.startswith("data:"):
+        return "it is a data URL: base64.b64decode(text.partition(',')[2]) gives the bytes"
+    if re.fullmatch(r"[A-Za-z0-9+/_-]{16,}={0,2}", head):
+        return "it looks like base64: base64.b64decode(text) gives the bytes"
+    return 'open a file in binary mode, with open(…, "rb")'
+
+
+def _check(view: memoryview, audio_format: Optional[AudioFormat], given: str) -> None:
+    """Refuse a buffer that is not audio of this format, or of none."""
+    if not view.c_contiguous:
+        raise InvalidAudioError(
+            f"{given} that is not contiguous in memory (every second sample, one column …): copy it"
+            " first, with .tobytes()"
+        )
+    if "O" in view.format:
+        raise InvalidAudioError(f"{given} of Python objects, not of samples")
+    order, code = _order_and_code(view.format)
+    if view.itemsize > 1 and order == ">":
+        raise InvalidAudioError(f"{given} of big-endian samples; the API takes little-endian ones")
+    if audio_format is None:
+        return
+    shape = view.shape or ()
+    if any(length > 1 for length in shape[1:]):
+        raise InvalidAudioError(f"{given} {_cure_of_shape(shape)}")
+    if code in _BYTES:
+        return
+    kind = f"{_KINDS[code]}{8 * view.itemsize}" if code in _KINDS else f"format {view.format!r}"
+    if audio_format.encoding is None:
+        raise InvalidAudioError(
+            f"{given} of {kind} samples, and the audio_format is that of a file: pass"
+            " audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate) for int16, or"
+            " AudioEncoding.PCM_F32LE for float32 samples"
+        )
+    encoding = AudioEncoding(audio_format.encoding).value
+    if code not in _SAMPLES[encoding] or view.itemsize != audio_format.bytes_per_sample:
+        raise InvalidAudioError(
+            f"{given} of {kind} samples, and the audio_format is {encoding}:"
+            f" {_cure_of_kind(_KINDS.get(code, ''), view.itemsize, encoding)}"
+        )
+
+
+def _order_and_code(format: str) -> tuple[str, str]:
+    """Return the byte order, "<" or ">", and the type of the elements of a buffer."""
+    native = "<" if sys.byteorder == "little" else ">"
+    if format[:1] in ("<", ">", "!", "=", "@"):
+        return {"<": "<", ">": ">", "!": ">"}.get(format[0], native), format[1:]
+    return native, format
+
+
+def _cure_of_shape(shape: tuple[int, ...]) -> str:
+    described = " × ".join(map(str, shape))
+    rows = len(shape) == 2 and shape[0] < shape[1]
+    mono = "samples[0]" if rows else "samples[:, 0].copy()"
+    return (
+        f"of the shape {described}, and a source has one channel, in an array of one dimension:"
+        f" pass one of them, in numpy {mono}, or each as a source of MultiChannelClient"
+    )
+
+
+def _cure_of_kind(kind: str, size: int, encoding: str) -> str:
+    if (kind, size) == ("int", 2):
+        return "name that encoding, AudioEncoding.PCM_S16LE"
+    if (kind, size) == ("float", 4) and encoding == "mulaw":
+        return "name that encoding, AudioEncoding.PCM_F32LE"
+    conversion = _CONVERSIONS.get((kind, encoding))
+    if conversion is None or (kind == "int" and size == 1):
+        return "convert the samples, or name their encoding"
+    conversion = conversion.format(shift=8 * (size - 2), bits=8 * size - 1)
+    other = ", or name AudioEncoding.PCM_F32LE" if (kind, size) == ("float", 4) else ""
+    return f"convert them, in numpy with {conversion}{other}"

@@ -1,0 +1,147 @@
+"""How a source begins: its header, if it has one, and whether it is what it is said to be."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple, Optional
+
+from .._model.audio_format import AudioEncoding, AudioFormat
+from ..errors import ConfigurationError, InvalidAudioError
+from .byte_streams import ByteStream
+from .content import LOOKED_AT, content_of
+from .wav import WavHeader, read_snd_header, read_wav_header
+
+__all__ = ["Beginning", "look_at", "samples_of"]
+
+Peek = Callable[[int, int], bytes]
+
+
+class Beginning(NamedTuple):
+    """What the beginning of a source says of it.
+
+    Attributes:
+        audio_format: The format of the audio: as passed, or as found.
+        offset: Bytes before the audio.
+        data_size: Bytes of audio by the header; None if the audio goes on to the source's end.
+        total_bytes: Bytes of audio that there are, or None if only reading can tell.
+        content: What a file plainly is, with its article; empty if that is not known.
+        channels: How many the header says, if one was read.
+    """
+
+    audio_format: AudioFormat
+    offset: int = 0
+    data_size: Optional[int] = None
+    total_bytes: Optional[int] = None
+    content: str = ""
+    channels: Optional[int] = None
+
+
+def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Beginning:
+    """Look at the beginning of a source, which stays to be read. May block.
+
+    Args:
+        stream: The source.
+        named: What its audio is said to be, if anything.
+        size: Bytes to ask of a live source.
+
+    Raises:
+        AudioError: It cannot be read, is plainly no sound, or is not what it is said to be.
+    """
+    length = stream.length()
+    beginning = stream.beginning(size)
+    if named is None and len(beginning) < 12:
+        beginning = stream.peek(0, 12)
+    header, content = _header(beginning, stream.peek, named, stream.name)
+    if header is None:
+        if named is None and not content and beginning and _is_named_wav(stream.name):
+            raise InvalidAudioError(
+                f"{stream.name} has no WAV header: if it holds bare samples, say which with"
+                " audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)"
+            )
+        return Beginning(named or AudioFormat(), total_bytes=length, content=content)
+    audio_format = named or _raw_format(header)
+    if audio_format is None:
+        return Beginning(AudioFormat(), content=content, channels=header.channels)
+    data_size, total_bytes = _sizes(header, length)
+    return Beginning(audio_format, header.data_offset, data_size, total_bytes, content, 1)
+
+
+def samples_of(payload: bytes, named: AudioFormat) -> bytes:
+    """Return the audio of the first payload of a pushed session, without a header.
+
+    Raises:
+        AudioError: It is plainly no sound, or not what it is said to be.
+    """
+
+    def peek(offset: int, size: int) -> bytes:
+        return payload[offset : offset + size]
+
+    header, _ = _header(payload[:LOOKED_AT], peek, named, "the audio")
+    if header is None:
+        return payload
+    end = header.data_offset + header.data_size if header.data_size_is_certain else None
+    return payload[header.data_offset : end]
+
+
+def _header(
+    beginning: bytes, peek: Peek, named: Optional[AudioFormat], name: str
+) -> tuple[Optional[WavHeader], str]:
+    """Return the header to take off, if any, and what the file is, if that is plain."""
+    content = content_of(beginning)
+    if content is None:
+        return None, ""
+    if not content.is_sound:
+        raise InvalidAudioError(f"{name} is no audio, but {content.name}")
+    if named is not None and named.encoding is None:
+        return None, content.name
+    header = read_wav_header(peek)
+    if header is None and named is not None:
+        header = read_snd_header(peek)
+    described = content.name if header is None else f"{content.name} of {header.description}"
+    if named is not None:
+        found = None if header is None else _raw_format(header)
+        if found is None or not _same(found, named):
+            raise InvalidAudioError(_mismatch(name, described, named, header))
+    return header, described
+
+
+def _same(found: AudioFormat, named: AudioFormat) -> bool:
+    return (found.encoding, found.sample_rate) == (named.encoding, named.sample_rate)
+
+
+def _mismatch(name: str, described: str, named: AudioFormat, header: Optional[WavHeader]) -> str:
+    encoding = AudioEncoding(named.encoding).value
+    several = header is not None and header.channels > 1
+    apart = ", or take its channels apart with split_channels" if several else ""
+    return (
+        f"{name} is {described}, and the audio_format says bare samples, {encoding} at"
+        f" {named.sample_rate} Hz: leave audio_format out, or pass AudioFormat(), which means a"
+        f" file{apart}"
+    )
+
+
+def _raw_format(header: WavHeader) -> Optional[AudioFormat]:
+    if header.channels != 1 or header.encoding is None:
+        return None
+    try:
+        return AudioFormat(encoding=header.encoding, sample_rate=header.sample_rate)
+    except ConfigurationError:
+        return None  # a rate that the API does not take raw; it may take the file
+
+
+def _sizes(header: WavHeader, length: Optional[int]) -> tuple[Optional[int], Optional[int]]:
+    """Return where the audio of a WAV source ends by its header, and how many bytes there are.
+
+    The first is None if the header does not tell: a placeholder must not cut off a live stream.
+    The second is None if nothing tells before the source ends.
+    """
+    if length is None:
+        size = header.data_size if header.data_size_is_certain else None
+        return size, size
+    left = length - header.data_offset
+    if header.data_size_is_certain or 0 < header.data_size <= left:
+        return header.data_size, min(header.data_size, left)
+    return None, left
+
+
+def _is_named_wav(name: str) -> bool:
+    return name.rstrip("'\"").lower().endswith((".wav", ".wave"))

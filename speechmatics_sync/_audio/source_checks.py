@@ -1,0 +1,91 @@
+"""What can be a source of audio at all, told without opening or reading it."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import stat
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from ..errors import AudioError, InvalidAudioError
+from .buffers import audio_view, type_name
+from .byte_streams import SOURCE_KINDS, is_bytes_like, path_name
+
+__all__ = ["check_source"]
+
+
+def check_source(source: object) -> None:
+    """Refuse what cannot be a source, without opening or reading it.
+
+    Args:
+        source: The caller's source.
+
+    Raises:
+        AudioError: ``source`` is none of the four kinds of source, the path of a directory or of
+            no file, a file that is closed, in text mode or not open for reading, or an array that
+            is not contiguous.
+
+    Example:
+        >>> check_source("audio.wav")
+        >>> check_source("/")
+        Traceback (most recent call last):
+        speechmatics_sync.AudioError: the file '/' cannot be read: it is a directory
+    """
+    if isinstance(source, (str, os.PathLike)):
+        _check_path(source)
+    elif isinstance(source, type):
+        raise InvalidAudioError(f"{source.__name__!r} is a class, not audio: {SOURCE_KINDS}")
+    elif _is_asynchronous(source):
+        raise InvalidAudioError(
+            f"{type_name(source)} is asynchronous, and this client is not: {SOURCE_KINDS}. Pass "
+            "the file behind it, or read it first"
+        )
+    elif hasattr(source, "read"):
+        _check_file(source)
+    elif isinstance(source, (Mapping, Set)):
+        raise InvalidAudioError(
+            f"{type_name(source)} is not one stream of audio in order: {SOURCE_KINDS}. Several "
+            "sources at once are for MultiChannelClient"
+        )
+    elif is_bytes_like(source):
+        audio_view(source).release()
+    elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
+        called = " (call it, and pass what it returns)" if callable(source) else ""
+        raise InvalidAudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
+
+
+def _check_path(path: Any) -> None:
+    name = path_name(path)
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{name} cannot be read: {error}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(f"{name} cannot be read: it is a directory")
+
+
+def _check_file(file: Any) -> None:
+    if isinstance(file, io.TextIOBase):
+        raise InvalidAudioError(
+            f"the {type_name(file)} is open in text mode: open it in binary mode, with"
+            ' open(…, "rb")'
+        )
+    if not callable(file.read):
+        raise InvalidAudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
+    if isinstance(file, io.IOBase):
+        if file.closed:
+            raise InvalidAudioError(f"the {type_name(file)} is closed")
+        if not file.readable():
+            raise InvalidAudioError(
+                f'the {type_name(file)} is not open for reading: open it with "rb"'
+            )
+
+
+def _is_asynchronous(source: object) -> bool:
+    return (
+        inspect.isawaitable(source)
+        or hasattr(source, "__aiter__")
+        or inspect.iscoroutinefunction(getattr(source, "read", None))
+    )
