@@ -188,7 +188,7 @@ class Number(IntEnum):
 def test_whatever_acts_as_a_number_is_one_and_its_field_holds_it_plainly(two: Any) -> None:
     made: list[Any] = [
         TranscriptionConfig(max_delay=two),
-        AudioFormat("mulaw", sample_rate=two, chunk_size=two),
+        AudioFormat("mulaw", 8000, chunk_size=two),
         ConnectionConfig(open_timeout=two, max_queue=two),
         ReconnectPolicy(max_attempts=two, initial_delay=two),
         SpeakerDiarizationConfig(max_speakers=two),
@@ -199,7 +199,7 @@ def test_whatever_acts_as_a_number_is_one_and_its_field_holds_it_plainly(two: An
         values += [value for value in settings.to_dict().values() if value == 2]
         assert values
         assert {type(value) for value in values} <= {int, float}
-    whole = (made[1].sample_rate, made[2].max_queue, made[3].max_attempts, made[4].max_speakers)
+    whole = (made[1].chunk_size, made[2].max_queue, made[3].max_attempts, made[4].max_speakers)
     assert {type(value) for value in whole} == {int}
     nested = TranscriptionConfig(conversation_config={"end_of_utterance_silence_trigger": two})
     assert json.loads(json.dumps(nested.to_dict())) == nested.to_dict()
