@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import struct
 from typing import Callable, Optional
 
@@ -89,9 +90,53 @@ def test_what_is_quiet_beside_the_voice_is_a_pause(encoding: str) -> None:
     assert place(ENCODERS[encoding](levels), encoding) == -1
 
 
-def test_the_loudest_sample_there_is_is_not_quiet() -> None:
+def test_the_loudest_samples_there_are_are_not_quiet() -> None:
     """-32768 has no positive counterpart in 16 bits."""
-    assert place(struct.pack("<h", -32768) * RATE) == -1
+    assert place(struct.pack("<2h", -32768, 32767) * RATE) == -1
+
+
+def noise(samples: int, loudness: float) -> list[float]:
+    random_ = random.Random(1)
+    return [random_.uniform(-loudness, loudness) for _ in range(samples)]
+
+
+def mixed(*sounds: list[float]) -> list[float]:
+    return [sum(levels) for levels in zip(*sounds)]
+
+
+SAID = voice(RATE, 0.3) + hush(RATE // 5) + voice(RATE, 0.3)
+
+
+@pytest.mark.parametrize("clicks", [1, 2, 40])
+def test_a_click_makes_nothing_quiet_that_comes_after_it(clicks: int) -> None:
+    soft = [level / 10 for level in SAID]
+    click = hush(800) + [0.95, -0.95] * clicks
+    levels = mixed(soft, click + hush(len(soft) - len(click)))
+    assert 1.05 <= place(pcm_s16le(levels)) <= 1.07
+
+
+def test_a_loud_sound_counts_only_for_a_while() -> None:
+    soft = (hush(QUIET * 2 // 5) + voice(RATE // 10, 0.08)) * 10
+    levels = voice(RATE // 2, 0.9) + voice(4 * RATE, 0.4) + soft + hush(RATE // 5)
+    assert 5.7 < place(pcm_s16le(levels)) < 5.8
+
+
+@pytest.mark.parametrize("offset", [0.2, -0.5])
+@pytest.mark.parametrize("encoding", ["pcm_s16le", "pcm_f32le"])
+def test_an_offset_is_no_sound(offset: float, encoding: str) -> None:
+    levels = [level + offset for level in SAID]
+    assert 1.05 <= place(ENCODERS[encoding](levels), encoding) <= 1.1
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_the_noise_of_a_room_is_quiet(encoding: str) -> None:
+    levels = SAID + SAID
+    levels = mixed(levels, noise(len(levels), 0.06))  # a fifth of the voice
+    assert 1.05 <= place(ENCODERS[encoding](levels), encoding) <= 1.2
+
+
+def test_noise_alone_is_not_quiet() -> None:
+    assert place(pcm_s16le(noise(5 * RATE, 0.3))) == -1
 
 
 def test_silence_from_the_start_is_a_pause() -> None:
