@@ -13,6 +13,9 @@ __all__ = ["exhausted"]
 _NO_THREAD = "can't start new thread"
 """What `threading.Thread.start` says; the type of its error says no more than RuntimeError."""
 
+_CAUSES = 10
+"""How many causes of causes to look at; they may go in a circle."""
+
 _FEWER = "or run fewer sessions at a time."
 
 
@@ -24,7 +27,9 @@ def exhausted(error: Optional[BaseException]) -> Optional[ConnectionError]:
     Returns:
         None if the error means something else.
     """
-    while error is not None:
+    for _ in range(_CAUSES):
+        if error is None:
+            break
         said = _said(error)
         if said is not None:
             failure = ConnectionError(said)

@@ -11,6 +11,7 @@ import marshal
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -64,6 +65,9 @@ class _Final(NamedTuple):
             yield part
 
 
+_NOT_PICKLED = ("_own_lock", "_process", "_open_events")
+
+
 class Transcript:
     """What a session has transcribed so far. Any thread may read it while it grows.
 
@@ -99,6 +103,7 @@ class Transcript:
         self._finals: list[_Final] = []
         self._sentences: list[tuple[str, bytes]] = []
         self._audio_events: list[AudioEvent] = []
+        self._open_events: dict[tuple[str, Optional[str]], deque[int]] = {}
         self._speakers: list[SpeakerIdentifier] = []
         self._gaps: list[tuple[float, float]] = []
 
@@ -160,16 +165,21 @@ class Transcript:
     def _add_event_start(self, message: Mapping[str, Any]) -> None:
         event = AudioEvent.from_message(message)
         with self._lock:
+            self._note_open(len(self._audio_events), event)
             self._audio_events.append(event)
 
     def _add_event_end(self, message: Mapping[str, Any]) -> None:
         end = AudioEvent.from_message(message)
         with self._lock:
-            for index, event in enumerate(self._audio_events):
-                same = (event.type, event.channel) == (end.type, end.channel)
-                if same and event.end_time is None:
-                    self._audio_events[index] = replace(event, end_time=end.end_time)
-                    return
+            begun = self._open_events.get((end.type, end.channel))
+            if begun:
+                index = begun.popleft()
+                event = self._audio_events[index]
+                self._audio_events[index] = replace(event, end_time=end.end_time)
+
+    def _note_open(self, index: int, event: AudioEvent) -> None:
+        """Remember where an event is whose end is still to come: to look for it costs more."""
+        self._open_events.setdefault((event.type, event.channel), deque()).append(index)
 
     def _add_speakers(self, message: Mapping[str, Any]) -> None:
         speakers = SpeakersResult.from_message(message).speakers
@@ -309,7 +319,7 @@ class Transcript:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            kept = [name for name in self.__dict__ if name not in ("_own_lock", "_process")]
+            kept = [name for name in self.__dict__ if name not in _NOT_PICKLED]
             state = {name: _copied(self.__dict__[name]) for name in kept}
         # Plain tuples, so that a pickle names no private class.
         return {**state, "_finals": [tuple(final) for final in state["_finals"]]}
@@ -317,6 +327,10 @@ class Transcript:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._finals = [_Final(*final) for final in state["_finals"]]
+        self._open_events = {}
+        for index, event in enumerate(self._audio_events):
+            if event.end_time is None:
+                self._note_open(index, event)
         self._renew_lock()
 
     @property

@@ -6,9 +6,10 @@ what to wait for until the next call.
 
 from __future__ import annotations
 
+import collections
 import re
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Callable, Optional, Union
 
 from .._concurrency.deadlines import Deadline
@@ -31,6 +32,7 @@ from .._protocol.events import (
 from .._protocol.leg import Leg
 from .._protocol.time_limits import Limits
 from .._transport.connection import HIGH_WATER, Closed, Connection
+from ..errors import TransportError
 from .delivery import Delivery
 from .outages import Outages
 from .outbox import Outbox
@@ -42,6 +44,14 @@ _ERROR = ServerMessageType.ERROR.value
 _WARNING = ServerMessageType.WARNING.value
 _NEARS_ITS_END = WarningType.SESSION_TIMEOUT.value
 _MINUTES_LEFT = re.compile(r"\bin ([0-9]+(?:\.[0-9]+)?) ?m")
+
+_TURN = 0.005
+"""Seconds of messages to process before others get the session's lock, and their turn."""
+
+_MOST_EARLY = 1000
+_MOST_EARLY_BYTES = 16 << 20
+"""Messages that may come before RecognitionStarted, while there may be nobody to take them, and
+their bytes where a single message may have any number."""
 
 _ERROR_GRACE = 0.25
 """Seconds to wait after an Error for the close frame, which has its code."""
@@ -102,6 +112,11 @@ class Pump:
         self._error_grace: Optional[Deadline] = None
         """After an Error: until when to wait for the close frame."""
         self._paused = False
+        self._unprocessed: collections.deque[Union[bytes, Closed]] = collections.deque()
+        """What was received and is still to be processed."""
+        self._early = self._early_bytes = 0
+        """How many messages came before the session's first RecognitionStarted, and their size."""
+        self._most_early_bytes = _MOST_EARLY_BYTES if config.max_size is None else config.max_size
         """Whether reading pauses because handlers are behind."""
 
     def rest(self, poller: Poller, owner: Hashable) -> Optional[float]:
@@ -123,6 +138,8 @@ class Pump:
             return 0.0
         if self._life.abandoned:  # perhaps before there was a connection to wake
             return 0.0
+        if self._unprocessed and not self._paused:
+            return 0.0
         if self._error_grace is not None:
             return self._error_grace.remaining()
         return None if self._due is None else max(0.0, self._due - time.monotonic())
@@ -139,9 +156,10 @@ class Pump:
         if self._life.abandoned:
             self._request_close()
             return
-        if (read or self.connection.send_failed) and not self._paused:
-            received = self.connection.receive()
-            if received and not self._process(received):
+        if not self._paused:
+            if not self._unprocessed and (read or self.connection.send_failed):
+                self._unprocessed.extend(self.connection.receive())
+            if self._unprocessed and not self._process():
                 return
         self._send()
         if self._error_grace is None:
@@ -186,14 +204,18 @@ class Pump:
             self._check_at = min(self._check_at, self._due)
         self._checked_state = leg_state
 
-    def _process(self, received: Sequence[Union[bytes, Closed]]) -> bool:
-        """Process messages of the server; return whether the connection goes on."""
+    def _process(self) -> bool:
+        """Process what was received, for one turn; return whether the connection goes on."""
         life, meter, protocol = self._life, self._delivery.meter, self._protocol
         with life.lock:
-            for each in received:
+            until = time.monotonic() + _TURN
+            while self._unprocessed:
+                each = self._unprocessed.popleft()
                 if isinstance(each, Closed):
                     self._closed(each.code, each.reason)
                     return False
+                if life.started_at is None:
+                    self._count_early(len(each))
                 message = decode(each)
                 if life.state.over:
                     continue
@@ -207,7 +229,19 @@ class Pump:
                     self._apply(event)
                 if self.lost is not None:
                     return False
+                if time.monotonic() > until:
+                    break
         return True
+
+    def _count_early(self, size: int) -> None:
+        """Refuse what comes before RecognitionStarted without end."""
+        self._early += 1
+        self._early_bytes += size
+        if self._early > _MOST_EARLY or self._early_bytes > self._most_early_bytes:
+            raise TransportError(
+                f"The server broke the protocol: it sent {self._early} messages "
+                f"({self._early_bytes} bytes) and no RecognitionStarted."
+            )
 
     def _note_end(self, message: Message) -> None:
         """Note when the server will end the connection, if a Warning says so."""

@@ -307,23 +307,25 @@ def test_translations_are_kept_by_language() -> None:
     assert str(made.translations["de"]) == "Guten Tag."
 
 
+def event_begins(kind: str, at: float, **more: Any) -> dict[str, Any]:
+    event = {"type": kind, "start_time": at, "confidence": 0.5}
+    return {"message": "AudioEventStarted", "event": event, **more}
+
+
+def event_ends(kind: str, at: float, **more: Any) -> dict[str, Any]:
+    return {"message": "AudioEventEnded", "event": {"type": kind, "end_time": at}, **more}
+
+
 def test_audio_events_have_a_beginning_and_an_end() -> None:
-    def begin(kind: str, at: float, **more: Any) -> dict[str, Any]:
-        event = {"type": kind, "start_time": at, "confidence": 0.5}
-        return {"message": "AudioEventStarted", "event": event, **more}
-
-    def end(kind: str, at: float, **more: Any) -> dict[str, Any]:
-        return {"message": "AudioEventEnded", "event": {"type": kind, "end_time": at}, **more}
-
     made = transcript(
-        end("music", 0.5),
-        begin("music", 1),
-        begin("music", 2, channel="x"),
-        begin("laughter", 3),
-        end("music", 4, channel="x"),
-        end("music", 5),
-        begin("music", 6),
-        end("music", 7),
+        event_ends("music", 0.5),
+        event_begins("music", 1),
+        event_begins("music", 2, channel="x"),
+        event_begins("laughter", 3),
+        event_ends("music", 4, channel="x"),
+        event_ends("music", 5),
+        event_begins("music", 6),
+        event_ends("music", 7),
     )
     assert made.audio_events == [
         AudioEvent("music", 1, 5, 0.5),
@@ -333,6 +335,38 @@ def test_audio_events_have_a_beginning_and_an_end() -> None:
     ]
     made.audio_events[0].end_time = None
     assert made.audio_events[0].end_time == 5
+
+
+def test_the_end_of_an_event_costs_the_same_after_a_thousand_others() -> None:
+    def steps(before: int) -> int:
+        made = transcript()
+        for at in range(before):
+            made.add(event_begins("music", at))
+            made.add(event_ends("music", at))
+        made.add(event_begins("music", before))
+        lines = 0
+
+        def trace(*_: Any) -> Any:
+            nonlocal lines
+            lines += 1
+            return trace
+
+        tracing = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            made.add(event_ends("music", before))
+        finally:
+            sys.settrace(tracing)
+        assert made.audio_events[-1].end_time == before
+        return lines
+
+    assert steps(1000) == steps(10)
+
+
+def test_an_event_that_was_open_when_pickled_still_ends() -> None:
+    made = pickle.loads(pickle.dumps(transcript(event_begins("music", 1))))
+    made.add(event_ends("music", 2))
+    assert made.audio_events == [AudioEvent("music", 1, 2, 0.5)]
 
 
 def test_the_last_word_on_speakers_counts() -> None:
