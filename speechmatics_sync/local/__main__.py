@@ -42,6 +42,14 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--max-message-size", type=int, default=16 * 1024 * 1024, metavar="BYTES")
     add("--max-session-seconds", type=float, default=48 * 3600.0, metavar="SECONDS")
     add("--idle-timeout", type=float, default=3600.0, metavar="SECONDS")
+    add("--start-timeout", type=float, default=10.0, metavar="SECONDS")
+    add(
+        "--allowed-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin in, such as http://localhost:8000 (may be repeated)",
+    )
     add(
         "--recognizer",
         choices=("pocketsphinx", "counted"),
@@ -80,6 +88,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             max_message_size=arguments.max_message_size,
             max_session_seconds=arguments.max_session_seconds,
             idle_timeout=arguments.idle_timeout,
+            start_timeout=arguments.start_timeout,
+            allowed_origins=arguments.allowed_origin,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())

@@ -8,7 +8,7 @@ sends, and not on when.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Channel:
         recognition: Recognises the samples.
         config: The checked ``transcription_config``.
         speakers: Gives voices their labels; None without speaker diarization.
+        gone: Returns whether the client is gone.
         label: The channel's label, for its messages; None in a session without channels.
 
     Attributes:
@@ -52,6 +53,7 @@ class Channel:
         recognition: Recognition,
         config: Mapping[str, Any],
         speakers: Optional[Speakers],
+        gone: Callable[[], bool],
         label: Optional[str] = None,
     ) -> None:
         self.label = label
@@ -61,6 +63,7 @@ class Channel:
         self._decoder = decoder
         self._recognition = recognition
         self._speakers = speakers
+        self._gone = gone
         self._language = config["language"]
         marks = config.get("punctuation_overrides", {}).get("permitted_marks", ["all"])
         self._full_stop = "all" in marks or "." in marks
@@ -113,6 +116,7 @@ class Channel:
     def add_audio(self, payload: bytes) -> Iterator[Message]:
         """Recognise a chunk of audio."""
         for at in range(0, len(payload), _PIECE_BYTES):
+            self.abandoned = self.abandoned or self._gone()
             yield from self._recognize(self._decoder.feed(payload[at : at + _PIECE_BYTES]))
         if self._force_at is not None and self._force_at <= self._received_seconds:
             yield from self._force()
@@ -125,8 +129,11 @@ class Channel:
 
     def finish(self) -> Iterator[Message]:
         """Yield the last finals, as no more audio will come."""
+        self.abandoned = self.abandoned or self._gone()
+        if self.abandoned:
+            return
         yield from self._recognize(self._decoder.finish())
-        if len(self._samples) and not self.abandoned:
+        if len(self._samples):
             yield from self._recognize_frame(self._samples)
         if self._force_at is not None:
             yield from self._force()

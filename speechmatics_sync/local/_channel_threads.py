@@ -82,8 +82,9 @@ class ChannelThreads:
         thread = threading.Thread(
             target=self._run, args=(label,), name="speechmatics-local-channel", daemon=True
         )
-        channel = self._channels[label] = _Channel(thread, self._lock)
-        thread.start()
+        channel = _Channel(thread, self._lock)
+        thread.start()  # may raise; it looks for its channel once the lock is free
+        self._channels[label] = channel
         return channel
 
     def _run(self, label: str) -> None:

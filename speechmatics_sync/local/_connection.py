@@ -1,8 +1,11 @@
-"""A connection that refuses a message that is too large as the API does, with an Error."""
+"""A connection that refuses as the API does: an Error, or HTTP 503 if there is no room for it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
+import socket
 from typing import Any, Optional
 
 from websockets.frames import CloseCode
@@ -10,9 +13,16 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection
 
+from ._logs import logger
 from ._validation import CLOSE_CODE, Refused
 
-__all__ = ["Connection", "refused_by"]
+__all__ = ["BUSY", "Connection", "hung_up", "refused_by", "socket_hung_up", "turn_away"]
+
+BUSY = "The server is busy; try again later."
+_BUSY_ANSWER = f"{BUSY}\n".encode()
+_REQUEST_BYTES = 1 << 16
+_ANSWER_SECONDS = 1.0
+"""How long to wait for the request of a client that is turned away. None is accepted meanwhile."""
 
 
 class _Protocol(ServerProtocol):
@@ -32,13 +42,61 @@ class _Protocol(ServerProtocol):
 
 
 class Connection(ServerConnection):
-    """A connection that sends an Error when a message is too large."""
+    """A connection that sends an Error when a message is too large.
+
+    Raises:
+        RuntimeError, OSError: If no thread or descriptor is left; its client has been answered.
+    """
 
     def __init__(self, sock: Any, protocol: ServerProtocol, *args: Any, **options: Any) -> None:
         # `serve` creates the protocol, and its class cannot be chosen. Replacing a method of the
         # object would make a reference cycle.
         protocol.__class__ = _Protocol
-        super().__init__(sock, protocol, *args, **options)
+        try:
+            super().__init__(sock, protocol, *args, **options)
+        except (RuntimeError, OSError) as error:
+            # `websockets` closes the socket without a word.
+            logger.warning("a connection is refused: %s", error)
+            turn_away(sock)
+            for name in ("shutdown_watcher", "shutdown_notifier"):  # not in every version
+                if (end := getattr(self, name, None)) is not None:
+                    end.close()
+            raise
+
+
+def turn_away(sock: Any) -> None:
+    """Answer a handshake with HTTP 503 without a thread of its own, before the socket is closed.
+
+    The answer may be lost, because the request may not have come yet: then closing the socket
+    resets the connection.
+    """
+    head = (
+        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+        b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(_BUSY_ANSWER)
+    )
+    with contextlib.suppress(OSError):
+        sock.settimeout(_ANSWER_SECONDS)
+        with contextlib.suppress(socket.timeout):
+            sock.recv(_REQUEST_BYTES)
+        sock.sendall(head + _BUSY_ANSWER)
+        sock.shutdown(socket.SHUT_WR)
+
+
+def hung_up(connection: ServerConnection) -> bool:
+    """Whether the client has ended the connection, perhaps unnoticed while nothing is read."""
+    return connection.state is not State.OPEN or socket_hung_up(connection.socket)
+
+
+def socket_hung_up(sock: Any) -> bool:
+    """Whether the other end of a socket has ended the connection."""
+    number = sock.fileno()
+    if number < 0:
+        return True
+    if not hasattr(select, "poll"):  # Windows: only the server can end it
+        return False
+    poll = select.poll()
+    poll.register(number, getattr(select, "POLLRDHUP", 0))  # others only notice a reset
+    return bool(poll.poll(0))
 
 
 def refused_by(connection: ServerConnection) -> Optional[Refused]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
 import struct
 import threading
@@ -17,7 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from ._channel_threads import ChannelThreads
-from ._connection import Connection
+from ._connection import Connection, socket_hung_up
 from ._fault_schedule import Faults, Progress
 from ._faults import (
     Close,
@@ -146,22 +145,12 @@ class _FaultySocket:
 
     def wait_until_gone(self) -> None:
         """After `stop_reading`, wait until the client has hung up, or for `release`."""
-        while self._reads_nothing and not (self._released or self._hung_up()):
+        while self._reads_nothing and not (self._released or socket_hung_up(self._sock)):
             if self._over.wait(POLL_SECONDS):
                 return
         if self._reads_nothing:
             self._over.set()
             self._shut(socket.SHUT_RDWR)
-
-    def _hung_up(self) -> bool:
-        number = self._sock.fileno()
-        if number < 0:
-            return True
-        if not hasattr(select, "poll"):  # Windows: only the server can end it
-            return False
-        poll = select.poll()
-        poll.register(number, getattr(select, "POLLRDHUP", 0))  # others only notice a reset
-        return bool(poll.poll(0))
 
 
 class FaultyConnection(Connection):

@@ -8,8 +8,7 @@ socket). In a session by channel, each channel has a thread of its own. While a 
 from __future__ import annotations
 
 import contextlib
-import hmac
-import ipaddress
+import errno
 import os
 import selectors
 import socket
@@ -22,17 +21,18 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Optional, Union
-from urllib.parse import parse_qs, urlsplit
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from speechmatics_sync import ConfigurationError, SessionError
 
-from ._connection import Connection
+from ._admission import Admission, Refusal
+from ._connection import BUSY, Connection, hung_up, turn_away
 from ._fault_injection import FaultyConnection, answer_handshake
 from ._fault_schedule import Faults
 from ._logs import logger, wait_until_logged, websockets_logger
+from ._quota import Quota
 from ._recognizer import Recognizer
 from ._record import SessionRecord
 from ._session import Session
@@ -52,7 +52,11 @@ _LOG_SECONDS = 1.0
 """How long `stop` waits for handlers of log records."""
 _KEPT_RECORDS = 1000
 _SPARE_CONNECTIONS = 50
-"""How many connections beyond `max_sessions` are served, to send them ``quota_exceeded``."""
+"""How many connections beyond `max_sessions` may be open without a session. Others get HTTP 503; as
+many again may be about to get it, and then none is accepted."""
+_PAUSE_SECONDS = 0.1
+"""How long not to accept connections when there is no thread or descriptor for them."""
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class LocalServer:
@@ -74,6 +78,11 @@ class LocalServer:
         max_message_size: The largest message in bytes; a larger one gets ``protocol_error``.
         max_session_seconds: The longest session in seconds; it then gets ``session_timeout``.
         idle_timeout: Seconds a session may go without audio; it then gets ``idle_timeout``.
+        start_timeout: Seconds a connection may go without StartRecognition; it then gets
+            ``idle_timeout``. Until then it does not count as a session.
+        allowed_origins: Origins of web pages that may use the server, such as
+            ``"http://localhost:8000"``, and whose hosts clients may call it by; ``"*"`` for any.
+            Browsers' requests of other pages, and those for other hosts, get HTTP 403.
         faults: The faults to inject; None for none.
 
     Raises:
@@ -99,20 +108,11 @@ class LocalServer:
         max_message_size: int = 16 * 1024 * 1024,
         max_session_seconds: float = 48 * 3600.0,
         idle_timeout: float = 3600.0,
+        start_timeout: float = 10.0,
+        allowed_origins: Union[str, Iterable[str]] = (),
         faults: Optional[Faults] = None,
     ) -> None:
-        if isinstance(api_keys, str):
-            api_keys = [api_keys]
-        self._api_keys = None if api_keys is None else frozenset(api_keys)
-        if self._api_keys is not None and (not self._api_keys or not all(self._api_keys)):
-            raise ConfigurationError(
-                "api_keys is empty or has an empty key in it; give a key, or None"
-            )
-        if self._api_keys is None and not _is_loopback(host):
-            raise ConfigurationError(
-                f"host is {host!r}, which other machines can reach; allowed without api_keys: "
-                "a loopback address such as '127.0.0.1'"
-            )
+        self._admission = Admission(host, api_keys, allowed_origins)
         if not (0 <= port <= 65535 and port == int(port)):
             raise ConfigurationError(f"port is {port}; allowed: 0 to 65535")
         for name, value in (
@@ -121,6 +121,7 @@ class LocalServer:
             ("max_message_size", max_message_size),
             ("max_session_seconds", max_session_seconds),
             ("idle_timeout", idle_timeout),
+            ("start_timeout", start_timeout),
         ):
             if not value > 0:
                 raise ConfigurationError(f"{name} is {value}; allowed: above 0")
@@ -132,11 +133,12 @@ class LocalServer:
         self._recognizer = _default_recognizer() if recognizer is None else recognizer
         self._ssl_context = ssl_context
         self._strict = strict
-        self._max_sessions = max_sessions
+        self._quota = Quota(max_sessions)
         self._max_channels = max_channels
         self._max_message_size = max_message_size
         self._max_session_seconds = float(max_session_seconds)
         self._idle_timeout = float(idle_timeout)
+        self._start_timeout = float(start_timeout)
         self._records: deque[SessionRecord] = deque(maxlen=_KEPT_RECORDS)
         self._server: Optional[Server] = None
         self._acceptor: Optional[threading.Thread] = None
@@ -276,15 +278,15 @@ class LocalServer:
             if code is not None:
                 # In threads: closing waits for the client, and for a `send` that is blocked
                 # because its client does not read.
-                closers.append(
-                    threading.Thread(
-                        target=handler.connection.close,
-                        args=(code, reason),
-                        name="speechmatics-local-close",
-                        daemon=True,
-                    )
+                closer = threading.Thread(
+                    target=handler.connection.close,
+                    args=(code, reason),
+                    name="speechmatics-local-close",
+                    daemon=True,
                 )
-                closers[-1].start()
+                with contextlib.suppress(RuntimeError):  # no thread: it ends without the frame
+                    closer.start()
+                    closers.append(closer)
         # A recogniser or a condition of a fault may call this: it cannot wait for its own thread.
         caller = threading.current_thread()
         own = {handler.thread for handler in handlers if handler.runs_in(caller)} | {caller}
@@ -307,29 +309,54 @@ class LocalServer:
         Not the loop of `websockets`: that leaves its selector to the garbage collector, and
         `stop` could not find threads that are still shaking hands.
         """
+        failing = False
         with woken, selector:
             while True:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if woken in ready:
+                if any(key.fileobj is woken for key, _ in selector.select()):
                     return
-                try:
-                    sock, address = server.socket.accept()
-                except OSError:  # the client is gone, or there are no descriptors left
-                    logger.warning("a connection could not be accepted", exc_info=True)
-                    continue
-                thread = threading.Thread(
-                    target=self._run,
-                    args=(server, sock, address),
-                    name="speechmatics-local-session",
-                    daemon=True,
-                )
-                with self._lock:
-                    crowded = len(self._threads) >= self._max_sessions + _SPARE_CONNECTIONS
-                    if not crowded:
-                        self._threads[thread] = sock
-                        thread.start()  # under the lock: it is joined only once started
-                if crowded:
-                    sock.close()
+                failure = self._accept_one(server)
+                if failure and not failing:  # one record for an outage
+                    logger.warning("no connection can be accepted for now: %s", failure)
+                failing = failure is not None
+                if failing:
+                    # What cannot be accepted waits in the system's queue. Asking again at once
+                    # would take all of the processor.
+                    selector.unregister(server.socket)
+                    if selector.select(_PAUSE_SECONDS):
+                        return
+                    selector.register(server.socket, selectors.EVENT_READ)
+
+    def _accept_one(self, server: Server) -> Optional[str]:
+        """Give a connection a thread; return why none can be accepted for now, or None."""
+        with self._lock:
+            if len(self._threads) >= 2 * (self._quota.limit + _SPARE_CONNECTIONS):
+                return f"{len(self._threads)} are open"
+        try:
+            sock, address = server.socket.accept()
+        except OSError as error:
+            if error.errno in _USED_UP:
+                return str(error)
+            logger.info("a client was gone before it was accepted: %s", error)
+            return None
+        thread = threading.Thread(
+            target=self._run,
+            args=(server, sock, address),
+            name="speechmatics-local-session",
+            daemon=True,
+        )
+        with self._lock:
+            self._threads[thread] = sock
+            try:
+                thread.start()  # under the lock: it is joined only once started
+            except (RuntimeError, MemoryError) as error:
+                del self._threads[thread]
+                failure = str(error) or "no memory is left"
+            else:
+                return None
+        if self._ssl_context is None:
+            turn_away(sock)
+        sock.close()
+        return failure
 
     def _run(self, server: Server, sock: socket.socket, address: Any) -> None:
         """Serve one connection from its handshake on, in its thread."""
@@ -345,12 +372,15 @@ class LocalServer:
             refused = answer_handshake(self._faults, connection, request)
             if refused is not None:
                 return refused
-        parts = urlsplit(request.path)
-        if parts.path != "/v2" and not parts.path.startswith("/v2/"):
-            return connection.respond(HTTPStatus.NOT_FOUND, "The endpoint is /v2.\n")
-        if self._api_keys is not None and not _has_key(request, parts.query, self._api_keys):
-            return connection.respond(HTTPStatus.UNAUTHORIZED, "The key is missing or not valid.\n")
-        return None
+        with self._lock:
+            waiting = len(self._threads) - self._quota.usage
+        refusal = self._admission.refusal(request, connection.local_address[0])
+        if waiting > self._quota.limit + _SPARE_CONNECTIONS:
+            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
+        if refusal is None:
+            return None
+        logger.warning("handshake refused: HTTP %d, %s", *refusal)
+        return connection.respond(refusal.status, f"{refusal.reason}\n")
 
     def _serve(self, connection: ServerConnection) -> None:
         """Serve one connection whose handshake is done, in its thread."""
@@ -361,16 +391,22 @@ class LocalServer:
         assert request is not None  # noqa: S101  # the handshake is done
         record = SessionRecord(str(uuid.uuid4()), request.path, dict(request.headers.raw_items()))
         session = Session(
-            self._recognizer, record, strict=self._strict, max_channels=self._max_channels
+            self._recognizer,
+            record,
+            strict=self._strict,
+            max_channels=self._max_channels,
+            quota=self._quota,
+            gone=lambda: hung_up(connection),
         )
         handler = SessionHandler(connection, session, record, self._faults)
         with self._lock:
             self._records.append(record)
             self._handlers.append(handler)
-            usage = len(self._handlers)
-        time_limits = TimeLimits(time.monotonic(), self._max_session_seconds, self._idle_timeout)
+        time_limits = TimeLimits(
+            time.monotonic(), self._max_session_seconds, self._idle_timeout, self._start_timeout
+        )
         try:
-            handler.run(usage, self._max_sessions, time_limits)
+            handler.run(time_limits)
         finally:
             with self._lock:
                 self._handlers.remove(handler)
@@ -384,27 +420,6 @@ class LocalServer:
         finally:
             with self._lock:
                 self._stuck.discard(connection)
-
-
-def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
-    """Whether a handshake has one of the keys, compared in constant time."""
-    given = parse_qs(query).get("jwt", [])
-    for value in request.headers.get_all("Authorization"):
-        scheme, _, key = value.partition(" ")
-        if scheme.lower() == "bearer":
-            given.append(key.strip())
-    # Bytes of a header that are not ASCII come as surrogates.
-    encoded = [one.encode("utf-8", "surrogateescape") for one in given]
-    return any(hmac.compare_digest(one, key.encode()) for one in encoded for key in keys)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _default_recognizer() -> Recognizer:

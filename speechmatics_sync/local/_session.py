@@ -30,6 +30,7 @@ from ._audio import decoder_for
 from ._channel import Channel, Message
 from ._faults import Moment
 from ._logs import logger
+from ._quota import Quota
 from ._recognizer import Recognizer
 from ._record import ChannelRecord, SessionRecord
 from ._speakers import Speakers
@@ -77,6 +78,8 @@ class Session:
         record: Where to record what the client sends.
         strict: Whether a wrong ``last_seq_no`` is an Error; otherwise it is logged.
         max_channels: How many channels the session may have.
+        quota: Counts the session from its StartRecognition until it is closed.
+        gone: Returns whether the client is gone, so that its audio need not be recognised.
 
     Attributes:
         state: ``"WAITING"``, ``"STARTED"``, ``"ENDING"`` or ``"CLOSED"``.
@@ -86,7 +89,14 @@ class Session:
     """
 
     def __init__(
-        self, recognizer: Recognizer, record: SessionRecord, *, strict: bool, max_channels: int
+        self,
+        recognizer: Recognizer,
+        record: SessionRecord,
+        *,
+        strict: bool,
+        max_channels: int,
+        quota: Quota,
+        gone: Callable[[], bool],
     ) -> None:
         self.state = WAITING
         self.close_code: Optional[int] = None
@@ -95,6 +105,8 @@ class Session:
         self._record = record
         self._strict = strict
         self._max_channels = max_channels
+        self._quota = quota
+        self._gone = gone
         self._abandoned = False
         # By label, or a single one under None. Never changed in place: `abandon` reads it from
         # other threads.
@@ -108,17 +120,16 @@ class Session:
         self._lock = threading.Lock()
         self._quality_reported = False
 
-    def greet(self, usage: int, quota: int, now: str) -> Iterator[Message]:
+    def greet(self, now: str) -> Iterator[Message]:
         """Yield the first message of a connection.
 
         Args:
-            usage: How many sessions are running, this one included.
-            quota: How many may run at a time.
             now: The time, as ``YYYY-MM-DDTHH:MM:SSZ``.
 
         Raises:
             Refused: ``quota_exceeded`` if there are more sessions than may run.
         """
+        usage, quota = self._quota.usage + 1, self._quota.limit
         yield {
             "message": "Info",
             "type": "concurrent_session_usage",
@@ -127,8 +138,7 @@ class Session:
             "quota": quota,
             "last_updated": now,
         }
-        if usage > quota:
-            raise Refused("quota_exceeded", f"no more than {quota} sessions may run at a time")
+        self._quota.check(usage)
 
     def receive(self, message: Union[str, bytes]) -> Iterator[Step]:
         """Handle a client's message, text or audio, while the result is iterated.
@@ -145,12 +155,18 @@ class Session:
             yield from self._add_audio(bytes(message))
             return
         parsed = parse(message)
-        if parsed["message"] != "AddChannelAudio":
-            self._record.messages.append(parsed)
         handler = self._HANDLERS.get(parsed["message"])
         if handler is None:
             raise Refused("invalid_message", "not a message that a client can send")
-        yield from handler(self, parsed)
+        kept = self._record.messages if parsed["message"] != "AddChannelAudio" else None
+        if kept is not None:
+            kept.append(parsed)  # now, because whoever sees the answer looks for it
+        try:
+            yield from handler(self, parsed)
+        except Refused:
+            if kept is not None:
+                kept.pop()
+            raise
 
     def complete(self) -> Iterator[Message]:
         """Yield the last messages of a session, once all its channels have done their work."""
@@ -200,6 +216,7 @@ class Session:
     def close(self) -> None:
         """Release resources, however the session ended, when no channel is at work any more."""
         self.state = CLOSED
+        self._quota.leave(self._record.id)
         channels, self._channels = self._channels, {}
         for channel in channels.values():
             channel.close()
@@ -208,6 +225,7 @@ class Session:
         with self._lock:
             self.state = CLOSED
             self.close_code = code
+        self._quota.leave(self._record.id)  # before the client can know that there is room again
 
     @property
     def _by_channel(self) -> bool:
@@ -240,6 +258,7 @@ class Session:
         if self.state != WAITING:
             raise Refused("protocol_error", "StartRecognition may be sent once")
         check_start(message, self._recognizer.languages, self._max_channels)
+        self._quota.take(self._record.id)
         self._record.start = message
         config = message["transcription_config"]
         self._language = config["language"]
@@ -291,7 +310,7 @@ class Session:
         recognition = self._recognizer.start(
             language=self._language, partials=config.get("enable_partials", False), **named
         )
-        return Channel(decoder, recognition, config, speakers, label)
+        return Channel(decoder, recognition, config, speakers, self._gone, label)
 
     def _no_translation(self, targets: list[str]) -> Iterator[Message]:
         for target in targets:

@@ -17,7 +17,7 @@ from ._faults import Moment
 from ._logs import logger
 from ._record import SessionRecord
 from ._sender import Sender, SessionOver
-from ._session import CLOSED, ENDING, Session, Work
+from ._session import CLOSED, ENDING, STARTED, WAITING, Session, Work
 from ._time_limits import TimeLimits
 
 __all__ = ["SessionHandler"]
@@ -69,18 +69,12 @@ class SessionHandler:
         """Whether a thread is one of this session's."""
         return thread is self.thread or self._channel_threads.runs_in(thread)
 
-    def run(self, usage: int, quota: int, time_limits: TimeLimits) -> None:
-        """Serve the session until it and its connection are closed.
-
-        Args:
-            usage: How many sessions run, this one included.
-            quota: How many may run.
-            time_limits: The time limits of the session.
-        """
+    def run(self, time_limits: TimeLimits) -> None:
+        """Serve the session until it and its connection are closed, within these limits."""
         connection, session, record = self.connection, self._session, self._record
         logger.info("session begins [session_id=%s]", record.id)
         try:
-            self._converse(usage, quota, time_limits)
+            self._converse(time_limits)
             self._close(session.close_code or 1000)
         except ConnectionClosed:
             refused = refused_by(connection)
@@ -96,13 +90,13 @@ class SessionHandler:
             record.ended = True
             logger.info("session ends, code %s [session_id=%s]", record.close_code, record.id)
 
-    def _converse(self, usage: int, quota: int, time_limits: TimeLimits) -> None:
+    def _converse(self, time_limits: TimeLimits) -> None:
         """Receive and answer until the session is closed."""
         session, sender, channel_threads = self._session, self._sender, self._channel_threads
         try:
             self._inject(Moment.CONNECTED)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            sender.send(session.greet(usage, quota, now))
+            sender.send(session.greet(now))
             while session.state != CLOSED:
                 wait = time_limits.wait(time.monotonic())
                 if session.state == ENDING:
@@ -131,7 +125,7 @@ class SessionHandler:
             sender.fail(error)
 
     def _receive(self, message: str | bytes, time_limits: TimeLimits) -> None:
-        chunks = self._record.audio_chunks
+        chunks, waiting = self._record.audio_chunks, self._session.state == WAITING
         for step in self._session.receive(message):
             if isinstance(step, Moment):
                 self._inject(step)
@@ -139,6 +133,8 @@ class SessionHandler:
                 self._channel_threads.add(step)
             else:
                 self._sender.send([step])
+        if waiting and self._session.state == STARTED:
+            time_limits.started()
         if self._record.audio_chunks != chunks:
             time_limits.audio_came(time.monotonic())
 
@@ -155,7 +151,11 @@ class SessionHandler:
         closer = threading.Thread(
             target=self.connection.close, args=(code,), name="speechmatics-local-close", daemon=True
         )
-        closer.start()
+        try:
+            closer.start()
+        except RuntimeError:  # no thread is left: better the Error may be lost than this one waits
+            self.connection.close(code)
+            return
         try:
             while True:
                 self.connection.recv()

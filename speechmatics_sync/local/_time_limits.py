@@ -1,7 +1,8 @@
 """The time limits of a session, as the API documents them: warnings, then an Error.
 
 A session ends after 48 hours, or after one hour without audio. Warnings come 45, 30 and 15
-minutes, or 15, 10 and 5 minutes before.
+minutes, or 15, 10 and 5 minutes before. How long a connection may go without StartRecognition is
+this server's own limit.
 """
 
 from __future__ import annotations
@@ -53,11 +54,15 @@ class TimeLimits:
         now: When the session began.
         session_seconds: How long a session may last.
         idle_seconds: How long it may go without audio.
+        start_seconds: How long a connection may go without StartRecognition.
     """
 
-    def __init__(self, now: float, session_seconds: float, idle_seconds: float) -> None:
+    def __init__(
+        self, now: float, session_seconds: float, idle_seconds: float, start_seconds: float
+    ) -> None:
         self._idle = _Limit("idle_timeout", "no audio came", idle_seconds, _IDLE_WARNINGS)
-        self._limits = (
+        self._limits = [
+            _Limit("idle_timeout", "no StartRecognition came", start_seconds, ()),
             _Limit(
                 "session_timeout",
                 "the session has lasted its maximum duration",
@@ -65,9 +70,13 @@ class TimeLimits:
                 _SESSION_WARNINGS,
             ),
             self._idle,
-        )
+        ]
         for limit in self._limits:
             limit.begin(now)
+
+    def started(self) -> None:
+        """StartRecognition has come."""
+        del self._limits[0]
 
     def audio_came(self, now: float) -> None:
         """Start the idle time again."""

@@ -53,6 +53,8 @@ use 1003 (data that cannot be accepted), like ``protocol_error``.
 
 _LOWEST_RATE, _HIGHEST_RATE = 1000, 384000
 _MAX_IDENTIFIERS = 50
+_MAX_REASON = 300
+_SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{1,8})*")
 _INTERNAL_LABEL = re.compile(r"(S\d+|UU|\s+.*|\S+.*\s+)", re.DOTALL)
 
@@ -66,6 +68,12 @@ class Refused(Exception):
     """
 
     def __init__(self, type: str, reason: str) -> None:
+        # Names and values of the client may be in it, of any length and with any character, and it
+        # is kept in records and logged.
+        reason = "".join(
+            one if one.isprintable() else "\N{REPLACEMENT CHARACTER}"
+            for one in (reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…")
+        )
         super().__init__(f"{type}: {reason}")
         self.type = type
         self.reason = reason
@@ -276,6 +284,10 @@ def parse(text: str) -> dict[str, Any]:
     """
     try:
         message = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(message, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused("invalid_message", "a text with a lone surrogate") from None
     except (ValueError, RecursionError):
         raise Refused("invalid_message", "a text frame that is not JSON") from None
     if not isinstance(message, dict):

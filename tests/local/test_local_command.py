@@ -65,6 +65,15 @@ def test_it_takes_a_key_from_its_environment() -> None:
             pass
 
 
+def test_it_lets_web_pages_in_that_it_is_told_of() -> None:
+    page = "http://localhost:8000"
+    with Command(*COUNTED, "--allowed-origin", page) as command:
+        with Wire(command.url, origin=page) as wire:
+            wire.start()
+        with pytest.raises(Exception, match="403"), Wire(command.url, origin=f"{page}0"):
+            pass
+
+
 def test_it_serves_as_many_channels_as_it_is_told() -> None:
     with Command(*COUNTED, "--max-channels", "2") as command:
         wire = run_channels(command.url, {"a": counted_audio(1), "b": b""})

@@ -128,17 +128,8 @@ def test_one_session_too_many_gets_quota_exceeded_and_room_is_made_again() -> No
             assert (info["usage"], info["quota"]) == (2, 1)
             assert (error["type"], second.close_code) == ("quota_exceeded", 4005)
             first.end(0)
-        # The first session counts until its thread has ended, a moment after its client has.
-        for _ in range(1000):
-            with Wire(server.url) as third:
-                third.send(start_message())
-                message = third.next()
-                while message and message["message"] == "Info":
-                    message = third.next()
-            if message and message["message"] == "RecognitionStarted":
-                break
-        assert message
-        assert message["message"] == "RecognitionStarted"
+        with Wire(server.url) as third:
+            third.start()
 
 
 @pytest.mark.parametrize(
