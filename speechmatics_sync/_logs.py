@@ -14,9 +14,11 @@ import re
 import sys
 import threading
 import time
+import traceback
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ._signals import raised_by_signal
+from ._words import Words
 
 __all__ = ["LOGGER_NAME", "PackageLogger", "SessionLogger", "logger"]
 
@@ -24,6 +26,8 @@ LOGGER_NAME = "speechmatics_sync"
 
 _KEPT = 1000
 """How many records may wait for a handler that blocks; the oldest are dropped."""
+
+_LONGEST_ID = 100
 
 
 class _Entry(NamedTuple):
@@ -61,6 +65,8 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
     ) -> None:
         super().__init__(wrapped, {})
         self.in_background = in_background
+        self.words = Words()
+        """What each record is cleaned with."""
         self._waiting: collections.deque[_Entry] = collections.deque(maxlen=_KEPT)
         # No lock, for a signal handler or the garbage collector may log at any line: who takes the
         # one item hands on what waits, and puts it back.
@@ -106,7 +112,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         return _Entry(
             level,
             text,
-            tuple(map(_encodable, args)),
+            tuple(map(self._clean, args)),
             ids,
             extra,
             exc_info or None,
@@ -116,6 +122,10 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
             time.time(),
             threading.current_thread(),
         )
+
+    def _clean(self, arg: object) -> object:
+        """Return what may be shown of others' words."""
+        return self.words.clean(str(arg)) if isinstance(arg, (str, BaseException)) else arg
 
     def _ids(self) -> dict[str, Optional[str]]:
         """Return what each record bears, as attributes and in its text."""
@@ -185,12 +195,21 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
                 extra,
             )
             _restore(record, entry)
+            self._hide_secrets(record)
             wrapped.handle(record)
         except Exception as error:
             if raised_by_signal(error):
                 raise
             with contextlib.suppress(Exception):
                 _FAILURES.handleError(_plain_record(LOGGER_NAME, entry))
+
+    def _hide_secrets(self, record: logging.LogRecord) -> None:
+        """Show no traceback with a secret: a handler may raise what the server said."""
+        if record.exc_info:
+            shown = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            cleaned = self.words.without_secrets(shown)
+            if cleaned != shown:
+                record.exc_info, record.exc_text = None, cleaned
 
 
 class SessionLogger(PackageLogger):
@@ -206,7 +225,10 @@ class SessionLogger(PackageLogger):
         self.session_id: Optional[str] = None
 
     def _ids(self) -> dict[str, Optional[str]]:
-        return {"request_id": self.request_id, "session_id": self.session_id}
+        named = self.session_id
+        if named is not None:
+            named = self.words.clean(named, _LONGEST_ID)
+        return {"request_id": self.request_id, "session_id": named}
 
 
 _FAILURES = logging.NullHandler()
@@ -228,13 +250,6 @@ def _plain_record(name: str, entry: _Entry) -> logging.LogRecord:
     return logging.LogRecord(
         name, entry.level, entry.path, entry.line, entry.text, entry.args, None, entry.function
     )
-
-
-def _encodable(arg: object) -> object:
-    """Return what can be written: a server's JSON may escape half of a surrogate pair."""
-    if isinstance(arg, str):
-        return arg.encode("utf-8", "backslashreplace").decode("utf-8")
-    return arg
 
 
 def _plain(identifier: Optional[str]) -> str:

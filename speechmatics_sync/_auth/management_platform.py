@@ -19,6 +19,7 @@ from .._concurrency.deadlines import Deadline
 from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER
 from .._transport.retry_after import http_date, seconds_to_wait
+from .._words import Words
 from ..errors import AuthenticationError
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ class Bearer:
 
     def scrub(self, words: str) -> str:
         """Return the server's words in one short line, without the key if they repeat it."""
-        line = " ".join(words.replace(self.key.reveal(), "<key>").split())
-        return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"
+        return Words(self.key.reveal()).clean(words, _REASON_LENGTH)
 
 
 class ManagementPlatform:

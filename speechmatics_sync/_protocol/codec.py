@@ -29,6 +29,7 @@ def decode(payload: bytes) -> Message:
     Raises:
         TransportError: It is not UTF-8, not JSON, not an object, or nested without end.
     """
+    problem = None
     try:
         text = payload.decode("utf-8").strip(_SPACE)
         # In half the time of `decode`, which skips white space with regular expressions.
@@ -36,10 +37,12 @@ def decode(payload: bytes) -> Message:
         if end < len(text):
             raise ValueError(f"there is more behind its end, at character {end}")
     except (ValueError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem is not None:
+        # Not raised above: that error holds the whole message, and would be the context of ours.
         raise TransportError(
-            f"The server sent a message that is not JSON: {type(error).__name__}: {error} "
-            f"({payload[:60]!r}…)."
-        ) from None
+            f"The server sent a message that is not JSON: {problem} ({payload[:60]!r}…)."
+        )
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
     # A cheap test first: most messages hold too few objects and lists.

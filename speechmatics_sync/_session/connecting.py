@@ -153,6 +153,7 @@ class ConnectAttempt:
                     self._log.request_id, self._ws_headers, proxy=Secret(self._config.proxy)
                 ),
                 self._config,
+                self._log.words,
             )
             with self._changed:
                 if self._cancelled:

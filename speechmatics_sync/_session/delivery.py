@@ -71,7 +71,7 @@ class Delivery:
             {
                 "message": SessionEvent.SOURCE_ERROR.value,
                 "channel": label,
-                "reason": error.message,
+                "reason": self._log.words.clean(error.message),
                 "error": error,
             }
         )

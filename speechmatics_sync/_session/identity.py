@@ -34,6 +34,7 @@ class Identity:
         # These never change.
         self.request_id = request_id_in(ws_headers) or request_id or str(uuid.uuid4())
         self.log = SessionLogger(self.request_id)
+        self.words = self.log.words
         self.transcript = transcript
         self._process = os.getpid()
 
@@ -43,11 +44,27 @@ class Identity:
         self.language_pack_info: Optional[LanguagePackInfo] = None
 
     def attach_to(self, error: SpeechmaticsError) -> Any:
-        """Add the ids and the transcript to an error, unless it has those of another session."""
+        """Add the ids and the transcript to an error, unless it has those of another session.
+
+        What it repeats of others' words, and the errors that led to it, is cleaned.
+        """
         if error.request_id is None:
+            self._clean(error)
             error.request_id, error.session_id = self.request_id, self.session_id
+            if self.session_id is not None:
+                error.session_id = self.words.clean(self.session_id)
             error.transcript = self.transcript
         return error
+
+    def _clean(self, error: SpeechmaticsError) -> None:
+        for name in ("message", "type", "reason", "retry_after"):
+            value = getattr(error, name, None)
+            if isinstance(value, str):
+                setattr(error, name, self.words.clean(value))
+        error.args = (error.message, *error.args[1:])
+        for earlier in (error.__cause__, error.__context__):
+            if isinstance(earlier, SpeechmaticsError) and earlier.request_id is None:
+                self._clean(earlier)
 
     @property
     def forked(self) -> bool:

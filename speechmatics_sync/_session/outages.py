@@ -57,7 +57,7 @@ class Outages:
         self._outbox.connection = None
         self._outbox.protocol.succession.lose()
         self._meter.lost()
-        self.begin(reason)
+        self.begin(self._identity.words.clean(reason))
 
     def begin(self, reason: str) -> None:
         """Audio from here on goes over another connection, once there is one."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from typing import NamedTuple, Optional, Union
 
 import websocket
 
 from .._concurrency.exhaustion import exhausted
+from .._words import printable
 from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError, TimeoutError
 from .tcp import is_time_limit
 
-__all__ = ["error_by_status", "map_error", "printable"]
+__all__ = ["error_by_status", "map_error"]
 
 
 class _Row(NamedTuple):
@@ -125,9 +125,3 @@ def error_by_status(
     if status in (401, 403):
         return AuthenticationError(words, status=status)
     return ConnectionError(words, status=status, retry_after=retry_after)
-
-
-def printable(text: str) -> str:
-    """Return a peer's words in one short line that is safe to print."""
-    words = " ".join(re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", text).split())
-    return words if len(words) <= 200 else f"{words[:199]}…"

@@ -29,12 +29,14 @@ from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
 from .._model.connection_config import ConnectionConfig
 from .._model.secret import Secret
+from .._words import Words
 from ..errors import ConnectionError, TransportError
 from .addresses import without_query
 from .connect_errors import map_error
 from .dialing import dial
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, FrameWriter
 from .handshake import HandshakeSocket
+from .sent_secrets import sent_secrets
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
 
@@ -69,11 +71,18 @@ class Connection:
         url: Where to connect, with its query.
         headers: Headers of the handshake, beside those of WebSocket itself, checked.
         config: Limits, proxy and TLS settings.
+        words: Clean what the server says, and from now on hide what is sent to it.
     """
 
     def __init__(
-        self, url: Secret[str], headers: Secret[dict[str, str]], config: ConnectionConfig
+        self,
+        url: Secret[str],
+        headers: Secret[dict[str, str]],
+        config: ConnectionConfig,
+        words: Optional[Words] = None,
     ) -> None:
+        self._words = words or Words()
+        self._words.hide(sent_secrets(url, headers, Secret(config.proxy)))
         self._url = url
         self._headers = headers
         self._config = config
@@ -143,7 +152,7 @@ class Connection:
         deadline = Deadline(self._config.open_timeout)
         opened = dial(self._where, self._config, deadline, self._on_socket)
         self._opening = opened
-        handshake = HandshakeSocket(opened, deadline, self._url, self._headers)
+        handshake = HandshakeSocket(opened, deadline, self._url, self._headers, self._words)
         websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
             self._where,
             socket=handshake,

@@ -8,13 +8,13 @@ import json
 import re
 import socket
 from typing import TYPE_CHECKING, Union
-from urllib.parse import parse_qsl, urlsplit
 
 from .._concurrency.deadlines import Deadline
 from .._model.secret import Secret
+from .._words import Words
 from ..errors import ConnectionError
-from .addresses import HTTP_HEAD_LIMIT, REQUEST_ID_HEADER, without_query
-from .connect_errors import error_by_status, printable
+from .addresses import HTTP_HEAD_LIMIT, without_query
+from .connect_errors import error_by_status
 from .tcp import socket_timeout
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ __all__ = ["HandshakeSocket"]
 _READ_SIZE = 4096
 _BODY_LIMIT = 16 * 1024
 _BODY_SECONDS = 2.0
-_SECRET_LENGTH = 8
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What a server appends to the key (RFC 6455, 1.3)."""
 _CHECKED = (b"upgrade", b"connection", b"sec-websocket-accept")
+_SAID_LENGTH = 200
 
 
 class HandshakeSocket:
@@ -44,8 +44,9 @@ class HandshakeSocket:
     Args:
         opened: The connected socket.
         deadline: For the whole answer.
-        url: The server's URL. The values in its query are never shown.
-        headers: The headers to add to the request. Their values are never shown.
+        url: The server's URL. Its query is never shown.
+        headers: The headers to add to the request.
+        words: Clean what the server says.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class HandshakeSocket:
         deadline: Deadline,
         url: Secret[str],
         headers: Secret[dict[str, str]],
+        words: Words,
     ) -> None:
         self._socket = opened
         self._deadline = deadline
         self._url = url
         self._headers = headers
+        self._words = words
         self._received = b""
         self._head = b""
         self._accept = b""
@@ -170,7 +173,7 @@ class HandshakeSocket:
         head = [b"HTTP/1.1 101 Switching Protocols"]
         for name in _CHECKED:
             if name in fields:
-                value = self._scrubbed(b", ".join(fields[name])).encode()
+                value = self._cleaned(b", ".join(fields[name])).encode()
                 head.append(name + b": " + value)
         return b"\r\n".join([*head, b"", b""])
 
@@ -184,7 +187,7 @@ class HandshakeSocket:
         if answered is None:
             raise ConnectionError(
                 f"{self._where} did not answer as a WebSocket server does: "
-                f"{printable(self._scrubbed(self._head))!r}"
+                f"{self._cleaned(self._head)!r}"
             )
         if not self._head.endswith((b"\r\n\r\n", b"\n\n")):
             return
@@ -203,7 +206,7 @@ class HandshakeSocket:
             int(answered.group(1)),
             self._where,
             self._said(self._body(answer)),
-            printable(self._scrubbed(location.encode())),
+            self._cleaned(location.encode()),
             answer.get("retry-after"),
         )
 
@@ -239,19 +242,7 @@ class HandshakeSocket:
                     break
         if not text or text.startswith("<"):
             return ""
-        return f" ({printable(self._scrubbed(text.encode()))})"
+        return f" ({self._cleaned(text.encode())})"
 
-    def _scrubbed(self, words: bytes) -> str:
-        """Return the server's words without the values that were sent: it may repeat the key."""
-        text = words.decode("utf-8", "replace")
-        sent = [
-            value for name, value in self._headers.reveal().items() if name != REQUEST_ID_HEADER
-        ]
-        query = urlsplit(self._url.reveal()).query
-        sent += [value for _, value in parse_qsl(query)]
-        sent += [pair.partition("=")[2] for pair in query.split("&")]
-        for value in sent:
-            for secret in (value, value.rpartition(" ")[2]):
-                if len(secret) >= _SECRET_LENGTH:
-                    text = text.replace(secret, "***")
-        return text
+    def _cleaned(self, words: bytes) -> str:
+        return self._words.clean(words.decode("utf-8", "replace"), _SAID_LENGTH)

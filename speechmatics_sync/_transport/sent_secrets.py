@@ -1,0 +1,51 @@
+"""What a request holds that nobody may read in an error or a log."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from typing import Optional
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from .._model.secret import Secret
+from .addresses import REQUEST_ID_HEADER
+
+__all__ = ["sent_secrets"]
+
+_NO_SECRETS = frozenset({REQUEST_ID_HEADER.lower(), "user-agent", "sm-sdk"})
+
+
+def sent_secrets(
+    url: Secret[str], headers: Secret[dict[str, str]], proxy: Secret[Optional[str]]
+) -> Iterator[str]:
+    """Give the values that are sent, in each form in which they are.
+
+    Does not raise: it has them in variables.
+
+    Args:
+        url: The server's, with its query.
+        headers: Of the handshake.
+        proxy: The URL of the configured proxy; those of the environment are looked at as well.
+    """
+    for name, value in headers.reveal().items():
+        if name.lower() not in _NO_SECRETS:
+            yield value
+    query = urlsplit(url.reveal()).query
+    for name, value in parse_qsl(query):
+        if name not in _NO_SECRETS:
+            yield value
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name not in _NO_SECRETS:
+            yield value
+    for each in (proxy.reveal() or "", *(os.environ[name] for name in _proxy_variables())):
+        login = (each.partition("://")[2] or each).rpartition("@")[0]
+        user, _, password = login.partition(":")
+        if password:
+            yield from (password, unquote(password))
+            yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+
+
+def _proxy_variables() -> list[str]:
+    return [name for name in os.environ if name.lower().endswith("_proxy")]
