@@ -75,10 +75,12 @@ def many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys, endpoints and proxies of the machine reach no test."""
+    """Keys, endpoints, proxies and authorities of the machine reach no test."""
     for name in list(os.environ):
         upper = name.upper()
-        if upper.startswith(("SPEECHMATICS_", "SM_")) or upper.endswith("_PROXY"):
+        if upper.startswith(("SPEECHMATICS_", "SM_", "SSL_CERT_")) or upper.endswith(
+            ("_PROXY", "_CA_BUNDLE")
+        ):
             monkeypatch.delenv(name)
 
 

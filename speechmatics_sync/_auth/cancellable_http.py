@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -28,16 +29,19 @@ class CancellableSession(requests.Session):
     """A session of ``requests`` for one request, which `cancel` ends.
 
     A request through a SOCKS proxy cannot be cancelled: it ends with its time limit.
+
+    Args:
+        tls: For ``https``; the only authorities.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__()
         self._lock = threading.RLock()
         self._cancelled = False
         # Duplicates: wrapping a socket in TLS detaches the original.
         self._sockets: list[socket.socket] = []
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(self._on_socket))
+            self.mount(scheme, _Adapter(self._on_socket, tls))
 
     def cancel(self) -> None:
         """End the request at once. May be called from any thread."""
@@ -62,10 +66,11 @@ class CancellableSession(requests.Session):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    def __init__(self, on_socket: OnSocket) -> None:
+    def __init__(self, on_socket: OnSocket, tls: ssl.SSLContext) -> None:
+        self._tls = tls
         self._pools = {
             "http": _pool(urllib3.HTTPConnectionPool, _Connection, on_socket),
-            "https": _pool(urllib3.HTTPSConnectionPool, _SecureConnection, on_socket),
+            "https": _pool(urllib3.HTTPSConnectionPool, _SecureConnection, on_socket, tls),
         }
         super().__init__()
 
@@ -75,14 +80,21 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         found = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            found.pool_classes_by_scheme = self._pools
+        pools = self._pools
+        if proxy.lower().startswith("socks"):
+            pools = dict(found.pool_classes_by_scheme)
+            made = type("SOCKSConnection", (_OwnTLS, pools["https"].ConnectionCls), {})
+            pools["https"] = _pool(pools["https"], made, self._tls)
+        found.pool_classes_by_scheme = pools
         return found
 
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Do nothing: `_OwnTLS` says what to verify."""
 
-def _pool(kind: Any, connection: Any, on_socket: OnSocket) -> Any:
+
+def _pool(kind: Any, connection: Any, *first: object) -> Any:
     # staticmethod: Python 3.13 warns that a partial in a class will become a method.
-    made = staticmethod(functools.partial(connection, on_socket))
+    made = staticmethod(functools.partial(connection, *first))
     return type(kind.__name__, (kind,), {"ConnectionCls": made})
 
 
@@ -106,5 +118,22 @@ class _Connection(HTTPConnection):
         return opened
 
 
-class _SecureConnection(_Connection, HTTPSConnection):
+class _OwnTLS(HTTPSConnection):
+    debuglevel = 0
+
+    def __init__(self, tls: ssl.SSLContext, *args: Any, **kwargs: Any) -> None:
+        self._tls = tls
+        super().__init__(*args, **kwargs)
+
+    def connect(self) -> None:
+        # In place of what requests chose: urllib3 would load certifi's authorities, or those of
+        # REQUESTS_CA_BUNDLE, into the context, which is the session's, and change its mode.
+        self.ssl_context = self._tls
+        self.cert_reqs = self._tls.verify_mode
+        self.assert_hostname = None if self._tls.check_hostname else False
+        self.ca_certs = self.ca_cert_dir = self.ca_cert_data = None
+        super().connect()
+
+
+class _SecureConnection(_Connection, _OwnTLS):
     pass

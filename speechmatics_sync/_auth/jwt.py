@@ -13,7 +13,7 @@ import copy
 import os
 import re
 import threading
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import urlsplit
 
 from .._concurrency.cancellation import Cancellation, current_cancellation
@@ -25,6 +25,9 @@ from ..errors import AuthenticationError, ConfigurationError, missing_extra
 from .keys import KEY_VARIABLE, AuthBase, checked_key
 from .management_platform import Bearer, ManagementPlatform, TemporaryKey, raise_if_cancelled
 
+if TYPE_CHECKING:
+    import ssl
+
 __all__ = ["JWTAuth"]
 
 _PLATFORM_VARIABLE = "SM_MANAGEMENT_PLATFORM_URL"
@@ -35,7 +38,8 @@ class JWTAuth(AuthBase):
     """Connects with temporary keys, each fetched with the API key and used until it expires.
 
     Needs ``pip install "speechmatics-sync[jwt]"``. One object serves any number of clients and
-    threads, which then share a key. The fetch takes at most three attempts and about 30 seconds.
+    threads, which then share a key. The fetch takes at most three attempts and about 30 seconds,
+    and verifies certificates as the session does that it is for.
 
     Args:
         api_key: The key to fetch with; None reads ``SPEECHMATICS_API_KEY`` now.
@@ -143,16 +147,17 @@ class JWTAuth(AuthBase):
                 fetch = self._fetch
                 mine = fetch is None
                 if fetch is None:
-                    fetch = self._fetch = _Fetch()
+                    fetch = self._fetch = _Fetch(cancellation.ssl_context)
             if mine:
                 return self._run(fetch, cancellation)
             self._wait_for(fetch, cancellation)
-            if fetch.error is not None:
+            if fetch.error is not None and fetch.ssl_context is cancellation.ssl_context:
                 # A copy: a session writes its ids into the error it raises.
                 raise copy.copy(fetch.error)
             if fetch.key is not None:
                 return fetch.key.token
-            # The thread that fetched was interrupted, which is no failure of this one's.
+            # The thread that fetched was interrupted, or failed with another TLS context, which is
+            # no failure of this one's.
 
     def _run(self, fetch: _Fetch, cancellation: Cancellation) -> Secret[str]:
         """Fetch for all threads that wait."""
@@ -183,9 +188,10 @@ class JWTAuth(AuthBase):
 class _Fetch:
     """A fetch in progress; when done it has a key or an error, or neither if interrupted."""
 
-    __slots__ = ("done", "error", "key")
+    __slots__ = ("done", "error", "key", "ssl_context")
 
-    def __init__(self) -> None:
+    def __init__(self, ssl_context: Optional[ssl.SSLContext]) -> None:
+        self.ssl_context = ssl_context
         self.done = False
         self.key: Optional[TemporaryKey] = None
         self.error: Optional[AuthenticationError] = None

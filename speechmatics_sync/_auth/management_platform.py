@@ -153,12 +153,14 @@ class ManagementPlatform:
     ) -> Union[_Answer, _NoAnswer]:
         import requests
 
+        from .._transport.tls import tls_context
         from .cancellable_http import CancellableSession
 
         limit = max(0.001, deadline.remaining(_ATTEMPT_SECONDS) or 0.0)
         whole = Deadline(limit)
+        tls = tls_context(cancellation.ssl_context)
         try:
-            with CancellableSession() as http, cancellation.on_cancel(http.cancel):
+            with CancellableSession(tls) as http, cancellation.on_cancel(http.cancel):
                 # A proxy from the environment would be another machine, which plain http must not
                 # reach.
                 http.trust_env = not self.url.startswith("http:")
@@ -294,11 +296,11 @@ def _no_answer(error: Exception) -> _NoAnswer:
             system = cause
         cause = cause.__cause__ or cause.__context__
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        from .._transport.tls import AUTHORITIES_ADVICE
+
         # Asking again does not make it valid.
-        return _NoAnswer(
-            "its TLS certificate cannot be verified (REQUESTS_CA_BUNDLE names other authorities)",
-            False,
-        )
+        advice = AUTHORITIES_ADVICE.rstrip(".")
+        return _NoAnswer(f"its TLS certificate cannot be verified. {advice}", False)
     name = type(error).__name__
     return _NoAnswer(f"{system.strerror} ({name})" if system else name, True)
 

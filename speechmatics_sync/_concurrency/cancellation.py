@@ -1,4 +1,4 @@
-"""How a thread that fetches a key learns that the key is no longer wanted, and where to log.
+"""What a thread that fetches a key has to know: whether it is still wanted, the log, the TLS.
 
 `AuthBase.get_auth_headers` takes no arguments, and a user's own may call another one. So the
 cancellation goes with the thread: what takes long asks `current_cancellation`.
@@ -16,6 +16,7 @@ from .._logs import logger
 
 if TYPE_CHECKING:
     import logging
+    import ssl
 
 __all__ = ["Cancellation", "current_cancellation"]
 
@@ -29,10 +30,16 @@ class Cancellation:
 
     Args:
         log: The logger of the session it is done for.
+        ssl_context: For the TLS of what is done; None for the default.
     """
 
-    def __init__(self, log: Union[logging.Logger, logging.LoggerAdapter[Any]]) -> None:
+    def __init__(
+        self,
+        log: Union[logging.Logger, logging.LoggerAdapter[Any]],
+        ssl_context: Optional[ssl.SSLContext] = None,
+    ) -> None:
         self.log = log
+        self.ssl_context = ssl_context
         self.cancelled = False
         # Reentrant: a signal handler may cancel in the thread that holds it.
         self._lock = threading.RLock()

@@ -30,9 +30,10 @@ def _proxy(value: Any) -> Any:
 
 
 def _ssl_context(value: Any) -> Any:
-    # A caller who has a context has imported ssl.
+    # A caller who has a context has imported ssl. The base class is looked for, because truststore
+    # replaces ssl.SSLContext, and contexts made before that are no instances of the replacement.
     ssl_module = sys.modules.get("ssl")
-    if ssl_module is None or not isinstance(value, ssl_module.SSLContext):
+    if ssl_module is None or not isinstance(value, ssl_module._SSLContext):
         raise InvalidValue(value, "an ssl.SSLContext")
     return value
 
@@ -77,7 +78,9 @@ class ConnectionConfig(Settings):
         max_queue: How many messages may wait for handlers before reading from the server pauses.
             From half of that on, a new partial replaces the waiting one that it supersedes; no
             other message is dropped.
-        ssl_context: The TLS settings; None verifies against the system's certificate authorities.
+        ssl_context: The TLS settings, of `JWTAuth` too. None trusts the authorities that
+            ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` name,
+            or without these the system's.
         proxy: URL of a proxy, ``http://user:password@host:port`` (also ``socks4``, ``socks4a``,
             ``socks5``, ``socks5h``); None uses the proxy of the environment. Not in the ``repr``.
         allow_insecure: Allow sending a key unencrypted (``ws://``) to another machine.

@@ -11,6 +11,7 @@ from .._concurrency.exhaustion import exhausted
 from .._words import printable
 from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError, TimeoutError
 from .tcp import is_time_limit
+from .tls import AUTHORITIES_ADVICE
 
 __all__ = ["error_by_status", "map_error"]
 
@@ -36,8 +37,7 @@ _BY_ERROR = (
     ),
     _Row(
         ssl.SSLCertVerificationError,
-        "The certificate of {where} cannot be verified: {said}. "
-        "A private authority is made known with ConnectionConfig(ssl_context=…).",
+        "The certificate of {where} cannot be verified: {said}. " + AUTHORITIES_ADVICE,
         chained=True,
     ),
     _Row(

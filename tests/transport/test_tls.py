@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Awaitable, Iterator
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
@@ -21,6 +25,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from speechmatics_sync import (
     Client,
+    ConfigurationError,
     ConnectionConfig,
     ConnectionError,
     SessionError,
@@ -183,29 +188,144 @@ def test_server_that_talks_without_listening_is_heard_over_tls(
     assert received == list(range(count))
 
 
+# -- which authorities are trusted ---------------------------------------------------------------
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+def transcribe(url: str) -> None:
+    with client_of(url) as client:
+        client.transcribe(speech(0.1), audio_format=RAW)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_variable_that_is_set_takes_effect_with_the_next_connection(
+    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        assert name in refused(url)
+        monkeypatch.setenv(name, str(bundle))
+        transcribe(url)
+        monkeypatch.delenv(name)
+        refused(url)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+def test_variable_may_name_a_directory(
+    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # The name under which OpenSSL looks: the hash of the subject's canonical form, which only
+    # OpenSSL makes.
+    openssl = shutil.which("openssl") or pytest.skip("needs the openssl command")
+    asked = [openssl, "x509", "-hash", "-noout", "-in", str(bundle)]
+    hashed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    directory = bundle.parent / "authorities"
+    directory.mkdir()
+    bundle.rename(directory / f"{hashed}.0")
+    monkeypatch.setenv(name, str(directory))
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        transcribe(url)
+
+
+def test_variables_name_authorities_together(
+    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        refused(url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+        transcribe(url)
+
+
+def test_bundle_that_has_changed_is_read_again(
+    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = bundle.read_bytes()
+    trustme.CA().cert_pem.write_to_path(str(bundle))
+    os.utime(bundle, (1, 1))  # a file that is written twice within a tick of the clock
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        refused(url)
+        bundle.write_bytes(right)
+        transcribe(url)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_variable_without_certificates_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Optional[bytes]
+) -> None:
+    if content is not None:
+        (tmp_path / "empty.pem").write_bytes(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "empty.pem"))
+    with listening(lambda connection: None) as port:
+        client = client_of(f"wss://localhost:{port}/v2")
+        with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE") as raised:
+            client.start_session(audio_format=RAW)
+    assert "empty.pem" in str(raised.value)
+
+
+def test_explicit_context_wins_over_the_environment(
+    authority: trustme.CA, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/authorities.pem")
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        client_of(url, trusting).transcribe(speech(0.1), audio_format=RAW)
+
+
+class Injected(ssl.SSLContext):
+    """Trusts one authority, and verifies after wrap_socket, as truststore does."""
+
+    authority: trustme.CA
+
+    def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
+        self.authority.configure_trust(self)
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        wrapped = super().wrap_socket(*args, **kwargs)
+        assert wrapped.getpeercert(), "the handshake is still to come"
+        return wrapped
+
+
+def test_class_of_contexts_that_is_replaced_takes_effect_with_the_next_connection(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ssl.create_default_context()
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        refused(url)
+        Injected.authority = authority
+        monkeypatch.setattr(ssl, "SSLContext", Injected)
+        monkeypatch.setattr(ssl, "create_default_context", lambda **_: _injected())
+        transcribe(url)
+        assert ConnectionConfig(ssl_context=before).ssl_context is before
+
+
+def _injected() -> Injected:
+    context = Injected(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context
+
+
 def test_many_connections_share_one_default_context(
-    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+    monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, bundle: Path
 ) -> None:
     made: list[ssl.SSLContext] = []
     create = ssl.create_default_context
 
     def counting(*args: Any, **kwargs: Any) -> ssl.SSLContext:
-        context = create(*args, **kwargs)
-        authority.configure_trust(context)
-        made.append(context)
-        return context
-
-    from speechmatics_sync._transport import dialing
+        made.append(create(*args, **kwargs))
+        return made[-1]
 
     monkeypatch.setattr(ssl, "create_default_context", counting)
-    dialing._default_tls.cache_clear()
-    try:
-        with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
-            for _ in range(3):
-                with client_of(url) as client:
-                    client.transcribe(speech(0.1), audio_format=RAW)
-    finally:
-        dialing._default_tls.cache_clear()
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        for _ in range(3):
+            transcribe(url)
     assert len(made) == 1
 
 
@@ -216,7 +336,14 @@ def test_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA) -
     with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
         said = refused(url)
     assert "certificate" in said
-    assert "ssl_context" in said
+    for way in (
+        "ssl_context",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ):
+        assert way in said
 
 
 def test_certificate_for_another_host_is_refused(
