@@ -7,10 +7,7 @@ beginning, naming the source in errors.
 from __future__ import annotations
 
 import inspect
-import io
 import os
-import select
-import stat
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -18,6 +15,7 @@ from .._model.audio_format import AudioFormat
 from ..errors import AudioError, InvalidAudioError
 from .buffers import audio_view, type_name
 from .content import LOOKED_AT, more_to_look_at
+from .file_objects import attribute_of, bytes_left, poll_for_bytes, regular_size, start_of
 from .split_channels import WavChannel
 
 if TYPE_CHECKING:
@@ -179,15 +177,15 @@ class _FileStream(ByteStream):
     """A binary file object of the caller, from where it stands."""
 
     def __init__(self, file: Any, name: str, audio_format: AudioFormat) -> None:
-        start = _start_of(file)
+        start = start_of(file)
         super().__init__(name, rereadable=start is not None)
         self._file = file
         self._audio_format = audio_format
-        self._poll_for_bytes = _poll_for_bytes(file)
+        self._poll_for_bytes = poll_for_bytes(file)
         self._start = start or 0
 
     def length(self) -> Optional[int]:
-        return _bytes_left(self._file)
+        return bytes_left(self._file)
 
     def _piece(self, size: int) -> Piece:
         if self._poll_for_bytes is None:
@@ -230,7 +228,7 @@ class _PathStream(_FileStream):
 
     def length(self) -> Optional[int]:
         try:
-            return _regular_size(os.stat(self._path))
+            return regular_size(os.stat(self._path))
         except OSError:
             return None  # open() will raise the error
 
@@ -335,77 +333,14 @@ def byte_stream_of(source: Any, audio_format: AudioFormat) -> ByteStream:
     if isinstance(source, WavChannel):
         return _ChannelStream(source, audio_format)
     name = f"the {type_name(source)}"
-    own_name = getattr(source, "name", None) or getattr(source, "__name__", None)
+    own_name = attribute_of(source, "name") or attribute_of(source, "__name__")
     if isinstance(own_name, str):
         name += f" {own_name!r}"
-    if hasattr(source, "read"):
+    if attribute_of(source, "read") is not None:
         return _FileStream(source, name, audio_format)
     if is_bytes_like(source):
         return _BytesStream(source, name, audio_format)
     return _IterableStream(source, name, audio_format)
-
-
-def _bytes_left(file: object) -> Optional[int]:
-    # Only where this costs nothing: a GzipFile would be read to its end.
-    try:
-        if isinstance(file, io.BytesIO):
-            return max(0, file.getbuffer().nbytes - file.tell())
-        raw = _unbuffered(file)
-        if isinstance(raw, io.FileIO):
-            size = _regular_size(os.fstat(raw.fileno()))
-            return None if size is None else max(0, size - file.tell())  # type: ignore[attr-defined]
-    except (OSError, ValueError):
-        return None
-    return None
-
-
-def _start_of(file: Any) -> Optional[int]:
-    """Return where a file object stands, or None if it cannot return there later."""
-    try:
-        raw = _unbuffered(file)
-        # A GzipFile is "seekable" even on top of a pipe.
-        beneath = getattr(raw, "fileobj", raw)
-        # Some devices can seek, and then give other bytes.
-        if isinstance(raw, io.FileIO) and _regular_size(os.fstat(raw.fileno())) is None:
-            return None
-        # SpooledTemporaryFile has no seekable() before Python 3.11, mmap none before 3.13.
-        if not all(part.seekable() for part in (file, beneath) if hasattr(part, "seekable")):
-            return None
-        position = file.tell()
-        file.seek(position)  # fails for some files whose seekable() is True
-    except Exception:
-        # Such a file can be read, but not twice.
-        return None
-    return position if isinstance(position, int) else None
-
-
-def _poll_for_bytes(file: object) -> Optional[select.poll]:
-    """Return a poll for the bytes of a buffered pipe or terminal, such as ``sys.stdin.buffer``.
-
-    A thread that waits in ``read`` holds the lock of the file's buffer. The interpreter needs that
-    lock at exit, and aborts without it.
-    """
-    if not isinstance(file, io.BufferedReader) or not hasattr(select, "poll"):
-        return None
-    try:
-        number = file.fileno()
-        if not isinstance(file.raw, io.FileIO) or not os.get_blocking(number):
-            return None
-        if _regular_size(os.fstat(number)) is not None:
-            return None
-    except (OSError, ValueError):
-        return None
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    return poll
-
-
-def _unbuffered(file: Any) -> Any:
-    return file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
-
-
-def _regular_size(status: os.stat_result) -> Optional[int]:
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def is_bytes_like(source: object) -> bool:
@@ -413,7 +348,7 @@ def is_bytes_like(source: object) -> bool:
         memoryview(source).release()  # type: ignore[arg-type]
     except TypeError:
         return False
-    except (BufferError, ValueError):
+    except Exception:  # it has a buffer that cannot be had: reading it will say why
         return True
     return True
 

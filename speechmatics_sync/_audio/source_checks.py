@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import AudioError, InvalidAudioError
 from .buffers import audio_view, type_name
 from .byte_streams import SOURCE_KINDS, is_bytes_like, path_name
+from .file_objects import attribute_of
 
 __all__ = ["check_source"]
 
@@ -42,7 +43,7 @@ def check_source(source: object) -> None:
             f"{type_name(source)} is asynchronous, and this client is not: {SOURCE_KINDS}. Pass "
             "the file behind it, or read it first"
         )
-    elif hasattr(source, "read"):
+    elif attribute_of(source, "read") is not None:
         _check_file(source)
     elif isinstance(source, (Mapping, Set)):
         raise InvalidAudioError(
@@ -51,7 +52,7 @@ def check_source(source: object) -> None:
         )
     elif is_bytes_like(source):
         audio_view(source).release()
-    elif not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
+    elif not isinstance(source, Iterable) and attribute_of(source, "__getitem__") is None:
         called = " (call it, and pass what it returns)" if callable(source) else ""
         raise InvalidAudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
 
@@ -75,17 +76,24 @@ def _check_file(file: Any) -> None:
     if not callable(file.read):
         raise InvalidAudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
     if isinstance(file, io.IOBase):
-        if file.closed:
+        if attribute_of(file, "closed"):
             raise InvalidAudioError(f"the {type_name(file)} is closed")
-        if not file.readable():
+        if not _may_be_read(file):
             raise InvalidAudioError(
                 f'the {type_name(file)} is not open for reading: open it with "rb"'
             )
 
 
+def _may_be_read(file: io.IOBase) -> bool:
+    try:
+        return file.readable()
+    except Exception:
+        return True  # reading will tell
+
+
 def _is_asynchronous(source: object) -> bool:
     return (
         inspect.isawaitable(source)
-        or hasattr(source, "__aiter__")
-        or inspect.iscoroutinefunction(getattr(source, "read", None))
+        or attribute_of(source, "__aiter__") is not None
+        or inspect.iscoroutinefunction(attribute_of(source, "read"))
     )

@@ -1,0 +1,88 @@
+"""What a file object can do, asked so that no object's answer can do harm.
+
+Objects that only look like files raise whatever they like when they are asked: a member of a tar
+archive has no ``fileno``, a proxy raises what its target does.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import stat
+from typing import Any, Optional
+
+__all__ = ["attribute_of", "bytes_left", "poll_for_bytes", "regular_size", "start_of"]
+
+
+def attribute_of(source: object, name: str) -> Any:
+    """Return an attribute; None if it cannot be had, for whatever reason."""
+    try:
+        return getattr(source, name, None)
+    except Exception:
+        return None
+
+
+def bytes_left(file: object) -> Optional[int]:
+    """Return how many bytes there are from where a file stands, where that costs nothing."""
+    # A GzipFile would be read to its end.
+    try:
+        if isinstance(file, io.BytesIO):
+            return max(0, file.getbuffer().nbytes - file.tell())
+        raw = _unbuffered(file)
+        if isinstance(raw, io.FileIO):
+            size = regular_size(os.fstat(raw.fileno()))
+            return None if size is None else max(0, size - file.tell())  # type: ignore[attr-defined]
+    except Exception:
+        return None
+    return None
+
+
+def start_of(file: Any) -> Optional[int]:
+    """Return where a file object stands, or None if it cannot return there later."""
+    try:
+        raw = _unbuffered(file)
+        # A GzipFile is "seekable" even on top of a pipe.
+        beneath = getattr(raw, "fileobj", raw)
+        # Some devices can seek, and then give other bytes.
+        if isinstance(raw, io.FileIO) and regular_size(os.fstat(raw.fileno())) is None:
+            return None
+        # SpooledTemporaryFile has no seekable() before Python 3.11, mmap none before 3.13.
+        if not all(part.seekable() for part in (file, beneath) if hasattr(part, "seekable")):
+            return None
+        position = file.tell()
+        file.seek(position)  # fails for some files whose seekable() is True
+    except Exception:
+        # Such a file can be read, but not twice.
+        return None
+    return position if isinstance(position, int) else None
+
+
+def poll_for_bytes(file: object) -> Optional[select.poll]:
+    """Return a poll for the bytes of a buffered pipe or terminal, such as ``sys.stdin.buffer``.
+
+    A thread that waits in ``read`` holds the lock of the file's buffer. The interpreter needs that
+    lock at exit, and aborts without it.
+    """
+    if not isinstance(file, io.BufferedReader) or not hasattr(select, "poll"):
+        return None
+    try:
+        number = file.fileno()
+        if not isinstance(file.raw, io.FileIO) or not os.get_blocking(number):
+            return None
+        if regular_size(os.fstat(number)) is not None:
+            return None
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+    except Exception:
+        return None
+    return poll
+
+
+def regular_size(status: os.stat_result) -> Optional[int]:
+    """Return the size of a regular file, None for anything else."""
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _unbuffered(file: Any) -> Any:
+    return file.raw if isinstance(file, (io.BufferedReader, io.BufferedRandom)) else file
