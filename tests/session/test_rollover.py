@@ -192,7 +192,7 @@ TOO_LATE = {
 LOSSES = {
     "the old one, whose audio is cut": Case([(Drop(), {"at": "ending"})], hit=[1]),
     "the new one, while the old one says its last": Case(
-        [(HoldAcknowledgements(seconds=1.0), {}), (Drop(), {"after_chunks": 3, "skip": 1})],
+        [(HoldAcknowledgements(seconds=3.0), {}), (Drop(), {"after_chunks": 3, "skip": 1})],
         hit=[1, 2],
     ),
     "the old one, while the new one is made": Case(

@@ -12,6 +12,7 @@ from support.serving import PATIENCE
 
 from speechmatics_sync import Transcript
 from speechmatics_sync._concurrency.deadlines import Deadline
+from speechmatics_sync._model.secret import Secret
 from speechmatics_sync._session.identity import Identity
 from speechmatics_sync._session.state import TRANSITIONS, Cause, Lifecycle, SessionState
 from speechmatics_sync.errors import ConnectionError, TimeoutError
@@ -31,7 +32,7 @@ WAY_TO: dict[SessionState, list[Cause]] = {
 
 
 def in_state(state: SessionState) -> Lifecycle:
-    life = Lifecycle(Identity(None, Transcript()))
+    life = Lifecycle(Identity(Secret({}), Transcript()))
     with life.lock:
         for cause in WAY_TO[state]:
             BRINGS_ABOUT[cause](life)
