@@ -156,8 +156,9 @@ class Pump:
         if self._life.abandoned:
             self._request_close()
             return
+        behind = bool(self._unprocessed)
         if not self._paused:
-            if not self._unprocessed and (read or self.connection.send_failed):
+            if not behind and (read or self.connection.send_failed):
                 self._unprocessed.extend(self.connection.receive())
             if self._unprocessed and not self._process():
                 return
@@ -165,7 +166,8 @@ class Pump:
         if self._error_grace is None:
             now = time.monotonic()
             if now >= self._check_at or self.leg.state is not self._checked_state:
-                self._check_limits(now)
+                # The peer is not silent while we process what it sent, and do not read.
+                self._check_limits(now, heard=now if behind else self.connection.last_heard)
         elif self._error_grace.passed():
             self._closed(None, "")
 
@@ -180,16 +182,14 @@ class Pump:
                 connection.write_now()
             full = full and connection.backlog < HIGH_WATER
 
-    def _check_limits(self, now: float) -> None:
+    def _check_limits(self, now: float, *, heard: float) -> None:
         lock, leg_state = self._life.lock, self.leg.state
         with lock:
             owed = self.leg.owed()
         if self._paused:
             self._limits.restart(now)
-        connection = self.connection
-        self._limits.note(
-            now, heard=connection.last_heard, owed=owed, unblocked=connection.last_unblocked
-        )
+        unblocked = self.connection.last_unblocked
+        self._limits.note(now, heard=heard, owed=owed, unblocked=unblocked)
         passed = self._limits.passed(now, leg_state)
         if passed is not None:
             with lock:
