@@ -1,7 +1,7 @@
 """Transcribe speech while it is spoken, from anything that ffmpeg or sox can record or read.
 
 python examples/live_source.py                 # a sample, played as if it were live
-python examples/live_source.py --microphone    # until Ctrl-C
+python examples/live_source.py --microphone    # until Ctrl-C, the words before it included
 python examples/live_source.py FILE [--fast]
 """
 
@@ -53,12 +53,20 @@ def recorder_command(file: Optional[str]) -> list[str]:
 
 @contextlib.contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a recorder until the end of the block."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as recorder:
+    """Run a recorder until the end of the block, out of reach of Ctrl-C."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as recorder:
         try:
             yield recorder
         finally:
             recorder.terminate()
+
+
+def failed(recorder: subprocess.Popen[bytes]) -> bool:
+    """Return whether a recorder that gives no more audio broke off."""
+    try:
+        return recorder.wait(timeout=1) != 0
+    except subprocess.TimeoutExpired:
+        return False  # it records on: Ctrl-C ended the audio
 
 
 def show_partial(message: dict[str, Any]) -> None:
@@ -93,11 +101,12 @@ def main() -> None:
                 transcription_config=TranscriptionConfig(enable_partials=True, max_delay=2),
                 realtime=not (args.microphone or args.fast),
                 collect=False,  # a live source may never end
+                on_interrupt="finish",  # Ctrl-C ends the audio; what was said is still transcribed
             )
         except AudioError:
-            if recorder.wait() == 0:
+            if not failed(recorder):
                 raise
-        if recorder.wait() != 0:
+        if failed(recorder):
             sys.exit(f"{command[0]} failed; there is no more audio.")
 
 

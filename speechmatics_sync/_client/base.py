@@ -409,23 +409,36 @@ class BaseClient(EventEmitter):
         timeout: Optional[float],
         realtime: bool,
         progress: Union[bool, ProgressCallback, None],
+        on_interrupt: str,
         options: SessionOptions,
     ) -> Stream:
         """Start a session that reads its sources; return the stream of its messages."""
         from .._audio.sources import check_realtime
+        from .interrupts import Interrupts
         from .stream import Stream
 
         timeout = checked_timeout(timeout)
+        if on_interrupt not in ("raise", "finish"):
+            raise ConfigurationError(
+                f"on_interrupt is {on_interrupt!r}; allowed: 'raise', 'finish'"
+            )
         if realtime and options.audio_format is not None:
             check_realtime(options.audio_format)
         report = progress_report(progress)
         session: Optional[Session] = None
+        interrupts: Optional[Interrupts] = None
         try:
             session = self._begin(call, options)
-            stream = Stream(session, self._dispatch, Deadline(timeout), report)
+            if on_interrupt == "finish":
+                interrupts = Interrupts(session)
+            stream = Stream(session, self._dispatch, Deadline(timeout), report, interrupts)
+            if interrupts is not None:
+                interrupts.install(stream)
             session.start(sources=sources, realtime=realtime)
             return stream
         except BaseException as error:
             if session is not None:
                 session.close(error)
+            if interrupts is not None:
+                interrupts.remove()
             raise

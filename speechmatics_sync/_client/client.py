@@ -53,6 +53,7 @@ class Client(BaseClient):
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
+        on_interrupt: str = "raise",
     ) -> Transcript:
         """Transcribe a source from start to end. Handlers run in the calling thread.
 
@@ -71,6 +72,9 @@ class Client(BaseClient):
             progress: True shows a progress bar (extra ``progress``). A callable is called with the
                 seconds of audio done, and the seconds in total or None if not known.
             collect: Whether to keep the transcript in memory; False for streams without end.
+            on_interrupt: ``"raise"``: Ctrl-C ends the session and is raised. ``"finish"``: the
+                first Ctrl-C in the main thread ends the audio, as `end_of_stream` does; what was
+                said until then is transcribed, and this returns. A second one is raised.
 
         Returns:
             The complete transcript.
@@ -97,7 +101,9 @@ class Client(BaseClient):
             transcription_config, audio_format, translation_config, audio_events_config,
             headers, collect,
         )  # fmt: skip
-        stream = self._stream("transcribe", {None: source}, timeout, realtime, progress, options)
+        stream = self._stream(
+            "transcribe", {None: source}, timeout, realtime, progress, on_interrupt, options
+        )
         return stream.run()
 
     def stream(
@@ -113,6 +119,7 @@ class Client(BaseClient):
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
+        on_interrupt: str = "raise",
     ) -> Stream:
         """Transcribe a source and iterate over the server's messages.
 
@@ -130,7 +137,9 @@ class Client(BaseClient):
             transcription_config, audio_format, translation_config, audio_events_config,
             headers, collect,
         )  # fmt: skip
-        stream = self._stream("stream", {None: source}, timeout, realtime, progress, options)
+        stream = self._stream(
+            "stream", {None: source}, timeout, realtime, progress, on_interrupt, options
+        )
         stream.wait_until_started()
         return stream
 
@@ -239,6 +248,7 @@ def transcribe(
     realtime: bool = False,
     progress: Union[bool, ProgressCallback, None] = None,
     collect: bool = True,
+    on_interrupt: str = "raise",
 ) -> Transcript:
     """Transcribe a source from start to end with a `Client` of its own.
 
@@ -260,6 +270,7 @@ def transcribe(
         realtime: Send raw audio no faster than it is spoken.
         progress: True shows a progress bar; a callable is called with seconds done and in total.
         collect: Whether to keep the transcript in memory.
+        on_interrupt: What the first Ctrl-C does.
 
     Returns:
         The complete transcript.
@@ -292,6 +303,7 @@ def transcribe(
             realtime=realtime,
             progress=progress,
             collect=collect,
+            on_interrupt=on_interrupt,
         )
 
 

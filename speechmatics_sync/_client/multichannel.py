@@ -56,6 +56,7 @@ class MultiChannelClient(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
         on_source_error: str = "raise",
+        on_interrupt: str = "raise",
     ) -> Transcript:
         """Transcribe a source for each channel from start to end.
 
@@ -78,6 +79,7 @@ class MultiChannelClient(BaseClient):
             on_source_error: ``"raise"``: a source that fails ends the session with an AudioError.
                 ``"end_channel"``: only the channel ends; handlers of `SessionEvent.SOURCE_ERROR`
                 are called.
+            on_interrupt: As for `Client.transcribe`; of all channels.
 
         Returns:
             The complete transcript: `Transcript.channels` by label, and `Transcript.turns` of all
@@ -100,7 +102,9 @@ class MultiChannelClient(BaseClient):
             sources, transcription_config, audio_format, translation_config, audio_events_config,
             headers, collect, on_source_error,
         )  # fmt: skip
-        stream = self._stream("transcribe", labelled, timeout, realtime, progress, options)
+        stream = self._stream(
+            "transcribe", labelled, timeout, realtime, progress, on_interrupt, options
+        )
         return stream.run()
 
     def stream(
@@ -117,6 +121,7 @@ class MultiChannelClient(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
         on_source_error: str = "raise",
+        on_interrupt: str = "raise",
     ) -> Stream:
         """Transcribe several sources and iterate over the server's messages for all channels.
 
@@ -133,7 +138,9 @@ class MultiChannelClient(BaseClient):
             sources, transcription_config, audio_format, translation_config, audio_events_config,
             headers, collect, on_source_error,
         )  # fmt: skip
-        stream = self._stream("stream", labelled, timeout, realtime, progress, options)
+        stream = self._stream(
+            "stream", labelled, timeout, realtime, progress, on_interrupt, options
+        )
         stream.wait_until_started()
         return stream
 

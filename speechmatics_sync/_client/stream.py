@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, Optional
@@ -11,11 +12,14 @@ from .._model.messages import ServerMessageType
 from .._model.transcript import Transcript
 from .._session.session import End, Session
 from ..errors import SpeechmaticsError, TimeoutError
+from .interrupts import Interrupts
 from .progress import ProgressReport
 
 __all__ = ["Stream"]
 
-_PROGRESS_INTERVAL = 0.1
+_TICK = 0.1
+"""Seconds between two looks at the progress, or for a Ctrl-C that was noted."""
+
 _ACKNOWLEDGEMENTS = (
     ServerMessageType.AUDIO_ADDED.value,
     ServerMessageType.CHANNEL_AUDIO_ADDED.value,
@@ -47,11 +51,13 @@ class Stream(Iterator[dict[str, Any]]):
         dispatch: Callable[[Session, dict[str, Any]], None],
         deadline: Deadline,
         progress: Optional[ProgressReport],
+        interrupts: Optional[Interrupts],
     ) -> None:
         self._session = session
         self._dispatch = dispatch
         self._deadline = deadline
         self._progress = progress
+        self._interrupts = interrupts
         self._dropped = session.end_with(self)
 
     def __iter__(self) -> Stream:
@@ -86,13 +92,15 @@ class Stream(Iterator[dict[str, Any]]):
         The session is closed after the last message and after any error.
         """
         session = self._session
-        tick = None if self._progress is None else _PROGRESS_INTERVAL
+        tick = None if self._progress is None and self._interrupts is None else _TICK
         try:
             while True:
                 if self._deadline.passed():
                     limit = self._deadline.seconds
                     late = TimeoutError(f"The whole call took longer than timeout ({limit} s).")
                     session.fail(late, discard=True)
+                if self._interrupts is not None and self._interrupts.take():
+                    self._end_audio()
                 message = session.next_message(
                     interruptible(self._deadline.remaining(at_most=tick))
                 )
@@ -152,7 +160,16 @@ class Stream(Iterator[dict[str, Any]]):
         self._session.close(error)
         if self._progress is not None:
             self._progress.close()
+        if self._interrupts is not None:
+            self._interrupts.remove()
         self._dropped.detach()  # last: an interrupt before this leaves the session to close again
+
+    def _end_audio(self) -> None:
+        session = self._session
+        session.log.info("Interrupted: the audio ends here, and the rest of it is transcribed")
+        # If the session has just ended, `next_message` says how.
+        with contextlib.suppress(Exception):
+            session.outbox.end_of_stream()
 
     def _report(self, progress: ProgressReport) -> None:
         session = self._session

@@ -28,6 +28,8 @@ import requests
 from support.places import ROOT
 from support.serving import answering, listening
 
+from speechmatics_sync.local import LocalServer, ScriptedRecognizer
+
 pytestmark = pytest.mark.timeout(120)
 
 EXAMPLES = ROOT / "examples"
@@ -196,6 +198,38 @@ def test_a_live_source_prints_only_finals_to_a_file(
     assert_only_says_where(done.stderr)
     assert_heard(done.stdout, SENTENCES[1])
     assert "\x1b" not in done.stdout
+
+
+def test_ctrl_c_at_a_microphone_still_prints_what_was_said(
+    environment: dict[str, str], interruptible: None, tmp_path: Path
+) -> None:
+    recorder = tmp_path / "sox"
+    recorder.write_text(
+        f"#!{sys.executable}\nimport sys, time\n"
+        "sys.stdout.buffer.write(bytes(10 * 4096))\nsys.stdout.flush()\ntime.sleep(100)\n"
+    )
+    recorder.chmod(0o755)
+    words = ScriptedRecognizer([("before", 0.2, 0.5), ("after", 0.9, 1.2)], delay=0.5)
+    with LocalServer(recognizer=words) as server:
+        example = subprocess.Popen(
+            [sys.executable, EXAMPLES / "live_source.py", "--microphone"],
+            env={
+                **environment,
+                "SPEECHMATICS_RT_URL": server.url,
+                "PATH": f"{tmp_path}{os.pathsep}{environment['PATH']}",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        with example:
+            assert example.stdout is not None
+            printed = example.stdout.readline()
+            os.killpg(example.pid, signal.SIGINT)  # as a terminal does
+            rest, errors = example.communicate(timeout=PATIENCE)
+    assert example.returncode == 0, errors
+    assert words_of(printed + rest) == ["before", "after"]
 
 
 @pytest.mark.speech
