@@ -7,8 +7,9 @@ beginning, naming the source in errors.
 from __future__ import annotations
 
 import inspect
+import io
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._model.audio_format import AudioFormat
@@ -50,14 +51,18 @@ class ByteStream:
     Attributes:
         name: The source, for error messages.
         rereadable: Whether `seek` is possible.
+        complete: Whether all bytes exist already, so that small pieces are gathered.
     """
 
-    def __init__(self, name: str, *, rereadable: bool = False) -> None:
+    def __init__(self, name: str, *, rereadable: bool = False, complete: bool = False) -> None:
         self.name = name
         self.rereadable = rereadable
+        self.complete = complete
         self._peeked = bytearray()
         self._rest: Optional[memoryview] = None
         self._ended = False
+        self._failed: Optional[AudioError] = None
+        """What a read raised after bytes that are still to be returned."""
 
     def length(self) -> Optional[int]:
         """Return the number of bytes left, or None if only reading can tell."""
@@ -102,19 +107,35 @@ class ByteStream:
         del self._peeked[:size]
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes: ``size``, fewer if the source gives fewer, b"" at the end."""
-        if not self._peeked:
-            return self._fetch(size)
-        # Fill up the peeked bytes, rather than send a small chunk of their own.
-        head = bytes(self._peeked[:size])
+        """Return the next bytes: ``size``, fewer if the source gives fewer, b"" at the end.
+
+        Small pieces are gathered as long as no further one has to be waited for.
+        """
+        if self._failed is not None:
+            raise self._failed
+        pieces = [bytes(self._peeked[:size])] if self._peeked else []
         del self._peeked[:size]
-        return head if len(head) == size else head + self._fetch(size - len(head))
+        left = size - sum(map(len, pieces))
+        while left and (not pieces or self.complete or self._rest is not None):
+            try:
+                piece = self._fetch(left)
+            except AudioError as error:
+                if not pieces:
+                    raise
+                self._failed = error
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def seek(self, position: int) -> None:
         """Move to a position in bytes, counted from where the source stood at first."""
         self._peeked.clear()
         self._release()
         self._ended = False
+        self._failed = None
         # Most files can be moved beyond their end: read the byte before, to see that it exists.
         try:
             self._go_to(max(0, position - 1))
@@ -178,9 +199,11 @@ class _FileStream(ByteStream):
 
     def __init__(self, file: Any, name: str, audio_format: AudioFormat) -> None:
         start = start_of(file)
-        super().__init__(name, rereadable=start is not None)
+        super().__init__(name, rereadable=start is not None, complete=start is not None)
         self._file = file
         self._audio_format = audio_format
+        # A read(n) of a socket or an HTTP body waits for all n bytes.
+        self._as_they_come = not self.complete and callable(attribute_of(file, "read1"))
         self._poll_for_bytes = poll_for_bytes(file)
         self._start = start or 0
 
@@ -188,11 +211,13 @@ class _FileStream(ByteStream):
         return bytes_left(self._file)
 
     def _piece(self, size: int) -> Piece:
-        if self._poll_for_bytes is None:
-            piece = self._file.read(size)
-        else:
+        if self._poll_for_bytes is not None:
             self._poll_for_bytes.poll()
             piece = self._file.read1(size)
+        elif self._as_they_come:
+            piece = self._read1(size)
+        else:
+            piece = self._file.read(size)
         if type(piece) is bytes:
             return piece
         if piece is None:
@@ -207,6 +232,16 @@ class _FileStream(ByteStream):
                 f"{self.name} is asynchronous, and this client is not: {SOURCE_KINDS}"
             )
         return audio_view(piece, self._audio_format, self.name)
+
+    def _read1(self, size: int) -> Any:
+        try:
+            piece = self._file.read1(size)
+        except io.UnsupportedOperation:  # as io.BufferedIOBase has it
+            self._as_they_come = False
+            return self._file.read(size)
+        if not piece and isinstance(self._file, io.BufferedReader):
+            return self._file.read(1)  # in non-blocking mode, read1 only seems to be at the end
+        return piece
 
     def _go_to(self, position: int) -> None:
         target = self._start + position
@@ -224,7 +259,7 @@ class _PathStream(_FileStream):
     def __init__(self, path: Union[str, bytes], name: str, audio_format: AudioFormat) -> None:
         super().__init__(None, name, audio_format)
         self._path = path
-        self.rereadable = self.length() is not None
+        self.rereadable = self.complete = self.length() is not None
 
     def length(self) -> Optional[int]:
         try:
@@ -255,7 +290,7 @@ class _BytesStream(ByteStream):
     """Bytes-like data, which is never copied as a whole."""
 
     def __init__(self, payload: object, name: str, audio_format: AudioFormat) -> None:
-        super().__init__(name, rereadable=True)
+        super().__init__(name, rereadable=True, complete=True)
         self._payload = payload
         self._audio_format = audio_format
         self._go_to(0)
@@ -275,7 +310,7 @@ class _IterableStream(ByteStream):
     """An iterable of chunks. A generator is closed at the end."""
 
     def __init__(self, chunks: Any, name: str, audio_format: AudioFormat) -> None:
-        super().__init__(name)
+        super().__init__(name, complete=isinstance(chunks, Sequence))
         self._chunks = chunks
         self._audio_format = audio_format
         self._iterator: Optional[Iterator[object]] = None
@@ -307,12 +342,25 @@ class _IterableStream(ByteStream):
                 return view
 
 
+class _HttpBody:
+    """The body of a `requests.Response` whose bytes are still to come, decoded as they come."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def read(self, size: int) -> Any:
+        return self._raw.read(size, decode_content=True)
+
+    def read1(self, size: int) -> Any:
+        return self._raw.read1(size, decode_content=True)
+
+
 class _ChannelStream(_IterableStream):
     """One channel of a recording, which can be read from any position."""
 
     def __init__(self, channel: WavChannel, audio_format: AudioFormat) -> None:
         super().__init__(channel, f"the {channel!r}", audio_format)
-        self.rereadable = True
+        self.rereadable = self.complete = True
         self._channel = channel
 
     def _go_to(self, position: int) -> None:
@@ -336,11 +384,29 @@ def byte_stream_of(source: Any, audio_format: AudioFormat) -> ByteStream:
     own_name = attribute_of(source, "name") or attribute_of(source, "__name__")
     if isinstance(own_name, str):
         name += f" {own_name!r}"
+    source = _body_of(source, audio_format.chunk_size)
     if attribute_of(source, "read") is not None:
         return _FileStream(source, name, audio_format)
     if is_bytes_like(source):
         return _BytesStream(source, name, audio_format)
     return _IterableStream(source, name, audio_format)
+
+
+def _body_of(source: Any, chunk_size: int) -> Any:
+    """Return the body of an HTTP response, of `requests` or `httpx`; anything else as it is.
+
+    What they give when they are iterated over or read is of no use: 128 bytes at a time, or all.
+    """
+    if callable(attribute_of(source, "iter_content")):
+        raw = attribute_of(source, "raw")
+        ready = attribute_of(source, "_content_consumed")
+        # urllib3 2 has read1; with 1.26, pieces come when they are full.
+        if not ready and attribute_of(raw, "stream") and attribute_of(raw, "read1"):
+            return _HttpBody(raw)
+        return source.iter_content(chunk_size)
+    if callable(attribute_of(source, "iter_bytes")):
+        return source.iter_bytes()
+    return source
 
 
 def is_bytes_like(source: object) -> bool:

@@ -165,10 +165,10 @@ def test_chunks_end_where_they_ended_before(kind: str) -> None:
             assert [len(opened.read()) for _ in range(3)] == [first, 1000, 1000]
 
 
-def test_live_pieces_are_passed_on_as_they_come_after_a_seek_too() -> None:
+def test_small_pieces_are_gathered_up_to_the_ends_of_chunks_after_a_seek_too() -> None:
     with closing(open_source(ShortReads(COUNTED, 3000), S16)) as opened:
         opened.seek(4000)
-        assert [len(opened.read()) for _ in range(3)] == [96, 3000, 3000]
+        assert [len(opened.read()) for _ in range(3)] == [96, 4096, 4096]
 
 
 def test_going_somewhere_before_the_first_read_is_the_same_as_after_it(tmp_path: Path) -> None:
@@ -486,7 +486,7 @@ def test_a_seek_that_goes_nowhere_is_an_error() -> None:
 
     with closing(open_source(Unmoved(COUNTED, 1000), S16)) as opened:
         opened.read()
-        with pytest.raises(AudioError, match="sent to byte 99, it is at 1000"):
+        with pytest.raises(AudioError, match="sent to byte 99, it is at 4096"):
             opened.seek(100)
 
 
