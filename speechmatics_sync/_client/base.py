@@ -429,6 +429,8 @@ class BaseClient(EventEmitter):
         interrupts: Optional[Interrupts] = None
         try:
             session = self._begin(call, options)
+            if report is not None:
+                report.log = session.log
             if on_interrupt == "finish":
                 interrupts = Interrupts(session)
             stream = Stream(session, self._dispatch, Deadline(timeout), report, interrupts)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional, Union
 
+from .._logs import PackageLogger, logger
+from .._signals import raised_by_signal
 from ..errors import ConfigurationError, missing_extra
 
 __all__ = ["ProgressCallback", "ProgressReport", "progress_report"]
 
 ProgressCallback = Callable[[float, Optional[float]], object]
-"""Called with the seconds of audio done, and the seconds in total, None if not known."""
+"""Called with the seconds of audio done, and the seconds in total, None if not known.
+
+What it raises ends the session and comes out of the call, as the exception of a handler does.
+"""
 
 
 class ProgressReport:
     """Calls a callback whenever the progress of a session has changed."""
 
     def __init__(self, callback: ProgressCallback) -> None:
+        self.log: PackageLogger = logger
+        """The logger of the session, once there is one."""
         self._callback = callback
         self._last: Optional[tuple[float, Optional[float]]] = None
 
@@ -30,13 +37,29 @@ class ProgressReport:
 
 
 class _Bar(ProgressReport):
-    """A progress bar, in a terminal or a notebook."""
+    """A progress bar, in a terminal or a notebook; none where it cannot be drawn."""
 
     def __init__(self, tqdm: Any) -> None:
-        # Without the subclass, tqdm's monitor thread would outlive the session.
-        self._tqdm = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
+        # Without the subclass, tqdm's monitor thread would outlive the session. One that could not
+        # be made is disabled, or `__del__` would try to close it.
+        self._tqdm = type("_Tqdm", (tqdm,), {"monitor_interval": 0, "disable": True})
         self._bar: Any = None
-        super().__init__(self._draw)
+        self._dropped = False
+        super().__init__(lambda done, total: self._attempt(self._draw, done, total))
+
+    def _attempt(self, call: Callable[..., None], *args: Any) -> None:
+        """Make a call, and drop the bar if it fails: ``sys.stderr`` may be None, or closed."""
+        if self._dropped:
+            return
+        try:
+            call(*args)
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
+            self._dropped = True
+            if self._bar is not None:
+                self._bar.disable = True
+            self.log.info("No progress bar: %s: %s", type(error).__name__, error)
 
     def _draw(self, done: float, total: Optional[float]) -> None:
         if self._bar is None:
@@ -52,7 +75,7 @@ class _Bar(ProgressReport):
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            self._attempt(self._bar.close)
 
 
 def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[ProgressReport]:
@@ -70,7 +93,7 @@ def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[P
             f"progress is True, or is called with the seconds done and in all; not {progress!r}."
         )
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         raise missing_extra("progress=True", "tqdm", "progress") from None
     return _Bar(tqdm)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import inspect
+import io
+import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -461,6 +464,32 @@ def test_progress_draws_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(hears("word")) as url, client_of(url) as client:
         client.transcribe(speech(1), audio_format=RAW, progress=True)
     assert "1.0/1.0 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stderr", ["none", "closed", "broken"])
+def test_a_bar_that_cannot_be_drawn_is_dropped(
+    stderr: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As under pythonw, in a service, or behind a pipe whose reader has gone."""
+    stream: Any = None
+    if stderr != "none":
+        stream = io.StringIO()
+        stream.close()
+    if stderr == "broken":
+        stream = Broken()
+    caplog.set_level(logging.DEBUG, logger="speechmatics_sync")
+    monkeypatch.setattr(sys, "stderr", stream)
+    with serving(hears("word")) as url, client_of(url) as client:
+        transcript = client.transcribe(speech(1), audio_format=RAW, progress=True)
+    assert transcript.text == "word"
+    dropped = [each for each in caplog.records if "No progress bar" in each.getMessage()]
+    assert len(dropped) == (stderr != "closed")  # tqdm itself disables a bar that is closed
+    assert all(each.request_id == client.request_id for each in dropped)  # type: ignore[attr-defined]
+
+
+class Broken(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError("broken")
 
 
 def test_an_error_of_progress_comes_out() -> None:
