@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from .._logs import PackageLogger
@@ -93,7 +93,8 @@ class EventEmitter:
 
         Raises:
             TypeError: The event is not a string, or the handler is not callable.
-            ConfigurationError: The handler is a coroutine function.
+            ConfigurationError: The handler is a coroutine function or a generator function. One
+                that only returns a coroutine or a generator fails at its first call.
 
         Example:
             >>> @client.on(ServerMessageType.ADD_TRANSCRIPT)
@@ -144,7 +145,9 @@ class EventEmitter:
             if registration.once and not self._claim(name, registration):
                 continue
             try:
-                registration.handler(message)
+                returned = registration.handler(message)
+                if returned is not None:
+                    _check_returned(returned, registration.handler)
             except Exception:
                 if self._handler_errors == "raise":
                     raise
@@ -236,11 +239,30 @@ def _check_handler(handler: object) -> None:
         raise TypeError(f"a handler must be callable, and {type(handler).__name__} is not")
     called = type(handler).__call__
     for function in (handler, called):
+        kind = None
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            kind = "coroutine function"
+        elif inspect.isgeneratorfunction(function):
+            kind = "generator function"
+        if kind is not None:
             raise ConfigurationError(
-                f"the handler {_handler_name(handler)} is a coroutine function; only plain"
-                " functions are supported"
+                f"the handler {_handler_name(handler)} is a {kind}; only plain functions are "
+                "supported"
             )
+
+
+def _check_returned(returned: object, handler: object) -> None:
+    """Refuse what a handler returned, if that does nothing until somebody runs it."""
+    if not isinstance(returned, (Coroutine, Generator, AsyncGenerator)):
+        return
+    kind = "a generator" if isinstance(returned, Generator) else "an asynchronous generator"
+    if isinstance(returned, Coroutine):
+        kind = "a coroutine"
+        returned.close()  # or it would warn that it was never awaited
+    raise ConfigurationError(
+        f"the handler {_handler_name(handler)} returned {kind}, which nothing runs: a handler is "
+        "a plain function that does its work before it returns"
+    )
 
 
 def _handler_name(handler: object) -> str:

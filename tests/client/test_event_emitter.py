@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
+import gc
 import logging
 import sys
 import threading
@@ -261,6 +263,15 @@ class CoroutineCallable:
     async def __call__(self, message: dict[str, Any]) -> None: ...
 
 
+def a_generator_function(message: dict[str, Any]) -> Any:
+    yield message
+
+
+class GeneratorCallable:
+    def __call__(self, message: dict[str, Any]) -> Any:
+        yield message
+
+
 async def an_asynchronous_generator(message: dict[str, Any]) -> Any:
     yield message
 
@@ -273,10 +284,13 @@ async def an_asynchronous_generator(message: dict[str, Any]) -> Any:
         CoroutineCallable().__call__,
         functools.partial(a_coroutine_function),
         an_asynchronous_generator,
+        a_generator_function,
+        GeneratorCallable(),
+        functools.partial(a_generator_function),
     ],
 )
 @pytest.mark.parametrize("method", ["on", "once"])
-def test_coroutine_functions_are_refused_when_they_are_added(method: str, handler: Any) -> None:
+def test_functions_that_run_nothing_when_called_are_refused(method: str, handler: Any) -> None:
     emitter = EventEmitter()
     with pytest.raises(ConfigurationError, match="only plain functions") as refusal:
         getattr(emitter, method)("Info", handler)
@@ -284,6 +298,33 @@ def test_coroutine_functions_are_refused_when_they_are_added(method: str, handle
     with pytest.raises(ConfigurationError, match="only plain functions"):
         getattr(emitter, method)("Info")(handler)
     assert not emitter.has_listeners("Info")
+
+
+@pytest.mark.parametrize(
+    ("handler", "what"),
+    [
+        (lambda message: a_coroutine_function(message), "a coroutine"),
+        (lambda message: a_generator_function(message), "a generator"),
+        (lambda message: an_asynchronous_generator(message), "an asynchronous generator"),
+    ],
+)
+@pytest.mark.parametrize("method", ["on", "once"])
+def test_a_handler_that_returns_what_nothing_runs_fails_at_its_first_call(
+    method: str, handler: Any, what: str
+) -> None:
+    """And no warning is left that the coroutine was never awaited: tests make it an error."""
+    emitter = EventEmitter()
+    getattr(emitter, method)("Info", handler)
+    with pytest.raises(ConfigurationError, match=f"returned {what}, which nothing runs"):
+        emitter.emit("Info", MESSAGE)
+    gc.collect()
+
+
+def test_a_handler_may_return_anything_else() -> None:
+    emitter = EventEmitter()
+    for returned in (1, "x", [], iter([]), concurrent.futures.Future()):
+        emitter.on("Info", lambda message, returned=returned: returned)
+    emitter.emit("Info", MESSAGE)
 
 
 @pytest.mark.parametrize("handler", ["print", 1, [], {}])
