@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overl
 
 from .._logs import PackageLogger
 from .._logs import logger as _logger
+from .._signals import raised_by_signal
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class EventEmitter:
 
     Args:
         handler_errors: ``"raise"``: `emit` raises the exception of a handler unchanged, and does
-            not call the handlers after it. ``"log"``: it is logged, and the next handler runs.
+            not call the handlers after it. ``"log"``: it is logged, and the next handler runs;
+            what the handler of a signal raised in the meantime is raised all the same.
         logger: The logger for ``"log"``.
 
     Raises:
@@ -148,8 +150,8 @@ class EventEmitter:
                 returned = registration.handler(message)
                 if returned is not None:
                     _check_returned(returned, registration.handler)
-            except Exception:
-                if self._handler_errors == "raise":
+            except Exception as error:
+                if self._handler_errors == "raise" or raised_by_signal(error):
                     raise
                 self._handler_logger.exception(
                     "the handler %s of %s failed", _handler_name(registration.handler), name

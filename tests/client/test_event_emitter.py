@@ -6,9 +6,11 @@ import concurrent.futures
 import functools
 import gc
 import logging
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Callable
 
@@ -325,6 +327,59 @@ def test_a_handler_may_return_anything_else() -> None:
     for returned in (1, "x", [], iter([]), concurrent.futures.Future()):
         emitter.on("Info", lambda message, returned=returned: returned)
     emitter.emit("Info", MESSAGE)
+
+
+class TimeLimit(Exception):
+    """As a task queue raises it in the handler of a signal."""
+
+
+def _over_time(number: int, frame: Any) -> None:
+    raise TimeLimit
+
+
+class OverTime:
+    def __call__(self, number: int, frame: Any) -> None:
+        raise TimeLimit
+
+    def method(self, number: int, frame: Any) -> None:
+        raise TimeLimit
+
+
+@pytest.fixture
+def signal_handler() -> Iterator[Any]:
+    """Sets a handler for SIGUSR1 until the test ends."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield lambda handler: signal.signal(signal.SIGUSR1, handler)
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(
+    "handler", [_over_time, OverTime(), OverTime().method, functools.partial(_over_time)]
+)
+def test_what_a_signal_raised_inside_a_handler_is_not_logged_as_the_handlers(
+    handler: Any, signal_handler: Any
+) -> None:
+    signal_handler(handler)
+    emitter = EventEmitter(handler_errors="log")
+    emitter.on("Info", lambda message: signal.raise_signal(signal.SIGUSR1))
+    with pytest.raises(TimeLimit):
+        emitter.emit("Info", MESSAGE)
+
+
+def test_what_a_handler_raised_itself_is_logged_whatever_signals_are_handled(
+    signal_handler: Any,
+) -> None:
+    signal_handler(_over_time)
+    emitter = EventEmitter(handler_errors="log")
+    seen: list[Any] = []
+
+    def fails(message: Any) -> None:
+        raise TimeLimit
+
+    emitter.on("Info", fails)
+    emitter.on("Info", seen.append)
+    emitter.emit("Info", MESSAGE)
+    assert seen == [MESSAGE]
 
 
 @pytest.mark.parametrize("handler", ["print", 1, [], {}])

@@ -79,3 +79,23 @@ def test_an_exit_while_standard_input_gives_nothing_is_no_crash() -> None:
             errors = ran.stderr.read() if ran.stderr else ""
             assert ran.wait(20) == 0, errors
     assert (said, errors) == ("in time\n", "")
+
+
+class SoftTimeLimit(Exception):
+    """As a task queue raises it."""
+
+
+def test_a_signals_exception_inside_a_handler_ends_the_session_though_handlers_are_logged() -> None:
+    def over_time(number: int, frame: object) -> None:
+        raise SoftTimeLimit
+
+    before = signal.signal(signal.SIGUSR1, over_time)
+    try:
+        with LocalServer(recognizer=CountedRecognizer()) as server:
+            client = Client(url=server.url, handler_errors="log")
+            client.on("AddTranscript", lambda _: signal.raise_signal(signal.SIGUSR1))
+            with pytest.raises(SoftTimeLimit):
+                client.transcribe(counted_audio(2), audio_format=RAW)
+            assert client.transcript.words
+    finally:
+        signal.signal(signal.SIGUSR1, before)
