@@ -11,6 +11,7 @@ from .._logs import PackageLogger
 from .._logs import logger as _logger
 from .._signals import raised_by_signal
 from ..errors import ConfigurationError
+from .event_hints import are_one_function, near_match
 
 if TYPE_CHECKING:
     import logging
@@ -72,6 +73,7 @@ class EventEmitter:
         # The lock is reentrant, since the __del__ of a removed handler may remove others.
         self._registrations: dict[str, tuple[_Registration, ...]] = {}
         self._registrations_lock = threading.RLock()
+        self._warned: set[object] = set()
 
     @overload
     def on(self, event: str, callback: HandlerT) -> HandlerT: ...
@@ -84,7 +86,8 @@ class EventEmitter:
     ) -> Union[HandlerT, Callable[[HandlerT], HandlerT]]:
         """Call a handler for every event of a name. Without a handler, this is a decorator.
 
-        A handler that is added twice for the same event is called once.
+        A handler that is added twice for the same event is called once. That it was is a WARNING
+        in the log, as is an event whose name is nearly one that is known.
 
         Args:
             event: A `ServerMessageType`, its string, or the name of any other message.
@@ -201,14 +204,41 @@ class EventEmitter:
     def _add(self, name: str, handler: HandlerT, once: bool) -> HandlerT:
         _check_handler(handler)
         with self._registrations_lock:
-            registrations = self._registrations.get(name, ())
+            before = registrations = self._registrations.get(name, ())
             known = next((each for each in registrations if each.handler == handler), None)
             if known is None:
                 self._replace(name, (*registrations, _Registration(handler, once)))
             elif known.once and not once:
                 lasting = _Registration(handler, once)
                 self._replace(name, (lasting if each is known else each for each in registrations))
+        self._warn(name, handler, once, before)
         return handler
+
+    def _warn(
+        self, name: str, handler: Handler, once: bool, before: tuple[_Registration, ...]
+    ) -> None:
+        """Log what looks like a mistake, once for each name and each function."""
+        shown = _handler_name(handler)
+        near = near_match(name)
+        if near is not None and name not in self._warned:
+            self._warned.add(name)
+            self._handler_logger.warning(
+                "The handler %s is registered for %r, which no known message is called; did you "
+                "mean %r?", shown, name, near,
+            )  # fmt: skip
+        if (name, shown) in self._warned:
+            return
+        for each in before:
+            if each.once == once and are_one_function(each.handler, handler):
+                self._warned.add((name, shown))
+                same = each.handler == handler
+                self._handler_logger.warning(
+                    "The handler %s of %s was registered before; %s",
+                    shown,
+                    name,
+                    "it is called once" if same else "both are called, until off() takes one away",
+                )
+                return
 
     def _claim(self, name: str, registration: _Registration) -> bool:
         """Remove a handler that runs once; return False if another thread's `emit` did so."""

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import pytest
 
-from speechmatics_sync import AudioEncoding
+from speechmatics_sync import AudioEncoding, ServerMessageType, SessionEvent
 from speechmatics_sync._client.event_emitter import EventEmitter
 from speechmatics_sync.errors import ConfigurationError
 
@@ -565,3 +565,96 @@ def in_threads(count: int, work: Any) -> None:
     assert not any(thread.is_alive() for thread in threads)
     if errors:
         raise errors[0]
+
+
+# -- what looks like a mistake --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "meant"),
+    [
+        ("AddTranscrpt", "AddTranscript"),
+        ("add_partial_transcript", "AddPartialTranscript"),
+        ("EndOfUtterence", "EndOfUtterance"),
+        ("final", "AddTranscript"),
+        ("partials", "AddPartialTranscript"),
+        ("error", "Error"),
+        ("SessionReconnect", "SessionReconnected"),
+    ],
+)
+def test_a_misspelt_event_is_allowed_and_a_warning_names_the_near_match(
+    event: str, meant: str, caplog: pytest.LogCaptureFixture, calls: Calls
+) -> None:
+    emitter = EventEmitter()
+    emitter.on(event, calls.by("first"))
+    emitter.on(event)(calls.by("second"))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"did you mean {meant!r}" in record.getMessage()
+    emitter.emit(event, MESSAGE)
+    assert calls == ["first", "second"]
+
+
+@pytest.mark.parametrize("event", [*ServerMessageType, *SessionEvent, "Novelty", "VadStatus"])
+def test_an_event_that_is_known_or_new_is_no_warning(
+    event: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    EventEmitter().on(event, print)
+    EventEmitter().once(event, print)
+    assert caplog.records == []
+
+
+CELL = "def show(message): calls.append(message['message'])\nemitter.on('Info', show)"
+
+
+def test_a_function_that_is_registered_again_is_a_warning_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    emitter = EventEmitter()
+    notebook: dict[str, Any] = {"emitter": emitter, "calls": [], "__name__": "__main__"}
+    exec(CELL, notebook)
+    assert caplog.records == []
+    exec(CELL, notebook)
+    exec(CELL, notebook)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("The handler show of Info was registered before; both")
+    emitter.emit("Info", MESSAGE)
+    assert notebook["calls"] == ["Info"] * 3
+
+
+def test_one_object_that_is_registered_again_is_a_warning_and_called_once(
+    caplog: pytest.LogCaptureFixture, calls: Calls
+) -> None:
+    emitter = EventEmitter()
+    handler = calls.by("it")
+    for _ in range(3):
+        emitter.on("Info", handler)
+    (record,) = caplog.records
+    assert "called once" in record.getMessage()
+    emitter.emit("Info", MESSAGE)
+    assert calls == ["it"]
+
+
+def test_a_lambda_of_a_cell_that_is_run_again_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    emitter = EventEmitter()
+    for _ in range(2):
+        exec("emitter.on('Info', lambda message: print(message))", {"emitter": emitter})
+    assert len(caplog.records) == 1
+
+
+def test_handlers_that_only_have_a_name_in_common_are_no_warning(
+    caplog: pytest.LogCaptureFixture, calls: Calls
+) -> None:
+    emitter = EventEmitter()
+    for name in "abc":
+        emitter.on("Info", calls.by(name))  # closures
+        emitter.on("Info", lambda message, name=name: name)  # type: ignore[misc]  # defaults
+        emitter.on("Error", calls.by(name))
+    emitter.on("Info", lambda message: 1)
+    emitter.on("Info", lambda message: 2)
+    emitter.once("Warning", str)
+    emitter.emit("Warning", MESSAGE)
+    emitter.once("Warning", str)  # the first has been called and is gone
+    assert caplog.records == []
