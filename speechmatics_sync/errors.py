@@ -19,6 +19,7 @@ __all__ = [
     "ConnectionError",
     "EndOfTranscriptError",
     "InvalidAudioError",
+    "NameLookupError",
     "ProxyError",
     "SessionError",
     "SpeechmaticsError",
@@ -123,6 +124,10 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
 
 class ProxyError(ConnectionError):
     """A proxy did not let the connection through to the server."""
+
+
+class NameLookupError(ConnectionError):
+    """A host name could not be looked up for now; it may be later."""
 
 
 class AuthenticationError(SpeechmaticsError):

@@ -11,7 +11,7 @@ import functools
 import socket
 import ssl
 import threading
-from typing import Any
+from typing import Any, Optional
 
 import requests.adapters
 import urllib3
@@ -38,8 +38,8 @@ class CancellableSession(requests.Session):
         super().__init__()
         self._lock = threading.RLock()
         self._cancelled = False
-        # Duplicates: wrapping a socket in TLS detaches the original.
-        self._sockets: list[socket.socket] = []
+        # A duplicate: wrapping a socket in TLS detaches the original.
+        self._opened: Optional[socket.socket] = None
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(self._on_socket, tls))
 
@@ -47,22 +47,25 @@ class CancellableSession(requests.Session):
         """End the request at once. May be called from any thread."""
         with self._lock:
             self._cancelled = True
-            for held in self._sockets:
+            if self._opened is not None:
                 with contextlib.suppress(OSError):
-                    held.shutdown(socket.SHUT_RDWR)
+                    self._opened.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Free every socket."""
         super().close()
-        with self._lock:
-            while self._sockets:
-                self._sockets.pop().close()
+        self._hold(None)
 
-    def _on_socket(self, opened: socket.socket) -> None:
+    def _on_socket(self, opened: Optional[socket.socket]) -> None:
+        self._hold(opened)
+        if self._cancelled:
+            raise ConnectionError("The request was cancelled.")
+
+    def _hold(self, opened: Optional[socket.socket]) -> None:
         with self._lock:
-            if self._cancelled:
-                raise ConnectionError("The request was cancelled.")
-            self._sockets.append(opened.dup())
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None if opened is None else opened.dup()
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

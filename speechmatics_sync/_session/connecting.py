@@ -1,8 +1,8 @@
 """One attempt to get a key and a connection, which can be cancelled at any time.
 
-It runs in a thread of its own, the opener. Cancelling ends whatever blocks there, except a DNS
-look-up and a user's `AuthBase`, which cannot be interrupted: when one of these returns at last, the
-opener closes what it got and touches nothing else.
+It runs in a thread of its own, the opener. Cancelling ends whatever blocks there, except a user's
+`AuthBase`, which cannot be interrupted: when it returns at last, the opener closes what it got and
+touches nothing else.
 """
 
 from __future__ import annotations
@@ -227,6 +227,6 @@ class Connector:
             attempt.cancel()
 
     def _run(self, attempt: ConnectAttempt) -> None:
-        # A user's `AuthBase`, or a DNS look-up, which nothing can interrupt.
+        # A user's `AuthBase`, which nothing can interrupt.
         with self._threads.in_user_code(_CANCELLED_GRACE):
             attempt.run()

@@ -36,6 +36,7 @@ from .connect_errors import map_error
 from .dialing import dial
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, FrameWriter
 from .handshake import HandshakeSocket
+from .names import noting_failure
 from .sent_secrets import sent_secrets
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
@@ -153,12 +154,13 @@ class Connection:
         opened = dial(self._where, self._config, deadline, self._on_socket)
         self._opening = opened
         handshake = HandshakeSocket(opened, deadline, self._url, self._headers, self._words)
-        websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
-            self._where,
-            socket=handshake,
-            suppress_origin=True,  # the service's own clients send none
-            redirect_limit=0,  # to be safe: HandshakeSocket hides redirects already
-        )
+        with noting_failure(opened):
+            websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
+                self._where,
+                socket=handshake,
+                suppress_origin=True,  # the service's own clients send none
+                redirect_limit=0,  # to be safe: HandshakeSocket hides redirects already
+            )
         opened.setblocking(False)
         self._unread = handshake.unread
         self._encrypted = isinstance(opened, ssl.SSLSocket)
@@ -171,7 +173,7 @@ class Connection:
     def _where(self) -> str:
         return without_query(self._url.reveal())
 
-    def _on_socket(self, opened: socket.socket) -> None:
+    def _on_socket(self, opened: Optional[socket.socket]) -> None:
         """Take note of a socket on which `open` may block, for `abort` to shut down."""
         with self._io:
             self._opening = opened

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from .._concurrency.deadlines import Deadline
 from .._model.connection_config import ConnectionConfig
 from .._model.secret import Secret
+from .names import noting_failure
 from .proxies import connect_through, proxy_for
 from .tcp import OnSocket, closed_on_error, connect, socket_timeout
 from .tls import tls_context
@@ -41,7 +42,7 @@ def dial(
         opened = connect_through(proxy, host, port, deadline, on_socket)
     if not secure:
         return opened
-    with closed_on_error(opened):
+    with closed_on_error(opened), noting_failure(opened):
         context = tls_context(config.ssl_context)
         opened.settimeout(socket_timeout(deadline))
         # wrap_socket shakes hands itself, for truststore verifies the certificate right after it.

@@ -15,6 +15,7 @@ from .._model.proxy import ALLOWED_PROXIES, Proxy, parsed_proxy
 from .._model.secret import Secret
 from ..errors import ConfigurationError, ConnectionError, ProxyError, missing_extra
 from .addresses import HTTP_HEAD_LIMIT, is_loopback
+from .names import addresses_of
 from .tcp import OnSocket, closed_on_error, connect, is_time_limit, socket_timeout
 
 __all__ = ["connect_through", "proxy_for"]
@@ -98,6 +99,8 @@ def connect_through(
         except ImportError:
             raise missing_extra(f"A {proxy.scheme} proxy", "python-socks", "socks") from None
         through = _socks
+        if proxy.scheme in ("socks4", "socks5"):  # the others have the proxy look the name up
+            host = _address_of(host, port, proxy, deadline, on_socket)
     try:
         opened = connect(proxy.host, proxy.port, deadline, on_socket)
     except ConnectionError:
@@ -110,6 +113,17 @@ def connect_through(
     with closed_on_error(opened):
         through(opened, proxy, host, port, deadline)
     return opened
+
+
+def _address_of(host: str, port: int, proxy: Proxy, deadline: Deadline, on_socket: OnSocket) -> str:
+    """Return the one address of a host that the proxy is asked for: of IPv4 if there is one."""
+    found = addresses_of(host, port, deadline, lambda: on_socket(None))
+    found.sort(key=lambda address: address[0] != socket.AF_INET)
+    if proxy.scheme == "socks4" and found[0][0] != socket.AF_INET:
+        raise ConnectionError(
+            f"The {proxy} speaks SOCKS 4, and {host} has no address of IPv4: use socks4a or socks5."
+        )
+    return str(found[0][4][0])
 
 
 def _tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline: Deadline) -> None:
@@ -164,7 +178,7 @@ def _socks(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline: 
         proxy.port,
         (proxy.login.reveal() or (None, None))[0],
         (proxy.login.reveal() or (None, None))[1],
-        rdns=proxy.scheme in ("socks4a", "socks5h"),  # the proxy looks the name up
+        rdns=True,
         forward=cast("SocksProxy", _Connected(opened)),
     )
     opened.settimeout(socket_timeout(deadline))

@@ -59,7 +59,7 @@ def server(authority: trustme.CA) -> Iterator[str]:
 
 def transcribe(url: str, **config: Any) -> None:
     settings = ConnectionConfig(**{"open_timeout": PATIENCE, **config})
-    with Client(api_key=KEY, url=url, conn_config=settings) as client:
+    with Client(api_key=KEY, url=url, conn_config=settings, reconnect=None) as client:
         client.transcribe(speech(0.1), audio_format=RAW)
 
 
@@ -319,6 +319,28 @@ def test_socks_proxy_leads_to_the_server(server: str, trusting: ssl.SSLContext, 
         )
         assert proxy.requests == [f"{HOST}:443"], "the proxy looks the name up"
         assert proxy.logins == ([("user", PASSWORD)] if login else [])
+
+
+def test_name_that_a_socks_proxy_does_not_look_up_is_looked_up_by_us(
+    monkeypatch: pytest.MonkeyPatch, server: str, trusting: ssl.SSLContext
+) -> None:
+    pytest.importorskip("python_socks")
+    look_up = socket.getaddrinfo
+
+    def known(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host != HOST:
+            return look_up(host, *args, **kwargs)
+        newer = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 443, 0, 0))
+        return [newer, (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
+    with proxying(server) as proxy:
+        transcribe(
+            f"wss://{HOST}/v2",
+            proxy=f"socks5://127.0.0.1:{proxy.port}",
+            ssl_context=trusting,
+        )
+        assert proxy.requests == ["192.0.2.1:443"]
 
 
 def test_socks_proxy_of_the_environment_leads_to_the_server(
