@@ -102,6 +102,10 @@ class ByteStream:
             begun = longer
         return begun
 
+    def in_hand(self) -> bytes:
+        """Return what the source has given already and was not read yet."""
+        return bytes(self._peeked) + (b"" if self._rest is None else bytes(self._rest))
+
     def skip(self, size: int) -> None:
         """Drop bytes that were peeked at."""
         del self._peeked[:size]

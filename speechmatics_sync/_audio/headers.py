@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Optional
+import io
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import ConfigurationError, InvalidAudioError
 from .byte_streams import ByteStream
 from .content import LOOKED_AT, content_of
-from .wav import WavHeader, read_snd_header, read_wav_header
+from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_snd_header, read_wav_header
+
+if TYPE_CHECKING:
+    from .byte_streams import Logger
 
 __all__ = ["Beginning", "look_at", "samples_of"]
 
@@ -65,8 +69,10 @@ def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Begi
     return Beginning(audio_format, header.data_offset, data_size, total_bytes, content, 1)
 
 
-def samples_of(payload: bytes, named: AudioFormat) -> bytes:
+def samples_of(payload: bytes, named: AudioFormat, logger: Logger) -> bytes:
     """Return the audio of the first payload of a pushed session, without a header.
+
+    A warning is logged if there is more audio in it than its header names.
 
     Raises:
         AudioError: It is plainly no sound, or not what it is said to be.
@@ -78,8 +84,13 @@ def samples_of(payload: bytes, named: AudioFormat) -> bytes:
     header, _ = _header(payload[:LOOKED_AT], peek, named, "the audio")
     if header is None:
         return payload
-    end = header.data_offset + header.data_size if header.data_size_is_certain else None
-    return payload[header.data_offset : end]
+    samples = io.BytesIO(payload[header.data_offset :])
+    if not header.data_size_is_certain:
+        return samples.read()
+    sound = samples.read(header.data_size)
+    if holds_more_audio(samples.read, header.data_size, to_the_end=False):
+        logger.warning(MORE_AUDIO, "the audio", header.data_size)
+    return sound
 
 
 def _header(

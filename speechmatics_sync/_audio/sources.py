@@ -10,6 +10,7 @@ where the audio of a WAV file begins and ends.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Optional
 
@@ -20,6 +21,7 @@ from .buffers import audio_view
 from .byte_streams import ByteStream, byte_stream_of
 from .headers import Beginning, look_at
 from .source_checks import check_source
+from .wav import MORE_AUDIO, holds_more_audio
 
 if TYPE_CHECKING:
     from .byte_streams import Logger
@@ -60,8 +62,8 @@ def open_source(
     Args:
         source: A path, a binary file object, bytes-like data, or an iterable of bytes-like chunks.
         audio_format: The format of the bytes; None: take it from the source.
-        logger: Gets a warning if a WAV file is shorter than its header says, or if a generator
-            fails when it is closed.
+        logger: Gets a warning if a WAV file is shorter than its header says or holds more audio, or
+            if a generator fails when it is closed.
 
     Raises:
         AudioError: ``source`` is no source, cannot be opened or read, or is not of the format.
@@ -170,6 +172,7 @@ class AudioSource:
         if data_size is not None:
             size = min(size, data_size - self._position)
             if not size:
+                self._warn_of_what_follows(data_size)
                 return b""
         chunk = self._stream.read(size)
         if chunk:
@@ -224,6 +227,21 @@ class AudioSource:
         if not self._closed:
             self._closed = True
             self._stream.close(self._logger)
+
+    def _warn_of_what_follows(self, data_size: int) -> None:
+        """Warn once if audio seems to follow what the header names."""
+        if self._warned:
+            return
+        self._warned = True
+        stream = self._stream
+        try:
+            # What a live source gives next is not waited for: it may never come.
+            read = stream.read if stream.complete else io.BytesIO(stream.in_hand()).read
+            more = holds_more_audio(read, data_size, to_the_end=stream.complete)
+        except AudioError:
+            return  # it only informs
+        if more:
+            self._logger.warning(MORE_AUDIO, self.name, data_size)
 
     def _warn_if_cut_short(self) -> None:
         data_size = self.look().data_size

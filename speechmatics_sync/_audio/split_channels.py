@@ -9,9 +9,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Literal, Optional, Union
 
+from .._logs import logger
 from .._model.audio_format import AudioEncoding
 from ..errors import AudioError, ConfigurationError, InvalidAudioError
-from .wav import WavHeader, read_wav_header
+from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_wav_header
 
 __all__ = ["WavChannel", "split_channels"]
 
@@ -85,6 +86,7 @@ def split_channels(
     """Return a source for each channel of a WAV file, for `MultiChannelClient.transcribe`.
 
     The file is read while it is sent, once for each channel, and never held in memory as a whole.
+    A warning is logged if there is more audio in it than its header names.
 
     Args:
         recording: The path of a WAV file of 16-bit, float32 or mu-law samples, or its content as
@@ -109,6 +111,10 @@ def split_channels(
             return file.read(size)
 
         header = read_wav_header(peek)
+        if header is not None and header.data_size_is_certain:
+            file.seek(header.data_offset + header.data_size)
+            if holds_more_audio(file.read, header.data_size, to_the_end=True):
+                logger.warning(MORE_AUDIO, _name(recording), header.data_size)
     name = _name(recording)
     if header is None:
         raise AudioError(f"{name} is no WAV file whose channels can be told apart.")

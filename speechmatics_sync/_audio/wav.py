@@ -11,10 +11,24 @@ from typing import Callable, NamedTuple, Optional
 
 from .._model.audio_format import AudioEncoding
 
-__all__ = ["HEADER_LIMIT", "WavHeader", "read_snd_header", "read_wav_header"]
+__all__ = [
+    "HEADER_LIMIT",
+    "MORE_AUDIO",
+    "WavHeader",
+    "holds_more_audio",
+    "read_snd_header",
+    "read_wav_header",
+]
 
 HEADER_LIMIT = 1 << 20
 """Bytes of a file in which to look for the samples, since a size in a header may be wrong."""
+
+MORE_AUDIO = (
+    "%s goes on after the %d bytes of audio that its WAV header names, and what follows is not"
+    " transcribed: the header is wrong, as after a crash of the recorder, or there is a second data"
+    " chunk; ffmpeg or sox can write the file anew"
+)
+"""For a log record, with the name of the source and the bytes of audio."""
 
 _ENCODINGS = {
     (1, 16): AudioEncoding.PCM_S16LE,
@@ -26,8 +40,8 @@ _EXTENSIBLE = 0xFFFE
 # The GUID of a WAVE_FORMAT_EXTENSIBLE sub-format is its format tag, followed by these bytes.
 _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
 # A program that writes to a pipe cannot fill in the size at the end. ffmpeg writes 0xFFFFFFFF,
-# sox 0x7FFFF000, arecord 0x80000000 less a part of a block, others 0.
-_SMALLEST_PLACEHOLDER = 0x7FFFF000
+# sox 0x7FFFF000, GStreamer 0x7FFF0000, arecord 0x80000000 less a part of a block, others 0.
+_SMALLEST_PLACEHOLDER = 0x7FFF0000
 
 
 class WavHeader(NamedTuple):
@@ -123,6 +137,34 @@ def read_snd_header(peek: Callable[[int, int], bytes]) -> Optional[WavHeader]:
     if encoding != 1 or not 24 <= offset <= HEADER_LIMIT or len(peek(0, offset)) < offset:
         return None
     return WavHeader(7, channels, rate, 8, channels, offset, size)
+
+
+def holds_more_audio(read: Callable[[int], bytes], data_size: int, *, to_the_end: bool) -> bool:
+    """Return whether there may be audio behind the samples that the header of a WAV file names.
+
+    A recorder that crashed leaves the size that it wrote last, and samples where the next chunk
+    should be; some write a second ``data`` chunk.
+
+    Args:
+        read: Returns the next bytes, those behind the samples at first.
+        data_size: Bytes of samples by the header.
+        to_the_end: Whether ``read`` goes on to the end of the file; else what is there is judged.
+    """
+    padding = read(data_size % 2)
+    while True:
+        head = read(8)
+        if len(head) < 8:
+            return to_the_end and len(padding + head) > 1
+        name, size = struct.unpack("<4sI", head)
+        if name == b"data" or not all(0x20 <= each < 0x7F for each in name):
+            return True
+        left = size + size % 2
+        while left > 1:
+            skipped = len(read(min(left, 1 << 16)))
+            if not skipped:
+                return to_the_end
+            left -= skipped
+        padding = b""
 
 
 def _header(format_chunk: bytes, data_offset: int, data_size: int) -> WavHeader:

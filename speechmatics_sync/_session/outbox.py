@@ -130,7 +130,8 @@ class Outbox:
                     if protocol.channels[label].bytes_taken:
                         protocol.add_audio(audio, label)
                     else:
-                        protocol.add_audio(samples_of(audio, audio_format), label)
+                        sound = samples_of(audio, audio_format, identity.log)
+                        protocol.add_audio(sound, label)
                 except AudioError as error:
                     raise identity.attach_to(error) from None
                 except SessionError as error:

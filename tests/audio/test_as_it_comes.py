@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-from support.audio_sources import SOUND, InTurn, Slow, chunks_of
+from support.audio_sources import SOUND, InTurn, ShortReads, chunks_of
 from support.serving import PATIENCE, Peer, listening, read_request, serving
 from support.sessions import RAW, client_of, let_sources_go
 
@@ -150,14 +150,6 @@ def test_each_frame_is_sent_before_the_next_one_is_there(kind: str) -> None:
 
 
 # -- what is there already ----------------------------------------------------------------------
-
-
-class ShortReads(Slow):
-    def seek(self, position: int) -> int:
-        return self.file.seek(position)
-
-    def tell(self) -> int:
-        return self.file.tell()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import wave
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from support.audio_sources import (
     NO_SOUND,
     SOUND,
+    ShortReads,
     Slow,
     extensible,
     fmt_chunk,
@@ -30,10 +31,12 @@ from support.audio_sources import (
     wav,
 )
 
-from speechmatics_sync import AudioEncoding, AudioFormat
+from speechmatics_sync import AudioEncoding, AudioFormat, split_channels
 from speechmatics_sync._audio.content import content_of
+from speechmatics_sync._audio.headers import samples_of
 from speechmatics_sync._audio.sources import open_source
 from speechmatics_sync._audio.wav import HEADER_LIMIT, WavHeader, read_wav_header
+from speechmatics_sync._logs import logger
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,9 @@ def test_a_header_of_a_hundred_thousand_chunks_is_read_in_one_pass() -> None:
     assert read_all(io.BytesIO(content)) == SOUND
 
 
-@pytest.mark.parametrize("data_size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+@pytest.mark.parametrize(
+    "data_size", [0, 0x7FFF0000, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+)
 def test_a_size_that_a_live_writer_could_not_know_means_to_the_end(
     data_size: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,10 +226,81 @@ def test_a_wav_shorter_than_its_header_says_gives_what_there_is_and_a_warning(
         assert part in record.getMessage()
 
 
-def test_the_warning_goes_to_the_logger_that_was_given(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.LoggerAdapter(logging.getLogger("speechmatics_sync"), {"request_id": "r-1"})
+MORE = {
+    "samples, as after a crash": wav(data_size=1000),
+    "a second data chunk": wav(SOUND[:1000], after=riff_chunk(b"data", SOUND)),
+    "a second data chunk behind another": wav(
+        SOUND[:1000], after=NO_SOUND + riff_chunk(b"data", SOUND)
+    ),
+    "a few samples": wav(data_size=len(SOUND) - 4),
+    "an odd number of bytes": wav(data_size=999, fmt=fmt_chunk(7, 8)),
+}
+
+
+def warnings_of(read: Callable[[], object], caplog: pytest.LogCaptureFixture) -> list[str]:
+    caplog.clear()
     with caplog.at_level(logging.DEBUG, "speechmatics_sync"):
-        read_all(wav()[:-2], logger=logger)
+        read()
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("what", MORE)
+def test_audio_behind_what_the_header_names_is_a_warning(
+    what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "crashed.wav"
+    path.write_bytes(MORE[what])
+    for source in (path, MORE[what], io.BytesIO(MORE[what]), ShortReads(MORE[what], 100)):
+        (said,) = warnings_of(lambda source=source: read_all(source), caplog)  # type: ignore[misc]
+        assert "goes on after the" in said
+        assert "WAV header" in said
+
+
+@pytest.mark.parametrize("what", ["samples, as after a crash", "a second data chunk"])
+def test_so_it_is_for_split_channels_and_for_what_was_given_or_pushed_already(
+    what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (said,) = warnings_of(lambda: split_channels(MORE[what]), caplog)
+    assert "goes on after the 1000 bytes" in said
+    (said,) = warnings_of(lambda: read_all(iter([MORE[what]])), caplog)
+    assert "goes on after the 1000 bytes" in said
+    payload, audio_format = MORE[what], AudioFormat("pcm_s16le", 16000)
+    (said,) = warnings_of(lambda: samples_of(payload, audio_format, logger), caplog)
+    assert "goes on after the 1000 bytes" in said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        wav(),
+        wav(after=NO_SOUND),
+        wav(after=NO_SOUND + riff_chunk(b"id3 ", b"odd")),
+        wav(SOUND[:999], fmt=fmt_chunk(7, 8), after=NO_SOUND),
+        wav(SOUND[:999], fmt=fmt_chunk(7, 8)),
+        wav(SOUND[:999], fmt=fmt_chunk(7, 8))[:-1],
+    ],
+)
+def test_chunks_that_are_no_audio_are_none(
+    content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for source in (content, io.BytesIO(content), iter([content])):
+        assert warnings_of(lambda source=source: read_all(source), caplog) == []  # type: ignore[misc]
+    assert warnings_of(lambda: split_channels(content), caplog) == []
+
+
+def test_the_audio_can_be_read_again_after_the_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(open_source(MORE["a second data chunk"])) as source:
+        assert warnings_of(lambda: list(source), caplog) != []
+        source.seek(500)
+        assert warnings_of(lambda: source.read(), caplog) == []
+        assert source.read() == b""
+
+
+def test_the_warning_goes_to_the_logger_that_was_given(caplog: pytest.LogCaptureFixture) -> None:
+    adapter = logging.LoggerAdapter(logging.getLogger("speechmatics_sync"), {"request_id": "r-1"})
+    with caplog.at_level(logging.DEBUG, "speechmatics_sync"):
+        read_all(wav()[:-2], logger=adapter)
     (record,) = caplog.records
     assert record.request_id == "r-1"  # type: ignore[attr-defined]
 
