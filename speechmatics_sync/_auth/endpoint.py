@@ -46,7 +46,7 @@ class Endpoint:
         scheme, host = _scheme_and_host(url)
         if sdk_identifier is not None and not isinstance(sdk_identifier, str):
             raise ConfigurationError(
-                f"sdk_identifier is a string, not a {type(sdk_identifier).__name__}."
+                f"sdk_identifier is a string, not of type {type(sdk_identifier).__name__}."
             )
         self._auth = auth
         self._scheme = scheme
@@ -96,7 +96,7 @@ class Endpoint:
             if hasattr(given.reveal(), "close"):
                 given.reveal().close()  # a coroutine would warn that it was never awaited
             raise ConfigurationError(
-                f"{source} returned a {type(given.reveal()).__name__}, not a dict of headers."
+                f"{source} returned {type(given.reveal()).__name__}, not a dict of headers."
             )
         merge(headers, checked_headers(given, source))
         named = any(name.lower() == "authorization" for name in headers.reveal())
@@ -130,7 +130,7 @@ def _problem(secret: Secret[str]) -> Optional[str]:
     """Return what is wrong with a URL."""
     url = secret.reveal()
     if not isinstance(url, str):
-        return f"url is a string, not a {type(url).__name__}."
+        return f"url is a string, not of type {type(url).__name__}."
     # Without a password before the host and a key in the query.
     shown = repr(re.sub(r"(?<=//).*@", "***@", url, flags=re.DOTALL)).partition("?")[0]
     if re.search(r"[^\x21-\x7e]", url):

@@ -49,7 +49,7 @@ def _problem(given: Secret[Any]) -> Optional[str]:
     if headers is None:
         return None
     if not isinstance(headers, Mapping):
-        return f"headers are a dict of str, not a {type(headers).__name__}."
+        return f"headers are a dict of str, not of type {type(headers).__name__}."
     for name, value in headers.items():
         if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             return f"{name!r} is not the name of a header."

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import urlsplit
 
 from .._concurrency.cancellation import Cancellation, current_cancellation
+from .._concurrency.one_process import OneProcess
 from .._model.checks import number, optional, string
 from .._model.secret import Secret
 from .._model.settings import argument
@@ -34,7 +35,7 @@ _PLATFORM_VARIABLE = "SM_MANAGEMENT_PLATFORM_URL"
 _PLATFORM_URL = "https://mp.speechmatics.com"
 
 
-class JWTAuth(AuthBase):
+class JWTAuth(OneProcess, AuthBase):
     """Connects with temporary keys, each fetched with the API key and used until it expires.
 
     Needs ``pip install "speechmatics-sync[jwt]"``. One object serves any number of clients and

@@ -90,7 +90,9 @@ def checked_key(given: Secret[Optional[str]]) -> Secret[str]:
     if given.reveal() is None:
         name, given = KEY_VARIABLE, Secret(os.environ.get(KEY_VARIABLE, ""))
     if not isinstance(given.reveal(), str):
-        raise ConfigurationError(f"{name} is a {type(given.reveal()).__name__}; allowed: a string")
+        raise ConfigurationError(
+            f"{name} is of type {type(given.reveal()).__name__}; allowed: a string"
+        )
     key = Secret(str(given.reveal()).strip())
     if "://" in key.reveal():
         raise ConfigurationError(f"{name} is a URL; allowed: a key. The server is passed as url=….")

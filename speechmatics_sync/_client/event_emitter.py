@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
+from .._concurrency.one_process import OneProcess
 from .._logs import PackageLogger
 from .._logs import logger as _logger
 from .._signals import raised_by_signal
@@ -35,7 +36,7 @@ class _Registration:
         self.spent = False
 
 
-class EventEmitter:
+class EventEmitter(OneProcess):
     """Calls the handlers of an event, in the order in which they were added.
 
     An event is a `ServerMessageType`, its string, or the name of any other message. Handlers may
@@ -273,12 +274,12 @@ def _check_handler(handler: object) -> None:
     for function in (handler, called):
         kind = None
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            kind = "coroutine function"
+            kind = "a coroutine function"
         elif inspect.isgeneratorfunction(function):
-            kind = "generator function"
+            kind = "a generator function"
         if kind is not None:
             raise ConfigurationError(
-                f"the handler {_handler_name(handler)} is a {kind}; only plain functions are "
+                f"the handler {_handler_name(handler)} is {kind}; only plain functions are "
                 "supported"
             )
 

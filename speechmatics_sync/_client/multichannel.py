@@ -279,7 +279,7 @@ def _configured(
         )
     if not isinstance(sources, Mapping):
         raise ConfigurationError(
-            f"sources is a {type(sources).__name__}; allowed: a dict of a source for each "
+            f"sources is of type {type(sources).__name__}; allowed: a dict of a source for each "
             "channel's label (one source is for Client)"
         )
     options = session_options(

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional
 
 from .._concurrency.deadlines import Deadline, interruptible
+from .._concurrency.one_process import OneProcess
 from .._model.messages import ServerMessageType
 from .._model.transcript import Transcript
 from .._session.session import End, Session
@@ -26,7 +27,7 @@ _ACKNOWLEDGEMENTS = (
 )
 
 
-class Stream(Iterator[dict[str, Any]]):
+class Stream(OneProcess, Iterator[dict[str, Any]]):
     """The messages of a running session, in the order in which the server sent them.
 
     Returned by `Client.stream`. Each step of the iteration blocks until the next message. It stops

@@ -94,7 +94,7 @@ def nested(cls: type[Settings]) -> Check:
 
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, (cls, Mapping)):
-            raise InvalidValue(value, f"a {cls.__name__} or a dict")
+            raise InvalidValue(value, f"{cls.__name__} or a dict")
         return _checked(cls, value)
 
     return check

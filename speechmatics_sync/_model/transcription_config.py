@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Optional, Union
@@ -149,7 +150,9 @@ _vocab_object = nested(AdditionalVocab)
 
 
 def _vocab(value: Any) -> Any:
-    return non_empty(value) if isinstance(value, str) else _vocab_object(value)
+    if isinstance(value, (str, AdditionalVocab, Mapping)):
+        return non_empty(value) if isinstance(value, str) else _vocab_object(value)
+    raise InvalidValue(value, "a non-empty string, AdditionalVocab, or a dict with its fields")
 
 
 @dataclass(eq=False, repr=False)

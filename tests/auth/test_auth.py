@@ -117,7 +117,7 @@ class TestStaticKey:
 
     @pytest.mark.parametrize("kind", [StaticKeyAuth, JWTAuth])
     def test_a_key_that_is_no_string_is_refused(self, kind: Callable[[Any], AuthBase]) -> None:
-        with pytest.raises(ConfigurationError, match="api_key is a bytes; allowed: a string"):
+        with pytest.raises(ConfigurationError, match="api_key is of type bytes; allowed: a string"):
             kind(KEY.encode())
 
     def test_a_refused_static_key_has_no_successor(self) -> None:

@@ -69,7 +69,12 @@ REFUSED: list[tuple[Callable[..., Any], str, Any, str]] = [
     (TranscriptionConfig, "additional_vocab", "gnocchi", "a list"),
     (TranscriptionConfig, "additional_vocab", [""], "non-empty"),
     (TranscriptionConfig, "additional_vocab", [{"sounds_like": ["nyohki"]}], "non-empty"),
-    (TranscriptionConfig, "additional_vocab", [7], "AdditionalVocab or a dict"),
+    (
+        TranscriptionConfig,
+        "additional_vocab",
+        [3],
+        "a non-empty string, AdditionalVocab, or a dict",
+    ),
     (TranscriptionConfig, "punctuation_overrides", {"permitted_marks": ["..."]}, "single mark"),
     (TranscriptionConfig, "punctuation_overrides", {"sensitivity": 2}, "from 0 to 1"),
     (TranscriptionConfig, "punctuation_overrides", [], "PunctuationOverrides or a dict"),
