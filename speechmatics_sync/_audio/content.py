@@ -18,6 +18,9 @@ __all__ = ["LOOKED_AT", "Content", "content_of", "more_to_look_at"]
 LOOKED_AT = 8192
 """Bytes to look at. Three MPEG frames take at most 4,323, three ADTS frames of speech less."""
 
+_DECODER = codecs.getincrementaldecoder("utf-8-sig")
+"""Looked up once: that reads a module, for which there may be no descriptor later."""
+
 _TEXT_LENGTH = 64
 _JSON_LENGTH = 12
 
@@ -185,7 +188,7 @@ def _text(beginning: bytes) -> Optional[str]:
 def _printable(beginning: bytes) -> Optional[str]:
     try:
         # The last character may be cut.
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(beginning)
+        text = _DECODER().decode(beginning)
     except ValueError:
         return None
     return text if all(each.isprintable() or each in "\t\r\n\f" for each in text) else None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 from .._auth.endpoint import DEFAULT_URL, Endpoint
 from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
+from .._concurrency.weak_calls import weakly
 from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.secret import Secret
@@ -40,7 +41,6 @@ from ..errors import (
 from .arguments import check_kind, checked_timeout
 from .event_emitter import EventEmitter
 from .progress import ProgressCallback, progress_report
-from .weak_calls import weakly
 
 if TYPE_CHECKING:
     from .._session.options import SessionOptions

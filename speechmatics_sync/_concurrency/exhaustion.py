@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from typing import Optional
 
 from ..errors import ConnectionError
+
+try:  # here, for without a descriptor nothing can be imported
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["exhausted"]
 
@@ -65,8 +69,6 @@ def _said(error: BaseException) -> Optional[str]:
 
 
 def _descriptor_limit() -> str:
-    with contextlib.suppress(ImportError, OSError):  # not on Windows
-        import resource
-
-        return f": its limit is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
-    return ""
+    if resource is None:
+        return ""
+    return f": its limit is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"

@@ -95,7 +95,7 @@ class Receiver:
         try:
             connection = self._connect()
         except SpeechmaticsError as error:
-            self._recover(Lost(error), opened=False)
+            self._recover(Lost(error.with_traceback(None)), opened=False)
             return
         pump = None if connection is None else self._begin(connection)
         if pump is not None:

@@ -28,6 +28,7 @@ from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
 from .._concurrency.exhaustion import exhausted
 from .._concurrency.threads import Threads
+from .._concurrency.weak_calls import weakly
 from .._model.audio_format import AudioFormat
 from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
@@ -92,7 +93,9 @@ class Session:
         policy: Optional[ReconnectPolicy] = None,
         request_id: Optional[str] = None,
     ) -> None:
-        # The parts never change; each says itself which thread or lock may touch it.
+        # The parts never change; each says itself which thread or lock may touch it. None holds
+        # the session: what holds audio and a transcript must not wait for the garbage collector.
+        wake, at_rest = weakly(self._wake, otherwise=None), weakly(self._at_rest, otherwise=None)
         transcript = Transcript(transcription_config=options.transcription_config.to_dict())
         identity = Identity(options.ws_headers, transcript, request_id)
         self.options = options
@@ -104,11 +107,13 @@ class Session:
         self.life = life = Lifecycle(identity)
         self._threads = threads = Threads(identity.request_id[:8])
         log.in_background = threads.in_background
-        self._inbox = inbox = Inbox(life.lock, config.max_queue, self._wake, self._at_rest)
+        self._inbox = inbox = Inbox(life.lock, config.max_queue, wake, at_rest)
         self.outbox = outbox = Outbox(
             options, life=life, identity=identity, inbox=inbox, meter=meter, threads=threads
         )
-        self._agreement = FormatAgreement(options.channels, life.lock, self._prepare)
+        self._agreement = FormatAgreement(
+            options.channels, life.lock, weakly(self._prepare, otherwise=None)
+        )
         self._delivery = Delivery(identity, inbox, meter, collect=options.collect, listens=listens)
         self._connector = Connector(
             endpoint, options.ws_headers, config, life=life, threads=threads, log=log
@@ -123,8 +128,8 @@ class Session:
             outages=Outages(
                 policy, life=life, identity=identity, outbox=outbox, inbox=inbox, meter=meter
             ),
-            fail=self.fail,
-            request_close=self._request_close,
+            fail=weakly(self.fail, otherwise=None),
+            request_close=weakly(self._request_close, otherwise=None),
         )
         for call in (inbox.close, threads.stop_workers, outbox.room.notify_all):
             life.when_over(call)
@@ -241,7 +246,7 @@ class Session:
             run()
         except BaseException as error:
             if isinstance(error, SpeechmaticsError):
-                self.fail(error)
+                self.fail(error.with_traceback(None))  # whose frames hold the session
                 return
             limit_met = exhausted(error)
             self.fail(limit_met or error)

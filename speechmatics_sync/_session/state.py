@@ -8,6 +8,7 @@ RUNNING to RECONNECTING and back as one leg follows another.
 from __future__ import annotations
 
 import contextlib
+import copy
 import enum
 import threading
 import time
@@ -170,7 +171,19 @@ class Lifecycle:
         """Raise what ended the session, unless it ended well or still runs."""
         if self.failure is not None:
             # With its first traceback, or that would grow each time it is raised.
-            raise self.failure.with_traceback(self._failed_at)
+            raise self._to_raise(self.failure).with_traceback(self._failed_at)
+
+    def _to_raise(self, failure: BaseException) -> BaseException:
+        """Return a copy of an error of ours.
+
+        An error that is raised holds the frames of its callers, and they hold the session: if the
+        session held that error, it would be freed by the garbage collector alone.
+        """
+        if self._failed_at is not None or not isinstance(failure, SpeechmaticsError):
+            return failure
+        copied = copy.copy(failure)
+        copied.__cause__ = failure.__cause__
+        return copied
 
     def wait_until_prepared(self) -> bool:
         """Block until the audio format is known; return False if the session is over."""

@@ -112,7 +112,7 @@ class Connection:
         # What waits for this connection, and as what it is registered there.
         self._poller: Optional[Poller] = None
         self._own_poller: Optional[Poller] = None
-        self._owner: Hashable = self
+        self._owner: Hashable = None
         self._watched = 0
         self._write_unwatched = False  # the receiver waits, and not for the network to take more
         self._wake_pending = False  # `wake` may have come while no poller was there to be told
@@ -154,8 +154,10 @@ class Connection:
         opened = dial(self._where, self._config, deadline, self._on_socket)
         self._opening = opened
         handshake = HandshakeSocket(opened, deadline, self._url, self._headers, self._words)
-        with noting_failure(opened):
-            websocket.WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
+        client = websocket.WebSocket(enable_multithread=False)
+        with noting_failure(opened), contextlib.ExitStack() as connected:
+            connected.callback(vars(client).clear)  # it holds itself, and so the socket
+            client.connect(  # type: ignore[no-untyped-call]
                 self._where,
                 socket=handshake,
                 suppress_origin=True,  # the service's own clients send none
@@ -299,7 +301,7 @@ class Connection:
     def unregister(self) -> None:
         """Have no poller wait for this connection any more."""
         with self._io:
-            poller, self._poller, self._watched = self._poller, None, 0
+            poller, self._poller, self._watched, self._owner = self._poller, None, 0, None
             if poller is not None and self._socket is not None:
                 poller.forget(self._socket)
 

@@ -1,7 +1,7 @@
-"""Calls from a session to its client that do not keep the client alive.
+"""Calls of a part to its whole that do not keep the whole alive.
 
-The threads of a session hold what they call. If that held the client, a client that was dropped
-with a session running would never be collected, and its session would never end.
+What a running thread may call is never collected, and a part that holds its whole makes a circle,
+which only the garbage collector finds.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def weakly(method: Callable[..., _T], *, otherwise: _T) -> Callable[..., _T]:
     """
     weak = weakref.WeakMethod(method)
 
-    def call(*args: object) -> _T:
+    def call(*args: object, **options: object) -> _T:
         bound = weak()
-        return otherwise if bound is None else bound(*args)
+        return otherwise if bound is None else bound(*args, **options)
 
     return call
