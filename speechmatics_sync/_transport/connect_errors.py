@@ -5,13 +5,16 @@ from __future__ import annotations
 import ssl
 from typing import NamedTuple, Optional, Union
 
-import websocket
-
 from .._concurrency.exhaustion import exhausted
 from .._words import printable
 from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError, TimeoutError
 from .tcp import is_time_limit
 from .tls import AUTHORITIES_ADVICE
+from .websocket_client import (
+    WebSocketConnectionClosedException,
+    WebSocketException,
+    WebSocketTimeoutException,
+)
 
 __all__ = ["error_by_status", "map_error"]
 
@@ -26,12 +29,12 @@ class _Row(NamedTuple):
 # server may repeat the key, and a UnicodeDecodeError always holds what it could not decode.
 _BY_ERROR = (
     _Row(
-        websocket.WebSocketConnectionClosedException,
+        WebSocketConnectionClosedException,
         "{where} closed the connection in the middle of the handshake.",
         chained=False,
     ),
     _Row(
-        (websocket.WebSocketException, UnicodeDecodeError),
+        (WebSocketException, UnicodeDecodeError),
         "{where} did not answer as a WebSocket server does.",
         chained=False,
     ),
@@ -72,7 +75,7 @@ def map_error(
     limit_met = exhausted(error)
     if limit_met is not None:
         return limit_met
-    if is_time_limit(error) or isinstance(error, websocket.WebSocketTimeoutException):
+    if is_time_limit(error) or isinstance(error, WebSocketTimeoutException):
         return TimeoutError(
             f"No WebSocket connection to {where} within open_timeout ({limit} s). "
             "Is the address right and the network up?"

@@ -23,8 +23,6 @@ import time
 from collections.abc import Hashable
 from typing import Callable, NamedTuple, Optional, Union
 
-import websocket
-
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
 from .._model.connection_config import ConnectionConfig
@@ -38,6 +36,7 @@ from .frames import BINARY, CLOSE, PING, PONG, TEXT, Control, FrameReader, Frame
 from .handshake import HandshakeSocket
 from .names import noting_failure
 from .sent_secrets import sent_secrets
+from .websocket_client import WebSocket
 
 __all__ = ["HIGH_WATER", "Closed", "Connection"]
 
@@ -154,7 +153,7 @@ class Connection:
         opened = dial(self._where, self._config, deadline, self._on_socket)
         self._opening = opened
         handshake = HandshakeSocket(opened, deadline, self._url, self._headers, self._words)
-        client = websocket.WebSocket(enable_multithread=False)
+        client = WebSocket(enable_multithread=False)
         with noting_failure(opened), contextlib.ExitStack() as connected:
             connected.callback(vars(client).clear)  # it holds itself, and so the socket
             client.connect(  # type: ignore[no-untyped-call]
