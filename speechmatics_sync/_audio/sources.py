@@ -29,21 +29,33 @@ if TYPE_CHECKING:
 __all__ = ["AudioSource", "audio_view", "check_realtime", "check_source", "open_source"]
 
 
-def check_realtime(audio_format: AudioFormat) -> None:
+def check_realtime(audio_format: AudioFormat, opened: Optional[AudioSource] = None) -> None:
     """Refuse ``realtime`` for a file, whose speed only the server can tell.
 
     Args:
         audio_format: The format of the audio. To be called when it is known: at once if the caller
             passed it, else when the source has been opened.
+        opened: The source, if its format was found in it: it says why it goes as a file.
 
     Raises:
         ConfigurationError: The audio is a file.
     """
-    if audio_format.encoding is None:
-        raise ConfigurationError(
-            "realtime=True is for raw audio, and this audio goes as a file: pass an audio_format "
-            "with an encoding, or leave realtime out."
-        )
+    if audio_format.encoding is not None:
+        return
+    beginning = Beginning(audio_format) if opened is None else opened.look()
+    name = "this audio" if opened is None else opened.name
+    if beginning.channels is not None and beginning.channels > 1:
+        why = f"{name} has {beginning.channels} channels, and goes as a file"
+        cure = "pass its channels to MultiChannelClient with split_channels(…)"
+    elif beginning.content:
+        why = f"{name} is {beginning.content}, and goes as a file"
+        cure = "convert it to a mono WAV of 16-bit samples"
+    else:
+        why = f"{name} goes as a file"
+        cure = "pass an audio_format with an encoding if these are samples without a header"
+    raise ConfigurationError(
+        f"realtime=True is for raw audio, and {why}: {cure}, or leave realtime out."
+    )
 
 
 def open_source(

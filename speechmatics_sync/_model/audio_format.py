@@ -8,7 +8,7 @@ from ..errors import ConfigurationError
 from .checks import number, one_of
 from .settings import Settings
 
-__all__ = ["AudioEncoding", "AudioFormat"]
+__all__ = ["AudioEncoding", "AudioFormat", "lacks_rate"]
 
 
 class AudioEncoding(str, Enum):
@@ -21,6 +21,27 @@ class AudioEncoding(str, Enum):
     __str__ = str.__str__
 
 
+class _Unnamed(int):
+    """A rate that nobody named."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
+
+    def __deepcopy__(self, memo: object) -> "_Unnamed":
+        return self
+
+
+_DEFAULT_RATE = _Unnamed(44100)
+
+
+def _sample_rate(value: Any) -> int:
+    # It stays what it is: `Settings` would replace it by its plain form.
+    return value if value is _DEFAULT_RATE else _check_rate(value)
+
+
+_check_rate = number(1000, 384000, whole=True, unit="Hz")
+
+
 @dataclass(eq=False, repr=False)
 class AudioFormat(Settings):
     """The format of the audio: raw mono samples, or a file of a type that the API supports.
@@ -28,7 +49,7 @@ class AudioFormat(Settings):
     Args:
         encoding: The encoding of raw samples; None for a file with its header.
         sample_rate: Samples per second, from 1,000 to 384,000 (Hz): what sound is recorded at;
-            ignored for a file.
+            ignored for a file. A session with raw audio whose rate nobody named logs a warning.
         chunk_size: Bytes of audio in one message.
         extra: Further fields of the message's ``audio_format``, unchecked.
 
@@ -43,7 +64,7 @@ class AudioFormat(Settings):
     """
 
     encoding: Annotated[Optional[Union[AudioEncoding, str]], one_of(AudioEncoding)] = None
-    sample_rate: Annotated[int, number(1000, 384000, whole=True, unit="Hz")] = 44100
+    sample_rate: Annotated[int, _sample_rate] = _DEFAULT_RATE
     chunk_size: Annotated[int, number(1, whole=True, unit="bytes")] = 4096
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -69,8 +90,13 @@ class AudioFormat(Settings):
         plain = self._plain()
         if self.encoding is None:
             return {"type": "file", **self.extra}
-        shape = {key: plain[key] for key in ("encoding", "sample_rate")}
+        shape = {"encoding": plain["encoding"], "sample_rate": int(plain["sample_rate"])}
         return {"type": "raw", **shape, **self.extra}
+
+
+def lacks_rate(audio_format: AudioFormat) -> bool:
+    """Return whether this is raw audio whose sample rate nobody named."""
+    return audio_format.encoding is not None and audio_format.sample_rate is _DEFAULT_RATE
 
 
 _BYTES_PER_SAMPLE = {"pcm_f32le": 4, "pcm_s16le": 2, "mulaw": 1}

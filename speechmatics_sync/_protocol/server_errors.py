@@ -55,7 +55,10 @@ ERROR_TYPES: dict[str, _Type] = {
     "invalid_model": _Type("Choose another model or language."),
     "invalid_language": _Type("Choose another language."),
     "invalid_config": _Type("Change the configuration as the reason says."),
-    "invalid_audio_type": _Type("Send audio in a format that the service takes."),
+    "invalid_audio_type": _Type(
+        "Send a file in a format that the service takes, or samples with"
+        " audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)."
+    ),
     "invalid_output_format": _Type(),
     "not_authorised": _Type("Check the API key, and that it is meant for this region."),
     "not_allowed": _Type("This account may not do that."),

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import Callable, Optional
 
-from .._model.audio_format import AudioFormat
+from .._logs import SessionLogger
+from .._model.audio_format import AudioFormat, lacks_rate
 from .._model.typing import Label
 from ..errors import ConfigurationError
 
@@ -20,6 +21,7 @@ class FormatAgreement:
         labels: The channels, one for each source; ``(None,)`` for a session without channels.
         lock: The session's.
         agreed: Called once, with the format.
+        log: The session's logger.
     """
 
     def __init__(
@@ -27,10 +29,12 @@ class FormatAgreement:
         labels: Sequence[Label],
         lock: threading.RLock,
         agreed: Callable[[AudioFormat], None],
+        log: SessionLogger,
     ) -> None:
         self._labels = labels
         self._lock = lock
         self._agreed = agreed
+        self._log = log
 
         # Guarded by the lock.
         self._formats: dict[Label, Optional[AudioFormat]] = {}
@@ -40,6 +44,13 @@ class FormatAgreement:
 
     def agree(self, audio_format: AudioFormat) -> None:
         """Settle on a format."""
+        if lacks_rate(audio_format):
+            self._log.warning(
+                "No sample_rate was named: the audio is taken for %d Hz, the default of the SDK."
+                " Audio of another rate is heard too fast or too slow: pass AudioFormat(%r, rate)",
+                audio_format.sample_rate,
+                audio_format.to_dict()["encoding"],
+            )
         self._agreed(audio_format)
         self.reached = True
 

@@ -91,7 +91,7 @@ class Sender:
             with self._threads.in_user_code():
                 opened = open_source(self._source, self._options.audio_format, logger=self._log)
             if self._realtime:
-                check_realtime(opened.audio_format)
+                check_realtime(opened.audio_format, opened)
             self._agreement.propose(opened.audio_format, self._label)
             if self._life.wait_until_started():
                 reading = Reading(

@@ -112,7 +112,7 @@ class Session:
             options, life=life, identity=identity, inbox=inbox, meter=meter, threads=threads
         )
         self._agreement = FormatAgreement(
-            options.channels, life.lock, weakly(self._prepare, otherwise=None)
+            options.channels, life.lock, weakly(self._prepare, otherwise=None), log
         )
         self._delivery = Delivery(identity, inbox, meter, collect=options.collect, listens=listens)
         self._connector = Connector(

@@ -1,0 +1,137 @@
+"""What the audio of a session is said to be, and what is said where it cannot be so."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.audio_sources import fmt_chunk, wav
+from support.serving import Peer, serving
+from support.sessions import RAW, client_of, let_sources_go, speech
+
+from speechmatics_sync import (
+    AudioEncoding,
+    AudioFormat,
+    ConfigurationError,
+    MultiChannelClient,
+    TranscriptionError,
+)
+from speechmatics_sync._model.audio_format import lacks_rate
+
+__all__ = ["let_sources_go"]
+
+UNNAMED = AudioFormat(AudioEncoding.PCM_S16LE)
+
+
+def transcribes(peer: Peer) -> None:
+    peer.start()
+    peer.finish()
+
+
+def refuses_the_audio(peer: Peer) -> None:
+    peer.receive()
+    peer.send({"message": "Error", "type": "invalid_audio_type", "reason": "unknown", "code": 1})
+    peer.connection.close(1003, "")
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [
+        record for record in caplog.records if "No sample_rate was named" in record.getMessage()
+    ]
+
+
+# -- a rate that nobody named -------------------------------------------------------------------
+
+
+def test_a_rate_that_nobody_named_is_a_warning_when_a_session_starts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(transcribes) as url, client_of(url) as client:
+        client.transcribe(speech(0.1), audio_format=UNNAMED, timeout=20)
+        (record,) = warnings(caplog)
+        assert record.levelno == logging.WARNING
+        assert "44100 Hz" in record.getMessage()
+        assert record.request_id == client.request_id  # type: ignore[attr-defined]
+        caplog.clear()
+        client.start_session(audio_format=UNNAMED)
+        client.send_audio(speech(0.1))
+        client.stop_session(timeout=20)
+        assert len(warnings(caplog)) == 1
+
+
+@pytest.mark.parametrize("audio_format", [RAW, AudioFormat("pcm_s16le", 44100), AudioFormat()])
+def test_a_rate_that_was_named_or_does_not_matter_is_none(
+    audio_format: AudioFormat, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(transcribes) as url, client_of(url) as client:
+        client.transcribe(speech(0.1), audio_format=audio_format, timeout=20)
+        client.transcribe(wav(speech(0.1), fmt=fmt_chunk(rate=44100)), timeout=20)
+    assert warnings(caplog) == []
+
+
+def test_several_channels_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.wait_closed()
+
+    with serving(behave) as url, MultiChannelClient(url=url, reconnect=None) as client:
+        client.start_session(channels=["a", "b"], audio_format=UNNAMED)
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_rate_that_nobody_named_is_a_number_like_any_other() -> None:
+    for each in (UNNAMED, copy.deepcopy(UNNAMED), dataclasses.replace(UNNAMED, chunk_size=100)):
+        assert lacks_rate(each)
+        assert type(each.to_dict()["sample_rate"]) is int
+    assert AudioFormat("pcm_s16le", 44100) == UNNAMED
+    assert repr(UNNAMED) == repr(AudioFormat(AudioEncoding.PCM_S16LE, 44100))
+    assert pickle.loads(pickle.dumps(UNNAMED)) == UNNAMED
+    changed = copy.copy(UNNAMED)
+    changed.sample_rate = 44100
+    assert not lacks_rate(changed)
+
+
+# -- audio that is not what it was said to be ---------------------------------------------------
+
+
+def samples() -> Iterator[bytes]:
+    yield speech(0.1)
+
+
+def test_samples_without_a_format_are_told_what_to_pass() -> None:
+    with serving(refuses_the_audio) as url, client_of(url) as client:
+        with pytest.raises(TranscriptionError, match=r"AudioEncoding\.PCM_S16LE, sample_rate"):
+            client.transcribe(samples(), timeout=20)
+        with pytest.raises(TranscriptionError, match=r"AudioEncoding\.PCM_S16LE, sample_rate"):
+            client.start_session()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (wav(fmt=fmt_chunk(channels=2)), r"call\.wav' has 2 channels.*split_channels"),
+        (wav(fmt=fmt_chunk(1, 24)), r"call\.wav' is a WAV file of 24-bit PCM.*convert"),
+        (b"fLaC\0\0\0\x22" + bytes(99), r"call\.wav' is a FLAC file.*convert"),
+    ],
+)
+def test_realtime_says_why_a_file_is_not_raw_audio_and_what_to_do(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "call.wav"
+    path.write_bytes(content)
+    with serving(transcribes) as url, client_of(url) as client:
+        with pytest.raises(ConfigurationError, match=said) as raised:
+            client.transcribe(path, realtime=True, timeout=20)
+        assert "pass an audio_format" not in str(raised.value)
+
+
+def test_realtime_asks_for_the_format_of_what_may_be_samples() -> None:
+    said = "pass an audio_format with an encoding"
+    with serving(transcribes) as url, client_of(url) as client:  # noqa: SIM117
+        with pytest.raises(ConfigurationError, match=said):
+            client.transcribe(samples(), realtime=True, timeout=20)
