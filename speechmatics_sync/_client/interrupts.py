@@ -70,4 +70,6 @@ class Interrupts:
         if started and not self._came and not self._removed:
             self._came = self._fresh = True
         elif self._previous is not None:
+            if self._removed:
+                self.remove()  # signals come in the main thread, where it is possible
             self._previous(number, frame)

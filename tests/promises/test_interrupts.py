@@ -267,6 +267,14 @@ def test_a_stream_that_is_dropped_leaves_ctrl_c_as_it_was() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_stream_that_another_thread_closed_leaves_ctrl_c_as_it_was() -> None:
+    with serving(hears) as url, client_of(url) as client:
+        stream = client.stream(Blocking(speech(0.1)), audio_format=RAW, on_interrupt="finish")
+        InThread(stream.close).result()
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c()
+
+
 def test_another_thread_gets_no_ctrl_c_and_leaves_it_to_the_main_one() -> None:
     with serving(hears) as url, client_of(url) as client:
         options = {"audio_format": RAW, "on_interrupt": "finish"}
