@@ -44,7 +44,7 @@ def recording(tmp_path: Path) -> Path:
     return tmp_path / "recording.wav"
 
 
-WORDS = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12"
+WORDS = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12."
 
 
 def test_it_hears_a_recording(speechmatics_server: LocalServer, recording: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who may use the server, by what the handshake says: its path, Host, Origin and key.
+"""Who may use the server, by what a request says: its path, Host, Origin and key.
 
 A browser lets any page of the web connect to a server on this machine. It names the page in
 ``Origin``, and the name by which it found the server in ``Host``, which is the page's own where
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import json
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -19,13 +20,19 @@ from websockets.http11 import Request
 
 from speechmatics_sync import ConfigurationError
 
+from ._temporary_keys import TemporaryKeys
+
 __all__ = ["Admission", "Refusal"]
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
 
+_KEYS_PATH = "/v1/api_keys"
+_SHORTEST_TTL, _LONGEST_TTL = 60, 86400
+
+
 class Refusal(NamedTuple):
-    """The answer to a handshake that is refused.
+    """The answer to a request that is refused.
 
     Args:
         status: The HTTP status.
@@ -37,7 +44,7 @@ class Refusal(NamedTuple):
 
 
 class Admission:
-    """Decides about handshakes.
+    """Decides about handshakes, and makes temporary keys for those who have a key.
 
     Args:
         host: The address that the server listens at, as the user named it.
@@ -60,6 +67,7 @@ class Admission:
                 f"host is {host!r}, which other machines can reach; allowed without api_keys: "
                 "a loopback address such as '127.0.0.1'"
             )
+        self._temporary_keys = TemporaryKeys()
         self._host = host.lower()
         origins = _checked_origins(allowed_origins)
         self._any = "*" in origins
@@ -73,6 +81,58 @@ class Admission:
             request: The handshake.
             address: This machine's address on which it came.
         """
+        refusal = self._foreign(request, address)
+        if refusal is not None:
+            return refusal
+        parts = urlsplit(request.path)
+        if parts.path == _KEYS_PATH:
+            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Temporary keys are asked for with POST.")
+        if re.match("/v2/agent(/|$)", parts.path):
+            return Refusal(
+                HTTPStatus.NOT_FOUND,
+                "This server transcribes and has no voice agents: the endpoint is /v2.",
+            )
+        if parts.path != "/v2" and not parts.path.startswith("/v2/"):
+            return Refusal(HTTPStatus.NOT_FOUND, "The endpoint is /v2.")
+        given = [*parse_qs(parts.query).get("jwt", []), *_bearer(request)]
+        if not self._has_key(given) and not any(
+            self._temporary_keys.accept(_encoded(key)) for key in given
+        ):
+            return Refusal(HTTPStatus.UNAUTHORIZED, "The key is missing or not valid.")
+        return None
+
+    def temporary_key(self, request: Request, address: str, body: bytes) -> Union[Refusal, str]:
+        """Return a new temporary key, as JSON, or how to refuse it.
+
+        Args:
+            request: The head of a POST.
+            address: This machine's address on which it came.
+            body: What was posted.
+        """
+        refusal = self._foreign(request, address)
+        if refusal is not None:
+            return refusal
+        parts = urlsplit(request.path)
+        if parts.path != _KEYS_PATH:
+            return Refusal(HTTPStatus.NOT_FOUND, f"POST is for {_KEYS_PATH} alone.")
+        if not self._has_key(_bearer(request)):  # a temporary one will not do
+            return Refusal(HTTPStatus.UNAUTHORIZED, "The API key is missing or not valid.")
+        if parse_qs(parts.query).get("type") != ["rt"]:
+            return Refusal(HTTPStatus.BAD_REQUEST, "The query must be type=rt.")
+        try:
+            order = json.loads(body)
+            ttl = order["ttl"]
+        except (ValueError, RecursionError, TypeError, KeyError):
+            return Refusal(HTTPStatus.BAD_REQUEST, "The body must be a JSON object with a ttl.")
+        if type(ttl) is not int or not _SHORTEST_TTL <= ttl <= _LONGEST_TTL:
+            return Refusal(
+                HTTPStatus.BAD_REQUEST,
+                f"ttl must be an integer from {_SHORTEST_TTL} to {_LONGEST_TTL}.",
+            )
+        return json.dumps({"apikey_id": None, "key_value": self._temporary_keys.make(ttl)})
+
+    def _foreign(self, request: Request, address: str) -> Optional[Refusal]:
+        """Return how to refuse a request with the Host or the Origin of somebody else."""
         hosts = request.headers.get_all("Host")
         if not self._any:
             if len(hosts) != 1 or not self._is_ours(_name(hosts[0]), address):
@@ -90,12 +150,13 @@ class Admission:
                     "Web pages of this Origin may not use this server; "
                     "LocalServer(allowed_origins=…) names those that may.",
                 )
-        parts = urlsplit(request.path)
-        if parts.path != "/v2" and not parts.path.startswith("/v2/"):
-            return Refusal(HTTPStatus.NOT_FOUND, "The endpoint is /v2.")
-        if self._keys is not None and not _has_key(request, parts.query, self._keys):
-            return Refusal(HTTPStatus.UNAUTHORIZED, "The key is missing or not valid.")
         return None
+
+    def _has_key(self, given: Iterable[str]) -> bool:
+        """Whether one of the keys was given or none is wanted, compared in constant time."""
+        return self._keys is None or any(
+            hmac.compare_digest(_encoded(one), key.encode()) for one in given for key in self._keys
+        )
 
     def _is_ours(self, name: str, address: str) -> bool:
         if name in self._hosts or name.endswith(".localhost") or _is_loopback(name):
@@ -131,16 +192,15 @@ def _checked_origins(allowed_origins: Union[str, Iterable[str]]) -> frozenset[st
     return frozenset(origins)
 
 
-def _has_key(request: Request, query: str, keys: Iterable[str]) -> bool:
-    """Whether a handshake has one of the keys, compared in constant time."""
-    given = parse_qs(query).get("jwt", [])
-    for value in request.headers.get_all("Authorization"):
-        scheme, _, key = value.partition(" ")
-        if scheme.lower() == "bearer":
-            given.append(key.strip())
+def _bearer(request: Request) -> list[str]:
+    """Return the keys in the header Authorization."""
+    values = [value.partition(" ") for value in request.headers.get_all("Authorization")]
+    return [key.strip() for scheme, _, key in values if scheme.lower() == "bearer"]
+
+
+def _encoded(key: str) -> bytes:
     # Bytes of a header that are not ASCII come as surrogates.
-    encoded = [one.encode("utf-8", "surrogateescape") for one in given]
-    return any(hmac.compare_digest(one, key.encode()) for one in encoded for key in keys)
+    return key.encode("utf-8", "surrogateescape")
 
 
 def _name(netloc: str) -> str:

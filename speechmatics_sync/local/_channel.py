@@ -76,8 +76,11 @@ class Channel:
         self._samples = np.zeros(0, dtype=np.int16)
         self._heard = 0
         self._last_end = 0.0
+        self._empty_until = 0.0
         self._silence_ended = -1.0
         self._utterance_open = False
+        # The last word that was final, until a full stop follows it.
+        self._unstopped: Optional[Message] = None
         self._force_at: Optional[float] = None
         self._configure(config)
 
@@ -137,8 +140,7 @@ class Channel:
             yield from self._recognize_frame(self._samples)
         if self._force_at is not None:
             yield from self._force()
-        hypothesis = self._recognition.finish()
-        yield from self._finals(hypothesis.finals, ends_utterance=True)
+        yield from self._closing(self._recognition.finish())
 
     def close(self) -> None:
         """Release the recognition."""
@@ -161,10 +163,11 @@ class Channel:
         hypothesis = self._recognition.feed(frame)
         self._heard += len(frame)
         if hypothesis != _NOTHING:
-            yield from self._finals(hypothesis.finals, ends_utterance=hypothesis.ends_utterance)
+            yield from self._finals(hypothesis)
             partials = self._results(hypothesis.partials or ())
             if partials and self._recognition.partials:
-                yield self._transcript("AddPartialTranscript", partials)
+                times = partials[0]["start_time"], partials[-1]["end_time"]
+                yield self._transcript("AddPartialTranscript", partials, times)
         if self._silence_trigger:
             yield from self._end_of_silence()
 
@@ -176,7 +179,7 @@ class Channel:
         if self._heard / SAMPLE_RATE < end or end == self._silence_ended:
             return
         self._silence_ended = end
-        yield from self._finals(self._recognition.settle().finals, ends_utterance=True)
+        yield from self._closing(self._recognition.settle())
         if self._utterance_open:
             self._utterance_open = False
             yield self._end_of_utterance(max(end, self._last_end))
@@ -185,25 +188,43 @@ class Channel:
         timestamp, self._force_at = self._force_at, None
         now = self._heard / SAMPLE_RATE
         until = timestamp if timestamp is not None and timestamp < now else None
-        finals = self._recognition.settle(until).finals
-        yield from self._finals(finals, ends_utterance=True, forced=True)
+        yield from self._closing(self._recognition.settle(until), forced=True)
         self._utterance_open = False
         end = now if timestamp is None else min(timestamp, now)
         yield self._end_of_utterance(end, forced=True)
 
-    def _finals(
-        self, words: tuple[Word, ...], *, ends_utterance: bool, forced: bool = False
-    ) -> Iterator[Message]:
-        if not words:
-            # No full stop without a word: clients would put a space before it.
-            return
-        self._last_end = words[-1].end
-        self._utterance_open = True
+    def _closing(self, hypothesis: Hypothesis, *, forced: bool = False) -> Iterator[Message]:
+        """Yield the finals with which an utterance or the audio ends."""
+        if hypothesis.finals and not hypothesis.ends_utterance:
+            hypothesis = Hypothesis(hypothesis.finals, ends_utterance=True)
+        sent = False
+        for message in self._finals(hypothesis, forced=forced):
+            sent = True
+            yield message
+        start, now = max(self._last_end, self._empty_until), self._heard / SAMPLE_RATE
+        if not sent and self._recognition.empty_finals and now > start:
+            self._empty_until = now
+            yield self._transcript("AddTranscript", [], (start, now), forced=forced)
+
+    def _finals(self, hypothesis: Hypothesis, *, forced: bool = False) -> Iterator[Message]:
+        words = hypothesis.finals
         results = self._results(words)
+        if words:
+            self._last_end = words[-1].end
+            self._utterance_open = True
         if results:
-            if ends_utterance and self._full_stop:
-                results.append(self._full_stop_after(results[-1]))
-            yield self._transcript("AddTranscript", results, forced=forced)
+            self._unstopped = results[-1]
+        # No full stop without a word: clients would put a space before it.
+        if hypothesis.ends_utterance and self._unstopped is not None:
+            if self._full_stop:
+                results.append(self._full_stop_after(self._unstopped))
+            self._unstopped = None
+        if results:
+            times = results[0]["start_time"], results[-1]["end_time"]
+            yield self._transcript("AddTranscript", results, times, forced=forced)
+        elif words and self._recognition.empty_finals:  # all of them are filtered out
+            times = words[0].start, words[-1].end
+            yield self._transcript("AddTranscript", [], times, forced=forced)
 
     def _results(self, words: tuple[Word, ...]) -> list[Message]:
         return [
@@ -243,7 +264,14 @@ class Channel:
             "alternatives": [alternative],
         }
 
-    def _transcript(self, name: str, results: list[Message], *, forced: bool = False) -> Message:
+    def _transcript(
+        self,
+        name: str,
+        results: list[Message],
+        times: tuple[float, float],
+        *,
+        forced: bool = False,
+    ) -> Message:
         text = ""
         for result in results:
             if result.get("attaches_to") == "previous":
@@ -253,8 +281,8 @@ class Channel:
             "message": name,
             "format": _FORMAT,
             "metadata": {
-                "start_time": results[0]["start_time"],
-                "end_time": results[-1]["end_time"],
+                "start_time": round(times[0], 3),
+                "end_time": round(times[1], 3),
                 "transcript": text,
             },
             "results": results,
@@ -272,6 +300,7 @@ class Channel:
         time = round(time, 3)
         message: Message = {
             "message": "EndOfUtterance",
+            "format": _FORMAT,  # not in the API's specification, but the service sends it
             "metadata": {"start_time": time, "end_time": time},
         }
         if forced:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import select
 import socket
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from websockets.frames import CloseCode
 from websockets.protocol import State
@@ -16,19 +17,55 @@ from websockets.sync.server import ServerConnection
 from ._logs import logger
 from ._validation import CLOSE_CODE, Refused
 
-__all__ = ["BUSY", "Connection", "hung_up", "refused_by", "socket_hung_up", "turn_away"]
+__all__ = [
+    "BUSY",
+    "Connection",
+    "hung_up",
+    "posted_to",
+    "refused_by",
+    "socket_hung_up",
+    "turn_away",
+]
 
 BUSY = "The server is busy; try again later."
 _BUSY_ANSWER = f"{BUSY}\n".encode()
 _REQUEST_BYTES = 1 << 16
+_POST_BYTES = 1 << 16
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?=\r\n|$)", re.IGNORECASE)
 _ANSWER_SECONDS = 1.0
 """How long to wait for the request of a client that is turned away. None is accepted meanwhile."""
 
 
 class _Protocol(ServerProtocol):
-    """Sends an Error and close code 1003 where `websockets` would close with 1009 alone."""
+    """What `websockets` lacks of the service.
+
+    It sends an Error and close code 1003 where `websockets` would close with 1009 alone, and takes
+    a POST, whose body `posted` then holds.
+    """
 
     refused: Optional[Refused] = None
+    posted: Optional[bytes] = None
+    _unread: Optional[bytes] = b""
+
+    def receive_data(self, data: Union[bytes, bytearray]) -> None:
+        if self._unread is not None:
+            data = self._take_post(self._unread + bytes(data))
+        if data:
+            super().receive_data(data)
+
+    def _take_post(self, data: bytes) -> bytes:
+        """Return what `websockets` is to read of the first bytes; nothing if more must come."""
+        self._unread = data
+        head, end, body = data.partition(b"\r\n\r\n")
+        if b"POST ".startswith(data[:5]) and len(data) <= _POST_BYTES:
+            length = _LENGTH.search(head)
+            if not end or (length is not None and len(body) < int(length.group(1))):
+                return b""
+            self.posted = body
+            # It reads requests without a body, and in some versions GET, alone.
+            data = b"GET " + _LENGTH.sub(b"", head)[5:] + end
+        self._unread = None
+        return data
 
     def fail(self, code: int, reason: str = "") -> None:
         if code == CloseCode.MESSAGE_TOO_BIG and self.state is State.OPEN:
@@ -97,6 +134,12 @@ def socket_hung_up(sock: Any) -> bool:
     poll = select.poll()
     poll.register(number, getattr(select, "POLLRDHUP", 0))  # others only notice a reset
     return bool(poll.poll(0))
+
+
+def posted_to(connection: ServerConnection) -> Optional[bytes]:
+    """Return the body of a POST, or None if the request is a handshake."""
+    protocol = connection.protocol
+    return protocol.posted if isinstance(protocol, _Protocol) else None
 
 
 def refused_by(connection: ServerConnection) -> Optional[Refused]:

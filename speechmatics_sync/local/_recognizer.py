@@ -53,7 +53,8 @@ class Hypothesis:
             have followed it.
         partials: The words after the last final, as far as they are known, or None if that has
             not changed.
-        ends_utterance: Whether the last final so far is the last word of an utterance.
+        ends_utterance: Whether the last final so far is the last word of an utterance. The server
+            then adds a full stop, in a final of its own if `finals` is empty.
     """
 
     finals: tuple[Word, ...] = ()
@@ -68,10 +69,13 @@ class Recognition(ABC):
         max_delay: Seconds of audio that may follow a word before it is final. The server sets it
             whenever the client changes it.
         partials: Whether the client wants partials; set like `max_delay`.
+        empty_finals: Whether finals without results are sent, as the service does, where an
+            utterance or the audio ends and nothing is left to say.
     """
 
     max_delay: float = 4.0
     partials: bool = False
+    empty_finals: bool = True
 
     @abstractmethod
     def feed(self, frame: Samples) -> Hypothesis:

@@ -30,8 +30,10 @@ _GAP_SECONDS = 0.1
 class _Timed(Recognition):
     """Hears words whose times are known. Final `delay` or `max_delay` seconds after their end."""
 
-    def __init__(self, delay: float, *, partials: bool) -> None:
+    def __init__(self, delay: float, *, partials: bool, service_finals: bool) -> None:
         self.partials = partials
+        self.empty_finals = self.late_marks = service_finals
+        self.needs_end = False
         self.delay = delay
         self.heard = 0
         self.settled_until = -math.inf
@@ -64,7 +66,11 @@ class _Timed(Recognition):
             )
             if guess != self.last_partials:
                 self.last_partials = partials = guess
-        return Hypothesis(finals, partials, ends_utterance=closing and bool(finals))
+        self.needs_end = bool(finals) or self.needs_end
+        ended = closing and (self.needs_end if self.late_marks else bool(finals))
+        if ended:
+            self.needs_end = False
+        return Hypothesis(finals, partials, ends_utterance=ended)
 
     @property
     def quiet_since(self) -> Optional[float]:
@@ -85,8 +91,8 @@ class _Timed(Recognition):
 
 
 class _Scripted(_Timed):
-    def __init__(self, script: Sequence[Word], delay: float, *, partials: bool) -> None:
-        super().__init__(delay, partials=partials)
+    def __init__(self, script: Sequence[Word], delay: float, **options: bool) -> None:
+        super().__init__(delay, **options)
         self._script = script
         self._first = 0
 
@@ -121,6 +127,9 @@ class ScriptedRecognizer(Recognizer):
             to such words. A channel that is not in the mapping, or a session without channels,
             then has no words.
         delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
+        service_finals: Send finals as the service does where programs stumble: without results at
+            the end of an utterance or the audio if nothing is left to say, and with a full stop
+            alone. A `PocketsphinxRecognizer` always does.
 
     Example:
         >>> recognizer = ScriptedRecognizer([("hello", 0.2, 0.6), ("world", 0.7, 1.1)])
@@ -130,7 +139,13 @@ class ScriptedRecognizer(Recognizer):
         ... )
     """
 
-    def __init__(self, words: Union[_Script, Mapping[str, _Script]], *, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        words: Union[_Script, Mapping[str, _Script]],
+        *,
+        delay: float = 0.0,
+        service_finals: bool = True,
+    ) -> None:
         self._script: tuple[Word, ...] = ()
         self._scripts: Optional[dict[str, tuple[Word, ...]]] = None
         if isinstance(words, Mapping):
@@ -138,19 +153,22 @@ class ScriptedRecognizer(Recognizer):
         else:
             self._script = _in_order(words)
         self._delay = delay
+        self._service_finals = service_finals
 
     def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
         script = self._script
         if self._scripts is not None and channel is not None:
             script = self._scripts.get(channel, ())
-        return _Scripted(script, self._delay, partials=partials)
+        return _Scripted(
+            script, self._delay, partials=partials, service_finals=self._service_finals
+        )
 
 
 class _Counted(_Timed):
     """Hears runs of one value as words. A whole word begins with a run of the negative value."""
 
-    def __init__(self, delay: float, voices: Sequence[str], turn: int, *, partials: bool) -> None:
-        super().__init__(delay, partials=partials)
+    def __init__(self, delay: float, voices: Sequence[str], turn: int, **options: bool) -> None:
+        super().__init__(delay, **options)
         self._voices = voices
         self._turn = turn
         self._ended: list[Word] = []
@@ -203,15 +221,31 @@ class CountedRecognizer(Recognizer):
         delay: Seconds of audio after which a word is final, up to the session's ``max_delay``.
         voices: Names of voices that take turns; none by default.
         turn: How many words each turn has.
+        service_finals: Send finals as the service does where programs stumble, see
+            `ScriptedRecognizer`.
     """
 
-    def __init__(self, *, delay: float = 0.0, voices: Sequence[str] = (), turn: int = 5) -> None:
+    def __init__(
+        self,
+        *,
+        delay: float = 0.0,
+        voices: Sequence[str] = (),
+        turn: int = 5,
+        service_finals: bool = True,
+    ) -> None:
         self._delay = delay
+        self._service_finals = service_finals
         self._voices = tuple(voices)
         self._turn = turn
 
     def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
-        return _Counted(self._delay, self._voices, self._turn, partials=partials)
+        return _Counted(
+            self._delay,
+            self._voices,
+            self._turn,
+            partials=partials,
+            service_finals=self._service_finals,
+        )
 
 
 def counted_word(number: int) -> str:

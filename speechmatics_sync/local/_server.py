@@ -28,7 +28,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from speechmatics_sync import ConfigurationError, SessionError
 
 from ._admission import Admission, Refusal
-from ._connection import BUSY, Connection, hung_up, turn_away
+from ._connection import BUSY, Connection, hung_up, posted_to, turn_away
 from ._fault_injection import FaultyConnection, answer_handshake
 from ._fault_schedule import Faults
 from ._logs import logger, wait_until_logged, websockets_logger
@@ -176,6 +176,18 @@ class LocalServer:
         scheme = "ws" if self._ssl_context is None else "wss"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}/v2"
+
+    @property
+    def http_url(self) -> str:
+        """Where temporary keys are handed out, such as ``http://127.0.0.1:43210``.
+
+        ``JWTAuth(key, mp_url=server.http_url)`` fetches them from this server, which takes any key
+        if it has no `api_keys`.
+
+        Raises:
+            SessionError: As `url`.
+        """
+        return f"http{self.url[len('ws') : -len('/v2')]}"
 
     @property
     def port(self) -> int:
@@ -374,13 +386,23 @@ class LocalServer:
                 return refused
         with self._lock:
             waiting = len(self._threads) - self._quota.usage
-        refusal = self._admission.refusal(request, connection.local_address[0])
+        address, posted = connection.local_address[0], posted_to(connection)
+        answer: Union[Refusal, str, None]
+        if posted is None:
+            answer = self._admission.refusal(request, address)
+        else:
+            answer = self._admission.temporary_key(request, address, posted)
         if waiting > self._quota.limit + _SPARE_CONNECTIONS:
-            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
-        if refusal is None:
+            answer = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
+        if isinstance(answer, Refusal):
+            logger.warning("request refused: HTTP %d, %s", *answer)
+            return connection.respond(answer.status, f"{answer.reason}\n")
+        if answer is None:
             return None
-        logger.warning("handshake refused: HTTP %d, %s", *refusal)
-        return connection.respond(refusal.status, f"{refusal.reason}\n")
+        response = connection.respond(HTTPStatus.CREATED, answer)
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        return response
 
     def _serve(self, connection: ServerConnection) -> None:
         """Serve one connection whose handshake is done, in its thread."""

@@ -113,6 +113,7 @@ class Session:
         self._channels: dict[Optional[str], Channel] = {}
         self._stream_ended = False
         self._diarizes_speakers = False
+        self._started_with: Message = {}
         self._language = ""
         self._speakers_at_end = False
         # Guards the state, what follows, and the speakers that channels collect: Work is done in
@@ -261,6 +262,7 @@ class Session:
         self._quota.take(self._record.id)
         self._record.start = message
         config = message["transcription_config"]
+        self._started_with = config
         self._language = config["language"]
         diarization = config.get("diarization", "none")
         self._diarizes_speakers = diarization in ("speaker", "channel_and_speaker")
@@ -451,7 +453,13 @@ class Session:
 
     def _configure(self, message: Message) -> Iterator[Step]:
         channels = self._started_channels("SetRecognitionConfig")
-        check_mid_session(message, self._language)
+        same = check_mid_session(message, self._started_with)
+        if same:
+            yield {
+                "message": "Warning",
+                "type": "unsupported_config",
+                "reason": f"{', '.join(same)}: fixed for the session, and as before",
+            }
         for channel in channels:
             yield from self._work(channel, channel.configure(message["transcription_config"]))
 

@@ -374,8 +374,11 @@ def _check_audio_format(value: Any) -> None:
     _refuse(kind, _fields(fields, *required), value, "audio_format")
 
 
-def check_mid_session(message: Mapping[str, Any], language: str) -> None:
-    """Check a SetRecognitionConfig in a session of `language`.
+def check_mid_session(message: Mapping[str, Any], started: Mapping[str, Any]) -> list[str]:
+    """Check a SetRecognitionConfig in a session that was started with this configuration.
+
+    Returns:
+        The fields that cannot change during a session, and do not.
 
     Raises:
         Refused: ``invalid_message`` or ``invalid_config``.
@@ -386,13 +389,20 @@ def check_mid_session(message: Mapping[str, Any], language: str) -> None:
         if name not in ("message", "transcription_config"):
             raise Refused("invalid_config", f"{name} is not a field of SetRecognitionConfig")
     config = message["transcription_config"]
-    _refuse("invalid_config", _fields(_MID_SESSION), config, "transcription_config")
+    _refuse("invalid_config", _object, config, "transcription_config")
+    same = [
+        name for name in config if name not in _MID_SESSION and config[name] == started.get(name)
+    ]
+    changing = {name: value for name, value in config.items() if name not in same}
+    _refuse("invalid_config", _fields(_MID_SESSION), changing, "transcription_config")
+    language = started["language"]
     if config.get("language", language) != language:
         raise Refused(
             "invalid_config",
             f"the session's language is {_shown(language)} and cannot become "
             f"{_shown(config['language'])}",
         )
+    return same
 
 
 def check_message(message: Mapping[str, Any]) -> None:

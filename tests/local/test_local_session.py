@@ -91,6 +91,55 @@ def test_transcripts_join_to_a_text_with_its_full_stop_in_place(server: LocalSer
     assert (last["type"], last["attaches_to"], last["is_eos"]) == ("punctuation", "previous", True)
 
 
+def transcripts(messages: list[Message]) -> list[str]:
+    return [message["metadata"]["transcript"] for message in named(messages, "AddTranscript")]
+
+
+def test_as_from_the_service_a_mark_comes_alone_and_finals_come_without_results() -> None:
+    audio = counted_audio(1) + silence(2) + counted_audio(1, first=2) + silence(0.5)
+    trigger = {"end_of_utterance_silence_trigger": 1}
+    with LocalServer(recognizer=CountedRecognizer(service_finals=True), strict=True) as server:
+        wire = run(server.url, audio, conversation_config=trigger)
+        assert transcripts(wire.received) == ["w1 ", ". ", "w2 ", ". "]
+        (mark,) = named(wire.received, "AddTranscript")[1]["results"]
+        assert (mark["type"], mark["attaches_to"], mark["start_time"]) == (
+            "punctuation",
+            "previous",
+            0.4,
+        )
+        with Wire(server.url) as wire:
+            wire.start()
+            wire.send(counted_audio(1), {"message": "ForceEndOfUtterance"}, silence(1))
+            wire.send({"message": "ForceEndOfUtterance"})
+            empty = named(wire.end(2), "AddTranscript")[2]
+    assert transcripts(wire.received) == ["w1 ", ". ", ""]
+    assert empty == {
+        "message": "AddTranscript",
+        "format": "2.1",
+        "metadata": {"start_time": 0.4, "end_time": 1.5, "transcript": ""},
+        "results": [],
+        "forced": True,
+    }
+
+
+def test_as_from_the_service_finals_come_whose_words_are_all_filtered_out() -> None:
+    script = [("uh", 0.1, 0.2), ("hello", 0.5, 0.8)]
+    filtering = {"remove_disfluencies": True}
+    for chosen, expected in ((True, ["", "hello ", ". "]), (False, ["hello "])):
+        recognizer = ScriptedRecognizer(script, service_finals=chosen)
+        with LocalServer(recognizer=recognizer, strict=True) as server:
+            wire = run(server.url, silence(1), transcript_filtering_config=filtering)
+        assert transcripts(wire.received) == expected
+
+
+def test_the_end_of_an_utterance_has_a_format(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start()
+        wire.send({"message": "ForceEndOfUtterance"})
+        assert wire.until("EndOfUtterance")["format"] == "2.1"
+        wire.end(0)
+
+
 def test_only_permitted_marks_are_set(server: LocalServer) -> None:
     wire = run(server.url, counted_audio(2), punctuation_overrides={"permitted_marks": [","]})
     assert named(wire.received, "AddTranscript")[-1]["metadata"]["transcript"] == "w2 "
@@ -197,6 +246,20 @@ def test_a_session_can_be_configured_anew() -> None:
         assert wire.until("AddTranscript")["results"][0]["alternatives"][0]["content"] == "w1"
         wire.until("EndOfUtterance")
         wire.end(1)
+
+
+def test_fields_that_cannot_change_may_be_repeated_and_bring_a_warning(server: LocalServer) -> None:
+    with Wire(server.url) as wire:
+        wire.start(diarization="speaker", domain="finance", max_delay=2)
+        config = {"language": "en", "max_delay": 2}
+        wire.send({"message": "SetRecognitionConfig", CONFIG: config})
+        wire.send({"message": "SetRecognitionConfig", CONFIG: {**config, "diarization": "speaker"}})
+        warning = wire.until("Warning")
+        wire.send({"message": "SetRecognitionConfig", CONFIG: {"domain": "medical"}})
+        wire.rest()
+    assert "diarization" in warning["reason"]
+    assert len(named(wire.received, "Warning")) == 1
+    assert (wire.received[-1]["type"], wire.close_code) == ("invalid_config", 1003)
 
 
 def test_speakers_are_labelled_in_the_order_in_which_they_speak(server: LocalServer) -> None:
@@ -613,4 +676,5 @@ def test_everything_the_server_sends_fits_the_description_of_the_api(
         name = message["message"]
         schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
         jsonschema.validate(message, schema)
-        assert set(message) <= known[name], message
+        undescribed = {"format"} if name == "EndOfUtterance" else set()
+        assert set(message) - undescribed <= known[name], message
