@@ -18,6 +18,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionError",
     "EndOfTranscriptError",
+    "HandshakeCutError",
     "InvalidAudioError",
     "NameLookupError",
     "ProxyError",
@@ -120,6 +121,10 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
         self.status = status
         self.close_code = close_code
         self.retry_after = retry_after
+
+
+class HandshakeCutError(ConnectionError):
+    """The connection was cut before the server answered, as one without room for more does."""
 
 
 class ProxyError(ConnectionError):

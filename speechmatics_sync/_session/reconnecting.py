@@ -7,8 +7,9 @@ What is retried:
 - After the first RecognitionStarted: every error except those that a retry cannot change, a refused
   key and a refused configuration.
 - Before it: the loss of an open connection, a server without capacity (4005, 4013, 1011), HTTP 429,
-  502, 503 and 504 in the handshake, and a host name that cannot be looked up for now. A server that
-  does not send RecognitionStarted in time is tried once more.
+  502, 503 and 504 in the handshake, a connection that is cut before the answer to it, and a host
+  name that cannot be looked up for now. A server that does not send RecognitionStarted in time is
+  tried once more.
 - At most ``max_attempts`` times in a row; settled audio resets the count.
 """
 
@@ -23,6 +24,7 @@ from ..errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionError,
+    HandshakeCutError,
     NameLookupError,
     ProxyError,
     SpeechmaticsError,
@@ -108,7 +110,7 @@ class Backoff:
             return opened and self.attempts == 0
         if isinstance(error, ConnectionError):
             passing = error.status in _PASSING and not isinstance(error, ProxyError)
-            return opened or passing or isinstance(error, NameLookupError)
+            return opened or passing or isinstance(error, (HandshakeCutError, NameLookupError))
         return isinstance(error, TranscriptionError) and opened
 
 

@@ -7,7 +7,13 @@ from typing import NamedTuple, Optional, Union
 
 from .._concurrency.exhaustion import exhausted
 from .._words import printable
-from ..errors import AuthenticationError, ConnectionError, SpeechmaticsError, TimeoutError
+from ..errors import (
+    AuthenticationError,
+    ConnectionError,
+    HandshakeCutError,
+    SpeechmaticsError,
+    TimeoutError,
+)
 from .tcp import is_time_limit
 from .tls import AUTHORITIES_ADVICE
 from .websocket_client import (
@@ -23,6 +29,7 @@ class _Row(NamedTuple):
     kinds: Union[type[BaseException], tuple[type[BaseException], ...]]
     words: str
     chained: bool
+    failure: type[ConnectionError] = ConnectionError
 
 
 # The first row that fits. An error that may hold what the server answered is not chained: the
@@ -30,8 +37,9 @@ class _Row(NamedTuple):
 _BY_ERROR = (
     _Row(
         WebSocketConnectionClosedException,
-        "{where} closed the connection in the middle of the handshake.",
+        "{where} closed the connection in the middle of the handshake. It may have no room.",
         chained=False,
+        failure=HandshakeCutError,
     ),
     _Row(
         (WebSocketException, UnicodeDecodeError),
@@ -47,6 +55,12 @@ _BY_ERROR = (
         ssl.SSLError,
         "No TLS with {where}: {said}. Does that port speak TLS (wss)?",
         chained=True,
+    ),
+    _Row(
+        (ConnectionResetError, ConnectionAbortedError, BrokenPipeError),
+        "{where} cut the connection before it answered: {said}. It may have no room for another.",
+        chained=True,
+        failure=HandshakeCutError,
     ),
     _Row(
         OSError,
@@ -80,10 +94,10 @@ def map_error(
             f"No WebSocket connection to {where} within open_timeout ({limit} s). "
             "Is the address right and the network up?"
         )
-    for kinds, words, chained in _BY_ERROR:
+    for kinds, words, chained, kind in _BY_ERROR:
         if isinstance(error, kinds):
             said = [getattr(error, name, None) for name in ("verify_message", "reason", "strerror")]
-            failure = ConnectionError(
+            failure = kind(
                 words.format(where=where, said=next(filter(None, said), printable(str(error))))
             )
             if chained:

@@ -18,7 +18,7 @@ from support.raw_handshake import answer_to, status_of
 from websockets.sync.server import ServerConnection
 
 from speechmatics_sync import AudioEncoding, AudioFormat, Client, ReconnectPolicy
-from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
+from speechmatics_sync.local import CountedRecognizer, Drop, Faults, LocalServer, counted_audio
 from speechmatics_sync.local._recognizer import Hypothesis
 
 AUDIO = counted_audio(2)
@@ -194,3 +194,25 @@ def test_two_hundred_threads_are_all_served_by_a_server_for_ten(
             thread.join(PATIENCE)
     assert failures == []
     assert heard == [["w1", "w2"]] * 200
+
+
+@pytest.mark.parametrize("how", ["reset", "fin"])
+def test_a_client_that_is_cut_off_before_its_first_connection_tries_again(how: str) -> None:
+    faults = Faults()
+    faults.add(Drop(how=how), at="handshake", times=2)
+    policy = ReconnectPolicy(initial_delay=0.01)
+    with local_server(faults=faults) as server, Client(url=server.url, reconnect=policy) as client:
+        heard = client.transcribe(AUDIO, audio_format=PCM)
+        assert [word.content for word in heard.words] == ["w1", "w2"]
+        assert len(faults.happened) == 2
+
+
+def test_a_client_that_is_always_cut_off_is_told_that_there_may_be_no_room() -> None:
+    faults = Faults()
+    faults.add(Drop(), at="handshake", times=10)
+    policy = ReconnectPolicy(max_attempts=2, initial_delay=0.01)
+    with local_server(faults=faults) as server, Client(url=server.url, reconnect=policy) as client:
+        with pytest.raises(ConnectionError, match="no room") as raised:
+            client.transcribe(AUDIO, audio_format=PCM)
+        assert "address right" not in str(raised.value)
+        assert "2 times" in str(raised.value)

@@ -21,7 +21,7 @@ from speechmatics_sync import (
     TransportError,
 )
 from speechmatics_sync._session.reconnecting import Backoff, given_up
-from speechmatics_sync.errors import SpeechmaticsError
+from speechmatics_sync.errors import HandshakeCutError, SpeechmaticsError
 
 POLICY = ReconnectPolicy()
 LOST = ConnectionError("The connection was lost.", close_code=1006)
@@ -57,6 +57,7 @@ STATUS = {status: ConnectionError("refused", status=status) for status in (429, 
     ("error", "opened", "busy"),
     [
         pytest.param(LOST, True, False, id="a loss after the handshake"),
+        pytest.param(HandshakeCutError("reset"), False, False, id="a reset in the handshake"),
         pytest.param(ConnectionError("gone", close_code=1011), True, True, id="1011"),
         pytest.param(TranscriptionError("", type="quota_exceeded"), True, True, id="4005"),
         pytest.param(TranscriptionError("", type="job_error"), True, True, id="4013"),
