@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import threading
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from .._auth.headers import checked_headers
+from .._concurrency.exhaustion import exhausted
 from .._model.audio_format import AudioFormat
 from .._model.checks import number, optional
 from .._model.secret import Secret
@@ -32,8 +34,22 @@ def checked_timeout(timeout: Any, *, at_once: bool = False) -> Optional[float]:
     return plain
 
 
+def _import_session() -> None:
+    """Import what a session is made of, with all that it needs.
+
+    Raises:
+        ConnectionError: There is no descriptor left to read it.
+    """
+    try:
+        for name in ("_session.session", "_client.stream", "_client.interrupts"):
+            importlib.import_module(f"speechmatics_sync.{name}")
+    except OSError as error:
+        raise exhausted(error) or error from None
+
+
 def checked_source(source: object) -> None:
     """Raise AudioError, with an empty transcript, for what cannot be a source."""
+    _import_session()
     from .._audio.sources import check_source
 
     try:
@@ -52,6 +68,7 @@ def session_options(
     collect: bool,
 ) -> SessionOptions:
     """Return the options of a session, checked and copied: the caller may change its objects."""
+    _import_session()
     from .._session.options import SessionOptions
 
     config = _checked("transcription_config", transcription_config, TranscriptionConfig)

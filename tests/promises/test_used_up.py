@@ -146,6 +146,25 @@ def test_without_a_thread_a_call_says_which_limit_was_met(call: str) -> None:
     assert said.endswith("has ids and transcript True True\nword\n")
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_without_a_descriptor_the_first_call_of_a_process_says_so(call: str) -> None:
+    """It has to read the modules that a session is made of."""
+    said = run(
+        f"""
+        for name in [name for name in sys.modules if "speechmatics_sync._" in name]:
+            del sys.modules[name]
+        del sys.modules["speechmatics_sync"]
+        from speechmatics_sync import AudioFormat, Client, SpeechmaticsError
+        RAW = AudioFormat("pcm_s16le", 16000)
+        client = Client(url=url)
+        descriptors_left(0)
+        {CALLS[call]}
+        """,
+        "ws://localhost:1/v2",
+    )
+    assert said.startswith("ConnectionError This process has no file descriptor left")
+
+
 RECONNECTING = """
 client = Client(url=url, reconnect=patient)
 limit_memory()
