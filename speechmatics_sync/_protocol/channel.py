@@ -200,11 +200,25 @@ class Channel:
             return position
         return max(position, self._retained[0].start if self._retained else sent)
 
-    def take_back(self, position: int) -> list[bytes]:
+    def chunk_start(self, position: int, sent: int) -> int:
+        """Return where the retained chunk begins that has a position, or else the oldest one.
+
+        Args:
+            position: The position.
+            sent: Up to where audio was sent: what is returned if none is retained.
+        """
+        for each in self._retained:
+            if each.end > position:
+                return each.start + max(0, position - each.start) // each.size * each.size
+        return sent
+
+    def take_back(self, position: int, *, settled: bool = True) -> list[bytes]:
         """Empty what is retained, to send it again.
 
         Args:
             position: From where. The chunk that has it is the next.
+            settled: Whether what lies before that is settled, and need not be kept. If not, it is
+                where a chunk begins.
 
         Returns:
             The audio from there on, if the source is not read again for it.
@@ -216,12 +230,21 @@ class Channel:
         chunks = [
             each.chunk[max(0, position - each.start) :] for each in again if each.chunk is not None
         ]
-        self._retained.clear()
+        self._retained = collections.deque([] if settled else self._retained_up_to(position))
         self.behind = True
         if self.rereadable:
             self.bytes_filled = position
             self._half_sample = b""
         return chunks
+
+    def _retained_up_to(self, position: int) -> list[_Sent]:
+        """Return what is retained before a position at which a chunk begins."""
+        before = [each for each in self._retained if each.start < position]
+        if before and before[-1].end > position:
+            last = before[-1]
+            before[-1] = _Sent(last.number, last.start, last.size, last.chunk)
+            before[-1].count = (position - last.start) // last.size
+        return before
 
     def give_up_refill(self) -> None:
         """End the channel where reading its source again has stopped."""

@@ -33,7 +33,7 @@ from .message_fields import (
     warning_of,
 )
 
-__all__ = ["DIGITS", "PRE_ROLL", "SAME_TIME", "Delivered", "Reach"]
+__all__ = ["BEFORE_WORD", "DIGITS", "PRE_ROLL", "SAME_TIME", "Delivered", "Reach"]
 
 Reach = Callable[[Label], float]
 """How far, in seconds, the audio goes that a connection has acknowledged, by channel. None is for
@@ -42,8 +42,8 @@ messages that name no channel."""
 PRE_ROLL = 1.0
 """Seconds of settled audio that are sent again: recognition is poor at the start of a stream."""
 
-_BEFORE_WORD = 0.2
-"""Seconds of audio before the last settled word: without its onset it is recognised as another."""
+BEFORE_WORD = 0.2
+"""Seconds of audio before a word: without its onset it is recognised as another."""
 
 _STEPS_PER_SECOND = 5
 """Audio is sent again from a multiple of 0.2 s: a whole number of samples at every usual rate
@@ -209,7 +209,7 @@ class Delivered:
         settled = self.settled(label)
         at = settled - PRE_ROLL
         if settled == self._words[label].until:
-            at = min(at, self.last_word_start(label) - _BEFORE_WORD)
+            at = min(at, self.last_word_start(label) - BEFORE_WORD)
         return max(0.0, math.floor(at * _STEPS_PER_SECOND) / _STEPS_PER_SECOND)
 
     # For stitching.

@@ -20,7 +20,7 @@ never trim one another.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from .._model.typing import Label, Message
 from .delivered import DIGITS, SAME_TIME, Delivered
@@ -39,10 +39,30 @@ from .message_fields import (
 )
 from .message_table import MESSAGES, Again
 
-__all__ = ["Delivered", "Stitch"]
+__all__ = ["Delivered", "Overlap", "Stitch"]
 
 _SAME_EVENT = 0.5
 """Seconds by which two connections may differ on when an audio event began."""
+
+
+_TORN = 0.25
+"""Seconds before a cut within which a word ends that the cut may have torn."""
+
+
+class Overlap(NamedTuple):
+    """Audio that an ended connection was sent last, and the next one first, in seconds.
+
+    Args:
+        whole_from: From when on the next connection hears no word less whole than the ended one.
+        end: Where the ended one's audio was cut.
+    """
+
+    whole_from: float
+    end: float
+
+    def leaves_to_next(self, start_time: float, end_time: float) -> bool:
+        """Return whether the next connection hears something whole that the cut may have torn."""
+        return start_time >= self.whole_from and end_time > self.end - _TORN
 
 
 class Stitch:
@@ -55,7 +75,8 @@ class Stitch:
         offsets: Where the audio of each channel begins on this connection, in seconds of the
             session.
         delimiter: What stands between two words, where no LanguageInfo says otherwise.
-        first: Whether there was no connection before; then nothing is changed.
+        first: Whether there was no connection before; then nothing is changed, but what is left to
+            the next connection is left out.
 
     Example:
         >>> stitch = Stitch(Delivered([None]), {None: 4.0})
@@ -72,12 +93,25 @@ class Stitch:
         first: bool = False,
     ) -> None:
         self._delivered = delivered
-        self._before = delivered.as_of_now()
+        self._before = Delivered([*delivered.labels]) if first else delivered.as_of_now()
         self._offsets = dict(offsets)
         self._earliest = min(self._offsets.values(), default=0.0)
         self._delimiter = delimiter
         self._first = first
+        self._overlaps: Mapping[Label, Overlap] = {}
         self._last_word_is_new: dict[Label, bool] = {}
+
+    def leave_to_next(self, overlaps: Mapping[Label, Overlap]) -> None:
+        """Leave out what the cut at the end may have torn: the next connection says it.
+
+        Args:
+            overlaps: What the next connection is sent as well, by channel.
+        """
+        self._overlaps = overlaps
+
+    def _is_left(self, label: Label, start_time: float, end_time: float) -> bool:
+        overlap = self._overlaps.get(label)
+        return overlap is not None and overlap.leaves_to_next(start_time, end_time)
 
     def join(self, message: Message) -> Optional[Message]:
         """Return a message of this connection as the user is to receive it.
@@ -89,7 +123,8 @@ class Stitch:
             The same object if nothing is to be changed; None if it is not to be delivered.
         """
         name = message.get("message")
-        join = _JOINS.get(name) if isinstance(name, str) and not self._first else None
+        joins = _JOINS if not self._first else _TRIMS if self._overlaps else {}
+        join = joins.get(name) if isinstance(name, str) else None
         if join is None:
             return message
         try:
@@ -151,7 +186,9 @@ class Stitch:
         until = self._before.words_until(label)
         metadata = message["metadata"]
         start_time, end_time = (self._moved(time, label) for time in times_of(metadata))
-        if not parts and _is_settled(end_time, end_time, until):
+        if not parts and (
+            _is_settled(end_time, end_time, until) or self._is_left(label, start_time, end_time)
+        ):
             return None
         channels = [own_label(part, self._before.labels) or label for part in parts]
         is_new = self._find_new(parts, channels, last_word_is_new)
@@ -162,6 +199,8 @@ class Stitch:
         ]
         if parts and not kept:
             return None
+        if parts and not is_new[-1]:
+            end_time = kept[-1]["end_time"]
         first = kept[0]["start_time"] if kept else end_time
         start_time = _not_before(self._before.words_told_before(label, first), start_time)
         changes: Message = {"start_time": start_time, "end_time": max(start_time, end_time)}
@@ -183,7 +222,11 @@ class Stitch:
             until = self._before.words_until(channel)
             middle = (start_time + end_time) / 2
             settled = _is_settled(start_time, end_time, until)
-            new = not (settled or self._before.repeats_word(channel, part, middle))
+            new = not (
+                settled
+                or self._before.repeats_word(channel, part, middle)
+                or self._is_left(channel, start_time, end_time)
+            )
             if part.get("type") != "punctuation":
                 last_word_is_new[channel] = new
                 for mark in before_next_word.pop(channel, ()):
@@ -241,6 +284,8 @@ class Stitch:
             # One before words that were delivered was delivered before them, or is wrong.
             told_until = max(self._before.utterance_until(label) + SAME_TIME, until - SAME_TIME)
             if time <= round(told_until, DIGITS) or self._before.repeats_utterance(label, time):
+                return None
+            if self._is_left(label, time, time):
                 return None
             times = {key: _not_before(until, time) for key, time in times.items()}
         return _with(message, {"metadata": _with(metadata, times)})

@@ -4,8 +4,9 @@ Theory of operation. A leg is made by `Succession.new_leg` and takes the audio o
 (`Succession.enter`). It gives the audio up when it is lost (`Succession.lose`) or when it is ended
 for another to take over (`Succession.end_leg`). After a loss, unsettled audio goes back to the
 front of what waits, from a little before it, and with it the requests that were not answered. In a
-rollover nothing is sent again: each channel's audio is cut at one sample, the old leg finishes what
-it has, and what the new leg says is held until then.
+rollover each channel's audio is cut at one sample, the old leg finishes what it has, and what the
+new leg says is held until then. Nothing is sent again where the cut is in a pause; where it may go
+through a word, the new leg is sent the last seconds too, and repeats are dropped as after a loss.
 
 What becomes of a leg's messages depends on the part it plays:
 
@@ -249,13 +250,25 @@ class Succession:
         return chunk[:at]
 
     def end_leg(self) -> list[Outgoing]:
-        """End the leg's audio here, for another to take it; return what to send over it."""
+        """End the leg's audio here, for another to take it; return what to send over it.
+
+        Where no quiet place was found, the next leg is sent the last audio as well, and says what
+        is in it; the ended one does not.
+        """
         leg = self.leg
         if leg is None or leg.state is not State.RUNNING:
             raise RuntimeError("only a running leg can be ended")
         self._ending, self.leg = leg, None
+        torn = [
+            label
+            for label, finder in self._cuts.items()
+            if finder is not None and not self._waiting.finished(label)
+        ]
         self._cuts = {}
-        self._timeline.cut()
+        overlaps = self._timeline.cut(leg.channels, torn)
+        if overlaps:
+            leg.stitch = leg.stitch or self._stitch_of(leg, first=True)
+            leg.stitch.leave_to_next(overlaps)
         return [leg.end(label) for label in leg.channels if not leg.channels[label].end_sent]
 
     # -- what is sent ---------------------------------------------------------------------------
@@ -368,12 +381,12 @@ class Succession:
             labels_restart=self.begun and self._labels_restart,
         )
 
-    def _stitch_of(self, leg: Leg) -> Stitch:
+    def _stitch_of(self, leg: Leg, *, first: bool = False) -> Stitch:
         offsets = {
             label: self._timeline.seconds(label, on_leg.start)
             for label, on_leg in leg.channels.items()
         }
-        return Stitch(self._timeline.delivered, offsets, delimiter=self.delimiter)
+        return Stitch(self._timeline.delivered, offsets, delimiter=self.delimiter, first=first)
 
     def _ask_again(self, requests: Sequence[Placed[Queued]]) -> None:
         """Put back requests, and those answered at the session's end, in their old order."""

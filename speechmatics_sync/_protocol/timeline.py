@@ -7,18 +7,26 @@ of the session, positions in bytes of a channel's audio.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from .._model.audio_format import AudioFormat
 from .._model.transcription_config import TranslationConfig
 from .._model.typing import Label, Message
 from .channel import Channel, LegChannel
-from .delivered import Delivered, Reach
+from .delivered import BEFORE_WORD, Delivered, Reach
 from .events import Queued
 from .multiplexer import Multiplexer, Placed
+from .stitching import Overlap
 
 __all__ = ["Replay", "Timeline"]
+
+
+_OVERLAP = 2.0
+"""Seconds before a cut, which may go through a word, that the next leg is sent as well."""
+
+_LEAST_OVERLAP = 1.0
+"""With less, the next leg might hear neither the word at the cut nor the one before it whole."""
 
 
 class Replay(NamedTuple):
@@ -74,6 +82,8 @@ class Timeline:
         """The channels that the next leg has."""
         self._translated = translation is not None
         self._sent_until: dict[Label, int] = dict.fromkeys(names, 0)
+        self._cut_at: dict[Label, int] = dict.fromkeys(names, 0)
+        """Where the audio begins that the leg after an ended one is sent."""
 
     def seconds(self, label: Label, size: int) -> float:
         """Return how long ``size`` bytes of audio last; 0.0 for ``file`` audio."""
@@ -113,18 +123,32 @@ class Timeline:
             self.channels
         )
         for label in self.unsettled:
-            self._take_back(label)
+            channel, sent = self.channels[label], self.waiting.position(label)
+            position = min(channel.position_at(self._resume_seconds(label)), sent)
+            self._take_back(label, channel.retained_from(position, sent))
 
-    def cut(self) -> None:
-        """Note that everything that was sent will be settled before anything that waits."""
+    def cut(
+        self, leg_channels: Mapping[Label, LegChannel], torn: Collection[Label]
+    ) -> dict[Label, Overlap]:
+        """Note that everything that was sent will be settled before anything that waits.
+
+        Args:
+            leg_channels: The channels of the leg that was sent it.
+            torn: Channels that may be in the middle of a word: what was sent last is sent again.
+
+        Returns:
+            What is sent again, by channel.
+        """
         self.unsettled = [label for label in self.channels if not self.waiting.finished(label)]
         for label in self.channels:
-            self._sent_until[label] = self.waiting.position(label)
+            self._sent_until[label] = self._cut_at[label] = self.waiting.position(label)
+        overlaps = {label: self._overlap(label, leg_channels[label].start) for label in torn}
+        return {label: overlap for label, overlap in overlaps.items() if overlap is not None}
 
     def settle_up_to_the_cut(self, leg_channels: dict[Label, LegChannel]) -> None:
-        """Count the audio of a leg, up to the cut, as settled."""
+        """Count the audio of a leg as settled, up to where that of the next begins."""
         for label in leg_channels:
-            self.delivered.skip(label, self.seconds(label, self._sent_until[label]))
+            self.delivered.skip(label, self.seconds(label, self._cut_at[label]))
 
     def begin(self, leg_channels: dict[Label, LegChannel]) -> None:
         """Start the channels of a leg where the audio stands now."""
@@ -189,12 +213,23 @@ class Timeline:
         labels = self.unsettled if self._translated else (label,)
         return min((self.delivered.resume_at(each) for each in labels), default=0.0)
 
-    def _take_back(self, label: Label) -> None:
+    def _overlap(self, label: Label, leg_start: int) -> Optional[Overlap]:
+        """Take back the last audio of a channel; return which, or None if too little is left."""
+        channel, sent = self.channels[label], self.waiting.position(label)
+        end = self.seconds(label, sent)
+        position = channel.chunk_start(channel.position_at(max(0.0, end - _OVERLAP)), sent)
+        start = self.seconds(label, position)
+        from_its_start = position <= leg_start
+        if end - start < _LEAST_OVERLAP and not from_its_start:
+            return None
+        self._take_back(label, position, settled=False)
+        self._cut_at[label] = position
+        return Overlap(0.0 if from_its_start else start + BEFORE_WORD, end)
+
+    def _take_back(self, label: Label, position: int, *, settled: bool = True) -> None:
         channel = self.channels[label]
         sent = self.waiting.position(label)
-        position = min(channel.position_at(self._resume_seconds(label)), sent)
-        position = channel.retained_from(position, sent)
-        chunks = channel.take_back(position)
+        chunks = channel.take_back(position, settled=settled)
         self._sent_until[label] = max(sent, self._sent_until[label])
         if not channel.rereadable:
             self.waiting.put_back_audio(label, chunks)

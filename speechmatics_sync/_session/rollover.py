@@ -2,8 +2,9 @@
 
 The server limits the length of a session, and warns some minutes before the limit. Shortly before
 it, a second connection is opened beside the first. Once recognition has started there, the audio is
-cut: the first connection gets EndOfStream, the second one the audio from there on, and its messages
-are held back until the first has sent its last. Where the account allows no second session at the
+cut: the first connection gets EndOfStream, the second one the audio from there on (and, where it is
+never quiet, the last seconds before), and its messages are held back until the first has sent its
+last. Where the account allows no second session at the
 same time, the first connection is ended before the second is opened.
 """
 
@@ -214,7 +215,7 @@ class Rollover:
         self._outbox.flush()
 
     def _cut_when_quiet(self) -> None:
-        """Cut the audio where it is quiet; when that takes too long, cut it anywhere."""
+        """Cut the audio where it is quiet; when that takes too long, cut it with an overlap."""
         now = time.monotonic()
         with self._life.lock:
             if self._cut_by is None:

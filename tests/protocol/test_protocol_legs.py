@@ -837,6 +837,105 @@ def test_the_audio_is_cut_at_one_sample() -> None:
     assert old.state is State.ENDING
 
 
+def torn(protocol: Protocol) -> tuple[Leg, Leg]:
+    """A rollover for which no quiet place was found."""
+    protocol.succession.seek_cut()
+    assert not protocol.succession.cut_found
+    return rolling_over(protocol)
+
+
+def test_where_no_quiet_place_is_found_the_last_audio_goes_to_both() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    read(protocol)
+    hear(protocol, final("one", 3.0, 3.5))
+    old, new = torn(protocol)
+    assert new.channels[None].start == 6 * SECOND
+    assert protocol.succession.replay.seconds_replayed == 2.0
+    assert sent(protocol) == [second(6), second(7)]
+    # The cut may have torn the last word; the old one is believed about those before it.
+    (message,) = delivered(hear(protocol, final("two", 7.0, 7.4), old))
+    assert message["results"][0]["start_time"] == 7.0
+    assert hear(protocol, final("th", 7.8, 8.0), old) == []
+    assert hear(protocol, {"message": "EndOfUtterance", "metadata": {"end_time": 8.0}}, old) == []
+    hear(protocol, final("two", 1.05, 1.45), new)
+    hear(protocol, final("three", 1.8, 2.6), new)
+    (message,) = delivered(hear(protocol, END_OF_TRANSCRIPT, old))
+    (word,) = message["results"]
+    assert (word["alternatives"][0]["content"], word["start_time"]) == ("three", 7.8)
+
+
+def test_a_message_with_a_torn_word_loses_that_and_its_mark() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    read(protocol)
+    old, _ = torn(protocol)
+    one, two = final("one", 6.8, 7.3), final("two", 7.6, 8.0)
+    mark = {**two["results"][0], "type": "punctuation", "start_time": 8.0}
+    mark["alternatives"] = [{"content": ".", "confidence": 1.0}]
+    both = {
+        **one,
+        "metadata": {"transcript": "one two. ", "start_time": 6.8, "end_time": 8.0},
+        "results": [*one["results"], *two["results"], mark],
+    }
+    (message,) = delivered(hear(protocol, both, old))
+    assert message["results"] == one["results"]
+    assert message["metadata"] == {"transcript": "one ", "start_time": 6.8, "end_time": 7.3}
+
+
+def test_a_word_that_the_next_connection_does_not_hear_whole_is_believed() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    read(protocol)
+    old, _ = torn(protocol)
+    long = final("long", 5.5, 8.0)
+    assert delivered(hear(protocol, long, old)) == [long]
+
+
+def test_a_loss_after_an_overlap_takes_back_all_that_is_not_settled() -> None:
+    protocol = session()
+    push(protocol, *range(8))
+    read(protocol)
+    hear(protocol, final("one", 2.5, 3.0))
+    old, _ = torn(protocol)
+    assert sent(protocol) == [second(6), second(7)]
+    assert isinstance(protocol.closed(old, 1006, ""), Lost)
+    protocol.succession.lose()
+    begin(protocol)
+    assert sent(protocol) == [second(number) for number in range(2, 8)]
+    assert protocol.channels[None].next_number == 9
+
+
+def test_with_too_little_audio_left_to_send_again_the_cut_is_where_it_is() -> None:
+    protocol = session(replay_seconds=0.5)
+    push(protocol, *range(8))
+    read(protocol)
+    protocol.add_audio(second(8)[:500])
+    read(protocol)
+    protocol.channels[None].release(8 * SECOND)
+    old, new = torn(protocol)
+    assert new.channels[None].start == 8.5 * SECOND
+    last = final("th", 8.2, 8.5)
+    assert delivered(hear(protocol, last, old)) == [last]
+
+
+def test_a_source_that_can_be_read_again_is_read_again_from_before_the_cut() -> None:
+    protocol = session(pushed=False)
+    channel = protocol.channels[None]
+    channel.rereadable = True
+    for number in range(8):
+        protocol.refill(second(number))
+    read(protocol)
+    old, new = torn(protocol)
+    assert channel.wanted == new.channels[None].start == 6 * SECOND
+    protocol.refill(second(6))
+    assert sent(protocol) == [second(6)]
+    protocol.closed(old, 1006, "")
+    protocol.succession.lose()
+    begin(protocol)
+    assert channel.wanted == 0  # nothing is settled
+
+
 def test_the_session_ends_with_its_last_leg() -> None:
     protocol = session()
     push(protocol, 0)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Optional
 from speechmatics_sync._protocol.events import Outgoing
 from speechmatics_sync._protocol.leg import Leg, State
 
-RATE = 100
+RATE = 1000
 SAMPLE = 4
-PERIOD = 50
+PERIOD = 500
 WORDS = 60
 _LOUD = 1024.0
 _SOFT = 2.0**-20
@@ -35,7 +35,8 @@ def piece_at(word: int) -> Optional[Piece]:
     """The samples of a word; some words are left out, and the silence goes on."""
     if word * 7 % 11 in (0, 3, 4):
         return None
-    return Piece(word, word * PERIOD + 5 + word % 4, word * PERIOD + 25 + word * 5 % 18)
+    start, end = 50 + word % 4 * 10, 250 + word * 5 % 18 * 10
+    return Piece(word, word * PERIOD + start, word * PERIOD + end)
 
 
 PIECES = [piece for piece in map(piece_at, range(WORDS)) if piece is not None]
