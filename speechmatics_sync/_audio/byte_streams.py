@@ -16,7 +16,15 @@ from .._model.audio_format import AudioFormat
 from ..errors import AudioError, InvalidAudioError
 from .buffers import audio_view, type_name
 from .content import LOOKED_AT, more_to_look_at
-from .file_objects import attribute_of, bytes_left, poll_for_bytes, regular_size, start_of
+from .file_objects import (
+    attribute_of,
+    bytes_left,
+    path_name,
+    poll_for_bytes,
+    reason_of,
+    regular_size,
+    start_of,
+)
 from .split_channels import WavChannel
 
 if TYPE_CHECKING:
@@ -30,7 +38,6 @@ __all__ = [
     "ByteStream",
     "byte_stream_of",
     "is_bytes_like",
-    "path_name",
 ]
 
 _END = object()
@@ -67,6 +74,10 @@ class ByteStream:
     def length(self) -> Optional[int]:
         """Return the number of bytes left, or None if only reading can tell."""
         return None
+
+    def where_it_stood(self) -> int:
+        """Return where in a file of the caller the source begins, in bytes; 0 if not known."""
+        return 0
 
     def peek(self, offset: int, size: int) -> bytes:
         """Return bytes without consuming them; fewer than ``size`` only at the end."""
@@ -147,7 +158,7 @@ class ByteStream:
             raise
         except Exception as error:
             raise AudioError(
-                f"{self.name} cannot be read again: {type(error).__name__}: {error}"
+                f"{self.name} cannot be read again: {type(error).__name__}: {reason_of(error)}"
             ) from error
         if position and not self._fetch(1):
             raise AudioError(f"{self.name} cannot be read again: it ends before byte {position}")
@@ -186,7 +197,7 @@ class ByteStream:
             raise
         except Exception as error:
             raise AudioError(
-                f"{self.name} cannot be read: {type(error).__name__}: {error}"
+                f"{self.name} cannot be read: {type(error).__name__}: {reason_of(error)}"
             ) from error
 
     def _piece(self, size: int) -> Piece:
@@ -213,6 +224,9 @@ class _FileStream(ByteStream):
 
     def length(self) -> Optional[int]:
         return bytes_left(self._file)
+
+    def where_it_stood(self) -> int:
+        return self._start
 
     def _piece(self, size: int) -> Piece:
         if self._poll_for_bytes is not None:
@@ -421,7 +435,3 @@ def is_bytes_like(source: object) -> bool:
     except Exception:  # it has a buffer that cannot be had: reading it will say why
         return True
     return True
-
-
-def path_name(path: Any) -> str:
-    return f"the file {os.fsdecode(path)!r}"

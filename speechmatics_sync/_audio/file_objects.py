@@ -1,4 +1,4 @@
-"""What a file object can do, asked so that no object's answer can do harm.
+"""What files and file objects are, asked so that no object's answer can do harm.
 
 Objects that only look like files raise whatever they like when they are asked: a member of a tar
 archive has no ``fileno``, a proxy raises what its target does.
@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import stat
 from typing import Any, Optional
 
-__all__ = ["attribute_of", "bytes_left", "poll_for_bytes", "regular_size", "start_of"]
+from ..errors import AudioError
+
+__all__ = [
+    "attribute_of",
+    "bytes_left",
+    "path_error",
+    "path_name",
+    "poll_for_bytes",
+    "reason_of",
+    "regular_size",
+    "start_of",
+]
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # os.PathLike makes one slash of two
 
 
 def attribute_of(source: object, name: str) -> Any:
@@ -82,6 +96,35 @@ def poll_for_bytes(file: object) -> Optional[select.poll]:
 def regular_size(status: os.stat_result) -> Optional[int]:
     """Return the size of a regular file, None for anything else."""
     return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def path_name(path: Any) -> str:
+    """Return how a path is named in errors; what may be secret in a URL is left out."""
+    text = os.fsdecode(path)
+    if _URL.match(text):
+        text = re.sub(r"//[^/@]*@", "//", text.partition("?")[0])
+    return f"the file {text!r}"
+
+
+def path_error(path: Any, error: Exception) -> AudioError:
+    """Return the error for a path that cannot be read, and what else to pass, if that is plain."""
+    text = os.fsdecode(path)
+    hint = ""
+    if _URL.match(text):
+        hint = (
+            ". A URL is no path: pass what urllib.request.urlopen(url) or"
+            " requests.get(url, stream=True) returns"
+        )
+    elif text.startswith("~"):
+        hint = ". ~ stands for no directory here: pass os.path.expanduser(path)"
+    return AudioError(f"{path_name(path)} cannot be read: {reason_of(error)}{hint}")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error says, without the file that it names: the sentence names it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return error.strerror
+    return str(error)
 
 
 def _unbuffered(file: Any) -> Any:

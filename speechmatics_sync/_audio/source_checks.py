@@ -11,8 +11,8 @@ from typing import Any
 
 from ..errors import AudioError, InvalidAudioError
 from .buffers import audio_view, type_name
-from .byte_streams import SOURCE_KINDS, is_bytes_like, path_name
-from .file_objects import attribute_of
+from .byte_streams import SOURCE_KINDS, is_bytes_like
+from .file_objects import attribute_of, path_error, path_name
 
 __all__ = ["check_source"]
 
@@ -58,13 +58,12 @@ def check_source(source: object) -> None:
 
 
 def _check_path(path: Any) -> None:
-    name = path_name(path)
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise AudioError(f"{name} cannot be read: {error}") from error
+        raise path_error(path, error) from error
     if stat.S_ISDIR(status.st_mode):
-        raise AudioError(f"{name} cannot be read: it is a directory")
+        raise AudioError(f"{path_name(path)} cannot be read: it is a directory")
 
 
 def _check_file(file: Any) -> None:

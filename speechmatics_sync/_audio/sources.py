@@ -200,6 +200,13 @@ class AudioSource:
             self._warn_if_cut_short()
         return chunk
 
+    def why_empty(self) -> str:
+        """Return a sentence that says why there is no audio, empty if that is not known."""
+        stood = self._stream.where_it_stood()
+        if not stood or self._farthest:
+            return ""
+        return f" {self.name} stood at its end, at byte {stood}: call its seek(0) first."
+
     def seek(self, position: int) -> None:
         """Continue reading at another position, also after the end. May block.
 

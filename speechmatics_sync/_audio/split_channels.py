@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal, Optional, Union
 from .._logs import logger
 from .._model.audio_format import AudioEncoding
 from ..errors import AudioError, ConfigurationError, InvalidAudioError
+from .file_objects import path_error
 from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_wav_header
 
 __all__ = ["WavChannel", "split_channels"]
@@ -143,8 +144,8 @@ def _opened(recording: Recording) -> Iterator[BinaryIO]:
         )
     try:
         file = open(recording, "rb")  # noqa: SIM115  (errors of reading are not for this except)
-    except OSError as error:
-        raise AudioError(f"{_name(recording)} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise path_error(recording, error) from error
     with file:
         if not file.seekable():
             raise AudioError(f"{_name(recording)} cannot be read once for each of its channels.")

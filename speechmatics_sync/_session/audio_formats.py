@@ -72,7 +72,9 @@ class FormatAgreement:
         if any(each != first for each in known.values()):
             described = ", ".join(f"{name!r} is {_described(each)}" for name, each in known.items())
             raise ConfigurationError(
-                f"All channels share one audio format, and the sources differ: {described}."
+                f"All channels share one audio format, and the sources differ: {described}. Pass"
+                " audio_format=AudioFormat(), which sends each as the file that it is, or convert"
+                " them to one format, which open_audio(…, sample_rate=…) does."
             )
         self.agree(first)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Optional
 
 from .._audio.sources import AudioSource, check_realtime, open_source
@@ -83,7 +84,7 @@ class Sender:
                 if not self._agreement.reached and self._agreement.all_proposed:
                     raise
         if self._life.wait_until_started():
-            self._end_channel(failed=True)
+            self._end_channel(None, failed=True)
 
     def _send_source(self) -> None:
         opened: Optional[AudioSource] = None
@@ -101,7 +102,7 @@ class Sender:
                     threads=self._threads,
                     label=self._label,
                     realtime=self._realtime,
-                    end=self._end_channel,
+                    end=functools.partial(self._end_channel, opened),
                 )
                 read_to_end(reading)
         finally:
@@ -109,7 +110,7 @@ class Sender:
                 with self._threads.in_user_code():
                     opened.close()
 
-    def _end_channel(self, *, failed: bool = False) -> None:
+    def _end_channel(self, opened: Optional[AudioSource], *, failed: bool = False) -> None:
         """End the channel, unless it has ended."""
         protocol = self._outbox.protocol
         channel = protocol.channels[self._label]
@@ -121,7 +122,8 @@ class Sender:
             others = [protocol.channels[name] for name in protocol.channels if name != self._label]
             if not protocol.bytes_taken and all(other.ended for other in others):
                 what = "Every source is empty" if others else "The source is empty"
-                raise AudioError(f"{what}: there is no audio to transcribe.")
+                hint = "" if opened is None else opened.why_empty()
+                raise AudioError(f"{what}: there is no audio to transcribe.{hint}")
             self._outbox.end_of_channel(self._label)
 
     def _named(self, error: AudioError) -> AudioError:

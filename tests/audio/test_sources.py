@@ -37,7 +37,7 @@ from support.audio_sources import (
     wav,
 )
 
-from speechmatics_sync import AudioEncoding, AudioFormat
+from speechmatics_sync import AudioEncoding, AudioFormat, split_channels
 from speechmatics_sync._audio.sources import audio_view, check_source, open_source
 from speechmatics_sync.errors import AudioError
 
@@ -580,6 +580,45 @@ def test_what_can_never_be_a_source_is_refused_at_once(source: object, reason: s
             open_source(source, audio_format)
     with pytest.raises(AudioError, match=f"(?s){reason}"):
         check_source(source)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("~/call.wav", r"os\.path\.expanduser"),
+        (Path("~/call.wav"), r"os\.path\.expanduser"),
+        ("https://example.com/call.wav", r"urlopen\(url\).*requests\.get"),
+        (Path("https://example.com/call.wav"), r"urlopen\(url\)"),
+    ],
+)
+@pytest.mark.parametrize("take", [check_source, split_channels])
+def test_a_path_that_is_none_says_what_to_pass_instead(
+    path: Any, hint: str, take: Callable[[Any], object]
+) -> None:
+    with pytest.raises(AudioError, match=f"No such file or directory.*{hint}") as raised:
+        take(path)
+    assert str(raised.value).count("call.wav") == 1
+
+
+def test_a_url_is_named_without_what_may_be_secret_in_it() -> None:
+    with pytest.raises(AudioError, match=r"'https://example\.com/call\.wav'") as raised:
+        check_source("https://user:word@example.com/call.wav?signature=s3cret")
+    assert "word" not in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_file_is_named_once_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "nofile.wav"
+    for take in (check_source, split_channels):
+        with pytest.raises(AudioError) as raised:
+            take(path)
+        assert str(raised.value).count("nofile.wav") == 1
+    os.mkfifo(path)
+    source = open_source(path, S16)
+    path.unlink()
+    with closing(source), pytest.raises(AudioError) as raised:
+        source.read()
+    assert str(raised.value).count("nofile.wav") == 1
 
 
 def test_a_coroutine_is_refused_at_once() -> None:

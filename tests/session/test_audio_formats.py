@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 import logging
 import pickle
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from support.sessions import RAW, client_of, let_sources_go, speech
 
 from speechmatics_sync import (
     AudioEncoding,
+    AudioError,
     AudioFormat,
     ConfigurationError,
     MultiChannelClient,
@@ -31,6 +33,11 @@ UNNAMED = AudioFormat(AudioEncoding.PCM_S16LE)
 def transcribes(peer: Peer) -> None:
     peer.start()
     peer.finish()
+
+
+def transcribes_nothing(peer: Peer) -> None:
+    peer.start()
+    peer.wait_closed()
 
 
 def refuses_the_audio(peer: Peer) -> None:
@@ -135,3 +142,38 @@ def test_realtime_asks_for_the_format_of_what_may_be_samples() -> None:
     with serving(transcribes) as url, client_of(url) as client:  # noqa: SIM117
         with pytest.raises(ConfigurationError, match=said):
             client.transcribe(samples(), realtime=True, timeout=20)
+
+
+def test_an_empty_file_says_that_it_was_not_rewound() -> None:
+    file = io.BytesIO()
+    file.write(speech(0.1))
+    with serving(transcribes_nothing) as url, client_of(url) as client:
+        for audio_format in (RAW, None):
+            with pytest.raises(
+                AudioError, match=r"BytesIO stood at its end, at byte 3200.*seek\(0\)"
+            ):
+                client.transcribe(file, audio_format=audio_format, timeout=20)
+        with pytest.raises(AudioError) as raised:
+            client.transcribe(io.BytesIO(), audio_format=RAW, timeout=20)
+        assert "seek" not in str(raised.value)
+
+
+def test_channels_of_different_formats_are_told_the_ways_out() -> None:
+    sources = {"agent": wav(speech(0.1)), "customer": wav(speech(0.1), fmt=fmt_chunk(rate=8000))}
+    client = MultiChannelClient(url="ws://127.0.0.1:9", reconnect=None)
+    with client, pytest.raises(ConfigurationError, match=r"16000 Hz.*8000 Hz") as raised:
+        client.transcribe(sources, timeout=20)
+    assert "audio_format=AudioFormat()" in str(raised.value)
+    assert "open_audio" in str(raised.value)
+
+
+def test_the_way_out_of_different_formats_is_one() -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        assert peer.start_message is not None
+        assert peer.start_message["audio_format"] == {"type": "file"}
+        peer.wait_closed()
+
+    sources = {"agent": wav(speech(0.1)), "customer": wav(speech(0.1), fmt=fmt_chunk(rate=8000))}
+    with serving(behave) as url, MultiChannelClient(url=url, reconnect=None) as client:
+        client.stream(sources, audio_format=AudioFormat(), timeout=20).close()
