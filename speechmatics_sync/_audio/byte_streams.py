@@ -128,22 +128,27 @@ class ByteStream:
         """
         if self._failed is not None:
             raise self._failed
-        pieces = [bytes(self._peeked[:size])] if self._peeked else []
-        del self._peeked[:size]
-        left = size - sum(map(len, pieces))
-        while left and (not pieces or self.complete or self._rest is not None):
+        if self._peeked:
+            chunk = bytes(self._peeked[:size])
+            del self._peeked[:size]
+        else:
+            chunk = self._fetch(size)
+        return chunk if len(chunk) == size or not chunk else self._filled_up(chunk, size)
+
+    def _filled_up(self, chunk: bytes, size: int) -> bytes:
+        pieces = [chunk]
+        left = size - len(chunk)
+        while left and (self.complete or self._rest is not None):
             try:
                 piece = self._fetch(left)
             except AudioError as error:
-                if not pieces:
-                    raise
                 self._failed = error
                 break
             if not piece:
                 break
             pieces.append(piece)
             left -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def seek(self, position: int) -> None:
         """Move to a position in bytes, counted from where the source stood at first."""

@@ -150,7 +150,7 @@ def holds_more_audio(read: Callable[[int], bytes], data_size: int, *, to_the_end
         data_size: Bytes of samples by the header.
         to_the_end: Whether ``read`` goes on to the end of the file; else what is there is judged.
     """
-    padding = read(data_size % 2)
+    padding = read(1) if data_size % 2 else b""
     while True:
         head = read(8)
         if len(head) < 8:
