@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Optional, cast
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from .._model.host_names import not_ascii
+from .._model.proxy import parsed_proxy
 from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback, without_query
 from .._version import __version__
@@ -14,8 +17,9 @@ from ..errors import ConfigurationError
 from .headers import checked_headers, merge
 from .keys import AuthBase, StaticKeyAuth
 
-__all__ = ["DEFAULT_URL", "Endpoint"]
+__all__ = ["Endpoint"]
 
+_URL_VARIABLE = "SPEECHMATICS_RT_URL"
 DEFAULT_URL = "wss://eu.rt.speechmatics.com/v2"
 
 
@@ -23,7 +27,8 @@ class Endpoint:
     """A server's address and the key for it.
 
     Args:
-        url: ``ws://`` or ``wss://``; its query, which may hold a key, is kept.
+        given: The URL, ``ws://`` or ``wss://``; its query, which may hold a key, is kept. None
+            takes that of the environment, else that of the service in Europe.
         auth: Gives the headers that carry the key.
         sdk_identifier: How the client names itself to the service (``sm-sdk``).
         allow_insecure: Whether a key may be sent in clear text to another machine.
@@ -34,13 +39,14 @@ class Endpoint:
 
     def __init__(
         self,
-        url: Secret[str],
+        given: Secret[Optional[str]],
         auth: AuthBase,
         *,
         sdk_identifier: Optional[str] = None,
         allow_insecure: bool = False,
     ) -> None:
-        problem = _problem(url)
+        name, url = _named(given)
+        problem = _problem(url, name)
         if problem is not None:
             raise ConfigurationError(problem)
         scheme, host = _scheme_and_host(url)
@@ -113,7 +119,8 @@ class Endpoint:
         """Return whether a proxy on another machine would see the key in clear text."""
         if proxy.reveal() is None or self._scheme != "ws" or self._allow_insecure:
             return False
-        return not is_loopback(urlsplit(proxy.reveal() or "").hostname or "")
+        found = parsed_proxy(proxy)
+        return isinstance(found, str) or not is_loopback(found.host)
 
     def _refuse_clear_text(self, in_clear: bool) -> None:
         if in_clear:
@@ -126,28 +133,42 @@ class Endpoint:
 # These have parts of the URL in variables, and do not raise.
 
 
-def _problem(secret: Secret[str]) -> Optional[str]:
+def _named(given: Secret[Optional[str]]) -> tuple[str, Secret[str]]:
+    """Return what the URL is called in errors, and the URL."""
+    if given.reveal():
+        return "url", cast("Secret[str]", given)
+    # Stripped: what is read from a file ends with a line break.
+    found = Secret(os.environ.get(_URL_VARIABLE, "").strip())
+    return (_URL_VARIABLE, found) if found.reveal() else ("url", Secret(DEFAULT_URL))
+
+
+def _problem(secret: Secret[str], name: str) -> Optional[str]:
     """Return what is wrong with a URL."""
     url = secret.reveal()
     if not isinstance(url, str):
-        return f"url is a string, not of type {type(url).__name__}."
+        return f"{name} is a string, not of type {type(url).__name__}."
     # Without a password before the host and a key in the query.
     shown = repr(re.sub(r"(?<=//).*@", "***@", url, flags=re.DOTALL)).partition("?")[0]
-    if re.search(r"[^\x21-\x7e]", url):
-        return f"url has a space, a control character or one outside ASCII: {shown}."
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return f"url is not a URL with a host and a port of 1 to 65535: {shown}."
+        parts, host, port = None, None, None
+    foreign = not_ascii(host)
+    if foreign is not None:
+        return f"{name} has {foreign}."
+    if re.search(r"[^\x21-\x7e]", url):
+        return f"{name} has a space, a control character or one outside ASCII: {shown}."
+    if parts is None:
+        return f"{name} is not a URL with a host and a port of 1 to 65535: {shown}."
     if parts.scheme not in ("ws", "wss"):
-        return f"url starts with ws:// or wss://, unlike {shown}."
+        return f"{name} starts with ws:// or wss://, unlike {shown}."
     if not host or port == 0:
-        return f"url names no host and port to connect to: {shown}."
+        return f"{name} names no host and port to connect to: {shown}."
     if parts.username is not None:
-        return "url carries a user or password: pass the key as api_key=…."
+        return f"{name} carries a user or password: pass the key as api_key=…."
     if "#" in url:
-        return f"url has a fragment, which no server would see: {shown}."
+        return f"{name} has a fragment, which no server would see: {shown}."
     return None
 
 

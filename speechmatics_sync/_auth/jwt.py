@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from .._concurrency.cancellation import Cancellation, current_cancellation
 from .._concurrency.one_process import OneProcess
 from .._model.checks import number, optional, string
+from .._model.host_names import not_ascii
 from .._model.secret import Secret
 from .._model.settings import argument
 from .._transport.addresses import is_loopback
@@ -80,8 +81,8 @@ class JWTAuth(OneProcess, AuthBase):
         mp_url: Optional[str] = None,
         request_id: Optional[str] = None,
     ) -> None:
-        given = Secret(api_key)
-        del api_key
+        given, address = Secret(api_key), Secret(mp_url)
+        del api_key, mp_url
         try:
             import jwt  # noqa: F401
             import requests  # noqa: F401
@@ -104,7 +105,7 @@ class JWTAuth(OneProcess, AuthBase):
             order["client_ref"] = str(client_ref)
         visible = optional(string(1, pattern=r"[\x21-\x7e]+", allowed="visible ASCII characters"))
         self._platform = ManagementPlatform(
-            _platform_url(mp_url), bearer, order, argument("request_id", request_id, visible)
+            _platform_url(address), bearer, order, argument("request_id", request_id, visible)
         )
         self._reset()
 
@@ -198,23 +199,37 @@ class _Fetch:
         self.error: Optional[AuthenticationError] = None
 
 
-def _platform_url(mp_url: Optional[str]) -> str:
-    name = "mp_url"
-    if mp_url is None:
-        name, mp_url = _PLATFORM_VARIABLE, os.environ.get(_PLATFORM_VARIABLE) or _PLATFORM_URL
-    # The value may hold a password: it is not shown until that is ruled out.
-    allowed = "an https:// URL without user, query or fragment (http:// to this machine only)"
-    if not isinstance(mp_url, str) or not re.fullmatch(r"[\x21-\x7e]+", mp_url):
-        raise ConfigurationError(f"{name} is not a URL; allowed: {allowed}")
+def _platform_url(given: Secret[Optional[str]]) -> str:
+    name, url = "mp_url", given
+    if url.reveal() is None:
+        name = _PLATFORM_VARIABLE
+        # Stripped: what is read from a file ends with a line break.
+        url = Secret(os.environ.get(_PLATFORM_VARIABLE, "").strip() or _PLATFORM_URL)
+    problem = _problem(url)
+    if problem is not None:
+        allowed = "an https:// URL without user, query or fragment (http:// to this machine only)"
+        raise ConfigurationError(f"{name} {problem}; allowed: {allowed}")
+    return str(url.reveal()).rstrip("/")
+
+
+def _problem(secret: Secret[Optional[str]]) -> Optional[str]:
+    """Return what is wrong with a URL. Does not raise: it has the URL in a variable."""
+    # It may hold a password: it is not shown until that is ruled out.
+    url = secret.reveal()
+    if not isinstance(url, str):
+        return "is not a URL"
     try:
-        parts = urlsplit(mp_url)
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-    if not host or port == 0 or re.search("[@?#]", mp_url):
-        raise ConfigurationError(f"{name} is no such URL; allowed: {allowed}")
+        return "is no such URL"
+    foreign = not_ascii(host)
+    if foreign is not None:
+        return f"has {foreign}"
+    if not re.fullmatch(r"[\x21-\x7e]+", url):
+        return "is not a URL"
+    if not host or port == 0 or re.search("[@?#]", url):
+        return "is no such URL"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ConfigurationError(
-            f"{name} is {mp_url!r}, to which the key would travel in clear text; allowed: {allowed}"
-        )
-    return mp_url.rstrip("/")
+        return f"is {url!r}, to which the key would travel in clear text"
+    return None

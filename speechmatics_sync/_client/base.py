@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
-from .._auth.endpoint import DEFAULT_URL, Endpoint
+from .._auth.endpoint import Endpoint
 from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
 from .._concurrency.weak_calls import weakly
@@ -101,7 +101,7 @@ class BaseClient(EventEmitter):
         self._conn_config.to_dict()  # its fields may have been changed since they were checked
         self._reconnect = reconnect
         self._endpoint = Endpoint(
-            Secret(address.reveal() or os.environ.get("SPEECHMATICS_RT_URL") or DEFAULT_URL),
+            address,
             chosen.reveal() or StaticKeyAuth(given.reveal()),
             sdk_identifier=sdk_identifier,
             allow_insecure=self._conn_config.allow_insecure,

@@ -82,7 +82,8 @@ class ConnectionConfig(Settings):
             ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` name,
             or without these the system's.
         proxy: URL of a proxy, ``http://user:password@host:port`` (also ``socks4``, ``socks4a``,
-            ``socks5``, ``socks5h``); None uses the proxy of the environment. Not in the ``repr``.
+            ``socks5``, ``socks5h``), where a password has ``%2F`` for ``/`` and ``%23`` for ``#``;
+            None uses the proxy of the environment. Not in the ``repr``.
         allow_insecure: Allow sending a key unencrypted (``ws://``) to another machine.
         read_limit: Deprecated, has no effect.
         write_limit: Deprecated, has no effect.

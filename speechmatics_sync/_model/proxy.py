@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple, Optional, Union
 from urllib.parse import unquote, urlsplit
 
+from .host_names import not_ascii
 from .secret import Secret
 
 __all__ = ["ALLOWED_PROXIES", "Proxy", "parsed_proxy"]
@@ -37,6 +39,11 @@ def parsed_proxy(url: Secret[Any]) -> Union[Proxy, str]:
     text = url.reveal()
     if not isinstance(text, str):
         return f"of type {type(text).__name__}"
+    if re.search(r"[/?#[\]]", text.partition("://")[2].rpartition("@")[0]):
+        return (
+            "a URL whose user or password has one of / ? # [ ], "
+            "which are written as %2F %3F %23 %5B %5D there"
+        )
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -44,6 +51,9 @@ def parsed_proxy(url: Secret[Any]) -> Union[Proxy, str]:
         host, port = None, None
     if not host or port == 0:
         return "no URL with a host and a port"
+    foreign = not_ascii(host)
+    if foreign is not None:
+        return f"a URL with {foreign}"
     if parts.scheme not in _DEFAULT_PORTS:
         return f"the URL of a proxy behind {parts.scheme}://"
     user, password = unquote(parts.username or ""), unquote(parts.password or "")

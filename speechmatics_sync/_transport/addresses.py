@@ -13,8 +13,35 @@ REQUEST_ID_HEADER = "X-Request-Id"
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    """Return whether a host name or address is this machine.
+
+    In every spelling that the system takes: ``127.1``, ``0.0.0.0`` (where to connect to, it is
+    this machine), ``::ffff:127.0.0.1``.
+    """
+    name = host.rstrip(".").lower()
+    if name == "localhost":
+        return True
+    if ":" in name:
+        import ipaddress
+
+        try:
+            newer = ipaddress.IPv6Address(name)
+        except ValueError:
+            return False
+        return any(
+            address.is_loopback or address.is_unspecified
+            for address in (newer, newer.ipv4_mapped)
+            if address is not None
+        )
+    if not re.fullmatch("[0-9a-fx.]+", name):
+        return False
+    import socket
+
+    try:
+        older = socket.inet_aton(name)
+    except OSError:
+        return False
+    return older[0] == 127 or older == b"\0\0\0\0"
 
 
 def without_query(url: str) -> str:

@@ -46,7 +46,7 @@ def proxy_for(
     name = "https" if secure else "http"
     if not proxies.reveal().get(name):
         name = "all"
-    found = Secret(proxies.reveal().get(name, ""))
+    found = Secret(proxies.reveal().get(name, "").strip())
     if not found.reveal() or is_loopback(host):
         return None
     if _bypassed(host, port, proxies.reveal().get("no", "")):

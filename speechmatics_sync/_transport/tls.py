@@ -35,7 +35,8 @@ def tls_context(explicit: Optional[ssl.SSLContext]) -> ssl.SSLContext:
     global _cached
     if explicit is not None:
         return explicit
-    named = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
+    values = {name: os.environ.get(name, "").strip() for name in _VARIABLES}
+    named = {name: value for name, value in values.items() if value}
     paths = list(named.values()) or [ssl.get_default_verify_paths().openssl_cafile]
     state = (ssl.SSLContext, named, [_changed_at(path) for path in paths])
     known, context = _cached

@@ -230,6 +230,16 @@ class TestRequest:
         )
         assert bearer(JWTAuth())
 
+    def test_a_line_break_after_the_platform_of_the_environment_is_no_part_of_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SM_MANAGEMENT_PLATFORM_URL", "https://mp.example/\n")
+        assert "'https://mp.example'" in repr(JWTAuth(KEY))
+
+    def test_an_international_platform_is_to_be_written_in_ascii(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"mp_url has .* xn--mp-gka\.example"):
+            JWTAuth(KEY, mp_url="https://mpö.example")
+
     def test_a_netrc_does_not_replace_the_key(
         self,
         platform: responses.RequestsMock,

@@ -167,6 +167,10 @@ def test_container_of_ones_own_needs_no_key(url: str) -> None:
         {"api_key": KEY, "url": "ws://128.0.0.1/v2"},
         {"api_key": KEY, "url": "ws://127.0.0.1.example/v2"},
         {"api_key": KEY, "url": "ws://localhost.example/v2"},
+        {"api_key": KEY, "url": "ws://128.1/v2"},
+        {"api_key": KEY, "url": "ws://0.0.0.1/v2"},
+        {"api_key": KEY, "url": "ws://[::ffff:128.0.0.1]/v2"},
+        {"api_key": KEY, "url": "ws://[::2]/v2"},
     ],
 )
 def test_key_never_travels_in_clear_text_to_another_machine(settings: dict[str, Any]) -> None:
@@ -191,7 +195,20 @@ def test_key_for_this_machine_does_not_leave_it_by_a_proxy() -> None:
         transcribe(client)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "0x7f.1",
+        "2130706433",
+        "0.0.0.0",
+        "[::ffff:127.0.0.1]",
+    ],
+)
 def test_key_travels_in_clear_text_within_this_machine(host: str) -> None:
     asked = Handshakes()
     with serving(asked) as url:
@@ -268,7 +285,9 @@ def test_coroutine_for_get_auth_headers_is_refused_by_name() -> None:
         ("wss://local host/v2", "space"),
         (" wss://localhost/v2", "space"),
         ("wss://localhost/v2\r\nX: y", "control"),
-        ("wss://höst/v2", "ASCII"),
+        ("wss://höst/v2", "xn--hst-sna"),
+        ("wss://faß.example/v2", "(xn--…)"),  # of which Python makes another host
+        ("wss://localhost/ö", "ASCII"),
         ("wss://localhost/v2#part", "fragment"),
         (f"wss://user:{KEY}@localhost/v2", "password"),
         (f"wss://user:{KEY}@localhost:x/v2", "port"),
@@ -284,6 +303,26 @@ def test_url_that_is_none_is_refused_by_name(url: Any, says: str) -> None:
         Client(api_key="a-key", url=url)
     assert says in str(raised.value)
     assert KEY not in all_said_by(raised.value)
+
+
+def test_line_break_after_the_url_of_the_environment_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = Handshakes()
+    with serving(asked) as url:
+        monkeypatch.setenv("SPEECHMATICS_RT_URL", f"{url}\n")
+        transcribe(Client())
+    assert asked.path.startswith("/v2?")
+    monkeypatch.setenv("SPEECHMATICS_RT_URL", "\n")
+    assert "eu.rt.speechmatics.com" in repr(Client(api_key="a-key"))
+
+
+def test_url_of_the_environment_that_is_none_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SPEECHMATICS_RT_URL", "https://localhost/v2")
+    with pytest.raises(ConfigurationError, match="SPEECHMATICS_RT_URL starts with ws://"):
+        Client()
 
 
 def test_sdk_identifier_that_is_no_string_is_refused() -> None:

@@ -71,6 +71,7 @@ def channels() -> MultiChannelClient:
         lambda: StaticKeyAuth(f"{KEY} {KEY}"),
         lambda: JWTAuth(KEY, ttl=1),
         lambda: JWTAuth(f"{KEY} {KEY}"),
+        lambda: JWTAuth("a-key", mp_url=f"https://user:{KEY}@mp.example"),
         lambda: ConnectionConfig(proxy=f"ftp://user:{KEY}@proxy.example"),
         lambda: ConnectionConfig(proxy=f"http://user:{KEY}@proxy.example", max_size=0),
         lambda: ConnectionConfig(10, proxy=f"http://user:{KEY}@proxy.example", max_size=0),

@@ -222,6 +222,34 @@ def test_proxy_that_cannot_be_used_is_refused_by_name(proxy: str) -> None:
     assert QUOTED not in all_said_by(raised.value)
 
 
+@pytest.mark.parametrize("mark", "/?#[]")
+@pytest.mark.parametrize("digits", ["", "1"])  # digits before it look like a port
+def test_password_that_has_to_be_quoted_is_said_to_be(
+    monkeypatch: pytest.MonkeyPatch, mark: str, digits: str
+) -> None:
+    url = f"http://user:{digits}{mark}SECRET@proxy.example:3128"
+    with pytest.raises(ConfigurationError, match="proxy") as raised:
+        ConnectionConfig(proxy=url)
+    monkeypatch.setenv("HTTPS_PROXY", url.partition("//")[2])
+    for error in (raised.value, fail(f"wss://{HOST}/v2")):
+        assert "%23" in str(error)
+        assert "SECRET" not in all_said_by(error)
+
+
+def test_international_name_of_a_proxy_is_to_be_written_in_ascii() -> None:
+    with pytest.raises(ConfigurationError, match=r"xn--bcher-kva\.example"):
+        ConnectionConfig(proxy="http://user:pass@bücher.example:3128")
+
+
+def test_line_break_after_the_proxy_of_the_environment_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, server: str, trusting: ssl.SSLContext
+) -> None:
+    with proxying(server) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f" http://127.0.0.1:{proxy.port}\n")
+        transcribe(f"wss://{HOST}/v2", ssl_context=trusting)
+        assert len(proxy.requests) == 1
+
+
 @pytest.mark.parametrize(
     "proxy",
     [
