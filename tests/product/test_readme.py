@@ -70,7 +70,7 @@ def test_quick_start_prints_what_was_said(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exec(compile(_blocks("python")[0], "README.rst", "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out.split()[-2:] == ["hello", "world"]
+    assert capsys.readouterr().out.split()[-2:] == ["hello", "world."]
 
 
 def test_commands_exist() -> None:
