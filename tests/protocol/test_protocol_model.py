@@ -121,6 +121,7 @@ class Session(RuleBasedStateMachine):
         self.gaps: list[tuple[float, float]] = []
         self.cuts: list[tuple[Label, int]] = []
         self.seeks_cut = self.split = False
+        self.exaggerated: set[tuple[Label, int]] = set()
         self.questions: list[SpeakersQuestion] = []
         self.forced: list[tuple[Label, float]] = []
         self.requested_delay: Optional[int] = None
@@ -444,6 +445,25 @@ class Session(RuleBasedStateMachine):
             heard.final_until = pieces[-1].end
             self.say(connection, self.transcript("AddTranscript", label, heard, pieces))
 
+    @precondition(lambda self: self.listening and self.raw)
+    @rule(which=st.integers(0, 1), index=st.integers(0, 2))
+    def exaggerate(self, which: int, index: int) -> None:
+        """Say that the last word ends a second after the audio, all of which was heard."""
+        connection = self.pick(which)
+        if connection is None or self.over:
+            return
+        self.acknowledge(which, index, 10**6)
+        label = list(connection.channels)[index % len(connection.channels)]
+        heard = connection.channels[label]
+        pieces = heard.finals()
+        if pieces and pieces == heard.finals(10**6):
+            heard.final_until = pieces[-1].end
+            message = self.transcript("AddTranscript", label, heard, pieces)
+            end = round((heard.until - (heard.begin or 0)) / SAMPLE / RATE + 1.0, 3)
+            message["metadata"]["end_time"] = message["results"][-1]["end_time"] = end
+            self.exaggerated.add((label, pieces[-1].word))
+            self.say(connection, message)
+
     def guess(self, which: int, index: int) -> None:
         """Say what is not final."""
         connection = self.pick(which)
@@ -578,7 +598,10 @@ class Session(RuleBasedStateMachine):
             assert message["results"][0]["start_time"] >= self.final_until[label]
             if name == "AddTranscript":
                 self.finals[label] += pieces
-                self.final_until[label] = message["results"][-1]["end_time"]
+                told_until = message["results"][-1]["end_time"]
+                if (label, pieces[-1].word) in self.exaggerated:
+                    told_until = min(told_until, pieces[-1].end / RATE)
+                self.final_until[label] = told_until
         elif name == "AddTranslation":
             self.sentences += [
                 self.heard(part, part["content"], None) for part in message["results"]
@@ -598,7 +621,8 @@ class Session(RuleBasedStateMachine):
     def heard(self, part: dict[str, Any], content: str, label: Label) -> Piece:
         """A word that a handler is given: it lies where its audio does."""
         piece = Piece(*json.loads(content))
-        assert part["end_time"] == piece.end / RATE
+        exaggerated = (label, piece.word) in self.exaggerated
+        assert part["end_time"] == piece.end / RATE or exaggerated
         # Of a word that was cut in two and is heard again whole, the beginning was told before.
         told = [at for cut, at in self.cuts if cut == label and piece.start < at < piece.end]
         assert part["start_time"] in [at / RATE for at in (piece.start, *told)]
