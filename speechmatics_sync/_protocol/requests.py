@@ -1,4 +1,4 @@
-"""What a session is asked to do, as the messages that ask for it."""
+"""What the client asks of the server: StartRecognition, and requests in mid-session."""
 
 from __future__ import annotations
 
@@ -38,7 +38,14 @@ _time = number(0, unit="seconds")
 
 
 class Recognition(NamedTuple):
-    """What a session is asked to do: the content of StartRecognition."""
+    """The settings of a session: the content of StartRecognition.
+
+    Args:
+        transcription_config: How to transcribe.
+        audio_format: The format of the audio.
+        translation_config: Into which languages to translate; None for none.
+        audio_events_config: Which audio events to report; None for none.
+    """
 
     transcription_config: TranscriptionConfig
     audio_format: AudioFormat
@@ -46,7 +53,7 @@ class Recognition(NamedTuple):
     audio_events_config: Optional[AudioEventsConfig] = None
 
     def message(self) -> Message:
-        """Return StartRecognition."""
+        """Return the StartRecognition message with these settings."""
         message: Message = {
             "message": ClientMessageType.START_RECOGNITION.value,
             "audio_format": self.audio_format.to_dict(),
@@ -60,10 +67,10 @@ class Recognition(NamedTuple):
 
 
 def checked(message: Mapping[str, Any]) -> Message:
-    """Return a message of the user's, its name being a plain string.
+    """Return a copy of a user's message, with its name as a plain string.
 
     Raises:
-        ConfigurationError: It is not a message that may be sent this way.
+        ConfigurationError: It is no message, or one that has a method of its own.
     """
     name = message.get("message") if isinstance(message, collections.abc.Mapping) else None
     if not isinstance(name, str):
@@ -77,19 +84,23 @@ def checked(message: Mapping[str, Any]) -> Message:
 
 
 def asks_for_speakers(message: Message) -> bool:
-    """Return whether a message is a GetSpeakers that is answered at once."""
+    """Return whether a message is a GetSpeakers that the server answers at once."""
     return message["message"] == ClientMessageType.GET_SPEAKERS.value and not asks_for_the_end(
         message
     )
 
 
 def asks_for_the_end(message: Message) -> bool:
-    """Return whether a message is a GetSpeakers that is answered at the end."""
+    """Return whether a message is a GetSpeakers that the server answers when the session ends."""
     return message["message"] == ClientMessageType.GET_SPEAKERS.value and bool(message.get("final"))
 
 
 def force_end_of_utterance(timestamp: Optional[float], label: Label) -> Message:
-    """Return ForceEndOfUtterance, at ``timestamp`` seconds or without saying when.
+    """Return a ForceEndOfUtterance message.
+
+    Args:
+        timestamp: Where the utterance ends, in seconds of audio; None leaves it to the server.
+        label: The channel; None for all.
 
     Raises:
         ConfigurationError: ``timestamp`` is not a time.
@@ -109,13 +120,13 @@ def is_for_all_channels(message: Message) -> bool:
 
 
 def set_config(config: Mapping[str, Any]) -> Message:
-    """Return SetRecognitionConfig."""
+    """Return a SetRecognitionConfig message with these changes."""
     name = ClientMessageType.SET_RECOGNITION_CONFIG.value
     return {"message": name, "transcription_config": config}
 
 
 def merged(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with changes; what is an object changes by its members."""
+    """Return a configuration with changes applied; objects are merged member by member."""
     result = dict(config)
     for name, value in changes.items():
         before = result.get(name)
