@@ -185,7 +185,7 @@ TOO_LATE = {
             (fault, {"at": "handshake", "skip": 1, "times": 5}),
             (SendError("session_timeout"), {"after_seconds": 1.5}),
         ],
-        limits={"open_timeout": 0.3},
+        limits={"open_timeout": 0.8},
     )
     for name, fault in {"a silent server": Silence(), "HTTP 503": Refuse(503)}.items()
 }
