@@ -19,6 +19,7 @@ from .content import LOOKED_AT, more_to_look_at
 from .file_objects import (
     attribute_of,
     bytes_left,
+    glance,
     path_name,
     poll_for_bytes,
     reason_of,
@@ -97,9 +98,11 @@ class ByteStream:
         what has begun.
         """
         if self.length() is not None:
-            found = self.peek(0, LOOKED_AT)
-            if self.rereadable:
-                self.seek(0)  # a file of the caller stays where it stood
+            found = self._glance(LOOKED_AT)
+            if found is None:
+                found = self.peek(0, LOOKED_AT)
+                if self.rereadable:
+                    self.seek(0)  # a file of the caller stays where it stood
             return found
         if self._rest is None and not self._ended and not self._peeked:
             piece = self._next_piece(size)
@@ -205,6 +208,10 @@ class ByteStream:
                 f"{self.name} cannot be read: {type(error).__name__}: {reason_of(error)}"
             ) from error
 
+    def _glance(self, size: int) -> Optional[bytes]:
+        """Return the next bytes without a read, or None if that is not possible."""
+        return None
+
     def _piece(self, size: int) -> Piece:
         """Return more bytes, ``size`` if there is a choice; none at the end."""
         raise NotImplementedError
@@ -232,6 +239,10 @@ class _FileStream(ByteStream):
 
     def where_it_stood(self) -> int:
         return self._start
+
+    def _glance(self, size: int) -> Optional[bytes]:
+        # A read that only looks could fail or block, and would move the file of the caller.
+        return glance(self._file, size)
 
     def _piece(self, size: int) -> Piece:
         if self._poll_for_bytes is not None:
@@ -295,6 +306,13 @@ class _PathStream(_FileStream):
         if self._file is not None:
             self._file.close()
 
+    def _glance(self, size: int) -> Optional[bytes]:
+        try:
+            self._open()
+        except Exception:
+            return None  # reading will raise it
+        return super()._glance(size)
+
     def _piece(self, size: int) -> Piece:
         self._open()
         return super()._piece(size)
@@ -321,6 +339,9 @@ class _BytesStream(ByteStream):
 
     def length(self) -> Optional[int]:
         return self._length
+
+    def _glance(self, size: int) -> Optional[bytes]:
+        return b"" if self._rest is None else bytes(self._rest[:size])
 
     def _go_to(self, position: int) -> None:
         # A new view each time: a view that is kept would keep the owner from resizing the data.

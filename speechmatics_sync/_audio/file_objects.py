@@ -18,6 +18,7 @@ from ..errors import AudioError
 __all__ = [
     "attribute_of",
     "bytes_left",
+    "glance",
     "path_error",
     "path_name",
     "poll_for_bytes",
@@ -50,6 +51,18 @@ def bytes_left(file: object) -> Optional[int]:
     except Exception:
         return None
     return None
+
+
+def glance(file: Any, size: int) -> Optional[bytes]:
+    """Return the next bytes of a file without reading them, or None if that is not possible."""
+    try:
+        position = file.tell()
+        if isinstance(file, io.BytesIO):
+            return bytes(file.getbuffer()[position : position + size])
+        raw = _unbuffered(file)
+        return os.pread(raw.fileno(), size, position) if isinstance(raw, io.FileIO) else None
+    except Exception:  # Windows has no pread
+        return None
 
 
 def start_of(file: Any) -> Optional[int]:

@@ -362,12 +362,23 @@ def test_a_source_that_can_be_read_only_once_says_so_without_a_read(kind: str) -
             assert b"".join(opened).startswith(b"ab")
 
 
-def test_a_file_stands_where_it_stood_when_it_is_known_to_be_rereadable() -> None:
-    file = io.BytesIO(b"abc" + COUNTED)
-    file.seek(3)
-    with closing(open_source(file, S16)) as opened:
-        assert opened.rereadable
-        assert file.tell() == 3
+def test_a_file_is_looked_at_without_a_read(tmp_path: Path) -> None:
+    reads = []
+
+    class Counting(io.BytesIO):
+        def read(self, size: Optional[int] = -1) -> bytes:
+            reads.append(size)
+            return super().read(size)
+
+    path = tmp_path / "sound.raw"
+    path.write_bytes(b"abc" + COUNTED)
+    with open(path, "rb") as file, open(path, "rb", buffering=0) as unbuffered:
+        for each in (Counting(b"abc" + COUNTED), file, unbuffered):
+            each.seek(3)
+            with closing(open_source(each, S16)) as opened:
+                assert opened.rereadable
+                assert each.tell() == 3
+    assert reads == []
 
 
 # --- what goes wrong --------------------------------------------------------------------------
