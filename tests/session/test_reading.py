@@ -24,7 +24,7 @@ class Failing(io.BytesIO):
 
     def __init__(self, audio: bytes, *, at: int) -> None:
         super().__init__(audio)
-        self._left = at + 1  # the first read looks at what the audio is
+        self._left = at
         self.reads_after = 0
 
     def read(self, size: Optional[int] = -1) -> bytes:

@@ -66,16 +66,12 @@ class Stuck(io.BytesIO):
     def __init__(self, audio: bytes, *, at: int = 2, fails: Optional[BaseException] = None) -> None:
         super().__init__(audio)
         self.read_by: list[str] = []
-        self._looked_at = False
         self.stuck = threading.Event()
         self.released = threading.Event()
         self._at = at
         self._fails = fails
 
     def read(self, size: Optional[int] = -1) -> bytes:
-        if not self._looked_at:  # the first read looks at what the audio is
-            self._looked_at = True
-            return super().read(size)
         self.read_by.append(threading.current_thread().name)
         if len(self.read_by) == self._at:
             self.stuck.set()
@@ -272,7 +268,7 @@ class Failing(io.BytesIO):
 
     def __init__(self, audio: bytes, *, at: int) -> None:
         super().__init__(audio)
-        self._left = at + 1  # the first read looks at what the audio is
+        self._left = at
 
     def read(self, size: Optional[int] = -1) -> bytes:
         self._left -= 1
