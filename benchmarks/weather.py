@@ -18,10 +18,9 @@ CODES = (1001, 1011, 1012, 1013, 1014)
 
 FIRST: dict[Optional[str], int] = {
     None: 10, "reset": 20, "fin": 14, "close": 14, "cut": 12, "silence": 7, "mute": 7,
-    "stall": 6, "trickle": 5, "split": 5,
+    "stall": 6, "trickle": 5, "split": 5, "refuse": 5, "busy": 3,
 }  # fmt: skip
-"""How likely it is what happens to the first connection of a session. None is refused, for that
-raises at once."""
+"""How likely it is what happens to the first connection of a session."""
 LATER: dict[Optional[str], int] = {
     None: 50, "refuse": 10, "busy": 6, "reset": 8, "fin": 6, "close": 6, "cut": 6, "silence": 2,
     "mute": 2, "stall": 2, "trickle": 1, "split": 1,

@@ -57,7 +57,8 @@ def test_nothing_is_lost_in_a_short_soak() -> None:
 def test_a_soak_in_which_sessions_fail_ends_with_the_seed_to_repeat_it() -> None:
     """Here because no connection can be had."""
     soaked = run(
-        "import soak, sys, weather; weather.FIRST = {'refuse': 1};"
+        "import calls, soak, sys, weather; weather.FIRST = weather.LATER = {'refuse': 1};"
+        "calls.POLICY = calls.ReconnectPolicy(max_attempts=1, initial_delay=0.01);"
         "sys.exit(not soak.soak(seconds=1, sessions=4, seed=4, healthy=False))"
     )
     assert soaked.returncode == 1, soaked.stdout + soaked.stderr
