@@ -464,10 +464,13 @@ def test_uploads_at_once_each_get_their_own_transcript(
 @pytest.mark.speech
 def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str, str]) -> None:
     with flask_app(environment) as url:
+        unknown = post(url, bytes(range(1, 256)) * 100)
         text = post(url, b"this is a text, and nobody speaks\n" * 100)
         empty = post(url, b"")
-    assert (text.status_code, empty.status_code) == (415, 400)
-    assert text.json()["error"].startswith("This audio cannot be read: ")
+    answers = (unknown.status_code, text.status_code, empty.status_code)
+    assert answers == (415, 400, 400)
+    assert unknown.json()["error"].startswith("This audio cannot be read: ")
+    assert text.json()["error"].startswith("This is not audio: ")
     assert empty.json()["error"].startswith("This is not audio: ")
 
 
