@@ -13,11 +13,9 @@ and what a client may send in each:
 is then the code to close the connection with. A chunk is acknowledged before it is recognised.
 Recognition happens while the messages are iterated, so nothing piles up when sending is slow.
 
-A session by channel (``diarization`` is ``channel`` or ``channel_and_speaker``) takes
-AddChannelAudio instead of binary audio, and EndOfChannel. A channel is open until its EndOfChannel
-or the EndOfStream, which ends all channels; when none is open, the session is ENDING. The work of
-each channel is yielded as `Work`, to be done in order, but in parallel with that of other
-channels. A `Moment` is yielded where a fault may be injected, and can be ignored otherwise.
+A session by channel takes AddChannelAudio instead of binary audio, and is ENDING when no channel is
+open. Each channel's work is yielded as `Work`, to be done in order, but in parallel with that of
+other channels. A `Moment` is yielded where a fault may be injected.
 """
 
 from __future__ import annotations
@@ -108,8 +106,7 @@ class Session:
         self._quota = quota
         self._gone = gone
         self._abandoned = False
-        # By label, or a single one under None. Never changed in place: `abandon` reads it from
-        # other threads.
+        # By label, or one under None. Never changed in place: other threads read it (`abandon`).
         self._channels: dict[Optional[str], Channel] = {}
         self._stream_ended = False
         self._diarizes_speakers = False
@@ -172,7 +169,8 @@ class Session:
     def complete(self) -> Iterator[Message]:
         """Yield the last messages of a session, once all its channels have done their work."""
         if self._speakers_at_end:
-            yield _speakers_result(channel.speakers for channel in self._channels.values())
+            heard = [each for channel in self._channels.values() for each in channel.speakers]
+            yield {"message": "SpeakersResult", "speakers": heard}
         yield {"message": "EndOfTranscript"}
         self._close(1000)
 
@@ -488,7 +486,8 @@ class Session:
             found[channel.label] = speakers
             if len(found) < len(self._channels):
                 return
-        yield _speakers_result(found[label] for label in self._channels)
+        heard = [speaker for label in self._channels for speaker in found[label]]
+        yield {"message": "SpeakersResult", "speakers": heard}
 
     _HANDLERS: ClassVar[dict[str, Callable[[Session, Message], Iterator[Step]]]] = {
         "StartRecognition": _start,
@@ -499,8 +498,3 @@ class Session:
         "AddChannelAudio": _add_channel_audio,
         "EndOfChannel": _end_of_channel,
     }
-
-
-def _speakers_result(found: Iterable[list[Message]]) -> Message:
-    speakers = [speaker for channel in found for speaker in channel]
-    return {"message": "SpeakersResult", "speakers": speakers}
