@@ -37,6 +37,12 @@ def member_of_a_zip(content: bytes) -> Any:
 class MinimalRaw:
     """All that `io.BufferedReader` wants of what it reads."""
 
+    def flush(self) -> None:
+        """Called, with `close`, by the destructor of the reader over it; errors are shown there."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     closed = False
 
     def __init__(self, content: bytes) -> None:
