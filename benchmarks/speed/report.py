@@ -97,28 +97,14 @@ class Target:
     beside: str = ""
 
     def measured(self, figures: Figures) -> Optional[float]:
-        """Return the figure, or its ratio to that of `beside`; None if it was not measured.
-
-        A time is that of a machine as fast as the one of the committed results: on one that is
-        slower now, it is divided by how much longer speechmatics-rt takes for a chunk.
-        """
+        """Return the figure, or its ratio to that of `beside`; None if it was not measured."""
         try:
             value = figures[self.workload][self.who][self.figure]
-            if self.beside:
-                return value / figures[self.workload][self.beside][self.figure]
-            return value / _slowness(figures) if self.unit in ("ms", "s") else value
+            return (
+                value / figures[self.workload][self.beside][self.figure] if self.beside else value
+            )
         except KeyError:
             return None
-
-
-_USUAL_CHUNK_US = 101.0
-"""What speechmatics-rt takes for a chunk in the committed results."""
-
-
-def _slowness(figures: Figures) -> float:
-    """Return how many times slower the machine is than usual, at least 1."""
-    official = figures.get("throughput", {}).get("speechmatics-rt", {})
-    return max(1.0, official.get("cpu_us_per_chunk", 0.0) / _USUAL_CHUNK_US)
 
 
 @dataclass(frozen=True)
