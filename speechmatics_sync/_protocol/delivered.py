@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
 import math
 import re
@@ -103,11 +104,6 @@ class _Told:
             beyond = [*self._beyond[1 - _MOST_UNBELIEVED :], said]
             self._beyond = [said for said in beyond if said.end_time > self.until]
 
-    def told_before(self, time: float) -> float:
-        """Return the end of the last one that ends at `time` or before, believed or not."""
-        ends = (said.end_time for said in self._beyond if said.end_time <= time)
-        return max(self.until, max(ends, default=self.until))
-
     def repeats(self, middle: float, content: str, within: float = 0.0) -> bool:
         """Return whether the same was said at this time, in audio that was not acknowledged."""
         return any(
@@ -142,6 +138,7 @@ class Delivered:
     def __init__(self, labels: Sequence[Label], languages: Sequence[str] = ()) -> None:
         self.labels = frozenset(labels)
         self._words = {label: _Told() for label in (*labels, None)}
+        self._finals_end = dict.fromkeys(self._words, 0.0)
         self._skipped: dict[Label, float] = {}
         self._awaited = set(languages)
         self._unsupported: set[str] = set()
@@ -167,10 +164,8 @@ class Delivered:
         if take is None:
             return False
         before = [self.settled(label) for label in self.labels]
-        try:
+        with contextlib.suppress(Malformed, RecursionError):
             take(self, message, reach)
-        except (Malformed, RecursionError):
-            return False
         return any(self.settled(label) > was for label, was in zip(self.labels, before))
 
     def skip(self, label: Label, until: float) -> None:
@@ -181,9 +176,12 @@ class Delivered:
         """Return the end, in seconds, of the channel's last final word; 0.0 if there is none."""
         return max(self._words[label].until, self._skipped.get(label, 0.0))
 
-    def words_told_before(self, label: Label, time: float) -> float:
-        """Return the end of the channel's last final word that ends by then, believed or not."""
-        return max(self._words[label].told_before(time), self._skipped.get(label, 0.0))
+    def finals_until(self, label: Label) -> float:
+        """Return until when, in seconds, the channel's finals go, believed or not, as a whole.
+
+        One without words settles nothing, but it need not be said again.
+        """
+        return max(self._finals_end[label], self.words_until(label))
 
     def last_word_start(self, label: Label) -> float:
         """Return the start, in seconds, of the final word that ends last; 0.0 if there is none."""
@@ -262,6 +260,8 @@ class Delivered:
         for channel, start_time, end_time, content in words:
             said = _Said(start_time, round(end_time, DIGITS), content)
             self._words[channel].note(said, reach(channel))
+        _, until = times_of(an_object(message, "metadata"))
+        self._finals_end[label] = max(self._finals_end[label], round(until, DIGITS))
 
     def _note_translation(self, message: Message, reach: Reach) -> None:
         language, sentences = translation_of(message)

@@ -9,6 +9,8 @@ rules:
   whose middle lies in settled time was delivered already, and so was the same word at the same time
   beyond it; a punctuation mark goes with its word.
 - Times never go back: a new word that begins in settled time is made to begin where that ends.
+  A final without words goes by what was delivered of finals as a whole, and so does where one with
+  words begins, as far as its first word allows.
 - What is said once (the end of an utterance, a language, a warning) is not said again.
 - A malformed message is passed on as it is: others decide what it means.
 
@@ -183,7 +185,7 @@ class Stitch:
     ) -> Optional[Message]:
         parts = results_of(message)
         label = label_of(message, parts, self._before.labels)
-        until = self._before.words_until(label)
+        until = self._before.finals_until(label)
         metadata = message["metadata"]
         start_time, end_time = (self._moved(time, label) for time in times_of(metadata))
         if not parts and (
@@ -202,7 +204,7 @@ class Stitch:
         if parts and not is_new[-1]:
             end_time = kept[-1]["end_time"]
         first = kept[0]["start_time"] if kept else end_time
-        start_time = _not_before(self._before.words_told_before(label, first), start_time)
+        start_time = _not_before(min(until, first), start_time)
         changes: Message = {"start_time": start_time, "end_time": max(start_time, end_time)}
         if len(kept) < len(parts):
             changes["transcript"] = self._joined(kept, metadata["transcript"])

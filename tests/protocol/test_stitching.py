@@ -50,6 +50,12 @@ def transcript(*results: Message, partial: bool = False, **more: Any) -> Message
     }
 
 
+def empty(start: float, end: float, *, partial: bool = False) -> Message:
+    name = "AddPartialTranscript" if partial else "AddTranscript"
+    metadata = {"start_time": start, "end_time": end, "transcript": ""}
+    return {"message": name, "metadata": metadata, "results": []}
+
+
 def translation(
     language: str, *sentences: tuple[str, float, float], partial: bool = False
 ) -> Message:
@@ -323,13 +329,35 @@ def test_a_transcript_begins_no_earlier_than_what_was_delivered() -> None:
 
 
 def test_an_empty_transcript_goes_by_its_time() -> None:
-    def empty(start: float, end: float) -> Message:
-        metadata = {"start_time": start, "end_time": end, "transcript": ""}
-        return {"message": "AddTranscript", "metadata": metadata, "results": []}
-
     stitch = stitch_after(HELLO)
     assert stitch.join(empty(1.0, 2.6)) is None
     assert stitch.join(empty(1.0, 3.0)) == empty(2.6, 3.0)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("acknowledged", [2.0, 2.8, math.inf])
+def test_times_do_not_go_back_behind_a_final_without_words(
+    partial: bool, acknowledged: float
+) -> None:
+    marks = delivered(HELLO)
+    marks.note(empty(2.6, 3.0), lambda label: acknowledged)
+    stitch = Stitch(marks, {None: 0.0})
+    assert stitch.join(empty(2.6, 3.0, partial=partial)) is None
+    assert stitch.join(empty(2.5, 2.9, partial=partial)) is None
+    assert stitch.join(empty(2.6, 3.5, partial=partial)) == empty(3.0, 3.5, partial=partial)
+    later = transcript(word("world", 3.1, 3.5), partial=partial)
+    later["metadata"]["start_time"] = 2.6
+    assert joined(stitch, later)["metadata"]["start_time"] == 3.0
+    # The server was wrong about the silence: a word is never lost or moved for that.
+    within = transcript(word("world", 2.8, 3.2), partial=partial)
+    assert stitch.join(within) is within
+
+
+def test_a_final_without_words_moves_nothing_on_another_channel() -> None:
+    marks = delivered({**empty(0.0, 3.0), "channel": "a"}, labels=["a", "b"])
+    stitch = Stitch(marks, {"a": 0.0, "b": 0.0})
+    other = {**empty(1.0, 2.0), "channel": "b"}
+    assert stitch.join(other) is other
 
 
 def test_marks_go_with_their_words_across_messages() -> None:

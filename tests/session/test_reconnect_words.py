@@ -36,6 +36,9 @@ from speechmatics_sync.local import (
 CALL = Counted(first=1, count=8)
 CHUNKS = len(pieces(CALL.audio()))
 CONFIG = TranscriptionConfig(enable_partials=True, max_delay=2)
+UTTERANCES = TranscriptionConfig(
+    conversation_config=ConversationConfig(end_of_utterance_silence_trigger=TRIGGER)
+)
 
 
 class Ground:
@@ -143,11 +146,8 @@ def test_audio_that_is_acknowledged_late_is_sent_again(kind: str, ground: Ground
 
 @pytest.mark.parametrize("chunks", [9, 10, 11, 14, 15, 16])
 def test_every_utterance_ends_once(chunks: int, ground: Ground) -> None:
-    config = TranscriptionConfig(
-        conversation_config=ConversationConfig(end_of_utterance_silence_trigger=TRIGGER)
-    )
     ground.lose(after_chunks=chunks, times=2)
-    assert ground.problems(SOURCES["chunks"](), config=config) == []
+    assert ground.problems(SOURCES["chunks"](), config=UTTERANCES) == []
 
 
 @pytest.mark.parametrize("kind", ["file", "chunks"])
@@ -208,3 +208,12 @@ def test_what_is_asked_between_audio_stays_where_it_was(ground: Ground) -> None:
     configs = [message.get("transcription_config", {}) for message in leg.messages]
     # Sent already when the connection was lost, or not yet.
     assert [config["max_delay"] for config in configs if "max_delay" in config] == [1.0]
+
+
+@pytest.mark.parametrize("kind", ["file", "chunks"])
+def test_a_final_without_words_comes_once(kind: str, ground: Ground) -> None:
+    # The last utterance ends before the audio does: the end brings a final of the silence.
+    audio = CALL.audio() + bytes(16000)
+    source = io.BytesIO(audio) if kind == "file" else given(pieces(audio))
+    ground.lose(Drop(how="fin"), at="ended", times=2)
+    assert ground.problems(source, config=UTTERANCES) == []
