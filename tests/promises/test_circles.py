@@ -89,28 +89,18 @@ HELD = {"Client", "MultiChannelClient", "Session", "Transcript", "Protocol", "Co
 """Classes of what a session holds; all else hangs on these."""
 
 
-def held_now() -> list[Any]:
-    """All that there is of these classes in this process."""
-    return [
-        each
-        for each in gc.get_objects()
-        if type(each).__name__ in HELD and type(each).__module__.startswith("speechmatics_sync")
-    ]
-
-
 class Watched:
-    """Weak references to what the sessions of this process hold."""
+    """Weak references to what the sessions of this test hold."""
 
-    def __init__(self, client: object) -> None:
-        # Other tests may have left some, which a report of theirs holds, for instance.
-        self._before = [weakref.ref(each) for each in held_now() if each is not client]
+    def __init__(self) -> None:
         self._held: list[weakref.ref[Any]] = []
 
     def see(self, message: Any) -> None:
         """Take note of what there is now; called in a handler, while the session runs."""
-        before = [held() for held in self._before]
         self._held = [
-            weakref.ref(each) for each in held_now() if not any(each is other for other in before)
+            weakref.ref(each)
+            for each in gc.get_objects()
+            if type(each).__name__ in HELD and type(each).__module__.startswith("speechmatics_sync")
         ]
 
     def left(self) -> list[str]:
@@ -126,16 +116,21 @@ class Watched:
 
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
-    """The garbage collector is off."""
-    gc.collect()
+    """The garbage collector is off, and sees only what a test makes.
+
+    What there was before is frozen: a report of another test may hold a session, and to look
+    through the objects of a whole run takes a second.
+    """
     gc.disable()
+    gc.freeze()
     yield
+    gc.unfreeze()
     gc.enable()
 
 
 def watch(client: Any) -> Watched:
     """Look at what there is when the client's session has started; the client is not held."""
-    watched = Watched(client)
+    watched = Watched()
     client.once("RecognitionStarted", watched.see)
     return watched
 
