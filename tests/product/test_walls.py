@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import os
 import re
@@ -57,14 +58,12 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.lru_cache(maxsize=None)
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-OUTSIDE = {
-    path: parsed(path)
-    for path in [ROOT / "conftest.py", *sources("tests", "benchmarks", "examples")]
-}
+OUTSIDE = [ROOT / "conftest.py", *sources("tests", "benchmarks", "examples")]
 
 
 # -- the contracts of import-linter ---------------------------------------------------------------
@@ -161,8 +160,8 @@ def test_files_outside_the_package_import_what_they_may() -> None:
     """The face and `local`; tests of a room also that room and those on the floors below."""
     found = {
         (name_of(path), ".".join(module))
-        for path, tree in OUTSIDE.items()
-        for module in imported(tree)
+        for path in OUTSIDE
+        for module in imported(parsed(path))
         if not may_import(path, module)
     }
     assert found == set()
@@ -190,7 +189,8 @@ def test_files_outside_the_package_read_no_private_attributes() -> None:
     for path in sources(PACKAGE):
         of_room.setdefault(path.parent.name, set()).update(privates(parsed(path)))
     found = set()
-    for path, tree in OUTSIDE.items():
+    for path in OUTSIDE:
+        tree = parsed(path)
         known = privates(tree) | of_room.get(f"_{path.parent.name}", set())
         for node in ast.walk(tree):
             if (
