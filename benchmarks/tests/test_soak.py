@@ -42,7 +42,7 @@ def figure(name: str, printed: str) -> str:
 @pytest.mark.timeout(60)
 def test_nothing_is_lost_in_a_short_soak() -> None:
     soaked = run(
-        "import soak, sys; sys.argv += '--seconds 2 --sessions 8 --seed 4'.split();"
+        "import soak, sys; sys.argv += '--seconds 0.1 --sessions 8 --seed 3'.split();"
         "sys.exit(soak.main())"
     )
     assert soaked.returncode == 0, soaked.stdout + soaked.stderr

@@ -18,7 +18,6 @@ from speechmatics_sync import ConfigurationError
 from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
 
 KEY = "sk-a-key-that-is-nobodys"
-MEGABYTE = 1 << 20
 
 
 def local_server(**options: Any) -> LocalServer:
@@ -134,9 +133,10 @@ def test_silent_connections_do_not_count_as_sessions() -> None:
         first.end(0)
 
 
-LARGE = '[{"x":[]}' + ',{"x":[]}' * (MEGABYTE // 9) + "]"
-"""A megabyte of JSON that takes twenty once it is parsed."""
-LONG = '"' + "x" * MEGABYTE + '"'
+SIZE = 1 << 18
+LARGE = '[{"x":[]}' + ',{"x":[]}' * (SIZE // 9) + "]"
+"""Quarter of a megabyte of JSON that takes five once it is parsed."""
+LONG = '"' + "x" * SIZE + '"'
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_nothing_of_a_refused_message_is_kept(
             kept, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert kept < MEGABYTE, "of four megabytes that were refused"
+        assert kept < SIZE, f"of four times {SIZE} bytes that were refused"
         for record in server.sessions:
             assert record.error is not None
             assert len(record.error["reason"]) < 1000
