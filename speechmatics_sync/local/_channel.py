@@ -188,23 +188,30 @@ class Channel:
         timestamp, self._force_at = self._force_at, None
         now = self._heard / SAMPLE_RATE
         until = timestamp if timestamp is not None and timestamp < now else None
-        yield from self._closing(self._recognition.settle(until), forced=True)
-        self._utterance_open = False
         end = now if timestamp is None else min(timestamp, now)
+        yield from self._closing(self._recognition.settle(until), end, forced=True)
+        self._utterance_open = False
         yield self._end_of_utterance(end, forced=True)
 
-    def _closing(self, hypothesis: Hypothesis, *, forced: bool = False) -> Iterator[Message]:
-        """Yield the finals with which an utterance or the audio ends."""
+    def _closing(
+        self, hypothesis: Hypothesis, end: Optional[float] = None, *, forced: bool = False
+    ) -> Iterator[Message]:
+        """Yield the finals with which an utterance or the audio ends, at `end` seconds or now."""
         if hypothesis.finals and not hypothesis.ends_utterance:
             hypothesis = Hypothesis(hypothesis.finals, ends_utterance=True)
         sent = False
         for message in self._finals(hypothesis, forced=forced):
             sent = True
             yield message
-        start, now = max(self._last_end, self._empty_until), self._heard / SAMPLE_RATE
-        if not sent and self._recognition.empty_finals and now > start:
-            self._empty_until = now
-            yield self._transcript("AddTranscript", [], (start, now), forced=forced)
+        if sent or not self._recognition.empty_finals:
+            return
+        start = max(self._last_end, self._empty_until)
+        end = self._heard / SAMPLE_RATE if end is None else end
+        quiet_since = self._recognition.quiet_since
+        # Not in the middle of a word: that word's final would begin before this one ends.
+        if quiet_since is not None and max(start, quiet_since) < end:
+            self._empty_until = end
+            yield self._transcript("AddTranscript", [], (start, end), forced=forced)
 
     def _finals(self, hypothesis: Hypothesis, *, forced: bool = False) -> Iterator[Message]:
         words = hypothesis.finals

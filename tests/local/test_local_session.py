@@ -122,6 +122,26 @@ def test_as_from_the_service_a_mark_comes_alone_and_finals_come_without_results(
     }
 
 
+@pytest.mark.parametrize("timestamp", [None, 2.2])
+def test_a_final_without_results_does_not_cover_a_word_that_is_not_final(
+    timestamp: Optional[float],
+) -> None:
+    force: Message = {"message": "ForceEndOfUtterance"}
+    if timestamp is not None:
+        force["timestamp"] = timestamp
+    audio = counted_audio(5, period=0.5)
+    now = round(32000 * (2.2 if timestamp is None else 2.45))  # the fifth word lies at 2.0 to 2.4
+    recognizer = CountedRecognizer(delay=0.3)
+    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
+        wire.start()
+        wire.send(audio[:now], force, force, audio[now:])
+        wire.end(2)
+    finals = named(wire.received, "AddTranscript")
+    ends = [0.0] + [final["metadata"]["end_time"] for final in finals]
+    assert all(final["metadata"]["start_time"] >= end for final, end in zip(finals, ends))
+    assert transcripts(finals)[-1].startswith("w5")
+
+
 def test_as_from_the_service_finals_come_whose_words_are_all_filtered_out() -> None:
     script = [("uh", 0.1, 0.2), ("hello", 0.5, 0.8)]
     filtering = {"remove_disfluencies": True}
