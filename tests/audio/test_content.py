@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.audio_sources import SOUND, InTurn, Slow, fmt_chunk, read_all, wav
+from support.fuzzing import examples
 from support.serving import Peer, serving
 from support.sessions import RAW, client_of, let_sources_go, speech
 
@@ -207,7 +208,7 @@ def test_headerless_samples_in_a_file_named_wav_are_told_how_to_be_declared(
     offset=st.integers(-300, 300),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=50)
+@examples(50)
 def test_samples_of_sound_are_taken_for_nothing_else(
     frequency: float, loudness: float, offset: int, seed: int
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support.audio_sources import (
     NO_SOUND,
@@ -30,6 +30,7 @@ from support.audio_sources import (
     split,
     wav,
 )
+from support.fuzzing import examples
 
 from speechmatics_sync import AudioEncoding, AudioFormat, split_channels
 from speechmatics_sync._audio.content import content_of
@@ -370,7 +371,7 @@ anything = st.one_of(
 )
 @example(content=wav(b"abcd"), sizes=[1], kind="generator")
 @example(content=wav(b"", fmt=fmt_chunk(rate=0xFFFFFFFF)), sizes=[1], kind="bytes")
-@settings(max_examples=300)
+@examples(300)
 def test_any_bytes_come_out_whole_or_as_the_samples_of_a_wav(
     content: bytes, sizes: list[int], kind: str
 ) -> None:

@@ -7,8 +7,9 @@ import json
 from typing import Any, Union
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import examples
 
 from speechmatics_sync import (
     AudioEvent,
@@ -360,7 +361,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(data=st.data())
 def test_no_garbled_message_raises_anything_else(data: st.DataObject) -> None:
     cls, message = data.draw(st.sampled_from(READERS))
@@ -428,7 +429,7 @@ def test_a_final_of_the_usual_shape_is_not_read_to_be_checked(
     check_final(PLAIN)
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(data=st.data())
 def test_a_final_passes_when_it_can_be_read(data: st.DataObject) -> None:
     """Also where it is garbled in one place, or lacks something."""

@@ -12,9 +12,10 @@ import tracemalloc
 from typing import Any, Optional
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.forking import in_child
+from support.fuzzing import examples
 from support.sessions import wait_for
 
 from speechmatics_sync import (
@@ -576,7 +577,7 @@ results = st.builds(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(finals=st.lists(st.lists(results, max_size=4), max_size=6))
 def test_turns_hold_every_word_once_and_each_channels_in_order(
     finals: list[list[dict[str, Any]]],

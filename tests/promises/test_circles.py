@@ -118,13 +118,11 @@ class Watched:
 def collector() -> Iterator[None]:
     """The garbage collector is off, and sees only what a test makes.
 
-    What there was before is frozen: a report of another test may hold a session, and to look
-    through the objects of a whole run takes a second.
+    What there was before is frozen, for a report of another test may hold a session.
     """
     gc.disable()
     gc.freeze()
     yield
-    gc.unfreeze()
     gc.enable()
 
 

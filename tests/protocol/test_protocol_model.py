@@ -26,6 +26,7 @@ from support.counted_speech import (
     Piece,
     pieces_between,
 )
+from support.fuzzing import examples
 from support.serving import STARTED
 from support.sessions import END_OF_TRANSCRIPT
 
@@ -704,9 +705,8 @@ class Session(RuleBasedStateMachine):
 
 TestSession = Session.TestCase
 TestSession.settings = settings(
+    examples(400),
     report_multiple_bugs=False,
-    max_examples=400,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
