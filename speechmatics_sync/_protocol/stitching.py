@@ -112,8 +112,12 @@ class Stitch:
         self._overlaps = overlaps
 
     def _is_left(self, label: Label, start_time: float, end_time: float) -> bool:
-        overlap = self._overlaps.get(label)
-        return overlap is not None and overlap.leaves_to_next(start_time, end_time)
+        # What names no channel, as a translation, is left only where each channel is sent again.
+        labels = [label] if label in self._offsets else self._offsets
+        return all(
+            each in self._overlaps and self._overlaps[each].leaves_to_next(start_time, end_time)
+            for each in labels
+        )
 
     def join(self, message: Message) -> Optional[Message]:
         """Return a message of this connection as the user is to receive it.
@@ -269,8 +273,11 @@ class Stitch:
             channel = own_label(sentence, self._before.labels) or label
             start_time, end_time = (self._moved(time, channel) for time in times_of(sentence))
             middle = (start_time + end_time) / 2
-            settled = _is_settled(start_time, end_time, until)
-            if not (settled or self._before.repeats_sentence(language, sentence, middle)):
+            if not (
+                _is_settled(start_time, end_time, until)
+                or self._before.repeats_sentence(language, sentence, middle)
+                or self._is_left(channel, start_time, end_time)
+            ):
                 kept.append(self._moved_part(sentence, channel, until))
         if sentences and not kept:
             return None

@@ -892,6 +892,48 @@ def test_a_word_that_the_next_connection_does_not_hear_whole_is_believed() -> No
     assert delivered(hear(protocol, long, old)) == [long]
 
 
+def translated(*sentences: tuple[str, float, float], partial: bool = False) -> dict[str, Any]:
+    return {
+        "message": "AddPartialTranslation" if partial else "AddTranslation",
+        "language": "de",
+        "results": [
+            {"content": content, "start_time": start, "end_time": end}
+            for content, start, end in sentences
+        ],
+    }
+
+
+def test_a_sentence_that_the_cut_may_have_torn_is_translated_once_and_whole() -> None:
+    protocol = session(languages=["de"])
+    push(protocol, *range(8))
+    read(protocol)
+    old, new = torn(protocol)
+    assert new.channels[None].start == 6 * SECOND
+    both = translated(("eins", 5.0, 6.5), ("zw", 6.6, 8.0))
+    eins = translated(("eins", 5.0, 6.5))
+    assert delivered(hear(protocol, both, old)) == [eins]
+    assert hear(protocol, translated(("zw", 6.6, 8.0), partial=True), old) == []
+    hear(protocol, translated(("ns", 0.0, 0.5), ("zwei", 0.4, 2.5)), new)
+    (message,) = delivered(hear(protocol, END_OF_TRANSCRIPT, old))
+    assert message == translated(("zwei", 6.5, 8.5))
+
+
+def test_a_translation_that_names_no_channel_is_left_where_every_channel_is_torn() -> None:
+    protocol = session("a", "b", languages=["de"])
+    for label in ("a", "b"):
+        push(protocol, *range(8), label=label)
+    read(protocol)
+    old, _ = torn(protocol)
+    assert hear(protocol, translated(("zw", 7.0, 8.0)), old) == []
+    protocol = session("a", "b", languages=["de"])
+    push(protocol, *range(8), label="a")
+    protocol.end_audio("b")
+    read(protocol)
+    old, _ = torn(protocol)
+    only = translated(("zw", 7.0, 8.0))
+    assert delivered(hear(protocol, only, old)) == [only]
+
+
 def test_a_loss_after_an_overlap_takes_back_all_that_is_not_settled() -> None:
     protocol = session()
     push(protocol, *range(8))
