@@ -343,6 +343,10 @@ class Succession:
             return name == ServerMessageType.ERROR.value and not self.can_spare(leg)
         return part is Part.CURRENT or name not in _AT_THE_END
 
+    def held(self, leg: Leg) -> int:
+        """Return how many events of a leg are held."""
+        return len(self._held) if self.part_of(leg) is Part.HELD else 0
+
     def stitched(self, leg: Leg, message: Message) -> Optional[Message]:
         """Return a message of a leg with the session's times and labels; None to drop it."""
         if leg.stitch is None:

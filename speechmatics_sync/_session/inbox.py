@@ -99,6 +99,11 @@ class Inbox:
         self._paused = self._too_many_wait() and not self._answers_awaited
         return self._paused
 
+    def has_room_for(self, more: int) -> bool:
+        """Return whether so many messages, which are held back, may be added at once."""
+        fits = self._limit is None or len(self._messages) + more <= self._limit
+        return fits or bool(self._answers_awaited)
+
     @contextlib.contextmanager
     def awaiting_answers(self, waits: bool = True) -> Iterator[None]:
         """Keep reading although the queue is full, while a handler waits for an answer."""

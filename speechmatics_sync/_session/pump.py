@@ -112,12 +112,12 @@ class Pump:
         self._error_grace: Optional[Deadline] = None
         """After an Error: until when to wait for the close frame."""
         self._paused = False
+        """Whether reading pauses because handlers, or the connection before, are behind."""
         self._unprocessed: collections.deque[Union[bytes, Closed]] = collections.deque()
         """What was received and is still to be processed."""
         self._early = self._early_bytes = 0
         """How many messages came before the session's first RecognitionStarted, and their size."""
         self._most_early_bytes = _MOST_EARLY_BYTES if config.max_size is None else config.max_size
-        """Whether reading pauses because handlers are behind."""
 
     def rest(self, poller: Poller, owner: Hashable) -> Optional[float]:
         """Have the poller report the owner when there is something to pump.
@@ -130,9 +130,11 @@ class Pump:
             The seconds after which to pump in any case; None for no limit.
         """
         with self._life.lock:
-            pauses = self._delivery.inbox.reading_pauses()
+            inbox, held = self._delivery.inbox, self._protocol.succession.held(self.leg)
             # Before the start there may be no thread yet that empties the inbox.
-            pauses = pauses and self._life.started_at is not None
+            pauses = inbox.reading_pauses() and self._life.started_at is not None
+            # Whoever holds a connection back looks here again; nothing else says when it is over.
+            pauses = pauses or (held > 0 and not inbox.has_room_for(held))
         self._paused = pauses and not self.connection.send_failed
         if self.connection.register(poller, owner, read=not self._paused):
             return 0.0
