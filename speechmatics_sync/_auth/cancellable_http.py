@@ -2,12 +2,16 @@
 
 ``requests`` cannot be interrupted. But a connection of ``urllib3`` makes its socket in a method,
 ``_new_conn``, which ``urllib3`` itself overrides for SOCKS. Overriding it here gives the sockets.
+
+A pool of ``urllib3`` logs each connection and each request at DEBUG. A filter or a record factory
+of the program that raises would fail the request there, so the pools here make it themselves.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import http.client
 import socket
 import ssl
 import threading
@@ -16,7 +20,14 @@ from typing import Any, Optional
 import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from .._concurrency.deadlines import Deadline
 from .._transport.tcp import OnSocket, connect
@@ -98,7 +109,64 @@ class _Adapter(requests.adapters.HTTPAdapter):
 def _pool(kind: Any, connection: Any, *first: object) -> Any:
     # staticmethod: Python 3.13 warns that a partial in a class will become a method.
     made = staticmethod(functools.partial(connection, *first))
-    return type(kind.__name__, (kind,), {"ConnectionCls": made})
+    return type(kind.__name__, (_OneRequest, kind), {"ConnectionCls": made})
+
+
+class _OneRequest:
+    """Makes one request over a connection of its own, and logs nothing."""
+
+    ConnectionCls: Any
+    conn_kw: dict[str, Any]
+    host: str
+    port: int
+    proxy: Any
+    _prepare_proxy: Any
+
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        *,
+        timeout: urllib3.Timeout,
+        **_: Any,
+    ) -> urllib3.HTTPResponse:
+        address = self if self.proxy is None else self.proxy
+        connection = self.ConnectionCls(
+            host=address.host, port=address.port, timeout=timeout.connect_timeout, **self.conn_kw
+        )
+        try:
+            if self.proxy is not None:
+                self._prepare_proxy(connection)
+            # Not the methods of urllib3: they log a header that cannot be parsed.
+            http.client.HTTPConnection.request(connection, method, url, body, headers)
+            answer = http.client.HTTPConnection.getresponse(connection)
+            pairs: Any = answer.getheaders()
+            return urllib3.HTTPResponse(
+                body=answer,
+                headers=pairs,
+                status=answer.status,
+                reason=answer.reason,
+                preload_content=False,
+                decode_content=False,
+                original_response=answer,
+                connection=connection,  # closed with the answer
+                request_method=method,
+            )
+        except BaseException as error:
+            connection.close()
+            # As requests expects them.
+            pool: Any = self
+            if isinstance(error, (ConnectTimeoutError, NewConnectionError)):
+                raise MaxRetryError(pool, url, error) from error
+            if isinstance(error, socket.timeout):
+                raise ReadTimeoutError(pool, url, "timed out") from error
+            if isinstance(error, ssl.SSLError):
+                raise SSLError(error) from error
+            if isinstance(error, http.client.HTTPException):
+                raise ProtocolError("Connection aborted.", error) from error
+            raise
 
 
 class _Connection(HTTPConnection):

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from .._concurrency.cancellation import Cancellation
 from .._concurrency.deadlines import Deadline
+from .._concurrency.exhaustion import exhausted
+from .._concurrency.importing import import_modules
 from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER
 from .._transport.retry_after import http_date, seconds_to_wait
@@ -151,6 +153,7 @@ class ManagementPlatform:
     def _attempt(
         self, request_id: str, deadline: Deadline, cancellation: Cancellation
     ) -> Union[_Answer, _NoAnswer]:
+        import_modules("requests", f"{__package__}.cancellable_http")
         import requests
 
         from .._transport.tls import tls_context
@@ -301,6 +304,9 @@ def _no_answer(error: Exception) -> _NoAnswer:
         # Asking again does not make it valid.
         advice = AUTHORITIES_ADVICE.rstrip(".")
         return _NoAnswer(f"its TLS certificate cannot be verified. {advice}", False)
+    limit_met = exhausted(error)
+    if limit_met is not None:
+        return _NoAnswer(limit_met.message.rstrip("."), True)
     name = type(error).__name__
     return _NoAnswer(f"{system.strerror} ({name})" if system else name, True)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import threading
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from .._auth.headers import checked_headers
-from .._concurrency.exhaustion import exhausted
+from .._concurrency.importing import import_modules
 from .._model.audio_format import AudioFormat
 from .._model.checks import number, optional
 from .._model.secret import Secret
@@ -24,6 +23,12 @@ __all__ = ["check_kind", "checked_source", "checked_timeout", "session_options"]
 
 _Config = TypeVar("_Config")
 
+_SESSION_MODULES = (
+    "speechmatics_sync._session.session",
+    "speechmatics_sync._client.stream",
+    "speechmatics_sync._client.interrupts",
+)
+
 _timeout = optional(number(above=0, high=threading.TIMEOUT_MAX, unit="seconds"))
 _timeout_or_now = optional(number(0, threading.TIMEOUT_MAX, unit="seconds"))
 
@@ -35,16 +40,8 @@ def checked_timeout(timeout: Any, *, at_once: bool = False) -> Optional[float]:
 
 
 def _import_session() -> None:
-    """Import what a session is made of, with all that it needs.
-
-    Raises:
-        ConnectionError: There is no descriptor left to read it.
-    """
-    try:
-        for name in ("_session.session", "_client.stream", "_client.interrupts"):
-            importlib.import_module(f"speechmatics_sync.{name}")
-    except OSError as error:
-        raise exhausted(error) or error from None
+    """Import what a session is made of, with all that it needs."""
+    import_modules(*_SESSION_MODULES)
 
 
 def checked_source(source: object) -> None:
