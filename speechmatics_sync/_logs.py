@@ -2,13 +2,15 @@
 
 A record factory, a filter or a handler may raise or block. So a call of a logger never raises what
 they raise, and the records of a session are handed to them in a thread of their own: a session
-logs while it holds its lock, and in a thread that other sessions share.
+logs while it holds its lock, and in a thread that other sessions share. Where no thread can be had,
+they wait for the next one, or until the session ends (`PackageLogger.flush`).
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import logging
 import re
 import sys
@@ -25,7 +27,7 @@ __all__ = ["LOGGER_NAME", "PackageLogger", "SessionLogger", "logger"]
 LOGGER_NAME = "speechmatics_sync"
 
 _KEPT = 1000
-"""How many records may wait for a handler that blocks; the oldest are dropped."""
+"""How many records may wait for a handler that blocks; the oldest are dropped, and counted."""
 
 _LONGEST_ID = 100
 
@@ -67,7 +69,11 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         self.in_background = in_background
         self.words = Words()
         """What each record is cleaned with."""
-        self._waiting: collections.deque[_Entry] = collections.deque(maxlen=_KEPT)
+        self._waiting: collections.deque[_Entry] = collections.deque()
+        self._drops = itertools.count()
+        """Its next number is how many were dropped, and how often it was asked for that."""
+        self._asked = 0
+        self._told = 0
         # No lock, for a signal handler or the garbage collector may log at any line: who takes the
         # one item hands on what waits, and puts it back.
         self._idle = [None]
@@ -136,18 +142,33 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
             self._emit(entry)
             return
         self._waiting.append(entry)
+        if len(self._waiting) > _KEPT:
+            with contextlib.suppress(IndexError):  # another thread took the last
+                self._waiting.popleft()
+                next(self._drops)
         try:
             self._idle.pop()
         except IndexError:
             return  # a thread hands on what waits
         try:
             self.in_background(self._hand_on)
-            return
-        except RuntimeError:
-            pass  # no thread can be had, or the interpreter ends: here, then
-        except BaseException:
+        except BaseException as error:
             self._idle.append(None)
-            raise
+            # Without a thread it waits: here, the caller may hold a lock.
+            if not isinstance(error, (RuntimeError, MemoryError)):
+                raise
+
+    def flush(self) -> None:
+        """Hand on here what still waits because there was no thread for it.
+
+        May block in a user's code: to be called without a lock.
+        """
+        if not self._waiting:
+            return
+        try:
+            self._idle.pop()
+        except IndexError:
+            return
         self._hand_on()
 
     def _hand_on(self) -> None:
@@ -156,6 +177,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
             try:
                 while self._waiting:
                     try:
+                        self._tell_of_drops()
                         self._emit(self._waiting.popleft())
                     except BaseException:
                         # Elsewhere it is no interrupt: a handler called sys.exit, for example.
@@ -170,6 +192,15 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
                 self._idle.pop()
             except IndexError:
                 return
+
+    def _tell_of_drops(self) -> None:
+        """Have a record say how many were dropped. They came before those that wait."""
+        dropped = next(self._drops) - self._asked
+        self._asked += 1
+        if dropped > self._told and self.isEnabledFor(logging.WARNING):
+            text = "%d log records were dropped: handlers of records were too slow for them"
+            self._emit(self._entry(logging.WARNING, text, (dropped - self._told,), None, None))
+        self._told = dropped
 
     def _emit(self, entry: _Entry) -> None:
         """Make a record and have it handled.

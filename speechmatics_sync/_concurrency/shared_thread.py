@@ -23,11 +23,11 @@ import time
 from collections.abc import Hashable
 from typing import Callable, NamedTuple, Optional, Protocol
 
-from .._logs import logger
+from .._logs import PackageLogger, logger
 from ..errors import ConnectionError
 from .leases import Leases
 from .poller import Poller
-from .threads import start_thread
+from .threads import start_daemon, start_thread
 
 __all__ = ["Later", "PacedReads", "Pumped", "SharedThread", "pump_to_end", "read_to_end"]
 
@@ -312,7 +312,7 @@ class SharedThread:
                 self._watched = False  # this one only watched; another one is started
                 return
             self._break()
-            logger.exception("The thread that many sessions share failed; they go on with another")
+            _log.exception("The thread that many sessions share failed; they go on with another")
         finally:
             self._poller.run_callbacks()  # of sessions that go on elsewhere
 
@@ -477,3 +477,5 @@ class SharedThread:
 
 
 _leases = Leases(SharedThread)
+_log = PackageLogger(logger.logger, start_daemon)
+"""A user's handler may block, and callers still wait for the thread that logs."""

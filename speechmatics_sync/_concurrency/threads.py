@@ -11,7 +11,7 @@ from ..errors import ConnectionError
 from .deadlines import Deadline, interruptible
 from .exhaustion import exhausted
 
-__all__ = ["Threads", "start_thread"]
+__all__ = ["Threads", "start_daemon", "start_thread"]
 
 _T = TypeVar("_T")
 
@@ -32,6 +32,11 @@ def start_thread(thread: threading.Thread) -> None:
         thread.start()
     except (RuntimeError, MemoryError) as error:
         raise exhausted(error) or error from None
+
+
+def start_daemon(call: Callable[[], None]) -> None:
+    """Make a call of a user's code that only informs, in a thread that nobody waits for."""
+    threading.Thread(target=call, name="speechmatics-log", daemon=True).start()
 
 
 class _Call(Generic[_T]):

@@ -245,13 +245,15 @@ class Session:
         try:
             run()
         except BaseException as error:
-            if isinstance(error, SpeechmaticsError):
-                self.fail(error.with_traceback(None))  # whose frames hold the session
-                return
-            limit_met = exhausted(error)
-            self.fail(limit_met or error)
-            if limit_met is None:
+            ours = isinstance(error, SpeechmaticsError)
+            # Without a traceback, whose frames hold the session.
+            known = error.with_traceback(None) if ours else exhausted(error)
+            self.fail(known or error)
+            if known is None:
                 self.log.exception("The session's %s failed", role)
+        finally:
+            with self._threads.in_user_code():
+                self.log.flush()
 
     # -- handling messages ----------------------------------------------------------------------
 
@@ -394,6 +396,7 @@ class Session:
             # with its process: an error would only make daemon threads print a traceback.
             self.warn_of_rest("The interpreter ends, and with it a session that still runs")
             self._threads.join_background(Deadline(_INTERRUPT_SECONDS))
+            self.log.flush()
 
     def _request_close(self) -> None:
         """End the session because nobody wants it any more. From any thread."""
@@ -440,6 +443,7 @@ class Session:
             if connection is not None:
                 connection.abort()
             self._threads.join(Deadline(_ABORT_GRACE))
+        self.log.flush()
 
     # -- the thread that receives ---------------------------------------------------------------
 

@@ -25,6 +25,8 @@ def wait_until_logged(seconds: float) -> None:
     for thread in list(_threads):
         with contextlib.suppress(RuntimeError):  # called by such a handler
             thread.join(seconds)
+    for each in (logger, websockets_logger):
+        each.flush()
 
 
 class _NoFrames(PackageLogger):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import selectors
 import socket
 import threading
@@ -12,7 +13,7 @@ from typing import Callable, Optional
 
 import pytest
 from support.serving import PATIENCE, serving
-from support.sessions import InThread
+from support.sessions import InThread, wait_for
 from support.sharing import Speaking, others_go_on, pushed_beside, shared_threads
 
 from speechmatics_sync import ConnectionError
@@ -240,6 +241,27 @@ def test_if_it_breaks_without_telling_its_callers_they_look_again(
         shared._tasks = Full(shared._tasks)  # type: ignore[assignment]
         echoes[0].fail["callback"] = echoes[0].break_shared
         assert echoes[0].answers()
+
+
+def test_a_handler_of_records_that_blocks_holds_up_nobody_when_it_breaks() -> None:
+    """What the broken thread still has to call is called."""
+
+    class Blocks(logging.Handler):
+        entered, released = threading.Event(), threading.Event()
+
+        def handle(self, record: logging.LogRecord) -> bool:
+            self.entered.set()
+            return self.released.wait(PATIENCE)
+
+    handler = Blocks()
+    logging.getLogger("speechmatics_sync").addHandler(handler)
+    try:
+        with served(3) as echoes:
+            break_by(echoes[0])
+            wait_for(handler.entered)
+    finally:
+        logging.getLogger("speechmatics_sync").removeHandler(handler)
+        handler.released.set()
 
 
 def test_without_a_descriptor_for_a_shared_thread_callers_use_their_own(

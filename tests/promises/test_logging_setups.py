@@ -20,6 +20,9 @@ from support.sharing import share_threads_beyond
 from speechmatics_sync import EventEmitter
 from speechmatics_sync.local import CountedRecognizer, LocalServer
 
+WARNINGS = 1200
+"""More than the records that are kept for a handler that blocks."""
+
 OURS = logging.getLogger("speechmatics_sync")
 
 
@@ -211,6 +214,28 @@ class TestWhileAHandlerOfRecordsBlocks:
         for text in order:
             assert text in "\n".join(said)
             said = said[next(i for i, each in enumerate(said) if text in each) + 1 :]
+
+    def test_records_that_are_dropped_meanwhile_are_counted(self, handler: Blocks) -> None:
+        def warns_without_end(peer: Peer) -> None:
+            peer.start()
+            for number in range(WARNINGS):
+                peer.send({"message": "Warning", "type": "x", "reason": f"number {number}."})
+            peer.finish()
+
+        with serving(warns_without_end) as url, client_of(url) as client:
+            InThread(client.transcribe, speech(0.1), audio_format=RAW).result()
+            wait_for(handler.blocked)
+            handler.released.set()
+            for thread in threading.enumerate():
+                if thread.name.endswith("-log"):
+                    thread.join(PATIENCE)
+        said = [record.getMessage() for record in handler.records]
+        (told,) = (each for each in said if "log records were dropped" in each)
+        assert said.index(told) == 1, "it stands where they are missing"
+        kept = [at for at in range(WARNINGS) if any(f"number {at}." in each for each in said)]
+        assert kept == list(range(WARNINGS - len(kept), WARNINGS)), "the oldest go"
+        others = not any("Recognition started" in each for each in said)
+        assert int(told.split()[0]) == WARNINGS - len(kept) + others
 
 
 def test_a_factorys_ids_stay_and_the_text_has_ours() -> None:

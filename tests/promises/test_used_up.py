@@ -199,3 +199,45 @@ def test_on_a_reconnect_it_is_an_attempt_like_any_other(
         said = run(RECONNECTING.format(words=words, exhaust=exhaust, restore=restore), url)
     assert said == "word 0\n"
     assert server.connections == 2
+
+
+def test_without_a_thread_log_records_wait_and_hold_up_nothing() -> None:
+    """A handler of the program that blocks must not do so under the session's lock."""
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.receive()
+        peer.send({"message": "Warning", "type": "x", "reason": "said meanwhile"})
+        peer.wait_closed()
+
+    with serving(behave) as url:
+        said = run(
+            """
+            go_on, heard, connected = threading.Event(), threading.Event(), threading.Event()
+            class Blocks(logging.Handler):
+                def emit(self, record):
+                    if "Recognition started" in record.getMessage():
+                        connected.set()
+                    elif "said meanwhile" in record.getMessage():
+                        assert go_on.wait(60)
+                        print("logged")
+            logger = logging.getLogger("speechmatics_sync")
+            logger.propagate = False
+            logger.setLevel(logging.DEBUG)
+            logger.addHandler(Blocks())
+            client = Client(url=url, reconnect=None)
+            client.on("Warning", lambda message: heard.set())
+            client.start_session(audio_format=RAW)
+            connected.wait()
+            while any("-log" in each.name for each in threading.enumerate()):
+                pass
+            limit_memory()
+            no_threads()
+            client.send_audio(bytes(3200))
+            print("heard", heard.wait(20))
+            go_on.set()
+            client.close()
+            """,
+            url,
+        )
+    assert said == "heard True\nlogged\n"
