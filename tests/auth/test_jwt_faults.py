@@ -37,12 +37,13 @@ def raises(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture(params=["a filter of a handler", "a filter of urllib3's logger", "a factory"])
 def fails_records_of_urllib3(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
 ) -> Iterator[None]:
     """A program's logging that raises at each record of `urllib3`, which logs at DEBUG."""
     root, theirs = logging.getLogger(), logging.getLogger("urllib3.connectionpool")
     handler = logging.StreamHandler()
-    monkeypatch.setattr(logging.getLogger("urllib3"), "level", logging.DEBUG)
+    level = theirs.level
+    theirs.setLevel(logging.DEBUG)
     if request.param == "a factory":
         before = logging.getLogRecordFactory()
 
@@ -59,12 +60,12 @@ def fails_records_of_urllib3(
         theirs.addFilter(raises)
         undo = functools.partial(theirs.removeFilter, raises)
     try:
-        theirs.manager._clear_cache()  # type: ignore[attr-defined]  # of levels
         with pytest.raises(RuntimeError):
             theirs.debug("as a program would see it")
         yield
     finally:
         undo()
+        theirs.setLevel(level)
 
 
 @pytest.mark.usefixtures("fails_records_of_urllib3")
