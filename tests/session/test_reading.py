@@ -90,7 +90,7 @@ def test_chunks_for_which_there_is_no_room_yet_are_sent_later_and_once(
     monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.LOAD_SECONDS", 0.0)
     monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.LIGHT_LOAD", -1.0)
     monkeypatch.setattr("speechmatics_sync._concurrency.shared_thread.BATCHES", ((-1.0, 0.6),))
-    audio = noise(2.0)
+    audio = noise(1.0)
     heard: list[bytes] = []
 
     def take_slowly(peer: Peer) -> None:
@@ -116,7 +116,7 @@ def test_chunks_for_which_there_is_no_room_yet_are_sent_later_and_once(
 
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_a_channel_whose_source_fails_ends_after_all_that_was_read(at: int, realtime: bool) -> None:
-    sources = {"a": Failing(noise(2.0, seed=1), at=at), "b": noise(1.0, seed=2)}
+    sources = {"a": Failing(noise(1.0, seed=1), at=at), "b": noise(0.5, seed=2)}
     server = ChannelServer()
     failures: list[dict[str, Any]] = []
     with serving(server) as url, MultiChannelClient(url=url, reconnect=None) as client:
@@ -124,21 +124,21 @@ def test_a_channel_whose_source_fails_ends_after_all_that_was_read(at: int, real
         client.transcribe(
             sources, audio_format=RAW, realtime=realtime, on_source_error="end_channel"
         )
-    assert bytes(server.audio["a"]) == noise(2.0, seed=1)[: (at - 1) * CHUNK]
+    assert bytes(server.audio["a"]) == noise(1.0, seed=1)[: (at - 1) * CHUNK]
     assert server.sizes["a"] == [CHUNK] * (at - 1)
     assert bytes(server.audio["b"]) == sources["b"]
     assert [failure["channel"] for failure in failures] == ["a"]
 
 
 def test_words_before_a_source_failed_are_transcribed(realtime: bool) -> None:
-    channels = {"a": Counted(first=1, count=6), "b": Counted(first=51, count=3)}
-    # Fifteen chunks are 1.92 s: three words and what comes after them.
-    sources = {"a": Failing(channels["a"].audio(), at=16), "b": channels["b"].audio()}
+    channels = {"a": Counted(first=1, count=4), "b": Counted(first=51, count=2)}
+    # Eleven chunks are 1.41 s: three words and what comes after them.
+    sources = {"a": Failing(channels["a"].audio(), at=12), "b": channels["b"].audio()}
     server = LocalServer(recognizer=CountedRecognizer(), strict=True)
     with server, MultiChannelClient(url=server.url, reconnect=None) as client:
         transcript = client.transcribe(
             sources, audio_format=RAW, realtime=realtime, on_source_error="end_channel"
         )
-    for label, heard in (("a", 4), ("b", 3)):
+    for label, heard in (("a", 3), ("b", 2)):
         words = [word.content for word in transcript.channels[label].words]
         assert words == list(channels[label].words())[:heard]

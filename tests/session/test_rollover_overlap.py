@@ -17,8 +17,8 @@ from speechmatics_sync._protocol.silence import QuietFinder
 from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 POLICY = ReconnectPolicy(initial_delay=0.01, max_delay=0.05, session_limit=2.5, rollover_margin=1.6)
-ONE: Any = {None: Counted(first=1, count=12)}
-TWO: Any = {"agent": Counted(first=101, count=12), "customer": Counted(first=201, count=9)}
+ONE: Any = {None: Counted(first=1, count=8)}
+TWO: Any = {"agent": Counted(first=101, count=8), "customer": Counted(first=201, count=6)}
 
 
 @pytest.fixture(autouse=True)

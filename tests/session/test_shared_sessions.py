@@ -280,7 +280,7 @@ class Failing(io.BytesIO):
 @pytest.mark.parametrize("at", [1, 3])
 def test_a_paced_source_that_fails_ends_its_own_session_and_no_other(at: int) -> None:
     with serving(Speaking()) as url, pushed_beside(url):
-        paced = InThread(transcribe, url, speech(1), realtime=True)
+        paced = InThread(transcribe, url, speech(0.5), realtime=True)
         with pytest.raises(AudioError, match="the disk is gone"):
             transcribe(url, Failing(noise(1.0), at=at), realtime=True)
         assert paced.result() == "word"
@@ -310,7 +310,7 @@ def test_a_server_that_breaks_the_protocol_ends_that_session_and_no_other(garbag
         peer.wait_closed()
 
     with serving(Speaking()) as url, serving(break_it) as broken, pushed_beside(url):
-        paced = InThread(transcribe, url, speech(1), realtime=True)
+        paced = InThread(transcribe, url, speech(0.5), realtime=True)
         with pytest.raises(TransportError):
             transcribe(broken, speech(1), realtime=True)
         assert paced.result() == "word"
@@ -396,7 +396,7 @@ def test_a_session_that_loses_its_connections_heals_while_others_go_on() -> None
 
 @pytest.mark.timeout(90)
 def test_a_session_moves_to_another_connection_while_others_go_on() -> None:
-    counted = Counted(first=1, count=10)
+    counted = Counted(first=1, count=6)
     policy = ReconnectPolicy(initial_delay=0.01, session_limit=8.5, rollover_margin=8.0)
     with LocalServer(recognizer=CountedRecognizer(delay=0.3), strict=True) as server:
         with serving(Speaking()) as url, pushed_beside(url):
@@ -423,7 +423,7 @@ def test_a_session_whose_server_vanishes_ends_and_no_other_does() -> None:
         peer.connection.socket.shutdown(2)
 
     with serving(Speaking()) as url, serving(vanish) as vanishing, pushed_beside(url):
-        paced = InThread(transcribe, url, speech(1), realtime=True)
+        paced = InThread(transcribe, url, speech(0.5), realtime=True)
         with pytest.raises(ConnectionError):
             transcribe(vanishing, speech(1), realtime=True)
         assert paced.result() == "word"

@@ -103,7 +103,7 @@ def ending(behave: Callable[[socket.socket], None], **limits: Any) -> Speechmati
     """Return the error that ends a session whose source blocks, after its final arrived."""
     source = Blocking()
     with listening(behave) as port:
-        client = client_of(f"ws://localhost:{port}/v2", close_timeout=0.2, **limits)
+        client = client_of(f"ws://localhost:{port}/v2", close_timeout=0.05, **limits)
         with client, pytest.raises(SpeechmaticsError) as raised:
             client.transcribe(source, audio_format=RAW)
         source.released.set()

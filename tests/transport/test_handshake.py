@@ -425,7 +425,7 @@ def test_error_in_place_of_recognition_started_is_raised_at_once() -> None:
         silent(connection)
 
     with at(behave) as url, pytest.raises(SpeechmaticsError, match="invalid_model"):
-        client_of(url, start_timeout=NEVER).start_session()
+        client_of(url, start_timeout=NEVER, close_timeout=0.2).start_session()
 
 
 def test_start_may_take_longer_than_opening() -> None:
