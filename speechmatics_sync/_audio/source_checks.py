@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import io
 import os
 import stat
 from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from typing import Any, Optional
 
+from .._model.audio_format import AudioFormat
 from ..errors import AudioError, InvalidAudioError
 from .buffers import audio_view, type_name
 from .byte_streams import SOURCE_KINDS, is_bytes_like
 from .file_objects import attribute_of, path_error, path_name
 
-__all__ = ["check_source"]
+__all__ = ["check_source", "format_said_by"]
 
 
 def check_source(source: object) -> None:
@@ -25,8 +27,8 @@ def check_source(source: object) -> None:
 
     Raises:
         AudioError: ``source`` is none of the four kinds of source, the path of a directory or of
-            no file, a file that is closed, in text mode or not open for reading, or an array that
-            is not contiguous.
+            no file, a file that is closed, in text mode or not open for reading, an array that is
+            not contiguous, or says something else than an `AudioFormat` of itself.
 
     Example:
         >>> check_source("audio.wav")
@@ -34,6 +36,7 @@ def check_source(source: object) -> None:
         Traceback (most recent call last):
         speechmatics_sync.AudioError: the file '/' cannot be read: it is a directory
     """
+    format_said_by(source)
     if isinstance(source, (str, os.PathLike)):
         _check_path(source)
     elif isinstance(source, type):
@@ -55,6 +58,26 @@ def check_source(source: object) -> None:
     elif not isinstance(source, Iterable) and attribute_of(source, "__getitem__") is None:
         called = " (call it, and pass what it returns)" if callable(source) else ""
         raise InvalidAudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
+
+
+def format_said_by(source: object) -> Optional[AudioFormat]:
+    """Return the format that a source says it has, by its attribute ``audio_format``.
+
+    Raises:
+        AudioError: The attribute is something else.
+        ConfigurationError: It was set to a format that is not allowed.
+    """
+    said = attribute_of(source, "audio_format")
+    if said is None or isinstance(source, type):
+        return None
+    if not isinstance(said, AudioFormat):
+        raise InvalidAudioError(
+            f"the audio_format of {type_name(source)} is of type {type_name(said)}; allowed:"
+            " AudioFormat"
+        )
+    said = copy.deepcopy(said)
+    said.to_dict()
+    return said
 
 
 def _check_path(path: Any) -> None:

@@ -11,16 +11,16 @@ where the audio of a WAV file begins and ends.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from .._logs import logger as _logger
 from .._model.audio_format import AudioFormat
-from ..errors import AudioError, ConfigurationError
+from ..errors import AudioError, ConfigurationError, InvalidAudioError
 from .buffers import audio_view
 from .byte_streams import ByteStream, byte_stream_of
 from .headers import Beginning, look_at
-from .source_checks import check_source
+from .source_checks import check_source, format_said_by
 from .wav import MORE_AUDIO, holds_more_audio
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def open_source(
 
     Args:
         source: A path, a binary file object, bytes-like data, or an iterable of bytes-like chunks.
-        audio_format: The format of the bytes; None: take it from the source.
+        audio_format: The format of the bytes; None: that which the source says it has, by an
+            attribute ``audio_format``, else what its beginning says.
         logger: Gets a warning if a WAV file is shorter than its header says or holds more audio, or
             if a generator fails when it is closed.
 
@@ -89,10 +90,17 @@ def open_source(
         >>> source.close()
     """
     check_source(source)
-    opened = AudioSource(
-        byte_stream_of(source, audio_format or AudioFormat()), audio_format, logger=logger
-    )
-    if audio_format is None or opened.at_hand:
+    said = format_said_by(source)
+    if said is not None and audio_format is not None and said.to_dict() != audio_format.to_dict():
+        raise InvalidAudioError(
+            f"the source has the audio_format {said!r}, and {audio_format!r} was passed: leave"
+            " audio_format out"
+        )
+    audio_format = audio_format or said
+    stream = byte_stream_of(source, audio_format or AudioFormat())
+    opened = AudioSource(stream, audio_format, logger=logger)
+    # The chunks of a sequence are there, and to read them moves nothing of the caller's.
+    if audio_format is None or opened.at_hand or isinstance(source, Sequence):
         try:
             opened.look()
         except BaseException:

@@ -61,9 +61,9 @@ class Client(BaseClient):
             source: A path, a binary file object, bytes-like data, or an iterable of bytes-like
                 chunks.
             transcription_config: What to recognise, and how; English by default.
-            audio_format: The format of the audio. By default it is taken from the source: a mono
-                WAV file of 16-bit, float32 or mu-law samples is sent as raw audio, anything else
-                as a file.
+            audio_format: The format of the audio. By default it is what the source says of itself
+                in an attribute ``audio_format``; else a mono WAV file of 16-bit, float32 or mu-law
+                samples is sent as raw audio, and anything else as a file.
             translation_config: Languages to translate into.
             audio_events_config: Sounds to report.
             ws_headers: Headers of the WebSocket handshake, in addition to those of the client.

@@ -69,7 +69,7 @@ class FormatAgreement:
         if not known:
             return
         first = next(iter(known.values()))
-        if any(each != first for each in known.values()):
+        if any(each.to_dict() != first.to_dict() for each in known.values()):
             described = ", ".join(f"{name!r} is {_described(each)}" for name, each in known.items())
             raise ConfigurationError(
                 f"All channels share one audio format, and the sources differ: {described}. Pass"

@@ -7,13 +7,15 @@ import dataclasses
 import io
 import logging
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from support.audio_sources import fmt_chunk, wav
 from support.serving import Peer, serving
-from support.sessions import RAW, client_of, let_sources_go, speech
+from support.sessions import RAW, client_of, let_sources_go, speech, wait_for
 
 from speechmatics_sync import (
     AudioEncoding,
@@ -177,3 +179,116 @@ def test_the_way_out_of_different_formats_is_one() -> None:
     sources = {"agent": wav(speech(0.1)), "customer": wav(speech(0.1), fmt=fmt_chunk(rate=8000))}
     with serving(behave) as url, MultiChannelClient(url=url, reconnect=None) as client:
         client.stream(sources, audio_format=AudioFormat(), timeout=20).close()
+
+
+# -- sources that say what they are -------------------------------------------------------------
+
+
+class Device:
+    """A live source that says what it gives, as a microphone does."""
+
+    def __init__(self, audio_format: object, *chunks: bytes) -> None:
+        self.audio_format = audio_format
+        self._chunks = chunks or (speech(0.1),)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+
+def starts_with(wanted: dict[str, object]) -> Callable[[Peer], None]:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        assert peer.start_message is not None
+        assert peer.start_message["audio_format"] == wanted
+        peer.finish()
+
+    return behave
+
+
+def test_a_source_that_says_what_it_is_needs_no_audio_format() -> None:
+    with serving(starts_with(RAW.to_dict())) as url, client_of(url) as client:
+        for passed in (None, RAW):
+            client.transcribe(Device(RAW), audio_format=passed, timeout=20)
+        client.transcribe(Device(RAW), realtime=True, timeout=20)
+
+
+def test_a_source_that_says_that_it_is_a_file_goes_whole() -> None:
+    with serving(starts_with({"type": "file"})) as url, client_of(url) as client:
+        client.transcribe(Device(AudioFormat(), wav(speech(0.1))), timeout=20)
+
+
+def test_a_source_that_says_nothing_is_looked_at() -> None:
+    with serving(starts_with(RAW.to_dict())) as url, client_of(url) as client:
+        client.transcribe(Device(None, wav(speech(0.1))), timeout=20)
+
+
+def test_channels_say_what_they_are() -> None:
+    large = AudioFormat(RAW.encoding, RAW.sample_rate, chunk_size=6400)
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        assert peer.start_message is not None
+        assert peer.start_message["audio_format"] == RAW.to_dict()
+        peer.wait_closed()
+
+    with serving(behave) as url, MultiChannelClient(url=url, reconnect=None) as client:
+        client.stream({"agent": Device(RAW), "customer": Device(large)}, timeout=20).close()
+        other = AudioFormat("mulaw", 8000)
+        with pytest.raises(ConfigurationError, match=r"16000 Hz.*mulaw at 8000 Hz"):
+            client.transcribe({"agent": Device(RAW), "customer": Device(other)}, timeout=20)
+
+
+def test_a_source_is_held_to_what_it_says() -> None:
+    with serving(transcribes_nothing) as url, client_of(url) as client:
+        with pytest.raises(AudioError, match="FLAC"):
+            client.transcribe(Device(RAW, b"fLaC\0\0\0\x22" + bytes(99)), timeout=20)
+        with pytest.raises(AudioError, match=r"16000.*8000.*leave audio_format out"):
+            client.transcribe(Device(RAW), audio_format=AudioFormat("pcm_s16le", 8000), timeout=20)
+
+
+def test_a_source_that_says_something_else_is_refused_before_a_session_opens() -> None:
+    client = client_of("ws://127.0.0.1:9")
+    with pytest.raises(AudioError, match="audio_format of Device is of type str"):
+        client.transcribe(Device("pcm_s16le"), timeout=20)
+    changed = Device(AudioFormat("pcm_s16le", 16000))
+    changed.audio_format.sample_rate = 1  # type: ignore[attr-defined]
+    with pytest.raises(ConfigurationError, match="sample_rate"):
+        client.transcribe(changed, timeout=20)
+
+
+# -- what is looked at when ---------------------------------------------------------------------
+
+
+def test_chunks_that_are_there_are_looked_at_before_a_session_opens() -> None:
+    def behave(peer: Peer) -> None:
+        pytest.fail("connected")
+
+    flac = [b"fLaC\0\0\0\x22" + bytes(99)]
+    with serving(behave) as url, client_of(url) as client:  # noqa: SIM117
+        with pytest.raises(AudioError, match="FLAC"):
+            client.transcribe(flac, audio_format=RAW, timeout=20)
+
+
+def test_a_live_source_is_looked_at_when_it_gives_something_and_ends_its_session() -> None:
+    """With a format nothing is waited for before the session opens; none of it is sent."""
+    peers: list[Peer] = []
+
+    def behave(peer: Peer) -> None:
+        peers.append(peer)
+        peer.start()
+        started.set()
+        peer.wait_closed()
+
+    def live() -> Iterator[bytes]:
+        wait_for(started)
+        yield b"fLaC\0\0\0\x22" + bytes(99)
+
+    started = threading.Event()
+    with serving(behave) as url, client_of(url) as client:
+        with pytest.raises(AudioError, match="FLAC") as raised:
+            client.transcribe(live(), audio_format=RAW, timeout=20)
+        assert raised.value.session_id == "session-1"
+        assert raised.value.transcript is not None
+        assert client.audio_bytes_sent == 0
+    (peer,) = peers
+    assert not peer.audio
