@@ -15,8 +15,12 @@ __all__ = ["Words", "printable"]
 _LONGEST = 1000
 """Characters of one text that are shown, unless fewer are asked for."""
 
-_SHORTEST_SECRET = 8
-"""Characters from which on a value is taken for a secret: shorter ones occur by chance."""
+_SHORTEST_SECRET = 4
+"""Characters from which on a value is taken for a secret: shorter ones are in every text."""
+
+_HIDDEN_ANYWHERE = 8
+"""Characters from which on a secret is hidden within a word too. A shorter one can be part of a word
+by chance: it is hidden where no letter or digit stands beside it."""
 
 _BEGINNING = 12
 """Characters from which on the beginning of a secret is hidden too: the rest may be cut off."""
@@ -65,6 +69,10 @@ class Words:
     def without_secrets(self, text: str) -> str:
         """Return a text without secrets, nor the beginning of one that was cut off."""
         for secret in self._secrets:
+            if len(secret) < _HIDDEN_ANYWHERE:
+                alone = rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
+                text = re.sub(alone, "***", text)
+                continue
             start = secret[:_BEGINNING]
             at = text.find(start)
             while at >= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, Callable
 
 import pytest
@@ -163,6 +164,30 @@ def test_a_traceback_in_a_log_holds_no_secret() -> None:
     assert len(failed) == 1
     assert "ValueError: the key ***" in failed[0]
     assert KEY not in failed[0]
+
+
+SHORT = {"key": "s3kr", "header": "pa55wd", "query": "t0k-n"}
+
+
+def test_short_secrets_are_hidden_where_they_stand_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """A local server's key may be of a few characters. Words that contain them stay whole."""
+    repeated = " ".join(f"{each}, key='{each}' x_{each}\n" for each in SHORT.values())
+    whole = "s3kret 2s3kr pa55wds spa55wd t0k-ns abc"
+
+    def behave(peer: Peer) -> None:
+        peer.receive()
+        peer.send({"message": "Error", "type": "not_allowed", "reason": f"{repeated} {whole}"})
+
+    caplog.set_level(logging.DEBUG, logger="speechmatics_sync")
+    headers = {"X-Token": SHORT["header"], "X-Version": "abc"}
+    with serving(behave) as url:
+        client = Client(SHORT["key"], url=f"{url}?jwt={SHORT['query']}", reconnect=None)
+        with pytest.raises(TranscriptionError) as caught:
+            client.transcribe(speech(0.1), audio_format=RAW, ws_headers=headers)
+    hidden = "***, key='***' x_*** " * 3
+    assert f"{hidden}{whole}" in str(caught.value)
+    shown = [all_said_by(caught.value), *(each.getMessage() for each in caplog.records)]
+    assert not re.search(r"\b(s3kr|pa55wd|t0k-n)\b", "\n".join(shown))
 
 
 def test_words_without_secrets_stay_as_they_are() -> None:
