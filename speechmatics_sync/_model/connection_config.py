@@ -63,7 +63,8 @@ class ConnectionConfig(Settings):
     """Time limits and sizes of a connection. Times are in seconds; None means no limit.
 
     Args:
-        open_timeout: For connecting, TLS and the WebSocket handshake together.
+        open_timeout: For connecting, TLS and the WebSocket handshake together. For the first
+            connection, also how long a host name that cannot be looked up is tried again.
         ping_interval: Between two pings to the server; None sends no pings. While the server owes
             something and is silent, pings are sent sooner.
         ping_timeout: Longest time without a byte from the server after a ping. While it owes

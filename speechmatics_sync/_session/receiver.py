@@ -75,6 +75,9 @@ class Receiver:
         self._fail = fail
         self._request_close = request_close
 
+        self._opening = Deadline(None)
+        """For the first connection."""
+
         # Guarded by the session's lock: when the closing handshake must be over.
         self.closing_limit: Optional[Deadline] = None
 
@@ -85,6 +88,7 @@ class Receiver:
             BaseException: What ends the session and does not come from the server.
         """
         if self._life.wait_until_prepared():
+            self._opening = Deadline(self._config.open_timeout)
             while not self._life.state.over:
                 self._connect_and_pump()
 
@@ -212,7 +216,13 @@ class Receiver:
             delay = None
             if error is None:
                 begun = life.started_at is not None
-                delay = backoff.delay(lost.error, opened=opened, begun=begun, busy=lost.busy)
+                delay = backoff.delay(
+                    lost.error,
+                    opened=opened,
+                    begun=begun,
+                    busy=lost.busy,
+                    time_left=self._opening.remaining(),
+                )
             if delay is None:
                 if lost.last_message is not None:
                     self._delivery.deliver(lost.last_message)

@@ -7,9 +7,9 @@ What is retried:
 - After the first RecognitionStarted: every error except those that a retry cannot change, a refused
   key and a refused configuration.
 - Before it: the loss of an open connection, a server without capacity (4005, 4013, 1011), HTTP 429,
-  502, 503 and 504 in the handshake, a connection that is cut before the answer to it, and a host
-  name that cannot be looked up for now. A server that does not send RecognitionStarted in time is
-  tried once more.
+  502, 503 and 504 in the handshake, a connection that is cut before the answer to it, and, within
+  ``open_timeout``, a host name that cannot be looked up for now. A server that does not send
+  RecognitionStarted in time is tried once more.
 - At most ``max_attempts`` times in a row; settled audio resets the count.
 """
 
@@ -65,7 +65,13 @@ class Backoff:
         self.attempts = 0
 
     def delay(
-        self, error: SpeechmaticsError, *, opened: bool, begun: bool, busy: bool = False
+        self,
+        error: SpeechmaticsError,
+        *,
+        opened: bool,
+        begun: bool,
+        busy: bool = False,
+        time_left: Optional[float] = None,
     ) -> Optional[float]:
         """Return the seconds to wait before the next attempt; None to give up.
 
@@ -74,6 +80,7 @@ class Backoff:
             opened: Whether the handshake had succeeded.
             begun: Whether RecognitionStarted has ever come in this session.
             busy: Whether the server said that it has no capacity.
+            time_left: Seconds until the session's ``open_timeout`` passes; None: it has none.
         """
         policy = self._policy
         if policy is None or not self._may_pass(error, opened=opened, begun=begun, busy=busy):
@@ -93,6 +100,9 @@ class Backoff:
                 if wanted > max(policy.replay_seconds, policy.max_delay):
                     return None  # the audio could not be kept for replay that long
                 wait = max(wait, wanted)
+        offline = isinstance(error, NameLookupError) and not begun
+        if offline and time_left is not None and wait > time_left:
+            return None  # who has no network should not wait for as long as a lost one is
         self.attempts += 1
         return wait
 

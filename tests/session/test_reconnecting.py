@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import time
 from typing import Any, Optional
 
@@ -21,7 +22,7 @@ from speechmatics_sync import (
     TransportError,
 )
 from speechmatics_sync._session.reconnecting import Backoff, given_up
-from speechmatics_sync.errors import HandshakeCutError, SpeechmaticsError
+from speechmatics_sync.errors import HandshakeCutError, NameLookupError, SpeechmaticsError
 
 POLICY = ReconnectPolicy()
 LOST = ConnectionError("The connection was lost.", close_code=1006)
@@ -257,3 +258,14 @@ def test_a_server_that_wants_to_be_left_alone_for_too_long_is_given_up(begun: bo
     short = backoff_of(ReconnectPolicy(max_delay=30.0, replay_seconds=1))
     assert short.delay(refused("30"), opened=False, begun=begun) == 30
     assert short.delay(refused("31"), opened=False, begun=begun) is None
+
+
+def test_a_name_that_cannot_be_looked_up_is_tried_again_while_there_is_time_to_open() -> None:
+    error = NameLookupError("The host h cannot be looked up now.")
+    backoff = backoff_of(ReconnectPolicy(initial_delay=1, max_delay=1))
+    offline = functools.partial(backoff.delay, error, opened=False, begun=False)
+    assert offline(time_left=1.5) == 1
+    assert offline(time_left=None) == 1
+    assert offline(time_left=0.5) is None
+    assert backoff.delay(error, opened=False, begun=True, time_left=0.5) == 1
+    assert backoff.delay(STATUS[503], opened=False, begun=False, time_left=0.5) == 1

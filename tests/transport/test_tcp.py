@@ -225,6 +225,19 @@ def test_name_that_cannot_be_looked_up_for_now_is_tried_again(system: Names) -> 
     assert len(system.asked) == 3
 
 
+def test_name_that_cannot_be_looked_up_at_all_is_tried_again_within_open_timeout(
+    system: Names,
+) -> None:
+    """Without a network, however long a lost connection is waited for."""
+    system.failures = [AGAIN] * 1000
+    policy = ReconnectPolicy(max_attempts=1000, initial_delay=0.01, max_delay=0.1)
+    begun = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"cannot be looked up now.*Reconnecting was tried"):
+        InThread(transcribe, named(reconnect=policy, open_timeout=0.5)).result()
+    assert time.monotonic() - begun < PATIENCE
+    assert 2 < len(system.asked) < 500
+
+
 def test_name_that_is_not_known_is_not_tried_again(system: Names) -> None:
     system.failures = [socket.gaierror(socket.EAI_NONAME, "Name or service not known")]
     with pytest.raises(ConnectionError, match=f"{HOST} is not known"):
