@@ -19,8 +19,8 @@ _SHORTEST_SECRET = 4
 """Characters from which on a value is taken for a secret: shorter ones are in every text."""
 
 _HIDDEN_ANYWHERE = 8
-"""Characters from which on a secret is hidden within a word too. A shorter one can be part of a word
-by chance: it is hidden where no letter or digit stands beside it."""
+"""Characters from which on a secret is hidden within a word too. A shorter one can be part of a
+word by chance: it is hidden where no letter or digit stands beside it."""
 
 _BEGINNING = 12
 """Characters from which on the beginning of a secret is hidden too: the rest may be cut off."""

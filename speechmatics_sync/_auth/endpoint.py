@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Optional, cast
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from .._model.host_names import not_ascii
+from .._model.host_names import not_ascii, with_ascii_host
 from .._model.proxy import parsed_proxy
 from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback, without_query
@@ -49,6 +49,7 @@ class Endpoint:
         problem = _problem(url, name)
         if problem is not None:
             raise ConfigurationError(problem)
+        url = Secret(with_ascii_host(url.reveal()))
         scheme, host = _scheme_and_host(url)
         if sdk_identifier is not None and not isinstance(sdk_identifier, str):
             raise ConfigurationError(
@@ -147,6 +148,7 @@ def _problem(secret: Secret[str], name: str) -> Optional[str]:
     url = secret.reveal()
     if not isinstance(url, str):
         return f"{name} is a string, not of type {type(url).__name__}."
+    url = with_ascii_host(url)
     # Without a password before the host and a key in the query.
     shown = repr(re.sub(r"(?<=//).*@", "***@", url, flags=re.DOTALL)).partition("?")[0]
     try:

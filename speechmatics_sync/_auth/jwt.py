@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from .._concurrency.cancellation import Cancellation, current_cancellation
 from .._concurrency.one_process import OneProcess
 from .._model.checks import number, optional, string
-from .._model.host_names import not_ascii
+from .._model.host_names import not_ascii, with_ascii_host
 from .._model.secret import Secret
 from .._model.settings import argument
 from .._transport.addresses import is_loopback
@@ -209,7 +209,7 @@ def _platform_url(given: Secret[Optional[str]]) -> str:
     if problem is not None:
         allowed = "an https:// URL without user, query or fragment (http:// to this machine only)"
         raise ConfigurationError(f"{name} {problem}; allowed: {allowed}")
-    return str(url.reveal()).rstrip("/")
+    return with_ascii_host(str(url.reveal())).rstrip("/")
 
 
 def _problem(secret: Secret[Optional[str]]) -> Optional[str]:
@@ -218,6 +218,7 @@ def _problem(secret: Secret[Optional[str]]) -> Optional[str]:
     url = secret.reveal()
     if not isinstance(url, str):
         return "is not a URL"
+    url = with_ascii_host(url)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple, Optional, Union
 from urllib.parse import unquote, urlsplit
 
-from .host_names import not_ascii
+from .host_names import ascii_name, not_ascii
 from .secret import Secret
 
 __all__ = ["ALLOWED_PROXIES", "Proxy", "parsed_proxy"]
@@ -58,4 +58,6 @@ def parsed_proxy(url: Secret[Any]) -> Union[Proxy, str]:
         return f"the URL of a proxy behind {parts.scheme}://"
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     login = (user, password) if user else None
-    return Proxy(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], Secret(login))
+    return Proxy(
+        parts.scheme, ascii_name(host) or host, port or _DEFAULT_PORTS[parts.scheme], Secret(login)
+    )

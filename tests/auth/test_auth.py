@@ -237,9 +237,15 @@ class TestRequest:
         monkeypatch.setenv("SM_MANAGEMENT_PLATFORM_URL", "https://mp.example/\n")
         assert "'https://mp.example'" in repr(JWTAuth(KEY))
 
-    def test_an_international_platform_is_to_be_written_in_ascii(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"mp_url has .* xn--mp-gka\.example"):
-            JWTAuth(KEY, mp_url="https://mpö.example")
+    def test_an_international_platform_is_asked_by_its_ascii_form(
+        self, platform: responses.RequestsMock
+    ) -> None:
+        platform.post(
+            "https://xn--mp-gka.example/v1/api_keys", status=201, json={"key_value": token(1)}
+        )
+        assert bearer(JWTAuth(KEY, mp_url="https://mpö.example/"))
+        with pytest.raises(ConfigurationError, match=r"mp_url has .*'mpß\.example'.*\(xn--…\)"):
+            JWTAuth(KEY, mp_url="https://mpß.example")
 
     def test_a_netrc_does_not_replace_the_key(
         self,

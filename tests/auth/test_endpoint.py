@@ -285,7 +285,7 @@ def test_coroutine_for_get_auth_headers_is_refused_by_name() -> None:
         ("wss://local host/v2", "space"),
         (" wss://localhost/v2", "space"),
         ("wss://localhost/v2\r\nX: y", "control"),
-        ("wss://höst/v2", "xn--hst-sna"),
+        ("wss://höst/ö", "ASCII"),
         ("wss://faß.example/v2", "(xn--…)"),  # of which Python makes another host
         ("wss://localhost/ö", "ASCII"),
         ("wss://localhost/v2#part", "fragment"),
@@ -303,6 +303,26 @@ def test_url_that_is_none_is_refused_by_name(url: Any, says: str) -> None:
         Client(api_key="a-key", url=url)
     assert says in str(raised.value)
     assert KEY not in all_said_by(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "ascii_url"),
+    [
+        ("wss://höst/v2", "wss://xn--hst-sna/v2"),
+        ("wss://HÖST.Example:8443/v2", "wss://xn--hst-sna.example:8443/v2"),
+        ("wss://日本語。jp/v2", "wss://xn--wgv71a119e.jp/v2"),
+    ],
+)
+def test_international_host_name_is_connected_to_by_its_ascii_form(
+    url: str, ascii_url: str
+) -> None:
+    assert f"'{ascii_url}'" in repr(Client(api_key="a-key", url=url))
+
+
+def test_international_name_of_the_service_needs_a_key_as_well() -> None:
+    """Full-width letters are the same name."""
+    with pytest.raises(ConfigurationError, match="There is no API key"):
+        Client(url="wss://eu.rt.ｓpeechmatics.com/v2")
 
 
 def test_line_break_after_the_url_of_the_environment_is_no_part_of_it(

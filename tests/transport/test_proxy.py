@@ -236,9 +236,22 @@ def test_password_that_has_to_be_quoted_is_said_to_be(
         assert "SECRET" not in all_said_by(error)
 
 
-def test_international_name_of_a_proxy_is_to_be_written_in_ascii() -> None:
-    with pytest.raises(ConfigurationError, match=r"xn--bcher-kva\.example"):
-        ConnectionConfig(proxy="http://user:pass@bücher.example:3128")
+def test_international_name_of_a_proxy_is_looked_up_in_its_ascii_form(
+    monkeypatch: pytest.MonkeyPatch, server: str, trusting: ssl.SSLContext
+) -> None:
+    system = socket.getaddrinfo
+
+    def look_up(host: str, *args: Any, **kwargs: Any) -> Any:
+        known = {"xn--bcher-kva.example": "127.0.0.1"}
+        return system(known.get(host, host), *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with proxying(server) as proxy:
+        url = f"http://user:pass@bücher.example:{proxy.port}"
+        transcribe(f"wss://{HOST}/v2", ssl_context=trusting, proxy=url)
+        assert len(proxy.requests) == 1
+    with pytest.raises(ConfigurationError, match=r"'faß\.example'.*\(xn--…\)"):
+        ConnectionConfig(proxy="http://user:pass@faß.example:3128")
 
 
 def test_line_break_after_the_proxy_of_the_environment_is_no_part_of_it(
