@@ -9,14 +9,14 @@ TransportError in received messages.
 from __future__ import annotations
 
 import dataclasses
-import math
-import operator
 import re
 import reprlib
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, Callable, NamedTuple, Optional, Union
+
+from .._numbers import plain_number
 
 Check = Callable[[Any], Any]
 
@@ -69,42 +69,6 @@ def _shown(value: object) -> str:
         return f"of type {type(value).__name__}"
 
 
-def _plain_number(value: Any, whole: bool) -> Union[int, float, None]:
-    """Return a number of any type as an int or a float; None if it is none.
-
-    As Python's own functions do: an integer is what has ``__index__``, another number what has
-    ``__float__``. Decimals, fractions and the numbers of numpy are numbers; strings and booleans,
-    numpy's included, are not.
-    """
-    kind = type(value)
-    plain: Union[int, float]
-    if kind is int or kind is float:
-        plain = value
-    elif kind.__name__.startswith("bool"):
-        return None
-    else:
-        try:
-            plain = _converted(value)
-        except Exception:  # of any kind: the value is an object of the user's
-            return None
-    try:
-        finite = math.isfinite(plain)
-    except OverflowError:  # an int too large for a float
-        finite = whole
-    if not finite:
-        return None
-    if not whole:
-        return plain
-    return int(plain) if plain == int(plain) else None
-
-
-def _converted(value: Any) -> Union[int, float]:
-    try:
-        return int(operator.index(value))  # not a subclass, such as an IntEnum
-    except TypeError:
-        return float(type(value).__float__(value))  # float() would read strings
-
-
 def boolean(value: Any) -> bool:
     """True or False; not 0 or 1."""
     if not isinstance(value, bool):
@@ -134,7 +98,7 @@ def number(
     allowed += unit and f" {unit}"
 
     def check(value: Any) -> Union[int, float]:
-        plain = _plain_number(value, whole)
+        plain = plain_number(value, whole=whole)
         if (
             plain is None
             or (above is not None and plain <= above)

@@ -15,9 +15,9 @@ from ._faults import (
     Fault,
     Moment,
     check_choice,
-    check_integer,
-    check_seconds,
     check_text,
+    checked_integer,
+    checked_seconds,
     not_allowed,
 )
 from ._record import SessionRecord
@@ -168,8 +168,8 @@ class Faults:
         if not isinstance(fault, Fault) or type(fault) is Fault:
             raise not_allowed("Faults.add", "fault", fault, "a fault such as Drop()")
         moment = self._moment(fault, at)
-        check_integer("Faults.add", "after_chunks", after_chunks)
-        check_seconds("Faults.add", "after_seconds", after_seconds)
+        after_chunks = checked_integer("Faults.add", "after_chunks", after_chunks)
+        after_seconds = checked_seconds("Faults.add", "after_seconds", after_seconds)
         if moment is not Moment.AUDIO and (after_chunks or after_seconds or channel is not None):
             raise not_allowed(
                 "Faults.add",
@@ -180,8 +180,8 @@ class Faults:
         if channel is not None:
             check_text("Faults.add", "channel", channel, empty=False)
         if times is not None:
-            check_integer("Faults.add", "times", times, 1)
-        check_integer("Faults.add", "skip", skip)
+            times = checked_integer("Faults.add", "times", times, 1)
+        skip = checked_integer("Faults.add", "skip", skip)
         if when is not None and not callable(when):
             raise not_allowed("Faults.add", "when", when, "a callable, or None")
         planned = _Planned(fault, moment, after_chunks, after_seconds, channel, times, skip, when)

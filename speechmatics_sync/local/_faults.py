@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import http
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, Optional, Union
+from typing import Any, Callable, ClassVar, Optional, Union
 
 from speechmatics_sync import ConfigurationError
+
+from .._numbers import plain_number
 
 __all__ = [
     "Close",
@@ -31,9 +32,9 @@ __all__ = [
     "StopReading",
     "Warn",
     "check_choice",
-    "check_integer",
-    "check_seconds",
     "check_text",
+    "checked_integer",
+    "checked_seconds",
     "not_allowed",
 ]
 
@@ -65,19 +66,18 @@ def not_allowed(owner: str, name: str, value: object, allowed: str) -> Configura
     return ConfigurationError(f"{owner}.{name} is {value!r}; allowed: {allowed}")
 
 
-def check_integer(owner: str, name: str, value: object, low: int = 0) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+def checked_integer(owner: str, name: str, value: object, low: int = 0) -> int:
+    plain = plain_number(value, whole=True)
+    if plain is None or plain < low:
         raise not_allowed(owner, name, value, f"an integer of at least {low}")
+    return int(plain)
 
 
-def check_seconds(owner: str, name: str, value: object) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value < 0
-    ):
+def checked_seconds(owner: str, name: str, value: object) -> float:
+    plain = plain_number(value, whole=False)
+    if plain is None or plain < 0:
         raise not_allowed(owner, name, value, "a finite number of at least 0 seconds")
+    return plain
 
 
 def check_choice(owner: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -98,9 +98,9 @@ def _is_json(value: Mapping[str, Any]) -> bool:
     return True
 
 
-def _check_close_code(owner: str, name: str, value: object) -> None:
-    fits = isinstance(value, int) and not isinstance(value, bool) and 1000 <= value <= 4999
-    if not fits or value in (1005, 1006, 1015):
+def _checked_close_code(owner: str, name: str, value: object) -> int:
+    code = plain_number(value, whole=True)
+    if code is None or not 1000 <= code <= 4999 or code in (1005, 1006, 1015):
         raise not_allowed(
             owner,
             name,
@@ -108,6 +108,7 @@ def _check_close_code(owner: str, name: str, value: object) -> None:
             "1000 to 4999 without 1005, 1006 and 1015, which no frame may carry (RFC 6455, "
             "7.4.1): for these use Close(None), or Drop()",
         )
+    return int(code)
 
 
 class Fault:
@@ -118,6 +119,13 @@ class Fault:
     def moments(self) -> tuple[Moment, ...]:
         """Return when it can happen."""
         return tuple(moment for moment in Moment if moment is not Moment.HANDSHAKE)
+
+    def _check(self, name: str, check: Callable[..., object], *more: object) -> None:
+        """Check an argument, unless it is None, and keep the plain form of it."""
+        value = getattr(self, name)
+        if value is not None:
+            # Only here, before anybody has it: it is immutable.
+            object.__setattr__(self, name, check(type(self).__name__, name, value, *more))
 
 
 @dataclass(frozen=True)
@@ -163,14 +171,14 @@ class Refuse(Fault):
     default: ClassVar[Moment] = Moment.HANDSHAKE
 
     def __post_init__(self) -> None:
-        known = [one.value for one in http.HTTPStatus if one.value >= 300]
-        if isinstance(self.status, bool) or self.status not in known:
+        self._check("status", checked_integer)
+        if self.status not in [one.value for one in http.HTTPStatus if one.value >= 300]:
             raise not_allowed("Refuse", "status", self.status, "an HTTP status from 300 to 599")
         if isinstance(self.retry_after, str):
             if not (self.retry_after.isascii() and self.retry_after.isprintable()):
                 raise not_allowed("Refuse", "retry_after", self.retry_after, "printable ASCII")
-        elif self.retry_after is not None:
-            check_integer("Refuse", "retry_after", self.retry_after)
+        else:
+            self._check("retry_after", checked_integer)
 
     def moments(self) -> tuple[Moment, ...]:
         return (Moment.HANDSHAKE,)
@@ -192,8 +200,7 @@ class Close(Fault):
     reason: str = ""
 
     def __post_init__(self) -> None:
-        if self.code is not None:
-            _check_close_code("Close", "code", self.code)
+        self._check("code", _checked_close_code)
         check_text("Close", "reason", self.reason)
         if len(self.reason.encode()) > 123 or (self.code is None and self.reason):
             raise not_allowed(
@@ -223,10 +230,8 @@ class SendError(Fault):
     def __post_init__(self) -> None:
         check_text("SendError", "type", self.type, empty=False)
         check_text("SendError", "reason", self.reason)
-        if self.code is not None:
-            check_integer("SendError", "code", self.code)
-        if self.close_code is not None:
-            _check_close_code("SendError", "close_code", self.close_code)
+        self._check("code", checked_integer)
+        self._check("close_code", _checked_close_code)
 
 
 @dataclass(frozen=True)
@@ -271,7 +276,7 @@ class EndEarly(Fault):
     ignored_chunks: int = 0
 
     def __post_init__(self) -> None:
-        check_integer("EndEarly", "ignored_chunks", self.ignored_chunks)
+        self._check("ignored_chunks", checked_integer)
 
     def moments(self) -> tuple[Moment, ...]:
         return _WHILE_AUDIO_COMES
@@ -294,14 +299,12 @@ class HoldAcknowledgements(Fault):
     seconds: Optional[float] = None
 
     def __post_init__(self) -> None:
-        if self.chunks is not None:
-            check_integer("HoldAcknowledgements", "chunks", self.chunks, 1)
-        if self.seconds is not None:
-            check_seconds("HoldAcknowledgements", "seconds", self.seconds)
-            if self.chunks is not None:
-                raise not_allowed(
-                    "HoldAcknowledgements", "seconds", self.seconds, "None where chunks is given"
-                )
+        self._check("chunks", checked_integer, 1)
+        self._check("seconds", checked_seconds)
+        if self.seconds is not None and self.chunks is not None:
+            raise not_allowed(
+                "HoldAcknowledgements", "seconds", self.seconds, "None where chunks is given"
+            )
 
     def moments(self) -> tuple[Moment, ...]:
         return _WHILE_AUDIO_COMES

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import selectors
 import socket
@@ -27,6 +28,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from speechmatics_sync import ConfigurationError, SessionError
 
+from .._numbers import plain_number
 from ._admission import Admission, Refusal
 from ._connection import BUSY, Connection, hung_up, posted_to, turn_away
 from ._fault_injection import FaultyConnection, answer_handshake
@@ -57,6 +59,23 @@ many again may be about to get it, and then none is accepted."""
 _PAUSE_SECONDS = 0.1
 """How long not to accept connections when there is no thread or descriptor for them."""
 _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def _number(
+    name: str,
+    value: object,
+    *,
+    whole: bool = False,
+    low: Optional[int] = None,
+    high: float = math.inf,
+) -> float:
+    """Return a number in its plain form: above 0 unless ``low`` says otherwise."""
+    plain = plain_number(value, whole=whole)
+    if plain is None or not (plain > 0 if low is None else low <= plain <= high):
+        allowed = "above 0" if low is None else f"{low} to {high}"
+        kind = "a whole number, " if whole else ""
+        raise ConfigurationError(f"{name} is {value!r}; allowed: {kind}{allowed}")
+    return plain
 
 
 class LocalServer:
@@ -113,32 +132,20 @@ class LocalServer:
         faults: Optional[Faults] = None,
     ) -> None:
         self._admission = Admission(host, api_keys, allowed_origins)
-        if not (0 <= port <= 65535 and port == int(port)):
-            raise ConfigurationError(f"port is {port}; allowed: 0 to 65535")
-        for name, value in (
-            ("max_sessions", max_sessions),
-            ("max_channels", max_channels),
-            ("max_message_size", max_message_size),
-            ("max_session_seconds", max_session_seconds),
-            ("idle_timeout", idle_timeout),
-            ("start_timeout", start_timeout),
-        ):
-            if not value > 0:
-                raise ConfigurationError(f"{name} is {value}; allowed: above 0")
+        self._port = int(_number("port", port, whole=True, low=0, high=65535))
         if faults is not None and not isinstance(faults, Faults):
             raise ConfigurationError(f"faults is {faults!r}; allowed: Faults(), or None")
         self._faults = faults
         self._host = host
-        self._port = int(port)
         self._recognizer = _default_recognizer() if recognizer is None else recognizer
         self._ssl_context = ssl_context
         self._strict = strict
-        self._quota = Quota(max_sessions)
-        self._max_channels = max_channels
-        self._max_message_size = max_message_size
-        self._max_session_seconds = float(max_session_seconds)
-        self._idle_timeout = float(idle_timeout)
-        self._start_timeout = float(start_timeout)
+        self._quota = Quota(int(_number("max_sessions", max_sessions, whole=True)))
+        self._max_channels = int(_number("max_channels", max_channels, whole=True))
+        self._max_message_size = int(_number("max_message_size", max_message_size, whole=True))
+        self._max_session_seconds = _number("max_session_seconds", max_session_seconds)
+        self._idle_timeout = _number("idle_timeout", idle_timeout)
+        self._start_timeout = _number("start_timeout", start_timeout)
         self._records: deque[SessionRecord] = deque(maxlen=_KEPT_RECORDS)
         self._server: Optional[Server] = None
         self._acceptor: Optional[threading.Thread] = None

@@ -83,7 +83,7 @@ BREACHES = {
     ),
     "Keys know no protocol and no audio": ("_auth/__init__.py", "from .. import _audio"),
     "Values know nothing but errors": ("_model/__init__.py", "from .. import _logs"),
-    "What lies beside the library imports its face and logs as it does": (
+    "What lies beside the library imports its face, and logs and reads numbers as it does": (
         "local/__init__.py",
         "from .. import _audio",
     ),
