@@ -10,9 +10,9 @@
 # SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks.
 
 VENV ?= .venv
-# Two processes, each of which takes whole files, so that what a file's tests share is made once.
-# conftest.py puts the longest files first.
-WORKERS ?= 2
+# Four processes for two cores, as tests wait for half of their time. Each takes whole files, so that
+# what a file's tests share is made once. conftest.py puts the longest files first.
+WORKERS ?= 4
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
 BENCH_ARGS ?=
