@@ -350,11 +350,11 @@ class Protocol:
 
     def fail(self, error: BaseException) -> BaseException:
         """End the session with an error of the caller's; return the one that counts."""
-        if self._error is None:
-            self._error = error
-            self._over = State.FAILED
-            self.succession.fail(error)
-        return self._error
+        if self._error is not None:
+            return self._error
+        self._over = State.FAILED
+        self.succession.fail(error)
+        return error
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -419,7 +419,9 @@ class Protocol:
     def _failed(self, leg: Leg, error: BaseException) -> Union[Lost, Failed]:
         if self.succession.can_spare(leg) and isinstance(error, SpeechmaticsError):
             return Lost(error)
-        return Failed(self.fail(error))
+        # Kept, unlike a caller's, for the session goes on until the close frame has come.
+        self._error = self.fail(error)
+        return Failed(self._error)
 
     def _acknowledged(self, leg: Leg, event: Acknowledged) -> list[Event]:
         on_leg = leg.channels[event.label]

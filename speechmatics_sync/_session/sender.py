@@ -74,11 +74,11 @@ class Sender:
         try:
             self._send_source()
         except AudioError as error:
-            named = self._named(error)
+            # In no variable: what caused it holds this frame, and with it the session.
             if self._options.on_source_error != "end_channel":
-                raise named from error.__cause__
+                raise self._named(error) from error.__cause__
             with self._life.lock:
-                self._delivery.report(named, self._label)
+                self._delivery.report(self._named(error), self._label)
             if not self._agreement.reached:
                 self._agreement.propose(None, self._label)
                 if not self._agreement.reached and self._agreement.all_proposed:

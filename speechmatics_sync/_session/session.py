@@ -244,12 +244,11 @@ class Session:
         """Run a thread of the session; an error that comes out of it ends the session."""
         try:
             run()
+        except SpeechmaticsError as error:  # in no variable: its frames hold the session
+            self.fail(error.with_traceback(None))
         except BaseException as error:
-            ours = isinstance(error, SpeechmaticsError)
-            # Without a traceback, whose frames hold the session.
-            known = error.with_traceback(None) if ours else exhausted(error)
-            self.fail(known or error)
-            if known is None:
+            self.fail(exhausted(error) or error)
+            if exhausted(error) is None:
                 self.log.exception("The session's %s failed", role)
         finally:
             with self._threads.in_user_code():
@@ -353,7 +352,7 @@ class Session:
         """End the session with an error, unless it has ended.
 
         Args:
-            error: What every call raises from now on.
+            error: What every call raises from now on; after `close` a copy, without its frames.
             discard: Whether to drop the messages that no handler was given yet. Only then does a
                 session that is transcribed, but not handled, end with the error.
         """
@@ -379,13 +378,11 @@ class Session:
         """
         if not self.identity.forked:
             self.life.abandoned = True
+            self.life.forget_failure()
             self._wake()
 
     def end_with(self, owner: object) -> weakref.finalize[Any, Any]:
-        """End the session when its owner is garbage-collected, or when the interpreter ends.
-
-        Nothing that a thread of the session holds may hold the owner.
-        """
+        """End the session when its owner, which no thread of it holds, or the interpreter ends."""
         return weakref.finalize(owner, self._end_without, weakref.ref(owner))
 
     def _end_without(self, owner: weakref.ref[object]) -> None:
@@ -444,6 +441,7 @@ class Session:
                 connection.abort()
             self._threads.join(Deadline(_ABORT_GRACE))
         self.log.flush()
+        self.life.forget_failure()
 
     # -- the thread that receives ---------------------------------------------------------------
 

@@ -17,10 +17,13 @@ from types import TracebackType
 from typing import Callable, Optional
 
 from .._concurrency.deadlines import Deadline, interruptible
-from ..errors import SpeechmaticsError, TimeoutError
+from ..errors import SessionError, SpeechmaticsError, TimeoutError
 from .identity import Identity
 
 __all__ = ["TRANSITIONS", "Cause", "Lifecycle", "SessionState"]
+
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 class SessionState(enum.Enum):
@@ -163,7 +166,19 @@ class Lifecycle:
         if isinstance(failure, SpeechmaticsError):
             self._identity.attach_to(failure)
         self.failure, self._failed_at = failure, failure.__traceback__
+        _release_frames(self._failed_at)
         self.move(Cause.FAILURE)
+
+    def forget_failure(self) -> None:
+        """Keep only what later calls say of what ended the session, which was closed.
+
+        The error itself holds the frames that it came through, and they hold the session. Takes no
+        lock: the garbage collector may call this in any thread, at any line.
+        """
+        if self.failure is not None:
+            kept = self._copy_of(self.failure)
+            kept.__cause__ = None
+            self.failure, self._failed_at = kept, None
 
     # -- waiting --------------------------------------------------------------------------------
 
@@ -174,14 +189,20 @@ class Lifecycle:
             raise self._to_raise(self.failure).with_traceback(self._failed_at)
 
     def _to_raise(self, failure: BaseException) -> BaseException:
-        """Return a copy of an error of ours.
+        """Return what was raised before as it is, anything else as a copy.
 
         An error that is raised holds the frames of its callers, and they hold the session: if the
         session held that error, it would be freed by the garbage collector alone.
         """
-        if self._failed_at is not None or not isinstance(failure, SpeechmaticsError):
-            return failure
-        copied = copy.copy(failure)
+        return failure if self._failed_at is not None else self._copy_of(failure)
+
+    def _copy_of(self, failure: BaseException) -> BaseException:
+        copied: Optional[BaseException] = None
+        with contextlib.suppress(Exception):  # of a user's class, which may not allow it
+            copied = copy.copy(failure)
+        if type(copied) is not type(failure) or copied.args != failure.args:
+            ended = SessionError(f"The session was ended by {type(failure).__name__}.")
+            return self._identity.attach_to(ended)  # type: ignore[no-any-return]
         copied.__cause__ = failure.__cause__
         return copied
 
@@ -214,3 +235,13 @@ class Lifecycle:
                 TimeoutError(f"{missing} within timeout ({deadline.seconds} s).")
             )
         self.progressed.wait(interruptible(deadline.remaining()))
+
+
+def _release_frames(traceback: Optional[TracebackType]) -> None:
+    """Empty those frames of ours that have ended: whoever keeps the error would keep a client."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if str(frame.f_globals.get("__name__")).startswith(f"{_PACKAGE}."):
+            with contextlib.suppress(RuntimeError):  # it has not ended
+                frame.clear()
+        traceback = traceback.tb_next

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
 import time
 import weakref
@@ -18,10 +19,17 @@ import pytest
 from support.channel_server import ChannelServer
 from support.reconnecting import POLICY, cut
 from support.serving import PATIENCE, Peer, final, serving
-from support.sessions import END_OF_TRANSCRIPT, RAW, client_of, speech
+from support.sessions import END_OF_TRANSCRIPT, RAW, client_of, speech, wait_for
 from support.sharing import share_threads_beyond
 
-from speechmatics_sync import Client, ConnectionError, MultiChannelClient, TranscriptionError
+from speechmatics_sync import (
+    AudioError,
+    Client,
+    ConnectionError,
+    MultiChannelClient,
+    SessionError,
+    TranscriptionError,
+)
 
 
 def transcribed(client: Client) -> None:
@@ -126,6 +134,24 @@ def collector() -> Iterator[None]:
     gc.enable()
 
 
+class LogHeard(logging.Handler):
+    """Hears what is logged, in place of pytest: a record that is kept holds what its error holds.
+
+    Made in the test, for pytest listens to every logger from when a test is called.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.raised = threading.Event()
+        logger = logging.getLogger("speechmatics_sync")
+        monkeypatch.setattr(logger, "propagate", False)
+        monkeypatch.setattr(logger, "handlers", [self])
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg.startswith("A handler of %s raised"):
+            self.raised.set()
+
+
 def watch(client: Any) -> Watched:
     """Look at what there is when the client's session has started; the client is not held."""
     watched = Watched()
@@ -192,5 +218,96 @@ def test_what_a_session_held_is_freed_when_it_failed(
         with contextlib.suppress(ConnectionError, TranscriptionError):
             call(client)
             pytest.fail("the session did not fail")
+        del client
+        assert watched.left() == []
+
+
+class Own(Exception):
+    """An error of the user's."""
+
+
+class NotCopied(Own):
+    """One that is not made from its ``args``."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(f"{number}: {why}")
+
+
+def raises(message: Any) -> None:
+    raise Own("broken")
+
+
+def raises_another(message: Any) -> None:
+    raise NotCopied(1, "broken")
+
+
+def sent_on(client: Client) -> None:
+    """What a handler raises comes out of `send_audio`, and again out of `stop_session`."""
+    client.start_session(audio_format=RAW)
+    with contextlib.suppress(Own):
+        while True:
+            client.send_audio(speech(0.1), timeout=PATIENCE)
+    client.stop_session(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("handler", "later"),
+    [(raises, (Own, "broken")), (raises_another, (SessionError, "ended by NotCopied"))],
+)
+@pytest.mark.parametrize("call", [transcribed, paced, pulled, pushed, sent_on])
+def test_what_a_session_held_is_freed_when_a_handler_raised(
+    call: Callable[[Client], None],
+    handler: Callable[[Any], None],
+    later: tuple[type[Exception], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    LogHeard(monkeypatch)
+    with serving(speaks) as url:
+        client = client_of(url)
+        watched = watch(client)
+        client.on("AudioAdded", handler)
+        with contextlib.suppress(Own):
+            call(client)
+            pytest.fail("nothing was raised")
+        for _ in range(2):
+            with pytest.raises(later[0], match=later[1]):
+                client.force_end_of_utterance()
+        del client
+        assert watched.left() == []
+
+
+def test_what_a_session_held_is_freed_when_it_is_dropped_after_a_handler_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = LogHeard(monkeypatch)
+    with serving(speaks) as url:
+        client = client_of(url)
+        watched = watch(client)
+        client.on("AudioAdded", raises)
+        client.start_session(audio_format=RAW)
+        client.send_audio(speech(0.5))
+        wait_for(log.raised)
+        del client
+        assert watched.left() == []
+
+
+def test_what_a_session_held_is_freed_when_its_source_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    LogHeard(monkeypatch)
+    seen = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        yield speech(0.5)
+        wait_for(seen)
+        raise Own("broken")
+
+    with serving(speaks) as url:
+        client = client_of(url)
+        watched = watch(client)
+        client.once("RecognitionStarted", lambda message: seen.set())
+        with contextlib.suppress(AudioError):
+            client.transcribe(source(), audio_format=RAW)
+            pytest.fail("nothing was raised")
         del client
         assert watched.left() == []
