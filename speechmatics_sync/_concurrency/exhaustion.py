@@ -12,7 +12,7 @@ try:  # here, for without a descriptor nothing can be imported
 except ImportError:  # Windows has none
     resource = None  # type: ignore[assignment]
 
-__all__ = ["exhausted"]
+__all__ = ["exhausted", "no_memory"]
 
 _NO_THREAD = "can't start new thread"
 """What `threading.Thread.start` says; the type of its error says no more than RuntimeError."""
@@ -21,6 +21,11 @@ _CAUSES = 10
 """How many causes of causes to look at; they may go in a circle."""
 
 _FEWER = "or run fewer sessions at a time."
+
+_NO_MEMORY = (
+    "No memory is left for this process. Raise its limit (ulimit -v, the container's memory), free "
+    f"some, {_FEWER}"
+)
 
 
 def exhausted(error: Optional[BaseException]) -> Optional[ConnectionError]:
@@ -43,6 +48,13 @@ def exhausted(error: Optional[BaseException]) -> Optional[ConnectionError]:
     return None
 
 
+def no_memory(error: MemoryError) -> ConnectionError:
+    """Return the error to raise for this one."""
+    failure = ConnectionError(_NO_MEMORY)
+    failure.__cause__ = error.with_traceback(None)
+    return failure
+
+
 def _said(error: BaseException) -> Optional[str]:
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EMFILE:
@@ -61,10 +73,7 @@ def _said(error: BaseException) -> Optional[str]:
             f"allowed, or no memory for one more. Raise the limit (ulimit -u, pids.max), {_FEWER}"
         )
     if isinstance(error, MemoryError) or number in (errno.ENOMEM, errno.ENOBUFS):
-        return (
-            "No memory is left for this process. Raise its limit (ulimit -v, the container's "
-            f"memory), free some, {_FEWER}"
-        )
+        return _NO_MEMORY
     return None
 
 

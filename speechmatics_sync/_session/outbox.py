@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from .._audio.buffers import audio_view
 from .._audio.headers import samples_of
 from .._concurrency.deadlines import Deadline, interruptible
+from .._concurrency.exhaustion import no_memory
 from .._concurrency.shared_thread import Later
 from .._concurrency.threads import Threads
 from .._model.audio_format import AudioFormat
@@ -49,17 +50,18 @@ class Outbox:
         inbox: Goes on reading while a handler waits for an answer.
         meter: Times chunks.
         threads: Shield calls from interrupts.
+        fail: Ends the session with an error.
     """
 
     def __init__(
         self,
         options: SessionOptions,
-        *,
         life: Lifecycle,
         identity: Identity,
         inbox: Inbox,
         meter: Meter,
         threads: Threads,
+        fail: Callable[[BaseException], None],
     ) -> None:
         self._options = options
         self._life = life
@@ -67,6 +69,7 @@ class Outbox:
         self._inbox = inbox
         self._meter = meter
         self._threads = threads
+        self._fail = fail
         self.room = threading.Condition(life.lock)
         """Notified when there may be room for audio, or the session is over."""
 
@@ -101,6 +104,7 @@ class Outbox:
 
         Raises:
             AudioError: It is not bytes, or not of the session's audio format.
+            ConnectionError: There is no memory left; unless for a copy of it, the session is ended.
             TimeoutError: There was no room within ``timeout``; nothing was taken.
         """
         identity = self._identity
@@ -110,6 +114,8 @@ class Outbox:
             audio = bytes(audio_view(payload, audio_format))
         except AudioError as error:
             raise identity.attach_to(error) from None
+        except MemoryError as error:
+            raise identity.attach_to(no_memory(error)) from None
         deadline = Deadline(timeout)
 
         def take() -> None:
@@ -138,7 +144,7 @@ class Outbox:
                     raise self._refusal(error) from None
             self.flush()
 
-        self._threads.shielded(take)
+        self._make(take)
 
     def take_from_source(
         self,
@@ -330,7 +336,7 @@ class Outbox:
             self.flush()
             return dropped
 
-        dropped = self._threads.shielded(end)
+        dropped = self._make(end)
         for label, size in dropped.items():
             if size:
                 where = "" if label is None else f" of the channel {label!r}"
@@ -350,7 +356,16 @@ class Outbox:
             self.flush()
             return result
 
-        return self._threads.shielded(call)
+        return self._make(call)
+
+    def _make(self, call: Callable[[], _T]) -> _T:
+        """Make a call that no signal can cut in two; end the session if a lack of memory does."""
+        try:
+            return self._threads.shielded(call)
+        except MemoryError as error:
+            failure = no_memory(error)
+            self._fail(failure)
+            raise self._identity.attach_to(failure) from None
 
     def _started_protocol(self) -> Protocol:
         """Return the protocol, which itself refuses what cannot be sent now. Needs the lock.

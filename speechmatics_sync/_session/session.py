@@ -108,9 +108,8 @@ class Session:
         self._threads = threads = Threads(identity.request_id[:8])
         log.in_background = threads.in_background
         self._inbox = inbox = Inbox(life.lock, config.max_queue, wake, at_rest)
-        self.outbox = outbox = Outbox(
-            options, life=life, identity=identity, inbox=inbox, meter=meter, threads=threads
-        )
+        fail = weakly(self.fail, otherwise=None)
+        self.outbox = outbox = Outbox(options, life, identity, inbox, meter, threads, fail)
         self._agreement = FormatAgreement(
             options.channels, life.lock, weakly(self._prepare, otherwise=None), log
         )
@@ -128,7 +127,7 @@ class Session:
             outages=Outages(
                 policy, life=life, identity=identity, outbox=outbox, inbox=inbox, meter=meter
             ),
-            fail=weakly(self.fail, otherwise=None),
+            fail=fail,
             request_close=weakly(self._request_close, otherwise=None),
         )
         for call in (inbox.close, threads.stop_workers, outbox.room.notify_all):
