@@ -231,6 +231,7 @@ class Receiver:
             self._outages.lost(lost.error.message)
         why = lost.error.message
         self._log.warning("%s Attempt %d to reconnect in %.1f s.", why, backoff.attempts, delay)
+        self._log.flush()  # there may be no thread for it until the connection is back
         deadline = Deadline(delay)
         with life.lock:
             while not (life.state.over or life.abandoned or deadline.passed()):
