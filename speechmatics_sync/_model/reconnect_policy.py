@@ -15,10 +15,13 @@ class ReconnectPolicy(Settings):
 
     Args:
         max_attempts: Number of attempts to reconnect in one outage.
-        initial_delay: Delay before the second attempt; the first is immediate. It doubles with
-            each further attempt.
+        initial_delay: Delay before the second attempt; the first is immediate, unless it was the
+            handshake that failed. It doubles with each further attempt; a random part of up to half
+            is taken off.
         max_delay: Longest delay between attempts.
         busy_delay: Shortest delay after the server had no capacity (close codes 4005, 4013, 1011).
+            After an HTTP status or a handshake that is cut, ``Retry-After`` or ``initial_delay``
+            counts.
         replay_seconds: How much audio without finals is kept, to be sent again after a loss.
         rollover_margin: How long before the server ends a session to replace its connection.
         session_limit: Longest use of one session of the server, more than ``rollover_margin``;

@@ -172,9 +172,12 @@ def test_the_first_attempt_is_made_at_once_and_the_wait_doubles_up_to_its_limit(
     assert delays(backoff_of(policy)) == [0, 0.5, 1, 2, 4, 5, 5, 5]
 
 
-def test_where_there_was_no_connection_the_first_attempt_waits_too() -> None:
+@pytest.mark.parametrize("error", [HandshakeCutError("reset"), STATUS[503]])
+def test_where_there_was_no_connection_the_first_attempt_waits_too(
+    error: SpeechmaticsError,
+) -> None:
     policy = ReconnectPolicy(max_attempts=4, initial_delay=0.5)
-    assert delays(backoff_of(policy), STATUS[503], opened=False) == [0.5, 0.5, 1, 2]
+    assert delays(backoff_of(policy), error, opened=False) == [0.5, 0.5, 1, 2]
 
 
 def test_progress_begins_the_waits_anew() -> None:
