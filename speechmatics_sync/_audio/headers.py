@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import ConfigurationError, InvalidAudioError
 from .byte_streams import ByteStream
 from .content import LOOKED_AT, content_of
-from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_snd_header, read_wav_header
+from .wav import MORE_AUDIO, Rest, WavHeader, read_snd_header, read_wav_header
 
 if TYPE_CHECKING:
     from .byte_streams import Logger
 
-__all__ = ["Beginning", "look_at", "samples_of"]
+__all__ = ["Beginning", "PushedAudio", "look_at"]
 
 Peek = Callable[[int, int], bytes]
 
@@ -69,28 +68,66 @@ def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Begi
     return Beginning(audio_format, header.data_offset, data_size, total_bytes, content, 1)
 
 
-def samples_of(payload: bytes, named: AudioFormat, logger: Logger) -> bytes:
-    """Return the audio of the first payload of a pushed session, without a header.
+class PushedAudio:
+    """What a user sends of one channel, without the header of a WAV file that it may begin with.
 
-    A warning is logged if there is more audio in it than its header names.
+    A warning is logged, once, if there is more audio than the header names. Not safe for threads.
 
-    Raises:
-        AudioError: It is plainly no sound, or not what it is said to be.
+    Args:
+        named: The format that the audio is said to have.
+        logger: Logs the warning.
     """
 
-    def peek(offset: int, size: int) -> bytes:
-        return payload[offset : offset + size]
+    def __init__(self, named: AudioFormat, logger: Logger) -> None:
+        self._named = named
+        self._logger = logger
+        self._begun = False
+        self._data_size: Optional[int] = None
+        """Bytes of audio by the header, if there was one that knows."""
+        self._left = 0
+        """How many of them are still to come."""
+        self._rest = Rest(0)
+        self._warned = False
 
-    header, _ = _header(payload[:LOOKED_AT], peek, named, "the audio")
-    if header is None:
-        return payload
-    samples = io.BytesIO(payload[header.data_offset :])
-    if not header.data_size_is_certain:
-        return samples.read()
-    sound = samples.read(header.data_size)
-    if holds_more_audio(samples.read, header.data_size, to_the_end=False):
-        logger.warning(MORE_AUDIO, "the audio", header.data_size)
-    return sound
+    def samples_of(self, payload: bytes) -> bytes:
+        """Return the audio of the next payload.
+
+        Raises:
+            AudioError: It is the first, and is plainly no sound, or not what it is said to be.
+        """
+        if payload and not self._begun:
+            payload = self._begin(payload)
+        if self._data_size is None:
+            return payload
+        sound, behind = payload[: self._left], payload[self._left :]
+        self._left -= len(sound)
+        self._rest.feed(behind)
+        self._warn(self._data_size)
+        return sound
+
+    def end(self) -> None:
+        """There is no more."""
+        if self._data_size is not None and not self._left:
+            self._rest.end()
+            self._warn(self._data_size)
+
+    def _begin(self, payload: bytes) -> bytes:
+        def peek(offset: int, size: int) -> bytes:
+            return payload[offset : offset + size]
+
+        header, _ = _header(payload[:LOOKED_AT], peek, self._named, "the audio")
+        self._begun = True
+        if header is None:
+            return payload
+        if header.data_size_is_certain:
+            self._data_size = self._left = header.data_size
+            self._rest = Rest(header.data_size)
+        return payload[header.data_offset :]
+
+    def _warn(self, data_size: int) -> None:
+        if self._rest.holds_audio and not self._warned:
+            self._warned = True
+            self._logger.warning(MORE_AUDIO, "the audio", data_size)
 
 
 def _header(

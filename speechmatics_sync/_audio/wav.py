@@ -14,6 +14,7 @@ from .._model.audio_format import AudioEncoding
 __all__ = [
     "HEADER_LIMIT",
     "MORE_AUDIO",
+    "Rest",
     "WavHeader",
     "holds_more_audio",
     "read_snd_header",
@@ -139,32 +140,60 @@ def read_snd_header(peek: Callable[[int, int], bytes]) -> Optional[WavHeader]:
     return WavHeader(7, channels, rate, 8, channels, offset, size)
 
 
-def holds_more_audio(read: Callable[[int], bytes], data_size: int, *, to_the_end: bool) -> bool:
-    """Return whether there may be audio behind the samples that the header of a WAV file names.
+class Rest:
+    """What comes behind the samples that the header of a WAV file names: is there more audio?
 
     A recorder that crashed leaves the size that it wrote last, and samples where the next chunk
     should be; some write a second ``data`` chunk.
+
+    Args:
+        data_size: Bytes of samples by the header.
+    """
+
+    def __init__(self, data_size: int) -> None:
+        self.holds_audio = False
+        """Whether there was audio in what came so far."""
+        self._skip = self._padding = data_size % 2
+        self._head = b""
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next bytes."""
+        while data and not self.holds_audio:
+            if self._skip:
+                skipped = min(self._skip, len(data))
+                self._skip -= skipped
+                data = data[skipped:]
+                continue
+            wanted = 8 - len(self._head)
+            self._head, data = self._head + data[:wanted], data[wanted:]
+            if len(self._head) == 8:
+                name, size = struct.unpack("<4sI", self._head)
+                self.holds_audio = name == b"data" or not all(0x20 <= each < 0x7F for each in name)
+                self._head, self._padding, self._skip = b"", 0, size + size % 2
+
+    def end(self) -> None:
+        """Nothing follows: a chunk that is not whole was none, a byte or two aside."""
+        cut = self._skip > 1 or (not self._skip and len(self._head) + self._padding > 1)
+        self.holds_audio = self.holds_audio or cut
+
+
+def holds_more_audio(read: Callable[[int], bytes], data_size: int, *, to_the_end: bool) -> bool:
+    """Return whether there may be audio behind the samples that the header of a WAV file names.
 
     Args:
         read: Returns the next bytes, those behind the samples at first.
         data_size: Bytes of samples by the header.
         to_the_end: Whether ``read`` goes on to the end of the file; else what is there is judged.
     """
-    padding = read(1) if data_size % 2 else b""
-    while True:
-        head = read(8)
-        if len(head) < 8:
-            return to_the_end and len(padding + head) > 1
-        name, size = struct.unpack("<4sI", head)
-        if name == b"data" or not all(0x20 <= each < 0x7F for each in name):
-            return True
-        left = size + size % 2
-        while left > 1:
-            skipped = len(read(min(left, 1 << 16)))
-            if not skipped:
-                return to_the_end
-            left -= skipped
-        padding = b""
+    rest = Rest(data_size)
+    while not rest.holds_audio:
+        data = read(1 << 16)
+        if not data:
+            if to_the_end:
+                rest.end()
+            break
+        rest.feed(data)
+    return rest.holds_audio
 
 
 def _header(format_chunk: bytes, data_offset: int, data_size: int) -> WavHeader:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .._audio.buffers import audio_view
-from .._audio.headers import samples_of
+from .._audio.headers import PushedAudio
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.exhaustion import no_memory
 from .._concurrency.shared_thread import Later
@@ -84,8 +84,10 @@ class Outbox:
         # How long the sources are, where known. Each sender writes the entry of its channel.
         self.source_seconds: dict[Label, Optional[float]] = {}
 
-        # Guarded by the lock: how many threads wait for `room`.
+        # Guarded by the lock: how many threads wait for `room`, and what is known of the audio of
+        # each channel that is pushed.
         self._waiting_for_room = 0
+        self._pushed: dict[Label, PushedAudio] = {}
 
     def prepare(self, protocol: Protocol) -> None:
         """Set the protocol, which there is once the audio format is known. Needs the lock."""
@@ -133,11 +135,9 @@ class Outbox:
                             )
                         self._wait(deadline.remaining())
                         self._raise_failure()
-                    if protocol.channels[label].bytes_taken:
-                        protocol.add_audio(audio, label)
-                    else:
-                        sound = samples_of(audio, audio_format, identity.log)
-                        protocol.add_audio(sound, label)
+                    pushed = self._pushed.get(label) or PushedAudio(audio_format, identity.log)
+                    self._pushed[label] = pushed
+                    protocol.add_audio(pushed.samples_of(audio), label)
                 except AudioError as error:
                     raise identity.attach_to(error) from None
                 except SessionError as error:
@@ -332,6 +332,9 @@ class Outbox:
                         SessionError("The session has not started: there is no audio to end.")
                     )
                 dropped = {label: self.protocol.end_audio(label) for label in labels}
+                for pushed in map(self._pushed.get, dropped):
+                    if pushed is not None:
+                        pushed.end()
                 self.room.notify_all()
             self.flush()
             return dropped

@@ -34,10 +34,8 @@ from support.fuzzing import examples
 
 from speechmatics_sync import AudioEncoding, AudioFormat, split_channels
 from speechmatics_sync._audio.content import content_of
-from speechmatics_sync._audio.headers import samples_of
 from speechmatics_sync._audio.sources import open_source
 from speechmatics_sync._audio.wav import HEADER_LIMIT, WavHeader, read_wav_header
-from speechmatics_sync._logs import logger
 
 
 @pytest.mark.parametrize(
@@ -259,15 +257,12 @@ def test_audio_behind_what_the_header_names_is_a_warning(
 
 
 @pytest.mark.parametrize("what", ["samples, as after a crash", "a second data chunk"])
-def test_so_it_is_for_split_channels_and_for_what_was_given_or_pushed_already(
+def test_so_it_is_for_split_channels_and_for_what_was_given_already(
     what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (said,) = warnings_of(lambda: split_channels(MORE[what]), caplog)
     assert "goes on after the 1000 bytes" in said
     (said,) = warnings_of(lambda: read_all(iter([MORE[what]])), caplog)
-    assert "goes on after the 1000 bytes" in said
-    payload, audio_format = MORE[what], AudioFormat("pcm_s16le", 16000)
-    (said,) = warnings_of(lambda: samples_of(payload, audio_format, logger), caplog)
     assert "goes on after the 1000 bytes" in said
 
 
