@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-from support.audio_sources import SOUND, InTurn, ShortReads, chunks_of
+from support.audio.sources import SOUND, InTurn, ShortReads, chunks_of
 from support.serving import PATIENCE, Peer, listening, read_request, serving
 from support.sessions import RAW, client_of, let_sources_go
 

@@ -16,7 +16,7 @@ from typing import Callable, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.audio_sources import SOUND, InTurn, Slow, fmt_chunk, read_all, wav
+from support.audio.sources import SOUND, InTurn, Slow, fmt_chunk, read_all, wav
 from support.fuzzing import examples
 from support.serving import Peer, serving
 from support.sessions import RAW, client_of, let_sources_go, speech

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from support.audio_sources import SOUND, read_all, wav
+from support.audio.sources import SOUND, read_all, wav
 from support.sessions import RAW
 
 from speechmatics_sync import AudioFormat

@@ -17,7 +17,7 @@ from typing import Callable, Optional
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support.audio_sources import (
+from support.audio.sources import (
     NO_SOUND,
     SOUND,
     ShortReads,

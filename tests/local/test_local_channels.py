@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import random
-import socket
 import threading
-import wave
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 import yaml
+from support.local_channels import channels_start, server, spoken, wav
 from support.local_wire import (
-    PATIENCE,
     RAW,
     Message,
     Wire,
@@ -29,20 +24,17 @@ from support.local_wire import (
     of_channel,
     run,
     run_channels,
-    start_message,
     words,
 )
-from websockets.exceptions import ConnectionClosed
 
-from speechmatics_sync import ConfigurationError
 from speechmatics_sync.local import (
     CountedRecognizer,
-    Hypothesis,
     LocalServer,
-    Recognition,
     ScriptedRecognizer,
     counted_audio,
 )
+
+__all__ = ["server"]
 
 
 def silence(seconds: float) -> bytes:
@@ -50,22 +42,10 @@ def silence(seconds: float) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    """A strict server that hears counted audio, with finals half a second late."""
-    recognizer = CountedRecognizer(delay=0.5, voices=("ann", "bob"), turn=2)
-    with LocalServer(recognizer=recognizer, strict=True) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def schemas(shared: Path) -> dict[str, Any]:
     text = (shared / "spec" / "realtime.yaml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)["components"]["schemas"]
     return found
-
-
-def spoken(first: int, count: int) -> list[str]:
-    return [f"w{number}" for number in range(first, first + count)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 16])
@@ -388,22 +368,6 @@ def test_a_new_configuration_reaches_every_channel() -> None:
         wire.end(2)
 
 
-def wav(audio: bytes) -> bytes:
-    written = io.BytesIO()
-    with wave.open(written, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(audio)
-    return written.getvalue()
-
-
-def channels_start(labels: list[str], **config: Any) -> Message:
-    return start_message(
-        **{"diarization": "channel", "channel_diarization_labels": labels, **config}
-    )
-
-
 def test_each_channel_may_be_a_file_with_a_header_of_its_own(server: LocalServer) -> None:
     files = {"a": wav(counted_audio(3)), "b": wav(counted_audio(2, first=7)), "empty": b""}
     with Wire(server.url) as wire:
@@ -418,288 +382,6 @@ def test_each_channel_may_be_a_file_with_a_header_of_its_own(server: LocalServer
     assert words(of_channel(wire.received, "b")) == ["w7", "w8"]
     told = [info["type"] for info in named(wire.received, "Info")]
     assert told.count("recognition_quality") == 1
-
-
-def test_a_channel_that_is_no_audio_ends_the_session_with_its_error(server: LocalServer) -> None:
-    with Wire(server.url) as wire:
-        wire.send({**channels_start(["a", "b"]), "audio_format": {"type": "file"}})
-        wire.until("RecognitionStarted")
-        # Nothing more is sent: the Error must come while the server waits for messages.
-        wire.send(channel_audio("b", wav(counted_audio(2))), channel_audio("a", b"ID3 mp3"))
-        wire.rest()
-    assert wire.received[-1]["message"] == "Error"
-    assert (wire.received[-1]["type"], wire.close_code) == ("invalid_audio_type", 1003)
-
-
-def test_the_record_of_a_session_counts_by_channel(server: LocalServer) -> None:
-    run_channels(server.url, {"a": counted_audio(4), "b": counted_audio(1), "c": b""}, size=6400)
-    record = server.sessions[-1]
-    assert {
-        label: (channel.audio_chunks, channel.audio_bytes, channel.last_seq_no)
-        for label, channel in record.channels.items()
-    } == {"a": (10, 64000, 10), "b": (3, 16000, 3), "c": (0, 0, 0)}
-    assert (record.audio_chunks, record.audio_bytes) == (13, 80000)
-    assert [message["message"] for message in record.messages] == [
-        "StartRecognition",
-        *["EndOfChannel"] * 3,
-    ]
-    run(server.url, counted_audio(1))
-    assert server.sessions[-1].channels == {}
-
-
-REFUSED_STARTS: list[dict[str, Any]] = [
-    {"diarization": "channel"},
-    {"diarization": "channel_and_speaker"},
-    {"diarization": "channel", "channel_diarization_labels": []},
-    {"diarization": "channel", "channel_diarization_labels": None},
-    {"diarization": "channel", "channel_diarization_labels": "ab"},
-    {"diarization": "channel", "channel_diarization_labels": ["a", ""]},
-    {"diarization": "channel", "channel_diarization_labels": ["a", 2]},
-    {"diarization": "channel", "channel_diarization_labels": ["a", ["a"]]},
-    {"diarization": "channel", "channel_diarization_labels": ["a", "b", "a"]},
-    {"diarization": "channel", "channel_diarization_labels": [str(at) for at in range(17)]},
-    {"diarization": "speaker", "channel_diarization_labels": ["a"]},
-    {"channel_diarization_labels": ["a"]},
-]
-
-
-@pytest.mark.parametrize("config", REFUSED_STARTS)
-def test_labels_that_do_not_fit_are_an_invalid_config(
-    server: LocalServer, config: dict[str, Any]
-) -> None:
-    with Wire(server.url) as wire:
-        wire.send(start_message(**config))
-        wire.rest()
-    assert wire.received[-1]["message"] == "Error"
-    assert (wire.received[-1]["type"], wire.close_code) == ("invalid_config", 1003)
-
-
-def test_a_server_may_take_fewer_channels_or_more() -> None:
-    with LocalServer(recognizer=CountedRecognizer(), strict=True, max_channels=2) as server:
-        run_channels(server.url, {"a": b"", "b": b""})
-        with Wire(server.url) as wire:
-            wire.send(channels_start(["a", "b", "c"]))
-            wire.rest()
-    assert wire.received[-1]["type"] == "invalid_config"
-    assert "3 channels; a session may have 2" in wire.received[-1]["reason"]
-    audio = {str(at): counted_audio(1, first=at + 1) for at in range(20)}
-    with LocalServer(recognizer=CountedRecognizer(), strict=True, max_channels=20) as server:
-        received = run_channels(server.url, audio).received
-    assert {label: words(of_channel(received, label)) for label in audio} == {
-        str(at): [f"w{at + 1}"] for at in range(20)
-    }
-    with pytest.raises(ConfigurationError, match="max_channels is 0"):
-        LocalServer(max_channels=0)
-
-
-FIRST = channel_audio("a", b"1234")
-END = {"message": "EndOfStream", "last_seq_no": 0}
-
-
-@pytest.mark.parametrize(
-    ("messages", "type"),
-    [
-        ([b"binary"], "protocol_error"),
-        ([channel_audio("c", b"")], "protocol_error"),
-        ([end_of_channel("c", 0)], "protocol_error"),
-        ([{"message": "ForceEndOfUtterance", "channel": "c"}], "protocol_error"),
-        ([end_of_channel("a", 0), FIRST], "protocol_error"),
-        ([end_of_channel("a", 0), end_of_channel("a", 0)], "protocol_error"),
-        ([FIRST, end_of_channel("a", 0)], "protocol_error"),
-        ([FIRST, end_of_channel("a", 2)], "protocol_error"),
-        ([FIRST, channel_audio("b", b"12"), {**END, "last_seq_no": 1}], "protocol_error"),
-        ([{**FIRST, "data": "1234="}], "invalid_message"),
-        ([{**FIRST, "data": "12 34"}], "invalid_message"),
-        ([{**FIRST, "data": "ünïcödé"}], "invalid_message"),
-        ([{**FIRST, "data": 7}], "invalid_message"),
-        ([{**FIRST, "channel": 7}], "invalid_message"),
-        ([{**FIRST, "surprise": 7}], "invalid_message"),
-        ([{"message": "AddChannelAudio", "channel": "a"}], "invalid_message"),
-        ([{"message": "AddChannelAudio", "data": ""}], "invalid_message"),
-        ([{"message": "EndOfChannel", "channel": "a"}], "invalid_message"),
-        ([{**end_of_channel("a", 0), "last_seq_no": "0"}], "invalid_message"),
-        ([{"message": "EndOfStream"}], "invalid_message"),
-        ([channels_start(["a"])], "protocol_error"),
-    ],
-)
-def test_what_the_protocol_does_not_allow_ends_the_session_with_its_error(
-    server: LocalServer, messages: list[Any], type: str
-) -> None:
-    with Wire(server.url) as wire:
-        wire.start_channels("a", "b")
-        wire.send(*messages)
-        wire.rest()
-    assert wire.received[-1]["message"] == "Error"
-    assert (wire.received[-1]["type"], wire.close_code) == (type, 1003)
-
-
-@pytest.mark.parametrize("started", [True, False])
-@pytest.mark.parametrize("message", [FIRST, end_of_channel("a", 0)])
-def test_messages_of_channels_belong_into_a_session_by_channel(
-    server: LocalServer, started: bool, message: Message
-) -> None:
-    with Wire(server.url) as wire:
-        if started:
-            wire.start()
-        wire.send(message)
-        wire.rest()
-    assert (wire.received[-1]["type"], wire.close_code) == ("protocol_error", 1003)
-
-
-class Held(CountedRecognizer):
-    """Recognises nothing in the channel "held" until it is released."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.released = threading.Event()
-
-    def start(self, *, language: str, partials: bool, channel: Optional[str] = None) -> Recognition:
-        recognition = super().start(language=language, partials=partials, channel=channel)
-        if channel == "held":
-            feed = recognition.feed
-
-            def wait_and_feed(frame: Any) -> Hypothesis:
-                assert self.released.wait(PATIENCE)
-                return feed(frame)
-
-            recognition.feed = wait_and_feed  # type: ignore[method-assign]
-        return recognition
-
-
-def test_a_channel_that_is_slow_to_recognise_holds_up_no_other() -> None:
-    recognizer = Held()
-    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
-        wire.start_channels("held", "free")
-        wire.send(*(channel_audio("held", piece) for piece in chunks(counted_audio(3))))
-        wire.send(*(channel_audio("free", piece) for piece in chunks(counted_audio(3))))
-        wire.send(end_of_channel("free", 15))
-        while words(of_channel(wire.received, "free")) != ["w1", "w2", "w3"]:
-            assert wire.next() is not None
-        assert len(named(of_channel(wire.received, "free"), "ChannelAudioAdded")) == 15
-        assert not named(of_channel(wire.received, "held"), "AddTranscript")
-        recognizer.released.set()
-        wire.send(end_of_channel("held", 15))
-        wire.rest()
-    assert words(of_channel(wire.received, "held")) == ["w1", "w2", "w3"]
-    assert wire.received[-1]["message"] == "EndOfTranscript"
-
-
-@pytest.mark.parametrize(("count", "size", "held"), [(3000, 2, 1100), (8, 400000, 6)])
-def test_what_is_more_than_a_channel_may_hold_is_not_taken_before_there_is_room(
-    count: int, size: int, held: int
-) -> None:
-    recognizer = Held()
-    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
-        wire.start_channels("held", "free")
-        wire.send(channel_audio("held", bytes(640)))
-        wire.until("ChannelAudioAdded")
-
-        def send() -> None:
-            wire.send(*[channel_audio("held", bytes(size))] * count)
-            wire.send(end_of_channel("held", count + 1), end_of_channel("free", 0))
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        # Another session meanwhile: without a limit, the server would have read everything by now.
-        assert words(run(server.url, counted_audio(60), size=400).received) == spoken(1, 60)
-        assert server.sessions[0].audio_chunks <= held
-        recognizer.released.set()
-        wire.rest()
-        sender.join(PATIENCE)
-    acknowledged = named(of_channel(wire.received, "held"), "ChannelAudioAdded")
-    assert [message["seq_no"] for message in acknowledged] == list(range(1, count + 2))
-    assert wire.received[-1]["message"] == "EndOfTranscript"
-
-
-@pytest.mark.parametrize("code", [1001, 1011, None])
-def test_a_server_that_drops_a_session_while_its_channels_work_leaves_nothing(
-    code: Optional[int],
-) -> None:
-    recognizer = Held()
-    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
-        wire.start_channels("held", "free")
-        wire.send(channel_audio("held", counted_audio(3)), channel_audio("free", counted_audio(3)))
-        wire.until("AddTranscript")
-        dropping = threading.Thread(target=server.drop_connections, args=(code,))
-        dropping.start()
-        wire.rest()
-        recognizer.released.set()
-        dropping.join(PATIENCE)
-        assert not dropping.is_alive()
-    assert wire.close_code == code
-
-
-def test_a_recogniser_may_drop_the_connection_from_within_a_channel() -> None:
-    class Dropping(Held):
-        server: LocalServer
-
-        def start(
-            self, *, language: str, partials: bool, channel: Optional[str] = None
-        ) -> Recognition:
-            recognition = super().start(language=language, partials=partials, channel=channel)
-            if channel == "last":
-                feed = recognition.feed
-
-                def drop(frame: Any) -> Hypothesis:
-                    self.server.drop_connections()
-                    return feed(frame)
-
-                recognition.feed = drop  # type: ignore[method-assign]
-            return recognition
-
-    recognizer = Dropping()
-    with LocalServer(recognizer=recognizer, strict=True) as server, Wire(server.url) as wire:
-        recognizer.server = server
-        wire.start_channels("first", "last")
-        wire.send(channel_audio("last", counted_audio(1)))
-        wire.rest()
-        assert wire.close_code is None
-
-
-def test_a_client_that_leaves_while_channels_are_heard_leaves_nothing_behind() -> None:
-    with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:
-        with Wire(server.url) as wire:
-            wire.start_channels(*"abcdefgh")
-            for label in "abcdefgh":
-                wire.send(channel_audio(label, counted_audio(20)))
-            wire.until("ChannelAudioAdded")
-            wire.connection.socket.shutdown(socket.SHUT_RDWR)
-        assert words(run(server.url, counted_audio(1)).received) == ["w1"]
-
-
-def test_a_recogniser_that_fails_in_one_channel_ends_the_session_with_an_error(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    class Broken(CountedRecognizer):
-        def start(
-            self, *, language: str, partials: bool, channel: Optional[str] = None
-        ) -> Recognition:
-            recognition = super().start(language=language, partials=partials, channel=channel)
-            if channel == "b":
-                recognition.feed = lambda frame: 1 / 0  # type: ignore[assignment,method-assign,return-value]
-            return recognition
-
-    with LocalServer(recognizer=Broken(), strict=True) as server, Wire(server.url) as wire:
-        wire.start_channels("a", "b")
-        wire.send(channel_audio("a", counted_audio(1)), channel_audio("b", counted_audio(1)))
-        wire.rest()
-    assert wire.received[-1]["message"] == "Error"
-    assert (wire.received[-1]["type"], wire.close_code) == ("unknown_error", 1011)
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_an_error_of_one_channel_reaches_a_client_that_is_still_sending_others(
-    server: LocalServer,
-) -> None:
-    with Wire(server.url) as wire:
-        wire.send({**channels_start(["a", "b"]), "audio_format": {"type": "file"}})
-        wire.until("RecognitionStarted")
-        wire.send(channel_audio("a", b"not a wav file"))
-        with contextlib.suppress(ConnectionClosed):  # only what the server sent before matters
-            wire.send(*[channel_audio("b", bytes(64000))] * 200)
-        wire.rest()
-    assert [message["message"] for message in wire.received].count("Error") == 1
-    assert (wire.received[-1]["message"], wire.close_code) == ("Error", 1003)
 
 
 def test_a_script_may_have_words_for_each_channel() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import fcntl
-import io
 import json
 import os
 import pty
@@ -13,7 +11,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -21,32 +18,42 @@ import termios
 import wave
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import pytest
-import requests
+from support.examples import (
+    EXAMPLES,
+    PATIENCE,
+    SAMPLE,
+    SENTENCES,
+    assert_heard,
+    environment,
+    read_until,
+    recordings,
+    started,
+    words_of,
+)
 from support.places import ROOT
 from support.serving import answering, listening
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
+__all__ = ["environment", "recordings"]
+
 pytestmark = pytest.mark.timeout(120)
 
-EXAMPLES = ROOT / "examples"
-SAMPLE = EXAMPLES / "audio" / "demo.wav"
-SENTENCES = (EXAMPLES / "audio" / "demo.txt").read_text().splitlines()
-PAUSE = re.compile(rb"(?:\0\0){4000,}")
-"""A quarter of a second of silence at 16 kHz, as there is between the sample's sentences."""
-PATIENCE = 100.0
-"""Seconds after which an example is given up: a guard against hanging, nothing more."""
 
 CALL = EXAMPLES / "audio" / "call.wav"
+
+
 CONVERSATION = [
     (label, text.strip())
     for label, _, text in (
         line.partition(":") for line in CALL.with_suffix(".txt").read_text().splitlines()
     )
 ]
+
+
 SCRIPTS = [
     "transcribe_file.py",
     "live_source.py",
@@ -55,22 +62,21 @@ SCRIPTS = [
     "jwt_auth.py",
     "two_channels.py",
 ]
+
+
 OPTIONS = {"jwt_auth.py": ["--local"], "live_source.py": ["--fast"]}
+
 
 recording = pytest.mark.skipif(
     not (shutil.which("sox") or shutil.which("ffmpeg")) and os.environ.get("CI") != "true",
     reason="needs sox or ffmpeg",
 )
+
+
 SCRIPT_PARAMETERS = [
     pytest.param(script, marks=[recording] if script == "live_source.py" else [])
     for script in SCRIPTS
 ]
-
-
-@pytest.fixture
-def environment() -> dict[str, str]:
-    """The environment of an example: this tree's package, no key, and a width to print in."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
 
 
 @pytest.fixture
@@ -82,25 +88,6 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """One WAV file for each sentence of the sample."""
-    directory = tmp_path_factory.mktemp("sentences")
-    with wave.open(str(SAMPLE)) as sample:
-        parameters = sample.getparams()
-        samples = sample.readframes(sample.getnframes())
-    pauses = [(found.start() + found.end()) // 4 * 2 for found in PAUSE.finditer(samples)]
-    cuts = [0, *(cut for cut in pauses if 8000 < cut < len(samples) - 8000), len(samples)]
-    assert len(cuts) == len(SENTENCES) + 1, "one pause between two sentences"
-    paths = []
-    for number, (start, end) in enumerate(zip(cuts, cuts[1:])):
-        paths.append(directory / f"{number}.wav")
-        with wave.open(str(paths[-1]), "wb") as sentence:
-            sentence.setparams(parameters)
-            sentence.writeframes(samples[start:end])
-    return paths
 
 
 def run(
@@ -117,25 +104,6 @@ def run(
         encoding="utf-8",
         timeout=PATIENCE,
     )
-
-
-def words_of(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
-
-
-def wrong_share(heard: str, spoken: str) -> float:
-    """Return the share of words to change, to leave out and to add: the word error rate."""
-    said, row = words_of(spoken), list(range(len(words_of(spoken)) + 1))
-    for number, word in enumerate(words_of(heard), 1):
-        diagonal, row[0] = row[0], number
-        for column, other in enumerate(said, 1):
-            cost = min(row[column] + 1, row[column - 1] + 1, diagonal + (word != other))
-            diagonal, row[column] = row[column], cost
-    return row[-1] / len(said)
-
-
-def assert_heard(heard: str, spoken: str) -> None:
-    assert wrong_share(heard, spoken) <= 0.05, f"heard {heard!r}, spoken was {spoken!r}"
 
 
 def assert_only_says_where(stderr: str) -> None:
@@ -434,128 +402,6 @@ def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "404" in done.stderr
-
-
-# -- the Flask application ------------------------------------------------------------------------
-
-
-@pytest.mark.speech
-def test_uploads_at_once_each_get_their_own_transcript(
-    environment: dict[str, str], recordings: list[Path]
-) -> None:
-    uploads = recordings[1:]
-    with flask_app(environment) as url:
-
-        def transcript_of(path: Path) -> str:
-            answer = post(url, path.read_bytes())
-            assert answer.status_code == 200, answer.text
-            transcript = answer.json()
-            spoken = [word["content"] for word in transcript["words"]]
-            assert words_of(" ".join(spoken)) == words_of(transcript["text"])
-            assert all(word["start"] < word["end"] for word in transcript["words"])
-            return str(transcript["text"])
-
-        with concurrent.futures.ThreadPoolExecutor(len(uploads)) as pool:
-            texts = list(pool.map(transcript_of, uploads))
-    for heard, spoken in zip(texts, SENTENCES[1:]):
-        assert_heard(heard, spoken)
-
-
-@pytest.mark.speech
-def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str, str]) -> None:
-    with flask_app(environment) as url:
-        unknown = post(url, bytes(range(1, 256)) * 100)
-        text = post(url, b"this is a text, and nobody speaks\n" * 100)
-        empty = post(url, b"")
-    answers = (unknown.status_code, text.status_code, empty.status_code)
-    assert answers == (415, 400, 400)
-    assert unknown.json()["error"].startswith("This audio cannot be read: ")
-    assert text.json()["error"].startswith("This is not audio: ")
-    assert empty.json()["error"].startswith("This is not audio: ")
-
-
-def test_a_request_without_a_file_is_told_which_field_to_use(environment: dict[str, str]) -> None:
-    with flask_app(environment, "ws://127.0.0.1:9/v2") as url:
-        answer = requests.post(f"{url}/transcribe", data={"audio": "text"}, timeout=PATIENCE)
-        lost = requests.get(f"{url}/nowhere", timeout=PATIENCE)
-    assert (answer.status_code, lost.status_code) == (400, 404)
-    assert "'audio'" in answer.json()["error"]
-    assert lost.json()["error"]
-
-
-def test_a_service_that_cannot_be_reached_is_unavailable(environment: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with flask_app(environment, f"ws://127.0.0.1:{port}/v2") as url:
-        answer = post(url, SAMPLE.read_bytes())
-    assert answer.status_code == 503
-    assert str(port) not in answer.text, "where the service is, is not the sender's business"
-
-
-def test_a_service_that_refuses_our_key_is_a_bad_gateway(environment: dict[str, str]) -> None:
-    refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-    with (
-        listening(answering(refusal)) as port,
-        flask_app(environment, f"ws://127.0.0.1:{port}/v2") as url,
-    ):
-        answer = post(url, SAMPLE.read_bytes())
-    assert answer.status_code == 502
-    assert answer.json()["id"]
-
-
-@contextlib.contextmanager
-def flask_app(environment: dict[str, str], service: Optional[str] = None) -> Iterator[str]:
-    """Run the application on a free port; give its URL. It must say nothing of a traceback."""
-    if service is not None:
-        environment = {**environment, "SPEECHMATICS_RT_URL": service}
-    with started("flask_app.py", "--port", "0", environment=environment) as app:
-        said = read_until(app, "Running on")
-        found = re.search(r"Running on (http://\S+)", said)
-        assert found is not None
-        yield found[1]
-        app.terminate()
-        _, rest = app.communicate(timeout=PATIENCE)
-        assert "Traceback" not in rest, rest
-
-
-def post(url: str, audio: bytes) -> requests.Response:
-    files = {"audio": ("call.wav", io.BytesIO(audio))}
-    return requests.post(f"{url}/transcribe", files=files, timeout=PATIENCE)
-
-
-# -- running what is interactive ------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def started(
-    script: str, *arguments: str, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[str]]:
-    """Run an example that is not waited for; what is left of it is killed."""
-    with subprocess.Popen(
-        [sys.executable, EXAMPLES / script, *arguments],
-        env=environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as example:
-        try:
-            yield example
-        finally:
-            example.kill()
-
-
-def read_until(example: subprocess.Popen[str], awaited: str) -> str:
-    """Return what an example says on stderr, up to the line with what is awaited."""
-    assert example.stderr is not None
-    said = ""
-    for line in example.stderr:
-        said += line
-        if awaited in line:
-            return said
-    raise AssertionError(f"it ended before it said {awaited!r}: {said}")
 
 
 def run_in_terminal(script: str, *arguments: Union[str, Path], environment: dict[str, str]) -> str:

@@ -35,8 +35,6 @@ EXCEPTIONS = {
     "conftest.py": {"_concurrency"},  # SHARED=1 has every session share its threads
     "tests/product/test_face.py": {"_client"},  # what a class says that the face did not load
     "tests/support/sharing.py": {"_concurrency"},  # every session of these tests does
-    "tests/support/audio_sources.py": {"_audio"},  # for tests/audio alone
-    "tests/support/counted_speech.py": {"_protocol"},  # for tests/protocol alone
     # Which labels mean a speaker is the embedded server's business, and these tests ask it.
     "tests/protocol/test_speaker_labels.py": {"local"},
     "tests/session/test_labels.py": {"local"},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from support.audio_sources import InTurn
+from support.audio.sources import InTurn
 from support.serving import STARTED, Peer, final, serving
 from support.sessions import (
     END_OF_TRANSCRIPT,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from support.audio_sources import wav
+from support.audio.sources import wav
 from support.scripts import run_script
 from support.serving import PATIENCE, Peer, final, listening, serving
 from support.sessions import (

@@ -4,67 +4,42 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import pytest
+from support.protocol.legs import (
+    START,
+    added,
+    channel_added,
+    connecting,
+    ending,
+    error_message,
+    failed,
+    failure_of,
+    last_of,
+    running,
+    sent,
+    starting,
+)
 from support.serving import STARTED, final
 from support.sessions import END_OF_TRANSCRIPT
 
 from speechmatics_sync import (
-    AuthenticationError,
-    ConnectionError,
-    ErrorType,
     SessionError,
     TimeoutError,
     TranscriptionError,
     TransportError,
 )
-from speechmatics_sync._model.typing import Label
 from speechmatics_sync._protocol.channel import LegChannel
-from speechmatics_sync._protocol.codec import encode
 from speechmatics_sync._protocol.events import (
     Acknowledged,
     Deliver,
     Ended,
-    Event,
-    Failed,
     Lost,
     Outgoing,
-    Queued,
-    SpeakersAnswered,
-    SpeakersQuestion,
     Started,
 )
-from speechmatics_sync._protocol.leg import TRANSITIONS, Cause, Due, Leg, State
-from speechmatics_sync._protocol.multiplexer import Placed
-from speechmatics_sync._protocol.server_errors import CLOSE_CODES
-
-START = {"message": "StartRecognition", "transcription_config": {"language": "de"}}
-SPEAKERS = {"message": "SpeakersResult", "speakers": [{"label": "A", "speaker_identifiers": ["x"]}]}
-FORCED = {"message": "EndOfUtterance", "forced": True, "metadata": {}}
-BUSY = ["internal_error", "job_error", "quota_exceeded"]
-
-
-def connecting(*labels: str) -> Leg:
-    return Leg(START, {label: LegChannel() for label in labels or (None,)})
-
-
-def starting(*labels: str) -> Leg:
-    leg = connecting(*labels)
-    leg.connected()
-    return leg
-
-
-def running(*labels: str) -> Leg:
-    leg = starting(*labels)
-    leg.receive(STARTED)
-    return leg
-
-
-def ending() -> Leg:
-    leg = running()
-    leg.end(None)
-    return leg
+from speechmatics_sync._protocol.leg import TRANSITIONS, Cause, Leg, State
 
 
 def ended() -> Leg:
@@ -79,51 +54,6 @@ def lost() -> Leg:
     return leg
 
 
-def failed() -> Leg:
-    leg = running()
-    leg.fail(SessionError("closed"))
-    return leg
-
-
-def added(number: Any) -> dict[str, Any]:
-    return {"message": "AudioAdded", "seq_no": number}
-
-
-def channel_added(label: Any, number: Any) -> dict[str, Any]:
-    return {"message": "ChannelAudioAdded", "channel": label, "seq_no": number}
-
-
-def error_message(type: str) -> dict[str, Any]:
-    return {"message": "Error", "type": type, "reason": "because", "code": 7}
-
-
-def sent(leg: Leg, *chunks: bytes, label: Label = None) -> None:
-    for chunk in chunks:
-        leg.audio(label, chunk)
-
-
-def ask(leg: Leg, message: dict[str, Any], question: Optional[SpeakersQuestion] = None) -> None:
-    leg.request(Placed(Queued(message, encode(message), question), {}), message)
-
-
-def ask_speakers(leg: Leg, *, own: bool = False) -> SpeakersQuestion:
-    question = SpeakersQuestion(own=own)
-    ask(leg, {"message": "GetSpeakers"}, question)
-    return question
-
-
-def last_of(events: list[Event]) -> Any:
-    return events[-1]
-
-
-def failure_of(leg: Leg, message: dict[str, Any]) -> Any:
-    """The error of a mistake that no other connection makes good."""
-    event = last_of(leg.receive(message))
-    assert isinstance(event, Failed)
-    assert leg.state is State.FAILED
-    return event.error
-
-
 # -- the states ---------------------------------------------------------------------------------
 
 IN_STATE: dict[State, Callable[[], Leg]] = {
@@ -136,12 +66,14 @@ IN_STATE: dict[State, Callable[[], Leg]] = {
     State.FAILED: failed,
 }
 
+
 BRINGS_ABOUT: dict[Cause, Callable[[Leg], object]] = {
     Cause.STARTED: lambda leg: leg.receive(STARTED),
     Cause.TRANSCRIBED: lambda leg: leg.receive(END_OF_TRANSCRIPT),
     Cause.LOSS: lambda leg: leg.lose(),
     Cause.FAILURE: lambda leg: leg.fail(SessionError("closed")),
 }
+
 
 # What the peer says at the wrong time.
 OUT_OF_TURN = {
@@ -390,251 +322,6 @@ def test_a_time_limit_that_passes_is_a_loss() -> None:
     error = TimeoutError("too long")
     assert leg.limit_passed(error) == Lost(error)
     assert leg.state is State.LOST
-
-
-# -- Errors and close codes ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("make", "type"),
-    [
-        (make, type)
-        for make in (starting, running, ending)
-        for type in (*ErrorType, "some_new_error")
-        if type != "session_timeout" and not (make is starting and type in BUSY)
-    ],
-)
-def test_every_error_of_the_server_is_raised_as_what_it_is(
-    make: Callable[[], Leg], type: str
-) -> None:
-    leg = make()
-    message = json.loads(json.dumps({**error_message(type), "seq_no": 1}))
-    delivered, failure = leg.receive(message)
-    assert delivered == Deliver(message)
-    assert isinstance(failure, Failed)
-    error = failure.error
-    kind = AuthenticationError if type == "not_authorised" else TranscriptionError
-    assert isinstance(error, kind)
-    assert (error.type, error.reason) == (type, "because")
-    if isinstance(error, TranscriptionError):
-        assert error.code == 7
-    assert type in str(error)
-    assert "because" in str(error)
-    closed = leg.closed(4321, "bye")
-    assert isinstance(closed, Failed)
-    assert closed.error is error
-    assert error.close_code == 4321
-
-
-@pytest.mark.parametrize(
-    ("make", "type", "busy"),
-    [
-        *((starting, type, True) for type in BUSY),
-        (starting, "session_timeout", True),
-        (running, "session_timeout", False),
-        (ending, "session_timeout", False),
-    ],
-)
-def test_an_error_that_passes_is_a_loss_once_its_connection_is_closed(
-    make: Callable[[], Leg], type: str, busy: bool
-) -> None:
-    leg = make()
-    message = error_message(type)
-    assert leg.receive(message) == []  # no handler need know, if another connection goes on
-    assert not leg.over
-    event = leg.closed(4321, "bye")
-    assert isinstance(event, Lost)
-    assert isinstance(event.error, TranscriptionError)
-    assert (event.error.type, event.error.close_code) == (type, 4321)
-    assert (event.busy, event.last_message) == (busy, message)
-    assert leg.state is State.LOST
-
-
-@pytest.mark.parametrize("message", [{}, {"type": None, "reason": 5, "code": "x"}])
-def test_an_error_without_its_fields_is_an_error_all_the_same(message: dict[str, Any]) -> None:
-    error = failure_of(running(), {"message": "Error", **message})
-    assert isinstance(error, TranscriptionError)
-    assert error.code is None
-
-
-@pytest.mark.parametrize("make", [starting, running, ending])
-@pytest.mark.parametrize(
-    ("code", "type"), [(code, row.type) for code, row in CLOSE_CODES.items() if not row.lost]
-)
-def test_a_documented_close_code_counts_as_its_error(
-    make: Callable[[], Leg], code: int, type: str
-) -> None:
-    event = make().closed(code, "why")
-    assert event is not None
-    error: Any = event.error
-    kind = AuthenticationError if code == 4001 else TranscriptionError
-    assert isinstance(error, kind)
-    assert (error.type, error.reason, error.close_code) == (type, "why", code)
-    if make is starting and type in BUSY:
-        assert isinstance(event, Lost)
-        assert event.busy
-    else:
-        assert isinstance(event, Failed)
-
-
-@pytest.mark.parametrize("code", [code for code, row in CLOSE_CODES.items() if row.lost])
-@pytest.mark.parametrize("make", [starting, running, ending])
-def test_these_close_codes_are_a_lost_connection(
-    make: Callable[[], Leg], code: Optional[int]
-) -> None:
-    leg = make()
-    event = leg.closed(code, "gone")
-    assert isinstance(event, Lost)
-    assert isinstance(event.error, ConnectionError)
-    assert event.error.close_code == code
-    assert "gone" in str(event.error)
-    # Before the start, 1011 says that the server has no room.
-    assert event.busy == (make is starting and code == 1011)
-    assert leg.state is State.LOST
-
-
-@pytest.mark.parametrize("code", [1002, 1007, 1009, 1010, 1015, 0, 2999])
-def test_other_close_codes_of_the_protocol_are_the_peers_mistake(code: int) -> None:
-    event = running().closed(code, "")
-    assert isinstance(event, Failed)
-    assert isinstance(event.error, TransportError)
-    assert event.error.close_code == code
-
-
-@pytest.mark.parametrize("code", [3000, 4999])
-def test_an_unknown_close_code_of_the_service_is_an_unknown_error(code: int) -> None:
-    event = running().closed(code, "new")
-    assert isinstance(event, Failed)
-    assert isinstance(event.error, TranscriptionError)
-    assert (event.error.type, event.error.close_code) == ("unknown_error", code)
-
-
-@pytest.mark.parametrize("code", [None, 1002, 4003])
-def test_a_leg_that_failed_may_still_be_closed(code: Optional[int]) -> None:
-    leg = failed()
-    assert leg.closed(code, "") is not None
-    assert leg.state is State.FAILED
-
-
-def test_the_first_error_of_the_server_counts() -> None:
-    leg = starting()
-    leg.receive(error_message("job_error"))
-    second = error_message("protocol_error")
-    assert leg.receive(second) == [Deliver(second)]
-    event = leg.closed(None, "")
-    assert isinstance(event, Lost)
-    assert isinstance(event.error, TranscriptionError)
-    assert event.error.type == "job_error"
-
-
-# -- questions and answers ----------------------------------------------------------------------
-
-
-def test_answers_of_get_speakers_come_in_the_order_of_the_questions() -> None:
-    leg = running()
-    first, second = ask_speakers(leg), ask_speakers(leg)
-    assert leg.receive(SPEAKERS) == [SpeakersAnswered(first, SPEAKERS)]
-    assert leg.receive(SPEAKERS) == [SpeakersAnswered(second, SPEAKERS)]
-    assert leg.receive(SPEAKERS) == [Deliver(SPEAKERS)]  # the one of the end is nobody's
-
-
-def test_a_forced_end_of_utterance_answers_a_force_and_no_other_does() -> None:
-    leg = running()
-    ask(leg, {"message": "ForceEndOfUtterance"})
-    question = ask_speakers(leg)
-    plain = {**FORCED, "forced": False}
-    assert leg.receive(plain) == [Deliver(plain)]
-    assert len(leg.asked) == 2
-    assert leg.receive(FORCED) == [Deliver(FORCED)]
-    assert [placed.message.question for placed in leg.asked] == [question]
-
-
-def test_a_forced_end_of_utterance_answers_the_force_of_its_channel() -> None:
-    leg = running("a", "b")
-    for label in ("a", "b"):
-        ask(leg, {"message": "ForceEndOfUtterance", "channel": label})
-    leg.receive({**FORCED, "channel": "b"})
-    assert [placed.message.message["channel"] for placed in leg.asked] == ["a"]
-
-
-def test_other_messages_await_no_answer() -> None:
-    leg = running()
-    ask(leg, {"message": "SetRecognitionConfig"})
-    ask(leg, {"message": "GetSpeakers", "final": True})
-    assert not leg.asked
-
-
-def test_the_server_owes_what_it_has_not_answered() -> None:
-    leg = starting()
-    assert leg.owed() == {}  # the start has a limit of its own
-    leg.receive(STARTED)
-    assert leg.owed() == {}
-    sent(leg, b"aa", b"aa")
-    before = leg.owed()
-    assert list(before) == [(Due.ACKNOWLEDGEMENT, None)]
-    leg.receive(added(1))
-    assert list(leg.owed()) == list(before)
-    assert leg.owed() != before  # it got on
-    leg.receive(added(2))
-    assert leg.owed() == {}
-    ask_speakers(leg, own=True)  # what the session asks for itself, it does not insist on
-    assert leg.owed() == {}
-    leg.receive(SPEAKERS)
-    first, second = ask_speakers(leg), ask_speakers(leg)
-    assert list(leg.owed()) == [(Due.ANSWER, first)]
-    leg.receive(SPEAKERS)
-    assert list(leg.owed()) == [(Due.ANSWER, second)]
-    leg.receive(SPEAKERS)
-    assert leg.owed() == {}
-    leg.end(None)
-    assert list(leg.owed()) == [(Due.END, None)]
-
-
-def test_an_answer_is_owed_once_the_audio_before_its_question_is_acknowledged() -> None:
-    leg = running()
-    sent(leg, b"aa")
-    question = SpeakersQuestion()
-    message = {"message": "GetSpeakers"}
-    leg.request(Placed(Queued(message, encode(message), question), {None: 2}), message)
-    sent(leg, b"aa")
-    assert list(leg.owed()) == [(Due.ACKNOWLEDGEMENT, None)]
-    leg.receive(added(1))
-    assert list(leg.owed()) == [(Due.ACKNOWLEDGEMENT, None), (Due.ANSWER, question)]
-
-
-def test_channels_owe_their_acknowledgements_apart() -> None:
-    leg = running("a", "b")
-    for label in ("a", "b"):
-        sent(leg, b"aa", b"aa", label=label)
-    before = leg.owed()
-    leg.receive(channel_added("a", 1))
-    assert {what for what, progress in leg.owed().items() if progress == before[what]} == {
-        (Due.ACKNOWLEDGEMENT, "b")
-    }
-
-
-@pytest.mark.parametrize(
-    ("message", "nearer"),
-    [
-        (final("word"), True),
-        ({**final("word"), "message": "AddTranslation"}, True),
-        (added(1), True),
-        (FORCED, True),
-        ({**final("word"), "message": "AddPartialTranscript"}, False),
-        ({"message": "Info", "type": "recognition_quality"}, False),
-        ({"message": "Warning", "type": "duration_limit_exceeded"}, False),
-        ({"message": "Novelty"}, False),
-    ],
-)
-def test_what_settles_something_brings_the_end_nearer(
-    message: dict[str, Any], nearer: bool
-) -> None:
-    leg = running()
-    sent(leg, b"aa")
-    leg.end(None)
-    before = leg.owed()[Due.END, None]
-    leg.receive(message)
-    assert (leg.owed()[Due.END, None] != before) == nearer
 
 
 # -- what this version does not know ------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from support.audio_sources import fmt_chunk, wav
+from support.audio.sources import fmt_chunk, wav
 from support.serving import Peer, serving
 from support.sessions import RAW, client_of, let_sources_go, speech, wait_for
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
-from support.audio_sources import NO_SOUND, Slow, riff_chunk, sources_of, wav
+from support.audio.sources import NO_SOUND, Slow, riff_chunk, sources_of, wav
 from support.reconnecting import (
     POLICY,
     RECONNECTED,

@@ -7,12 +7,21 @@ import socket
 import threading
 from typing import Any, Callable, Optional, Union
 
-from speechmatics_sync import Client, MultiChannelClient, ReconnectPolicy, Transcript
+from speechmatics_sync import (
+    Client,
+    MultiChannelClient,
+    ReconnectPolicy,
+    Transcript,
+)
 from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import RAW, wait_for
 
 POLICY = ReconnectPolicy(initial_delay=0.01, max_delay=0.05, busy_delay=0.05)
+
+
 RATE = RAW.bytes_per_sample * RAW.sample_rate
+
+
 RECONNECTING, RECONNECTED = "SessionReconnecting", "SessionReconnected"
 
 
@@ -175,3 +184,11 @@ def spoken(transcript: Optional[Transcript]) -> list[tuple[str, float, float]]:
     """The words of a transcript and their times."""
     assert transcript is not None
     return [(word.content, word.start_time, word.end_time) for word in transcript.words]
+
+
+WORD = ("settled", 0.6, 1.3)
+"""After it, audio is sent again from 0.2 s on."""
+
+
+def transcribed(client: Client, seconds: float = 3) -> Any:
+    return client.transcribe(noise(seconds), audio_format=RAW, timeout=PATIENCE)

@@ -12,12 +12,17 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any, Callable, Optional
 
-from speechmatics_sync import AudioFormat
+import pytest
+
+from speechmatics_sync import AudioEncoding, AudioFormat
 from speechmatics_sync._audio.sources import open_source
 
 SOUND = bytes(range(256)) * 100
+
+
 TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
 
 
@@ -182,3 +187,13 @@ rereadable_sources_of: dict[str, Callable[[bytes, ExitStack], Any]] = {
     "short reads": lambda content, stack: ShortReads(content, 700),
 }
 """Sources that can be read again; their files are removed with the stack."""
+
+
+S16 = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
+
+
+@pytest.fixture
+def sound_path(tmp_path: Path) -> Path:
+    path = tmp_path / "sound.raw"
+    path.write_bytes(SOUND)
+    return path
