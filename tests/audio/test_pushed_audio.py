@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from support.audio_sources import NO_SOUND, SOUND, fmt_chunk, riff_chunk, wav
+from support.audio.sources import NO_SOUND, SOUND, fmt_chunk, riff_chunk, wav
 from support.serving import PATIENCE
 from support.sessions import RAW, client_of
 
