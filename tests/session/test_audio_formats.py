@@ -158,6 +158,10 @@ def test_an_empty_file_says_that_it_was_not_rewound() -> None:
         with pytest.raises(AudioError) as raised:
             client.transcribe(io.BytesIO(), audio_format=RAW, timeout=20)
         assert "seek" not in str(raised.value)
+        file.seek(-1, io.SEEK_END)  # half a sample
+        with pytest.raises(AudioError, match="is empty") as raised:
+            client.transcribe(file, audio_format=RAW, timeout=20)
+        assert "seek" not in str(raised.value)
 
 
 def test_channels_of_different_formats_are_told_the_ways_out() -> None:

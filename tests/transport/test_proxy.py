@@ -258,7 +258,7 @@ def test_line_break_after_the_proxy_of_the_environment_is_no_part_of_it(
     monkeypatch: pytest.MonkeyPatch, server: str, trusting: ssl.SSLContext
 ) -> None:
     with proxying(server) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f" http://127.0.0.1:{proxy.port}\n")
+        monkeypatch.setenv("HTTPS_PROXY", f" http://127.0.0.1:{proxy.port} \n")
         transcribe(f"wss://{HOST}/v2", ssl_context=trusting)
         assert len(proxy.requests) == 1
 

@@ -215,9 +215,13 @@ def test_variable_that_is_set_takes_effect_with_the_next_connection(
         refused(url)
 
 
-@pytest.mark.parametrize("name", ["SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [("SSL_CERT_DIR", ""), ("SSL_CERT_DIR", f"/nowhere{os.pathsep}"), ("REQUESTS_CA_BUNDLE", "")],
+    ids=["SSL_CERT_DIR", "SSL_CERT_DIR with several", "REQUESTS_CA_BUNDLE"],
+)
 def test_variable_may_name_a_directory(
-    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, before: str
 ) -> None:
     # The name under which OpenSSL looks: the hash of the subject's canonical form, which only
     # OpenSSL makes.
@@ -227,7 +231,15 @@ def test_variable_may_name_a_directory(
     directory = bundle.parent / "authorities"
     directory.mkdir()
     bundle.rename(directory / f"{hashed}.0")
-    monkeypatch.setenv(name, str(directory))
+    monkeypatch.setenv(name, f"{before}{directory}")
+    with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
+        transcribe(url)
+
+
+def test_line_break_after_a_variable_is_no_part_of_it(
+    authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", f" {bundle}\n")
     with serving(succeed, ssl_context=serving_as(authority, "localhost")) as url:
         transcribe(url)
 
