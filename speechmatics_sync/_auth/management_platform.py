@@ -161,8 +161,8 @@ class ManagementPlatform:
 
         limit = max(0.001, deadline.remaining(_ATTEMPT_SECONDS) or 0.0)
         whole = Deadline(limit)
-        tls = tls_context(cancellation.ssl_context)
         try:
+            tls = tls_context(cancellation.ssl_context)
             with CancellableSession(tls) as http, cancellation.on_cancel(http.cancel):
                 # A proxy from the environment would be another machine, which plain http must not
                 # reach.
@@ -194,7 +194,7 @@ class ManagementPlatform:
                     )
         except requests.Timeout:
             return _NoAnswer(f"no answer within {limit:.0f} s", True)
-        except requests.RequestException as error:
+        except OSError as error:  # those of requests are
             return _no_answer(error)
 
     def _accept(self, answer: _Answer, sent: float, asked: str) -> TemporaryKey:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from typing import Any, Optional
 
+from .._concurrency.exhaustion import exhausted
 from ..errors import ConfigurationError
 
 __all__ = ["AUTHORITIES_ADVICE", "tls_context"]
@@ -31,6 +33,8 @@ def tls_context(explicit: Optional[ssl.SSLContext]) -> ssl.SSLContext:
 
     Raises:
         ConfigurationError: A variable names what cannot be read.
+        OSError: The authorities of the system cannot be read; a ConnectionError if those of a
+            variable cannot, for want of a descriptor.
     """
     global _cached
     if explicit is not None:
@@ -65,9 +69,22 @@ def _made(named: dict[str, str]) -> ssl.SSLContext:
             else:
                 context.load_verify_locations(**place)
         except (OSError, ValueError) as error:
+            limit_met = exhausted(error)
+            if limit_met is not None:
+                raise limit_met from limit_met.__cause__
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(
                 f"{name} is {path!r}, from which no certificates can be read ({reason}): "
                 "name a file that has some, or unset it."
             ) from None
-    return context or ssl.create_default_context()
+    return context or _of_the_system()
+
+
+def _of_the_system() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    file = ssl.get_default_verify_paths().cafile
+    # OpenSSL hides that it cannot open a file, for want of a descriptor: this raises it.
+    with contextlib.suppress(ssl.SSLError, NotImplementedError):  # an empty file; truststore
+        if file is not None and not context.cert_store_stats()["x509"]:
+            context.load_verify_locations(file)
+    return context

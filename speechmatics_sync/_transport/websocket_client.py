@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from typing import Optional
 
+from .._concurrency.exhaustion import exhausted
 from ..errors import ConfigurationError
 
 __all__ = [
@@ -59,6 +60,8 @@ try:
     if not issubclass(WebSocketException, Exception) or not callable(WebSocket.connect):
         raise ImportError("its names stand for something else")
 except Exception as error:  # another module may raise anything
+    if exhausted(error) is not None:
+        raise  # it may be the right one
     _failure = _problem(error)
 if _failure is not None:
     raise ConfigurationError(_failure)

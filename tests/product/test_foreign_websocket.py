@@ -87,3 +87,19 @@ def test_script_of_that_name_is_named_with_its_place(tmp_path: Path) -> None:
 def test_package_that_is_missing_is_named(tmp_path: Path) -> None:
     hidden = "import sys; sys.modules['websocket'] = None\n"
     assert "websocket-client, which is not installed" in said(tmp_path, hidden + STARTING)
+
+
+def test_right_package_that_cannot_be_read_for_want_of_a_descriptor_is_not_called_foreign(
+    tmp_path: Path,
+) -> None:
+    hidden = """
+import errno, sys
+class Full:
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name.startswith("websocket._"):
+            raise OSError(errno.EMFILE, "Too many open files")
+sys.meta_path.insert(0, Full)
+"""
+    starting = STARTING.replace("s.ConfigurationError", "s.ConnectionError")
+    assert said(tmp_path, hidden + starting).count("no file descriptor left") == 2
