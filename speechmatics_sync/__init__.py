@@ -18,6 +18,7 @@ from ._auth.keys import AuthBase, StaticKeyAuth
 from ._client.client import Client, transcribe
 from ._client.event_emitter import EventEmitter
 from ._client.multichannel import MultiChannelClient
+from ._concurrency.importing import import_modules
 from ._model.audio_format import AudioEncoding, AudioFormat
 from ._model.connection_config import ConnectionConfig
 from ._model.messages import (
@@ -162,6 +163,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # Loading it loads all that a session is made of, and few programs name it.
     if name == "Stream":
+        import_modules(f"{__name__}._client.stream")
         from ._client.stream import Stream
 
         return Stream

@@ -455,7 +455,7 @@ class Session:
         if same:
             yield {
                 "message": "Warning",
-                "type": "unsupported_config",
+                "type": "unsupported_config",  # the API's description names none for this
                 "reason": f"{', '.join(same)}: fixed for the session, and as before",
             }
         for channel in channels:
