@@ -25,17 +25,22 @@ settings.load_profile("patient")
 
 LONG = (
     "test_examples.py",
-    "test_fault_matrix.py",
     "test_local_speech.py",
-    "test_shutting_down.py",
-    "test_fuzz.py",
-    "test_soak.py",
     "test_demo.py",
-    "test_shared_sessions.py",
     "test_local_call.py",
+    "test_fault_matrix.py",
+    "test_shutting_down.py",
+    "test_shared_sessions.py",
     "test_reconnect_words.py",
-    "test_connection.py",
+    "test_reading.py",
+    "test_soak.py",
+    "test_logging_setups.py",
+    "test_rollover_overlap.py",
     "test_local_official_client.py",
+    "test_local_any_order.py",
+    "test_bad_input.py",
+    "test_pytest_plugin.py",
+    "test_packaging.py",
 )
 
 # In the background of a shell SIGINT is ignored, and in every program that the tests start as well.

@@ -18,13 +18,14 @@ from support.local_wire import RAW, Message, Wire, channel_audio, end_of_channel
 from support.places import SAMPLES
 
 EXAMPLES = 30
-SECOND = 32_000
+PIECE_BYTES = 16_000
+"""Half a second."""
 
 with wave.open(str(SAMPLES / "demo.wav")) as demo:
-    SPEECH = demo.readframes(8 * 16000)
+    SPEECH = demo.readframes(4 * 16000)
 PIECES = [
-    *(SPEECH[at : at + SECOND] for at in range(0, len(SPEECH), SECOND)),
-    bytes(SECOND),
+    *(SPEECH[at : at + PIECE_BYTES] for at in range(0, len(SPEECH), PIECE_BYTES)),
+    bytes(PIECE_BYTES),
     SPEECH[:4001],
     b"RIFF",
     b"",
