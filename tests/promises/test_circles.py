@@ -113,7 +113,8 @@ class Watched:
 
     def left(self) -> list[str]:
         """The classes of what is not freed, once the last threads have let go."""
-        assert len(self._held) >= len(HELD) - 1, "not all was seen"
+        # One of the two clients; the connection may have ended, and be freed, when it was looked.
+        assert len(self._held) >= len(HELD) - 2, "not all was seen"
         given_up = time.monotonic() + 5
         while True:
             left = [type(held()).__name__ for held in self._held if held() is not None]
