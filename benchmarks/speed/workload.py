@@ -54,6 +54,12 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def switches() -> int:
+    """Return how often a thread of this process has given up its core, or lost it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_nvcsw + used.ru_nivcsw
+
+
 def resident_bytes() -> int:
     """Return the resident memory of this process, in bytes."""
     with open("/proc/self/statm", encoding="ascii") as statm:
@@ -161,13 +167,16 @@ class Live:
         all_started = self._all_started.wait(self._ramp + 20)
         start_seconds = time.monotonic() - self.began
         time.sleep(1.0)
-        used, since = cpu_seconds(), time.monotonic()
+        switched, used, since = switches(), cpu_seconds(), time.monotonic()
         self.latencies.counts = True
         time.sleep(self._seconds)
         self.latencies.counts = False
         elapsed = time.monotonic() - since
+        chunks = self._sessions * elapsed / CHUNK_SECONDS
         self._measured = {
             "cpu": (cpu_seconds() - used) / elapsed,
+            "cpu_us_per_chunk": (cpu_seconds() - used) / chunks * 1e6,
+            "switches_per_chunk": (switches() - switched) / chunks,
             "kilobytes_per_session": (resident_bytes() - self._weight) / self._sessions / 1000,
             "megabytes": resident_bytes() / 1e6,
             "start_seconds": start_seconds if all_started else -1.0,
