@@ -15,6 +15,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.places import ROOT
 
+if os.environ.get("PLAIN"):
+    # ``PLAIN=1``: nothing is masked or decoded by compiled code, as without the extra ``speed``.
+    sys.modules["orjson"] = sys.modules["websockets.speedups"] = None  # type: ignore[assignment]
+
 # Threads and sockets that are just ending are given this long; nothing is asserted about speed.
 ENDING_SECONDS = 10.0
 
@@ -76,13 +80,6 @@ def shared() -> Path:
             pytest.fail(f"{path} is not there, and in CI no test may be skipped for it")
         pytest.skip(f"needs {path}")
     return path
-
-
-@pytest.fixture(autouse=True)
-def many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``SHARED=1``: every session shares its threads, as those of a busy process do."""
-    if os.environ.get("SHARED"):
-        monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 0)
 
 
 @pytest.fixture(autouse=True)

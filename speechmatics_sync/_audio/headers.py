@@ -81,6 +81,8 @@ class PushedAudio:
     def __init__(self, named: AudioFormat, logger: Logger) -> None:
         self._named = named
         self._logger = logger
+        self.is_plain = False
+        """Whether all that follows is audio, as it is."""
         self._begun = False
         self._data_size: Optional[int] = None
         """Bytes of audio by the header, if there was one that knows."""
@@ -117,6 +119,7 @@ class PushedAudio:
 
         header, _ = _header(payload[:LOOKED_AT], peek, self._named, "the audio")
         self._begun = True
+        self.is_plain = header is None or not header.data_size_is_certain
         if header is None:
             return payload
         if header.data_size_is_certain:

@@ -327,7 +327,6 @@ class BaseClient(EventEmitter):
             self._process, self._session_lock = os.getpid(), threading.Lock()
         from .._session.session import Session
 
-        listens = weakly(self.has_listeners, otherwise=False)
         with self._session_lock:
             current = self._session
             if current is not None and current.unfinished:
@@ -340,7 +339,12 @@ class BaseClient(EventEmitter):
                 )
             first_id = self.request_id if current is None else None
             session = Session(
-                self._endpoint, options, self._conn_config, listens, self._reconnect, first_id
+                self._endpoint,
+                options,
+                self._conn_config,
+                self._listened,
+                self._reconnect,
+                first_id,
             )
             if self._dropped is not None:
                 self._dropped.detach()

@@ -199,9 +199,12 @@ class Client(BaseClient):
             SpeechmaticsError: The session failed.
             TimeoutError: ``timeout`` passed; nothing of the payload will be sent.
         """
-        timeout = checked_timeout(timeout, at_once=True)
-        session = self._pushed()
-        session.outbox.send_audio(payload, timeout, in_handler=session.in_handler)
+        if timeout is not None:
+            timeout = checked_timeout(timeout, at_once=True)
+        session = self._session
+        if session is None or not session.pushed or not session.outbox.send_at_once(payload):
+            session = self._pushed()
+            session.outbox.send_audio(payload, timeout, in_handler=session.in_handler)
 
     def force_end_of_utterance(
         self, *, timestamp: Any = NOW, channel: Optional[str] = None

@@ -74,6 +74,8 @@ class EventEmitter(OneProcess):
         # The lock is reentrant, since the __del__ of a removed handler may remove others.
         self._registrations: dict[str, tuple[_Registration, ...]] = {}
         self._registrations_lock = threading.RLock()
+        # The names of `_registrations`: what a session may hold without holding the handlers.
+        self._listened: set[str] = set()
         self._warned: set[object] = set()
 
     @overload
@@ -187,6 +189,7 @@ class EventEmitter(OneProcess):
         with self._registrations_lock:
             if name is None:
                 self._registrations = {}
+                self._listened.clear()
             else:
                 self._replace(name, ())
 
@@ -255,8 +258,10 @@ class EventEmitter(OneProcess):
         after = tuple(registrations)
         if after:
             self._registrations[name] = after
+            self._listened.add(name)
         else:
             self._registrations.pop(name, None)
+            self._listened.discard(name)
 
 
 def _event_name(event: object) -> str:

@@ -213,10 +213,14 @@ class MultiChannelClient(BaseClient):
             SpeechmaticsError: The session failed.
             TimeoutError: ``timeout`` passed; nothing of the payload will be sent.
         """
-        timeout = checked_timeout(timeout, at_once=True)
+        if timeout is not None:
+            timeout = checked_timeout(timeout, at_once=True)
         session = self._pushed()
         _check_channel(session, channel)
-        session.outbox.send_audio(payload, timeout, in_handler=session.in_handler, label=channel)
+        if not session.outbox.send_at_once(payload, channel):
+            session.outbox.send_audio(
+                payload, timeout, in_handler=session.in_handler, label=channel
+            )
 
     def end_of_channel(self, channel: str) -> None:
         """End the audio of one channel, and return at once; the other channels go on.

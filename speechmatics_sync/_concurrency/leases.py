@@ -1,9 +1,7 @@
-"""Which callers of a process share one object, and how long that object lives.
+"""How long an object lives that all callers of a process share.
 
-The first few callers get nothing and use a thread of their own, which is fastest for a few.
-Hundreds of threads would contend for the GIL, so all further callers share one object. It is made
-for the first of them and stopped after the last. If it breaks, it is made anew for whoever comes
-next; where none can be made, for want of a thread or a descriptor, callers use their own threads.
+It is made for the first caller and stopped after the last. If it breaks, it is made anew for the
+next caller; where none can be made, for want of a thread or a descriptor, callers get nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +14,7 @@ from typing import Callable, Generic, Optional, Protocol, TypeVar
 
 from ..errors import ConnectionError
 
-__all__ = ["OWN_THREADS", "Leases"]
-
-OWN_THREADS = 8
-"""How many callers do not share: the connections and paced sources of four sessions."""
+__all__ = ["Leases"]
 
 
 class Stoppable(Protocol):
@@ -61,12 +56,11 @@ class Leases(Generic[_Shared]):
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._own = 0
         self._leased: Optional[_Leased[_Shared]] = None
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[Optional[_Shared]]:
-        """Give the shared object, or None to a caller that is to use its own thread."""
+        """Give the shared object, or None if there can be none."""
         leased = self._take()
         try:
             yield None if leased is None else leased.shared
@@ -75,23 +69,19 @@ class Leases(Generic[_Shared]):
 
     def _take(self) -> Optional[_Leased[_Shared]]:
         with self._lock:
-            if self._own >= OWN_THREADS:
-                leased = self._leased
-                if leased is None or not leased.shared.works:
-                    # None to be had: a thread of the caller's own is there already.
-                    with contextlib.suppress(ConnectionError, MemoryError):
-                        leased = self._leased = _Leased(self._make())
-                if leased is not None and leased.shared.works:
-                    leased.users += 1
-                    return leased
-            self._own += 1
-            return None
+            leased = self._leased
+            if leased is None or not leased.shared.works:
+                with contextlib.suppress(ConnectionError, MemoryError):
+                    leased = self._leased = _Leased(self._make())
+            if leased is None or not leased.shared.works:
+                return None
+            leased.users += 1
+            return leased
 
     def _give_back(self, leased: Optional[_Leased[_Shared]]) -> None:
+        if leased is None:
+            return
         with self._lock:
-            if leased is None:
-                self._own -= 1
-                return
             leased.users -= 1
             if leased.users:
                 return

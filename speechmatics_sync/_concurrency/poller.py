@@ -17,10 +17,14 @@ __all__ = ["Poller"]
 _LONGEST_WAIT = 3600.0
 """Seconds. The system's calls overflow somewhere above; a user's time limits may be longer."""
 
-_REST = 2.0
-_LONGEST_REST = 0.003
-"""How long a poller of many rests before it waits again: twice as long as it worked, at most so
-many seconds. Wake-ups contend for the GIL: batch what arrives meanwhile."""
+_REST = 0.004
+_BUSY = 750
+_RATE_SECONDS = 0.25
+"""A poller of many rests for so long before each wait while so many things or more happen in a
+second, measured over so many seconds: one wake-up then serves several sessions. Below that rate
+most wake-ups would serve one all the same."""
+
+_READ_SIZE = 1024
 
 # poll() needs no descriptor of its own, takes any number, and is fast for a few; the system's best
 # (epoll, kqueue) is fast for a thousand.
@@ -50,7 +54,8 @@ class Poller:
 
     def __init__(self, *, many: bool = False) -> None:
         self.many = many
-        self._woke_at = 0.0
+        self._rest = 0.0
+        self._counted, self._counted_since = 0, 0.0
         self._thread: Optional[int] = None
         # Guards everything below. Reentrant: the garbage collector may end a session at any line.
         self._lock = threading.RLock()
@@ -58,7 +63,7 @@ class Poller:
         """A byte through it ends a wait."""
         self._waiting = False
         self._interrupted = False
-        """Whether a byte is on its way, or will be: one is enough."""
+        """Whether a byte is on its way: one is enough."""
         self._woken: set[Hashable] = set()
         self._callbacks: dict[Callable[[], None], Hashable] = {}
         """With the owner on whose behalf each is called."""
@@ -134,28 +139,37 @@ class Poller:
             The owners to whom something happened, and whether it was at a socket.
         """
         self.run_callbacks()
-        if self.many:
-            # In proportion to the work done: a single message is not kept waiting.
-            time.sleep(min(_LONGEST_REST, _REST * (time.monotonic() - self._woke_at)))
+        if self._rest:
+            time.sleep(self._rest)
         self._thread = threading.get_ident()
         limit = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
         with self._lock:
             self._waiting = not (self._woken or self._callbacks)
         ready = self._selector.select(limit if self._waiting else 0)
         with self._lock:
-            self._waiting = False
-            if self._interrupted and self._pipe is not None:
-                self._interrupted = False
-                self._pipe[0].recv(1)
+            interrupted, self._interrupted, self._waiting = self._interrupted, False, False
+            if interrupted:
+                self._drain()
         self.run_callbacks()
         with self._lock:
             woken, self._woken = self._woken, set()
-        self._woke_at = time.monotonic()
+        if self.many:
+            self._count(len(ready))
         happened = dict.fromkeys(woken, False)
         for key, _ in ready:
             if key.data is not None:
                 happened[key.data] = True
+            elif not interrupted:
+                self._drain()
         return happened
+
+    def _count(self, happened: int) -> None:
+        """Note how much happens, and rest before each wait if that is much."""
+        self._counted += happened
+        elapsed = time.monotonic() - self._counted_since
+        if elapsed > _RATE_SECONDS:
+            self._rest = _REST if self._counted >= _BUSY * elapsed else 0.0
+            self._counted, self._counted_since = 0, time.monotonic()
 
     def run_callbacks(self) -> None:
         """Run what `call_soon` was given."""
@@ -180,9 +194,14 @@ class Poller:
         """End the wait, if there is one. Needs the lock."""
         pipe = self._pipe
         if self._waiting and not self._interrupted and pipe is not None:
-            self._interrupted = True
             with contextlib.suppress(OSError):
                 pipe[1].send(b"\0")
+            self._interrupted = True  # in this order: a signal may end this between the two
+
+    def _drain(self) -> None:
+        if self._pipe is not None:
+            with contextlib.suppress(BlockingIOError):
+                self._pipe[0].recv(_READ_SIZE)
 
     def close(self) -> None:
         """Free the descriptors.

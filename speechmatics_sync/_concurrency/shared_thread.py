@@ -1,8 +1,8 @@
 """One thread that does the work of many: it pumps connections and reads paced sources.
 
-A few callers do their work in threads of their own (`leases`). Each further caller sleeps while a
-shared thread does its work: with two threads, let alone two a session, every system call would
-hand the GIL back and forth.
+Each caller sleeps while the shared thread does its work (`leases`): with a thread for each, every
+system call would hand the GIL back and forth. Only where there can be no shared thread, for want
+of a thread or a descriptor, callers do their work themselves.
 
 The shared thread must never wait for one of them. Pumping never blocks, and what may wait for a
 user (handlers, keys, live sources) keeps a thread of its own. A source that has all its audio at
@@ -56,7 +56,7 @@ LIGHT_LOAD = 0.05
 LOAD_SECONDS = 1.0
 """Seconds over which the load is measured."""
 
-_BROKEN_CHECK = 5.0
+_BROKEN_CHECK = 20.0
 """How often callers check that the shared thread works. It tells them when it breaks, unless that
 fails as well: what breaks it is most likely that there is no memory left."""
 
@@ -88,11 +88,15 @@ class Pumped(Hashable, Protocol):
             The seconds after which there is something to do in any case; None if there need not be.
         """
 
-    def pump(self, *, read: bool) -> None:
+    def pump(self, *, read: bool, event: bool) -> bool:
         """Do what can be done now.
 
         Args:
             read: Whether its sockets may have something to read.
+            event: Whether something happened, rather than that time has passed.
+
+        Returns:
+            Whether `finished` or `rest` may say something else than before.
         """
 
     def leave(self) -> None:
@@ -147,7 +151,7 @@ def _pump_here(pumped: Pumped) -> None:
         while not pumped.finished:
             happened = poller.wait(pumped.rest(poller))
             poller.raise_error(pumped)
-            pumped.pump(read=happened.get(pumped, True))
+            pumped.pump(read=happened.get(pumped, True), event=False)
     finally:
         pumped.leave()
         poller.close()
@@ -188,6 +192,8 @@ class _PumpTask(_Task):
     def __init__(self, pumped: Pumped) -> None:
         super().__init__()
         self.pumped = pumped
+        self.asked = False
+        """Whether it has said when to be served, and the poller knows its sockets."""
 
 
 class _ReadTask(_Task):
@@ -366,7 +372,7 @@ class SharedThread:
                     self._poller.run_callbacks()
                 task = self._tasks.get(served)
                 if isinstance(task, _PumpTask):
-                    self._pump(task, read=read)
+                    self._pump(task, read=read, event=task.asked)
                 elif task is not None:
                     self._schedule(task, 0.0)
             now = time.monotonic()
@@ -412,14 +418,17 @@ class SharedThread:
             return self._read(task)
         return True
 
-    def _pump(self, task: _PumpTask, *, read: bool = True) -> None:
+    def _pump(self, task: _PumpTask, *, read: bool = True, event: bool = False) -> None:
         pumped = task.pumped
         try:
             self._poller.raise_error(pumped)
-            if not pumped.finished:
-                pumped.pump(read=read)
+            if event and not pumped.pump(read=read, event=True):
+                return  # it is due when it was due before
+            if not (event or pumped.finished):
+                pumped.pump(read=read, event=False)
             if not pumped.finished:
                 self._schedule(task, pumped.rest(self._poller))
+                task.asked = True
                 return
         except BaseException as error:
             task.error = error

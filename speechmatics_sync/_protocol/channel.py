@@ -109,6 +109,16 @@ class Channel:
         """Which byte of its source comes next."""
         return self.bytes_filled + len(self._half_sample)
 
+    def takes_at_once(self, size: int) -> bool:
+        """Return whether audio can be taken and sent in one step, without `take`."""
+        return size > 0 and not (
+            self.ended
+            or self.behind
+            or self._half_sample
+            or size % self._sample_size
+            or self.bytes_filled != self.bytes_taken
+        )
+
     @property
     def refilling(self) -> bool:
         """Whether a source is being read again, and has not come to where it was."""

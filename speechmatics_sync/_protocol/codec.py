@@ -1,15 +1,25 @@
-"""Messages as the WebSocket carries them: JSON, in UTF-8."""
+"""Messages as the WebSocket carries them: JSON, in UTF-8.
+
+Where orjson is installed (extra ``speed``) it decodes what it decodes in the same way as `json`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Callable, NoReturn, Optional
 
 from .._model.typing import Message
 from ..errors import ConfigurationError, TransportError
 
 __all__ = ["decode", "encode"]
+
+_loads: Optional[Callable[[bytes], Any]] = None
+with contextlib.suppress(ImportError):
+    import orjson
+
+    _loads = orjson.loads
 
 _SPACE = " \t\n\r"
 _DEPTH = 64
@@ -23,26 +33,24 @@ _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)).difference(b'[]{}"'))
 
 
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+_LONG_NUMBER = b"0" * 19
+"""What `_DIGITS` makes of a number that may be larger than 64 bits: orjson makes it a float."""
+
+
 def decode(payload: bytes) -> Message:
     """Return the message in a frame.
 
     Raises:
         TransportError: It is not UTF-8, not JSON, not an object, or nested without end.
     """
-    problem = None
-    try:
-        text = payload.decode("utf-8").strip(_SPACE)
-        # In half the time of `decode`, which skips white space with regular expressions.
-        message, end = _DECODER.raw_decode(text)
-        if end < len(text):
-            raise ValueError(f"there is more behind its end, at character {end}")
-    except (ValueError, RecursionError) as error:
-        problem = f"{type(error).__name__}: {error}"
-    if problem is not None:
-        # Not raised above: that error holds the whole message, and would be the context of ours.
-        raise TransportError(
-            f"The server sent a message that is not JSON: {problem} ({payload[:60]!r}…)."
-        )
+    message = None
+    if _loads is not None and _LONG_NUMBER not in payload.translate(_DIGITS):
+        # It refuses what `json` takes, lone surrogates and numbers that are infinite: try both.
+        with contextlib.suppress(ValueError):
+            message = _loads(payload)
+    if message is None:
+        message = _decoded(payload)
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
     # A cheap test first: most messages hold too few objects and lists.
@@ -51,6 +59,23 @@ def decode(payload: bytes) -> Message:
             f"The server sent a message of more than {_DEPTH} levels ({payload[:60]!r}…)."
         )
     return message
+
+
+def _decoded(payload: bytes) -> Any:
+    """Return the JSON value in a frame; raise TransportError if there is none."""
+    try:
+        text = payload.decode("utf-8").strip(_SPACE)
+        # In half the time of `decode`, which skips white space with regular expressions.
+        message, end = _DECODER.raw_decode(text)
+        if end < len(text):
+            raise ValueError(f"there is more behind its end, at character {end}")
+        return message
+    except (ValueError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    # Not raised above: that error holds the whole message, and would be the context of ours.
+    raise TransportError(
+        f"The server sent a message that is not JSON: {problem} ({payload[:60]!r}…)."
+    )
 
 
 def _is_too_deep(payload: bytes) -> bool:

@@ -63,13 +63,17 @@ __all__ = ["TRANSITIONS", "Cause", "Due", "Leg", "State"]
 class State(enum.Enum):
     """Where a leg stands."""
 
-    CONNECTING = "connecting"
-    STARTING = "starting"
-    RUNNING = "running"
-    ENDING = "ending"
-    ENDED = "ended"
-    LOST = "lost"
-    FAILED = "failed"
+    CONNECTING = "connecting", False
+    STARTING = "starting", False
+    RUNNING = "running", False
+    ENDING = "ending", False
+    ENDED = "ended", True
+    LOST = "lost", True
+    FAILED = "failed", True
+
+    def __init__(self, _name: str, over: bool) -> None:
+        # An attribute, not a property: it is read for every message.
+        self.over = over
 
 
 class Cause(enum.Enum):
@@ -135,7 +139,7 @@ class Leg:
     @property
     def over(self) -> bool:
         """Whether nothing more is to be said."""
-        return self.state in (State.ENDED, State.LOST, State.FAILED)
+        return self.state.over
 
     @property
     def unacknowledged(self) -> int:
@@ -178,12 +182,15 @@ class Leg:
     def audio(self, label: Label, chunk: bytes) -> Outgoing:
         """Return a chunk of a channel as it is sent."""
         number = self.channels[label].send(chunk)
-        if label is None:
-            return Outgoing(chunk, label, number)
+        payload = chunk if label is None else self.channel_audio(label, chunk)
+        return Outgoing(payload, label, number)
+
+    def channel_audio(self, label: str, chunk: bytes) -> str:
+        """Return AddChannelAudio with a chunk."""
         # Encode only the rest of the message, once per channel: base64 needs no escaping, and to
         # search it for characters to escape takes as long as masking it.
         head, tail = self._around_audio(label)
-        return Outgoing(f"{head}{base64.b64encode(chunk).decode('ascii')}{tail}", label, number)
+        return f"{head}{base64.b64encode(chunk).decode('ascii')}{tail}"
 
     def end(self, label: Label) -> Outgoing:
         """Return the end of a channel as it is sent."""
@@ -209,12 +216,14 @@ class Leg:
 
     def receive(self, message: Message) -> list[Event]:
         """Return what a message of the server's means, in order."""
-        if self.over:
+        state, name = self.state, message.get("message")
+        if state.over:
             return []
-        name = message.get("message")
-        if self.state is State.ENDING and isinstance(name, str) and name in _TOWARDS_THE_END:
-            self._steps_to_the_end += 1
-        receiver = _RECEIVERS.get(name) if isinstance(name, str) else None
+        receiver = None
+        if isinstance(name, str):
+            if state is State.ENDING and name in _TOWARDS_THE_END:
+                self._steps_to_the_end += 1
+            receiver = _RECEIVERS.get(name)
         if receiver is None:
             return [Deliver(message)]
         return receiver(self, message)

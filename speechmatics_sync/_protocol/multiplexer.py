@@ -96,11 +96,21 @@ class Multiplexer(Generic[_Message]):
         after = {label: lane.position + lane.size for label, lane in self._lanes.items()}
         self._messages.append(Placed(message, after))
 
+    def pass_by(self, label: Label, size: int) -> int:
+        """Count audio that leaves at once, because nothing waits; return its position."""
+        lane = self._lanes[label]
+        position = lane.position
+        lane.position += size
+        return position
+
+    def waits_before(self, label: Label) -> bool:
+        """Return whether anything waits that is to leave before more audio of a channel."""
+        return bool(self._messages or self._lanes[label].waiting)
+
     def audio_waits(self, label: Label) -> bool:
         """Return whether audio of a channel, or its end, has not come out yet."""
         return bool(self._lanes[label].waiting)
 
-    @property
     def any_waits(self) -> bool:
         """Whether anything has not come out yet: audio, an end, a message."""
         if self._messages:

@@ -35,7 +35,7 @@ The peer's mistakes become a `Failed` event; mistakes of the caller are raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 
 from .._model.messages import ClientMessageType
@@ -43,7 +43,6 @@ from .._model.results import SpeakersResult
 from .._model.transcription_config import MidSessionConfig
 from .._model.typing import Label, Message
 from ..errors import EndOfTranscriptError, SessionError, SpeechmaticsError
-from .channel import Channel
 from .codec import encode
 from .events import (
     Acknowledged,
@@ -104,6 +103,8 @@ class Protocol:
         )
         self.channels = self._timeline.channels
         self._waiting = self._timeline.waiting
+        self.waits = self._waiting.any_waits
+        """Returns whether there is anything that `next_to_send` may give, now or later."""
         self.succession = Succession(
             recognition, self._timeline, labels=labels, recoverable=replay_seconds is not None
         )
@@ -167,7 +168,7 @@ class Protocol:
             return 1
         channel = self.channels[label]
         on_leg = None if self.leg is None else self.leg.channels.get(label)
-        if on_leg is None or channel.behind or self.succession.seeks_cut:
+        if on_leg is None or channel.behind or self.succession.cuts:
             return 1
         room = min(len(chunks), self._window - on_leg.unacknowledged)
         if len(self.channels) > 1:
@@ -211,16 +212,12 @@ class Protocol:
     @property
     def seconds_taken(self) -> Optional[float]:
         """Seconds of audio added so far, of the longest channel; None for ``file`` audio."""
-        return self._some_channel.seconds(
-            max(channel.bytes_taken for channel in self.channels.values())
-        )
+        return self._longest(channel.bytes_taken for channel in self.channels.values())
 
     @property
     def seconds_acknowledged(self) -> Optional[float]:
         """Seconds of audio acknowledged, of the longest channel; None for ``file`` audio."""
-        return self._some_channel.seconds(
-            max(channel.bytes_acknowledged for channel in self.channels.values())
-        )
+        return self._longest(channel.bytes_acknowledged for channel in self.channels.values())
 
     def add_audio(self, payload: bytes, label: Label = None) -> None:
         """Queue audio: one chunk, its samples made whole with what the last one left over.
@@ -240,6 +237,34 @@ class Protocol:
             self._waiting.add_audio(label, chunk)
         if refilling and channel.ended and not channel.refilling:
             self._waiting.end_channel(label)
+
+    def sends_at_once(self, size: int, label: Label, before: int = 0) -> bool:
+        """Return whether audio may be sent by `send_at_once`: the steady state of live audio.
+
+        The leg runs, its window is open, nothing waits, and nothing is sent again.
+
+        Args:
+            size: Bytes of the audio.
+            label: Its channel.
+            before: Chunks to be sent before it.
+        """
+        leg = self.succession.leg
+        if leg is None or leg.state is not State.RUNNING or self.succession.cuts:
+            return False
+        on_leg = leg.channels.get(label)
+        if on_leg is None or on_leg.sent - on_leg.acknowledged + before >= self._window:
+            return False
+        return self.channels[label].takes_at_once(size) and not self._waiting.waits_before(label)
+
+    def send_at_once(self, chunk: bytes, label: Label) -> tuple[Union[bytes, str], int]:
+        """Take a chunk of which `sends_at_once` is true; return its message and its number."""
+        leg, channel = self.succession.leg, self.channels[label]
+        assert leg is not None  # noqa: S101  (or `sends_at_once` is false)
+        channel.bytes_filled += len(chunk)
+        channel.bytes_taken = channel.bytes_filled
+        number = leg.channels[label].send(chunk)
+        channel.send(number, self._waiting.pass_by(label, len(chunk)), chunk)
+        return (chunk if label is None else leg.channel_audio(label, chunk)), number
 
     def give_up_refill(self, label: Label) -> None:
         """Go on without audio that a source cannot give again."""
@@ -303,11 +328,6 @@ class Protocol:
             self._waiting.end_channel(label)
         return channel.drop_half_sample()
 
-    @property
-    def waits(self) -> bool:
-        """Whether there is anything that `next_to_send` may give, now or later."""
-        return self._waiting.any_waits
-
     def next_to_send(self) -> Optional[Outgoing]:
         """Return the next message that may be sent over the leg's connection."""
         leg = self.leg
@@ -338,8 +358,27 @@ class Protocol:
             return []
         told: list[Event] = []
         for event in self.succession.receive(leg, message):
-            told += self._tell(leg, event)
+            if isinstance(event, Acknowledged):
+                self._acknowledge(leg, event, told)
+            else:
+                told += self._tell(leg, event)
         return told
+
+    def acknowledge_at_once(self, leg: Leg, label: Label, number: object) -> int:
+        """Take an acknowledgement of audio in the steady state, without making events.
+
+        Returns:
+            The number of the chunk in the session; 0 if `receive` is to take the message.
+        """
+        on_leg = leg.channels.get(label)
+        if leg is not self.succession.leg or leg.state is not State.RUNNING or on_leg is None:
+            return 0
+        if type(number) is not int or not on_leg.acknowledged < number <= on_leg.sent:
+            return 0
+        on_leg.acknowledge(number)
+        number += on_leg.before
+        self.channels[label].acknowledge(number, on_leg.acknowledged_until)
+        return number
 
     def closed(self, leg: Leg, code: Optional[int], reason: str) -> Union[Lost, Failed, None]:
         """Return what the end of a leg's connection means; None after EndOfTranscript."""
@@ -365,9 +404,8 @@ class Protocol:
         channel = leg.channels.get(label)
         return channel is not None and channel.unacknowledged < self._window
 
-    @property
-    def _some_channel(self) -> Channel:
-        return next(iter(self.channels.values()))
+    def _longest(self, sizes: Iterable[int]) -> Optional[float]:
+        return next(iter(self.channels.values())).seconds(max(sizes))
 
     def _queue(self, message: Message, question: Optional[SpeakersQuestion] = None) -> None:
         self._waiting.add_message(Queued(message, encode(message), question))
@@ -390,8 +428,6 @@ class Protocol:
 
     def _tell(self, leg: Leg, event: Event) -> list[Event]:
         """Return what an event of a leg means for the session."""
-        if isinstance(event, Acknowledged):
-            return self._acknowledged(leg, event)
         if isinstance(event, Started):
             return [self.succession.start(leg, event)]
         if isinstance(event, Lost):
@@ -423,15 +459,14 @@ class Protocol:
         self._error = self.fail(error)
         return Failed(self._error)
 
-    def _acknowledged(self, leg: Leg, event: Acknowledged) -> list[Event]:
-        on_leg = leg.channels[event.label]
-        number = on_leg.before + event.number
-        channel = self.channels[event.label]
-        if not channel.acknowledge(number, on_leg.acknowledged_until):
-            return []
-        if not on_leg.before:
-            return [event]
-        return [Acknowledged(event.label, number, {**event.message, "seq_no": number})]
+    def _acknowledge(self, leg: Leg, event: Acknowledged, told: list[Event]) -> None:
+        label, number, message = event
+        on_leg = leg.channels[label]
+        number += on_leg.before
+        if self.channels[label].acknowledge(number, on_leg.acknowledged_until):
+            if on_leg.before:
+                event = Acknowledged(label, number, {**message, "seq_no": number})
+            told.append(event)
 
     def _answered(self, leg: Leg, event: SpeakersAnswered) -> list[Event]:
         message = event.message

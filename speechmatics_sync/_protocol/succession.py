@@ -99,8 +99,9 @@ class Succession:
         self._waiting = timeline.waiting
         self._labels = tuple(labels)
         self._ending: Optional[Leg] = None
-        self._cuts: dict[Label, Optional[QuietFinder]] = {}
-        """While a cut is sought: each channel's search; None once its place is found."""
+        self.cuts: dict[Label, Optional[QuietFinder]] = {}
+        """While a cut is sought: each channel's search; None once its place is found. Then audio
+        leaves only up to where it can be cut."""
         self._held: list[tuple[Leg, Event]] = []
         self._answers_held: list[Placed[Queued]] = []
         """Requests whose answers are among the events held."""
@@ -164,7 +165,7 @@ class Succession:
         for leg in self._legs:
             leg.lose()
         self.leg = self._ending = None
-        self._cuts = {}
+        self.cuts = {}
         self._held.clear()
         self._answers_held.clear()
         self._timeline.take_back()
@@ -216,35 +217,30 @@ class Succession:
         """Send each channel's audio up to a quiet place only, where `end_leg` cuts no word."""
         if self.leg is not None and self.cuttable:
             audio_format = self._recognition.audio_format
-            self._cuts = {label: QuietFinder(audio_format) for label in self.leg.channels}
+            self.cuts = {label: QuietFinder(audio_format) for label in self.leg.channels}
 
     def give_up_cut(self) -> None:
         """Send on: there is no other leg to take over yet."""
-        self._cuts = {}
-
-    @property
-    def seeks_cut(self) -> bool:
-        """Whether audio leaves only up to where it can be cut."""
-        return bool(self._cuts)
+        self.cuts = {}
 
     @property
     def cut_found(self) -> bool:
         """Whether each channel's audio has reached a quiet place, or its end."""
         return all(
-            finder is None or self._waiting.finished(label) for label, finder in self._cuts.items()
+            finder is None or self._waiting.finished(label) for label, finder in self.cuts.items()
         )
 
     def is_at_cut(self, label: Label) -> bool:
         """Return whether a channel has reached its quiet place and waits for the others."""
-        return self._cuts.get(label, True) is None
+        return self.cuts.get(label, True) is None
 
     def until_cut(self, label: Label, chunk: bytes) -> bytes:
         """Return as much of a chunk as may leave while a cut is sought; the rest waits."""
-        finder = self._cuts.get(label)
+        finder = self.cuts.get(label)
         at = None if finder is None else finder.find(chunk)
         if at is None:
             return chunk
-        self._cuts[label] = None
+        self.cuts[label] = None
         if at < len(chunk):
             self._waiting.put_back_audio(label, [chunk[at:]])
         return chunk[:at]
@@ -261,10 +257,10 @@ class Succession:
         self._ending, self.leg = leg, None
         torn = [
             label
-            for label, finder in self._cuts.items()
+            for label, finder in self.cuts.items()
             if finder is not None and not self._waiting.finished(label)
         ]
-        self._cuts = {}
+        self.cuts = {}
         overlaps = self._timeline.cut(leg.channels, torn)
         if overlaps:
             leg.stitch = leg.stitch or self._stitch_of(leg, first=True)
@@ -316,7 +312,7 @@ class Succession:
 
     def receive(self, leg: Leg, message: Message) -> list[Event]:
         """Return what a message means to its leg, in order."""
-        if self.part_of(leg) is not Part.HELD:
+        if self._ending is None or self.part_of(leg) is not Part.HELD:
             return leg.receive(message)
         asked = list(leg.asked)
         events = leg.receive(message)

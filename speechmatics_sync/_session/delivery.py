@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Collection
 
 from .._model.messages import ServerMessageType, SessionEvent
 from .._model.typing import Label, Message
@@ -26,7 +26,7 @@ class Delivery:
         inbox: Takes the messages for handlers.
         meter: Takes the session's figures.
         collect: Whether messages are added to the transcript.
-        listens: Whether there is a handler for messages of this name.
+        listened: The names of messages that have handlers.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class Delivery:
         meter: Meter,
         *,
         collect: bool,
-        listens: Callable[[str], bool],
+        listened: Collection[str],
     ) -> None:
         self.inbox = inbox
         self.meter = meter
         self._log = identity.log
         self._transcript = identity.transcript
         self._collect = collect
-        self._listens = listens
+        self.listened = listened
 
     def deliver(self, message: Message) -> None:
         """Pass on a message of the server."""
@@ -60,9 +60,11 @@ class Delivery:
 
     def acknowledge(self, event: Acknowledged) -> None:
         """Pass on an acknowledgement, if there is a handler for it."""
-        self.meter.acknowledged(event.label, event.number)
-        if self._listens(event.message["message"]):
-            self.inbox.put(event.message)
+        label, number, message = event
+        if self.meter.times_a_chunk:
+            self.meter.acknowledged(label, number)
+        if message["message"] in self.listened:
+            self.inbox.put(message)
 
     def report(self, error: AudioError, label: Label) -> None:
         """Tell handlers that a channel ends because its source failed."""

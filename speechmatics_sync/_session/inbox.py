@@ -50,6 +50,8 @@ class Inbox:
         self._limit = limit
         self._resume = resume
         self._at_rest = at_rest
+        self.overfull = False
+        """Whether `reading_pauses` may have become true since it was last asked."""
         self._unannounced = False
         self._paused = False
         self._answers_awaited = 0
@@ -68,6 +70,8 @@ class Inbox:
                 self._messages.pop(before, None)
             self._partials[key] = self._number
         self._messages[self._number] = message
+        if self._limit is not None and len(self._messages) > self._limit:
+            self.overfull = True
         if not self._unannounced:
             self._unannounced = True
             self._at_rest(self._announce)
@@ -96,6 +100,7 @@ class Inbox:
 
     def reading_pauses(self) -> bool:
         """Return whether so many messages wait that reading must pause."""
+        self.overfull = False
         self._paused = self._too_many_wait() and not self._answers_awaited
         return self._paused
 

@@ -20,30 +20,27 @@ class Meter:
     def __init__(self) -> None:
         self.final_end: Optional[float] = None
         self.reconnects = 0
-        self._received = 0
-        self._timed_chunk: Optional[tuple[Label, int, float]] = None
+        self.received = 0
+        """How many messages have come."""
+        self.times_a_chunk = False
+        """Whether a chunk is on its way whose acknowledgement is timed: one at a time is."""
+        self._timed_chunk: tuple[Label, int, float] = (None, 0, 0.0)
         self._round_trip: Optional[float] = None
 
     def sent(self, label: Label, number: int) -> None:
-        """A chunk of a channel was sent. One chunk at a time is timed."""
-        if self._timed_chunk is None:
-            self._timed_chunk = (label, number, time.monotonic())
+        """A chunk of a channel is sent, and timed."""
+        self._timed_chunk, self.times_a_chunk = (label, number, time.monotonic()), True
 
     def acknowledged(self, label: Label, number: int) -> None:
         """The server acknowledged the chunks of a channel up to this number."""
-        if self._timed_chunk is not None:
-            timed, due, since = self._timed_chunk
-            if timed == label and number >= due:
-                self._round_trip = time.monotonic() - since
-                self._timed_chunk = None
+        timed, due, since = self._timed_chunk
+        if timed == label and number >= due:
+            self._round_trip = time.monotonic() - since
+            self.times_a_chunk = False
 
     def lost(self) -> None:
         """The connection is lost: the chunk that was timed will not be acknowledged."""
-        self._timed_chunk = None
-
-    def received(self) -> None:
-        """A message came."""
-        self._received += 1
+        self.times_a_chunk = False
 
     def delivered(self, message: dict[str, Any]) -> None:
         """A message goes to handlers: note where a final ends."""
@@ -68,7 +65,7 @@ class Meter:
             seconds_acknowledged=protocol.seconds_acknowledged,
             seconds_unacknowledged=_seconds_unacknowledged(protocol),
             window=protocol.window,
-            messages_received=self._received,
+            messages_received=self.received,
             messages_waiting=waiting,
             bytes_waiting=backlog,
             round_trip=self._round_trip,

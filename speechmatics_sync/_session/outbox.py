@@ -6,6 +6,8 @@ them would leave chunks counted but not sent, or send them twice: so each call i
 
 from __future__ import annotations
 
+import collections
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -24,12 +26,12 @@ from .._model.typing import Label, Now
 from .._protocol.leg import State
 from .._protocol.session import Protocol
 from .._transport.connection import HIGH_WATER, Connection
-from ..errors import AudioError, SessionError, TimeoutError
+from ..errors import AudioError, SessionError, SpeechmaticsError, TimeoutError
 from .identity import Identity
 from .inbox import Inbox
 from .meter import Meter
 from .options import SessionOptions
-from .state import Lifecycle
+from .state import Lifecycle, SessionState
 
 __all__ = ["Outbox"]
 
@@ -70,6 +72,7 @@ class Outbox:
         self._meter = meter
         self._threads = threads
         self._fail = fail
+        self._process = os.getpid()
         self.room = threading.Condition(life.lock)
         """Notified when there may be room for audio, or the session is over."""
 
@@ -84,15 +87,79 @@ class Outbox:
         # How long the sources are, where known. Each sender writes the entry of its channel.
         self.source_seconds: dict[Label, Optional[float]] = {}
 
-        # Guarded by the lock: how many threads wait for `room`, and what is known of the audio of
-        # each channel that is pushed.
+        # Guarded by the lock: the threads that wait for `room`, and what was pushed of each channel.
         self._waiting_for_room = 0
         self._pushed: dict[Label, PushedAudio] = {}
+        self._plain: set[Label] = set()
+        """The channels of which all that is still to be pushed is audio."""
+
+        # Audio that the main thread has left to any other. Added to without the lock.
+        self._left: collections.deque[tuple[bytes, Label]] = collections.deque()
 
     def prepare(self, protocol: Protocol) -> None:
         """Set the protocol, which there is once the audio format is known. Needs the lock."""
         self.protocol = protocol
         self.prepared = True
+
+    def send_at_once(self, payload: object, label: Label = None) -> bool:
+        """Send audio in the steady state of a live session, if it is in that state.
+
+        In the main thread an interrupt may come between any two steps. There a single step leaves
+        the audio to another thread, and nothing waits for it to be sent.
+
+        Returns:
+            False if nothing was done.
+        """
+        connection, life = self.connection, self._life
+        if (
+            connection is None
+            or life.state is not SessionState.RUNNING
+            or type(payload) is not bytes
+            or label not in self._plain
+            or os.getpid() != self._process
+        ):
+            return False
+        if threading.current_thread() is threading.main_thread():
+            if not self.protocol.sends_at_once(len(payload), label, len(self._left)):
+                return False
+            self._left.append((payload, label))
+            connection.wake()
+            return True
+        try:
+            with life.lock:
+                return self._send_at_once(payload, label)
+        except MemoryError as error:
+            raise self._cut_in_two(error) from None
+
+    def _send_at_once(self, chunk: bytes, label: Label) -> bool:
+        """Send a chunk if nothing is in its way; return whether that was so. Needs the lock."""
+        connection, protocol = self.connection, self.protocol
+        if (
+            connection is None
+            or self._left
+            or self._life.state is not SessionState.RUNNING
+            or connection.backlog >= HIGH_WATER
+            or not protocol.sends_at_once(len(chunk), label)
+        ):
+            return False
+        payload, number = protocol.send_at_once(chunk, label)
+        if not self._meter.times_a_chunk:
+            self._meter.sent(label, number)
+        connection.send_now(payload)
+        return True
+
+    def current_protocol(self) -> Optional[Protocol]:
+        """Return the protocol, with all audio that was sent; None before it is there."""
+        if self._left and os.getpid() == self._process:
+            self._threads.shielded(self.flush)
+        return self.protocol if self.prepared else None
+
+    def _take_what_is_left(self) -> None:
+        """Take audio that the main thread left; the pump was woken to write it. Needs the lock."""
+        if self._left:
+            while self._left:
+                self.protocol.refill(*self._left.popleft())
+            self._pass_on()
 
     def send_audio(
         self,
@@ -124,6 +191,7 @@ class Outbox:
             with self._life.lock, self._inbox.awaiting_answers(in_handler):
                 try:
                     protocol = self._started_protocol()
+                    self._take_what_is_left()
                     while not protocol.has_room(label):
                         protocol.check_open(label)  # after the end there is never room again
                         if deadline.passed():
@@ -138,6 +206,8 @@ class Outbox:
                     pushed = self._pushed.get(label) or PushedAudio(audio_format, identity.log)
                     self._pushed[label] = pushed
                     protocol.add_audio(pushed.samples_of(audio), label)
+                    if pushed.is_plain:
+                        self._plain.add(label)
                 except AudioError as error:
                     raise identity.attach_to(error) from None
                 except SessionError as error:
@@ -174,6 +244,10 @@ class Outbox:
         begun = position
         while left or ended:
             with self._life.lock:
+                if due is None or time.monotonic() >= due:
+                    position += self._send_what_can_be(left, position, label)
+                    if not (left or ended):
+                        return position
                 wanted, room = self._wanted(left, position, due, label)
                 while wait and isinstance(wanted, Later):
                     self._wait(wanted.seconds)
@@ -182,8 +256,7 @@ class Outbox:
                     return position  # some of it was taken
                 if wanted != position:
                     return wanted
-                # Take all that there is room for: the lock and the write are most of what a chunk
-                # costs.
+                # All that there is room for: the lock and the write cost as much as the rest.
                 protocol = self.protocol
                 for chunk in left[:room]:
                     protocol.refill(chunk, label)
@@ -196,6 +269,20 @@ class Outbox:
             if connection is not None:
                 connection.flush()
         return position
+
+    def _send_what_can_be(self, chunks: list[bytes], position: int, label: Label) -> int:
+        """Send the first chunks of a list, if nothing is in their way. Needs the lock.
+
+        Returns:
+            Their bytes; they are taken from the list.
+        """
+        channels = self.protocol.channels
+        if len(channels) > 1 or channels[label].bytes_filled != position:
+            return 0  # one of several sources may have to wait for another
+        size = 0
+        while chunks and self._send_at_once(chunks[0], label):
+            size += len(chunks.pop(0))
+        return size
 
     def _wanted(
         self, chunks: Sequence[bytes], position: int, due: Optional[float], label: Label
@@ -295,29 +382,34 @@ class Outbox:
         if connection is not None:
             connection.flush()
 
+    @property
+    def has_work(self) -> bool:
+        """Whether `pass_on` may have something to do."""
+        return bool(self._waiting_for_room or self._left or self.protocol.waits())
+
     def pass_on(self) -> None:
         """Pass what may be sent now to the connection, and notify `room` if there is some again."""
-        protocol = self.protocol
-        if not (self._waiting_for_room or protocol.waits):
+        if not self.has_work:
             return
         with self._life.lock:
+            self._take_what_is_left()
             self._pass_on()
             if not self._waiting_for_room:
                 return
             if self._options.labels:
                 self.room.notify_all()
-            elif protocol.has_room():
+            elif self.protocol.has_room():
                 self.room.notify()
 
     def _pass_on(self) -> None:
         """Pass what may be sent now to the connection. Needs the lock."""
         connection, protocol = self.connection, self.protocol
-        while connection is not None and protocol.waits and connection.backlog < HIGH_WATER:
+        while connection is not None and protocol.waits() and connection.backlog < HIGH_WATER:
             outgoing = protocol.next_to_send()
             if outgoing is None:
                 return
             connection.send(outgoing.payload)
-            if outgoing.number:
+            if outgoing.number and not self._meter.times_a_chunk:
                 self._meter.sent(outgoing.label, outgoing.number)
 
     def _end(self, labels: Iterable[Label]) -> None:
@@ -331,6 +423,7 @@ class Outbox:
                     raise identity.attach_to(
                         SessionError("The session has not started: there is no audio to end.")
                     )
+                self._take_what_is_left()
                 dropped = {label: self.protocol.end_audio(label) for label in labels}
                 for pushed in map(self._pushed.get, dropped):
                     if pushed is not None:
@@ -353,7 +446,9 @@ class Outbox:
         def call() -> _T:
             with self._life.lock:
                 try:
-                    result = change(self._started_protocol())
+                    protocol = self._started_protocol()
+                    self._take_what_is_left()
+                    result = change(protocol)
                 except SessionError as error:
                     raise self._refusal(error) from None
             self.flush()
@@ -366,9 +461,14 @@ class Outbox:
         try:
             return self._threads.shielded(call)
         except MemoryError as error:
-            failure = no_memory(error)
-            self._fail(failure)
-            raise self._identity.attach_to(failure) from None
+            raise self._cut_in_two(error) from None
+
+    def _cut_in_two(self, error: MemoryError) -> SpeechmaticsError:
+        """End the session, which a lack of memory left half changed; return the error to raise."""
+        failure = no_memory(error)
+        self._fail(failure)
+        identified: SpeechmaticsError = self._identity.attach_to(failure)
+        return identified
 
     def _started_protocol(self) -> Protocol:
         """Return the protocol, which itself refuses what cannot be sent now. Needs the lock.

@@ -7,6 +7,7 @@ what to wait for until the next call.
 from __future__ import annotations
 
 import collections
+import math
 import re
 import time
 from collections.abc import Hashable
@@ -40,6 +41,8 @@ from .state import Lifecycle
 
 __all__ = ["Pump"]
 
+_AUDIO_ADDED = ServerMessageType.AUDIO_ADDED.value
+_CHANNEL_AUDIO_ADDED = ServerMessageType.CHANNEL_AUDIO_ADDED.value
 _ERROR = ServerMessageType.ERROR.value
 _WARNING = ServerMessageType.WARNING.value
 _NEARS_ITS_END = WarningType.SESSION_TIMEOUT.value
@@ -47,6 +50,9 @@ _MINUTES_LEFT = re.compile(r"\bin ([0-9]+(?:\.[0-9]+)?) ?m")
 
 _TURN = 0.005
 """Seconds of messages to process before others get the session's lock, and their turn."""
+
+_FEW = 8
+"""Messages that take less than that."""
 
 _MOST_EARLY = 1000
 _MOST_EARLY_BYTES = 16 << 20
@@ -101,6 +107,7 @@ class Pump:
         self._outbox = outbox
         self._protocol = outbox.protocol
         self._delivery = delivery
+        self._inbox = delivery.inbox
         self._outages = outages
         self._request_close = request_close
         self._limits = Limits(config, time.monotonic())
@@ -130,7 +137,7 @@ class Pump:
             The seconds after which to pump in any case; None for no limit.
         """
         with self._life.lock:
-            inbox, held = self._delivery.inbox, self._protocol.succession.held(self.leg)
+            inbox, held = self._inbox, self._protocol.succession.held(self.leg)
             # Before the start there may be no thread yet that empties the inbox.
             pauses = inbox.reading_pauses() and self._life.started_at is not None
             # Whoever holds a connection back looks here again; nothing else says when it is over.
@@ -146,32 +153,48 @@ class Pump:
             return self._error_grace.remaining()
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
-    def pump(self, *, read: bool = True) -> None:
+    def pump(self, *, read: bool = True, event: bool = False) -> bool:
         """Process what has arrived, send what may be sent, check the limits. Never waits.
 
         Args:
             read: Whether there may be something to read.
+            event: Whether something happened at the connection, rather than that time has passed.
+
+        Returns:
+            Whether `rest` is to be asked again. Most often an event was a message or two, all of
+            it was processed, and what `rest` said still holds.
 
         Raises:
             TransportError: The server broke the protocol.
         """
         if self._life.abandoned:
             self._request_close()
-            return
-        behind = bool(self._unprocessed)
+            return True
+        connection, unprocessed = self.connection, self._unprocessed
+        behind = bool(unprocessed)
         if not self._paused:
-            if not behind and (read or self.connection.send_failed):
-                self._unprocessed.extend(self.connection.receive())
-            if self._unprocessed and not self._process():
-                return
-        self._send()
+            if not behind and (read or connection.send_failed):
+                unprocessed.extend(connection.receive())
+            if unprocessed and not self._process():
+                return True
+        if connection.backlog or self._outbox.has_work:
+            self._send()
         if self._error_grace is None:
             now = time.monotonic()
-            if now >= self._check_at or self.leg.state is not self._checked_state:
-                # The peer is not silent while we process what it sent, and do not read.
-                self._check_limits(now, heard=now if behind else self.connection.last_heard)
+            if now < self._check_at and self.leg.state is self._checked_state:
+                return bool(
+                    not event
+                    or self._life.state.over
+                    or unprocessed
+                    or self._paused
+                    or self._inbox.overfull
+                    or connection.wants_more
+                )
+            # The peer is not silent while we process what it sent, and do not read.
+            self._check_limits(now, heard=now if behind else connection.last_heard)
         elif self._error_grace.passed():
             self._closed(None, "")
+        return True
 
     def _send(self) -> None:
         """Send what the network takes, and go on if only a full backlog stopped the outbox."""
@@ -181,7 +204,7 @@ class Pump:
             self._outbox.pass_on()
             full = connection.backlog >= HIGH_WATER
             if connection.backlog:
-                connection.write_now()
+                connection.flush()
             full = full and connection.backlog < HIGH_WATER
 
     def _check_limits(self, now: float, *, heard: float) -> None:
@@ -210,7 +233,7 @@ class Pump:
         """Process what was received, for one turn; return whether the connection goes on."""
         life, meter, protocol = self._life, self._delivery.meter, self._protocol
         with life.lock:
-            until = time.monotonic() + _TURN
+            until = time.monotonic() + _TURN if len(self._unprocessed) > _FEW else math.inf
             while self._unprocessed:
                 each = self._unprocessed.popleft()
                 if isinstance(each, Closed):
@@ -221,19 +244,32 @@ class Pump:
                 message = decode(each)
                 if life.state.over:
                     continue
-                meter.received()
-                name = message.get("message")
-                if name == _WARNING:
-                    self._note_end(message)
-                elif name == _ERROR:
-                    self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
-                for event in protocol.receive(self.leg, message):
-                    self._apply(event)
-                if self.lost is not None:
-                    return False
-                if time.monotonic() > until:
+                meter.received += 1
+                if not self._acknowledge(message):
+                    self._note(message)
+                    for event in protocol.receive(self.leg, message):
+                        self._apply(event)
+                    if self.lost is not None:
+                        return False
+                if until < math.inf and time.monotonic() > until:
                     break
         return True
+
+    def _acknowledge(self, message: Message) -> bool:
+        """Take an acknowledgement that nobody listens to; return whether that was all."""
+        name, delivery, label = message.get("message"), self._delivery, None
+        if name == _CHANNEL_AUDIO_ADDED:
+            label = message.get("channel")
+            if not isinstance(label, str):
+                return False
+        elif name != _AUDIO_ADDED:
+            return False
+        if name in delivery.listened:
+            return False
+        number = self._protocol.acknowledge_at_once(self.leg, label, message.get("seq_no"))
+        if number and delivery.meter.times_a_chunk:
+            delivery.meter.acknowledged(label, number)
+        return number > 0
 
     def _count_early(self, size: int) -> None:
         """Refuse what comes before RecognitionStarted without end."""
@@ -245,13 +281,16 @@ class Pump:
                 f"({self._early_bytes} bytes) and no RecognitionStarted."
             )
 
-    def _note_end(self, message: Message) -> None:
-        """Note when the server will end the connection, if a Warning says so."""
-        if message.get("type") != _NEARS_ITS_END:
-            return
-        left = _MINUTES_LEFT.search(str(message.get("reason")))
-        if left is not None:
-            self.ends_at = time.monotonic() + 60.0 * float(left[1])
+    def _note(self, message: Message) -> None:
+        """Note that an Error has come, or when the server will end the connection."""
+        name = message.get("message")
+        if name == _ERROR:
+            self._error_grace = self._error_grace or Deadline(_ERROR_GRACE)
+        elif name == _WARNING and message.get("type") == _NEARS_ITS_END:
+            left = _MINUTES_LEFT.search(str(message.get("reason")))
+            if left is not None:
+                self.ends_at = time.monotonic() + 60.0 * float(left[1])
+                self._check_at = 0.0  # what `rest` said does not hold any more
 
     def _apply(self, event: Event) -> None:
         """Apply an event of the protocol to the session. Needs the lock."""

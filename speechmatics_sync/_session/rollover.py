@@ -102,17 +102,23 @@ class Rollover:
             rest = _sooner(rest, self._successor.rest(poller, self))
         return rest
 
-    def pump(self, *, read: bool = True) -> None:
+    def pump(self, *, read: bool = True, event: bool = False) -> bool:
         """Pump, and replace the connection if it is time to. Never waits.
 
         Args:
             read: Whether there may be something to read.
+            event: Whether something happened at a connection, rather than that time has passed.
+
+        Returns:
+            Whether `finished` or `rest` may say something else than before.
 
         Raises:
             TransportError: The server broke the protocol.
         """
         current, successor = self.current, self._successor
-        current.pump(read=read)
+        changed = current.pump(read=read, event=event)
+        if not changed and successor is None and self._attempt is None and not self._no_second:
+            return False
         if successor is not None and not current.lost:
             try:
                 successor.pump(read=read)
@@ -121,6 +127,7 @@ class Rollover:
                     raise
                 self._without(error)
         self._advance()
+        return True
 
     def leave(self) -> None:
         """Have no poller watch the connections any more."""

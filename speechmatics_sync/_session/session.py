@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Callable, Optional, Union
 
 from .._auth.endpoint import Endpoint
@@ -78,8 +78,8 @@ class Session:
         endpoint: The server, and where its key comes from.
         options: What the caller wants.
         config: Limits, proxy and TLS settings of the connection.
-        listens: Whether there is a handler for messages of this name: acknowledgements without one
-            are not queued.
+        listened: The names of messages that have handlers, kept true by the client:
+            acknowledgements without one are not queued.
         policy: What to do when the connection is lost; None gives up at once.
         request_id: The session's id, unless the user's headers have one; None makes a new one.
     """
@@ -89,7 +89,7 @@ class Session:
         endpoint: Endpoint,
         options: SessionOptions,
         config: ConnectionConfig,
-        listens: Callable[[str], bool],
+        listened: Collection[str],
         policy: Optional[ReconnectPolicy] = None,
         request_id: Optional[str] = None,
     ) -> None:
@@ -113,7 +113,9 @@ class Session:
         self._agreement = FormatAgreement(
             options.channels, life.lock, weakly(self._prepare, otherwise=None), log
         )
-        self._delivery = Delivery(identity, inbox, meter, collect=options.collect, listens=listens)
+        self._delivery = Delivery(
+            identity, inbox, meter, collect=options.collect, listened=listened
+        )
         self._connector = Connector(
             endpoint, options.ws_headers, config, life=life, threads=threads, log=log
         )
@@ -462,23 +464,24 @@ class Session:
     def stats(self) -> SessionStats:
         """A snapshot of the session's figures."""
         self.identity.check_process()
-        outbox = self.outbox
+        protocol = self.outbox.current_protocol()
+        if protocol is None:
+            return SessionStats()
         with self.life.lock:
-            if not outbox.prepared:
-                return SessionStats()
-            backlog = outbox.connection.backlog if outbox.connection else 0
-            waiting = len(self._inbox)
-            return self.meter.snapshot(outbox.protocol, waiting=waiting, backlog=backlog)
+            backlog = self.outbox.connection.backlog if self.outbox.connection else 0
+            return self.meter.snapshot(protocol, waiting=len(self._inbox), backlog=backlog)
 
     @property
     def audio_bytes(self) -> int:
         """Bytes of audio taken from the user."""
-        return self.outbox.protocol.bytes_taken if self.outbox.prepared else 0
+        protocol = self.outbox.current_protocol()
+        return 0 if protocol is None else protocol.bytes_taken
 
     @property
     def audio_seconds(self) -> Optional[float]:
         """Seconds of audio taken from the user, of the longest channel; None for ``file`` audio."""
-        return self.outbox.protocol.seconds_taken if self.outbox.prepared else 0.0
+        protocol = self.outbox.current_protocol()
+        return 0.0 if protocol is None else protocol.seconds_taken
 
     @property
     def total_seconds(self) -> Optional[float]:

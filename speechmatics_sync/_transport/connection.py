@@ -94,11 +94,13 @@ class Connection:
         self._socket: Optional[socket.socket] = None
         self._outgoing: collections.deque[bytes] = collections.deque()
         self._sending = _NOTHING
-        self._backlog = 0
+        self.backlog = 0
+        """Bytes that wait for the network."""
         self._pong: Optional[bytes] = None
         self._writer = FrameWriter()
         self._aborted = False
-        self._send_failed = False
+        self.send_failed = False
+        """Whether a write failed. What the peer sent before it went can still be read."""
         self._closing = False  # a close frame was sent, or waits to be
         # TLS may have to write before it can read, and the other way round.
         self._reading_wants_write = False
@@ -187,9 +189,12 @@ class Connection:
     # -- any thread -----------------------------------------------------------------------------
 
     @property
-    def backlog(self) -> int:
-        """Bytes that wait for the network."""
-        return self._backlog
+    def wants_more(self) -> bool:
+        """Whether bytes wait to be written, or are at hand that no poller would report."""
+        if self.backlog or self._reading_wants_write or self._violation is not None:
+            return True
+        with self._io:
+            return self._more_at_hand()
 
     @property
     def is_served_here(self) -> bool:
@@ -197,17 +202,18 @@ class Connection:
         poller = self._poller
         return poller is not None and poller.many and poller.is_here
 
-    @property
-    def send_failed(self) -> bool:
-        """Whether a write failed. What the peer sent before it went can still be read."""
-        return self._send_failed
-
     def send(self, payload: Union[str, bytes]) -> None:
         """Append a message to the backlog, as text if it is ``str``; `flush` writes it."""
         if isinstance(payload, str):
             self._put(payload.encode(), TEXT)
         else:
             self._put(payload, BINARY)
+
+    def send_now(self, payload: Union[str, bytes]) -> None:
+        """Send a message, and write what the network takes: `send` and `flush` in one."""
+        with self._io:
+            self.send(payload)
+            self.flush()
 
     def ping(self) -> None:
         """Send a ping, which the peer has to answer."""
@@ -225,13 +231,13 @@ class Connection:
         """Write what the network takes now; the receiver is woken to write the rest.
 
         It is also woken when the backlog falls below `HIGH_WATER`, for audio that was held back may
-        wait for nothing else. If the receiver is a shared thread, it writes everything.
+        wait for nothing else.
         """
         with self._io:
-            if self._poller is None or not self._poller.many or self._poller.is_here:
-                self.write_now()
-            elif self._backlog:
-                self._poller.call_soon(self.write_now, self._owner)
+            full = self.backlog >= HIGH_WATER
+            left = self._write()
+            if (left and self._write_unwatched) or (full and self.backlog < HIGH_WATER):
+                self.wake()
 
     def wake(self) -> None:
         """End the receiver's wait, or its next one.
@@ -281,7 +287,7 @@ class Connection:
         """
         events = selectors.EVENT_READ if read else 0
         with self._io:
-            left = self._backlog and not self._writing_wants_read
+            left = self.backlog and not self._writing_wants_read
             if left or (read and self._reading_wants_write):
                 events |= selectors.EVENT_WRITE
             self._write_unwatched = not events & selectors.EVENT_WRITE
@@ -311,14 +317,6 @@ class Connection:
         if not self.register(self._own_poller, self, read=read):
             self._own_poller.wait(timeout)
         self._write_unwatched = False
-
-    def write_now(self) -> None:
-        """Write what the network takes now, in the calling thread; wake the receiver as `flush`."""
-        with self._io:
-            full = self._backlog >= HIGH_WATER
-            left = self._write()
-            if (left and self._write_unwatched) or (full and self._backlog < HIGH_WATER):
-                self.wake()
 
     def receive(self) -> list[Union[bytes, Closed]]:
         """Return the messages that have arrived, and write what the network takes. Does not wait.
@@ -353,7 +351,7 @@ class Connection:
                 break
             if len(fresh) < (_TLS_RECORD if self._encrypted else _READ_SIZE):
                 break  # there is most likely no more, and a read that finds nothing costs as much
-        if self._backlog:
+        if self.backlog:
             with self._io:
                 self._write()
         return received
@@ -376,7 +374,7 @@ class Connection:
         self._socket = self._opening = None
         self._outgoing.clear()
         self._sending = _NOTHING
-        self._backlog = 0
+        self.backlog = 0
         for held in (own_poller, *sockets):
             if held is not None:
                 held.close()
@@ -396,11 +394,11 @@ class Connection:
                 return  # nothing may follow a close frame (RFC 6455, 5.5.1)
             frame = self._writer.frame(opcode, payload)
             self._outgoing.append(frame)
-            self._backlog += len(frame)
+            self.backlog += len(frame)
 
     def _write(self) -> bool:
         """Write what the network takes; return whether the receiver has to go on. Needs `_io`."""
-        if self._socket is None or self._send_failed:
+        if self._socket is None or self.send_failed:
             return False
         self._writing_wants_read = False
         while self._sending or self._outgoing:
@@ -419,16 +417,16 @@ class Connection:
             except (OSError, MemoryError):
                 # The peer may have sent the reason before it went. The receiver reports the end
                 # when it has read everything.
-                self._send_failed = True
+                self.send_failed = True
                 self._outgoing.clear()
                 self._sending = _NOTHING
-                self._backlog = 0
+                self.backlog = 0
                 return True
             if self._blocked:
                 self._blocked, self.last_unblocked = False, time.monotonic()
             # An empty slice would keep the bytes that were sent alive.
             self._sending = self._sending[sent:] if sent < len(self._sending) else _NOTHING
-            self._backlog -= sent
+            self.backlog -= sent
             if self._pong is not None and not self._sending:
                 # Behind what waits, which is little: from HIGH_WATER on nothing is added.
                 self._put(self._pong, PONG)
@@ -447,7 +445,7 @@ class Connection:
             try:
                 fresh = self._socket.recv(_READ_SIZE)
             except (BlockingIOError, ssl.SSLWantReadError):
-                return Closed(_ABNORMAL, "") if self._send_failed or self._aborted else None
+                return Closed(_ABNORMAL, "") if self.send_failed or self._aborted else None
             except ssl.SSLWantWriteError:
                 self._reading_wants_write = True
                 return None
@@ -481,7 +479,7 @@ class Connection:
 
     def _answer(self, ping: bytes) -> None:
         with self._io:
-            if self._backlog < HIGH_WATER:
+            if self.backlog < HIGH_WATER:
                 self._put(ping, PONG)
             else:
                 # Answering the latest is enough (RFC 6455, 5.5.3), and pings cannot fill memory.

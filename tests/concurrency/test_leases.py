@@ -1,4 +1,4 @@
-"""The first few callers get no lease; all others share one object, stopped after the last."""
+"""All callers share one object, made for the first and stopped after the last."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from support.forking import in_child
 from support.sessions import InThread, wait_for
 
+from speechmatics_sync import ConnectionError
 from speechmatics_sync._concurrency.leases import Leases
 
 
@@ -54,56 +55,36 @@ class Made:
         return self.all[-1]
 
 
-@pytest.fixture(autouse=True)
-def three_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 3)
-
-
 @pytest.fixture
 def made() -> Made:
     return Made()
 
 
-def test_the_first_few_share_nothing_and_all_others_one_thing(made: Made) -> None:
+def test_all_callers_share_one_thing(made: Made) -> None:
     with contextlib.ExitStack() as inside:
         given = [inside.enter_context(made.leases.lease()) for _ in range(8)]
-        assert given[:3] == [None] * 3
         assert len(made.all) == 1
-        assert all(each is made.all[0] for each in given[3:])
+        assert all(each is made.all[0] for each in given)
 
 
-def test_nothing_is_made_for_those_who_do_not_share(made: Made) -> None:
-    with contextlib.ExitStack() as inside:
-        for _ in range(3):
-            inside.enter_context(made.leases.lease())
-    assert made.all == []
+def test_callers_get_nothing_where_nothing_can_be_made() -> None:
+    def fails() -> Counter:
+        raise ConnectionError("no thread is left")
 
-
-def test_a_caller_that_ends_makes_room_for_the_next_to_have_its_own_thread(made: Made) -> None:
-    with contextlib.ExitStack() as inside:
-        for _ in range(2):
-            inside.enter_context(made.leases.lease())
-        with made.leases.lease() as third:
-            assert third is None
-            with made.leases.lease() as fourth:
-                assert fourth is made.all[0]
-        with made.leases.lease() as fifth:
-            assert fifth is None
+    with Leases(fails).lease() as shared:
+        assert shared is None
 
 
 def test_what_is_shared_is_stopped_once_when_the_last_leaves_and_made_anew(made: Made) -> None:
-    with contextlib.ExitStack() as alone:
-        for _ in range(3):
-            alone.enter_context(made.leases.lease())
-        for round in range(2):
-            first, second = made.leases.lease(), made.leases.lease()
-            shared = first.__enter__()
-            assert second.__enter__() is shared
-            assert len(made.all) == round + 1
-            first.__exit__(None, None, None)
-            assert made.all[round].stops == 0
-            second.__exit__(None, None, None)
-            assert made.all[round].stops == 1
+    for round in range(2):
+        first, second = made.leases.lease(), made.leases.lease()
+        shared = first.__enter__()
+        assert second.__enter__() is shared
+        assert len(made.all) == round + 1
+        first.__exit__(None, None, None)
+        assert made.all[round].stops == 0
+        second.__exit__(None, None, None)
+        assert made.all[round].stops == 1
     assert [each.stops for each in made.all] == [1, 1]
 
 
@@ -121,23 +102,14 @@ def test_a_lease_ends_when_its_caller_fails(made: Made) -> None:
 
 
 def test_no_caller_is_given_a_stopped_object_however_many_come_and_go(made: Made) -> None:
-    """Nor is an object stopped while in use; and never do more than three not share."""
-    lock = threading.Lock()
-    alone = most = 0
+    """Nor is an object stopped while in use."""
 
     def come_and_go() -> None:
-        nonlocal alone, most
         for _ in range(300):
             with made.leases.lease() as shared:
-                if shared is None:
-                    with lock:
-                        alone += 1
-                        most = max(most, alone)
-                    with lock:
-                        alone -= 1
-                else:
-                    with shared.used():
-                        pass
+                assert shared is not None
+                with shared.used():
+                    pass
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)  # threads come in at every line of each other
@@ -146,7 +118,6 @@ def test_no_caller_is_given_a_stopped_object_however_many_come_and_go(made: Made
             each.result()
     finally:
         sys.setswitchinterval(before)
-    assert most <= 3
     assert [each.stops for each in made.all] == [1] * len(made.all)
     assert not any(each.used_when_stopped for each in made.all)
 
@@ -172,14 +143,11 @@ def test_a_lease_that_ends_just_when_another_begins_stops_nothing(made: Made) ->
         with made.leases.lease():
             pass
 
-    with contextlib.ExitStack() as inside:
-        for _ in range(3):
-            inside.enter_context(made.leases.lease())
-        made.leases._lock = Released(come_and_go)  # type: ignore[assignment]
-        with made.leases.lease() as shared:
-            assert shared is not None
-            assert shared.stops == 0
-        assert shared.stops == 1
+    made.leases._lock = Released(come_and_go)  # type: ignore[assignment]
+    with made.leases.lease() as shared:
+        assert shared is not None
+        assert shared.stops == 0
+    assert shared.stops == 1
 
 
 def test_a_lease_does_not_wait_until_the_object_before_has_stopped(made: Made) -> None:
@@ -196,21 +164,19 @@ def test_a_lease_does_not_wait_until_the_object_before_has_stopped(made: Made) -
     first = Slow()
     objects: list[Counter] = [first, Counter()]
     leases: Leases[Counter] = Leases(lambda: objects.pop(0))
-    with contextlib.ExitStack() as alone:
-        for _ in range(3):
-            alone.enter_context(leases.lease())
 
-        def come_and_go() -> Optional[Counter]:
-            with leases.lease() as shared:
-                return shared
+    def come_and_go() -> Optional[Counter]:
+        with leases.lease() as shared:
+            return shared
 
-        leaving = InThread(come_and_go)
-        wait_for(stopping)
-        second = InThread(come_and_go).result()
-        go_on.set()
-        assert leaving.result() is first
-        assert second is not first
-        assert (first.stops, second.stops) == (1, 1)
+    leaving = InThread(come_and_go)
+    wait_for(stopping)
+    second = InThread(come_and_go).result()
+    go_on.set()
+    assert leaving.result() is first
+    assert second is not None
+    assert second is not first
+    assert (first.stops, second.stops) == (1, 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -224,16 +190,14 @@ def test_a_child_process_begins_anew_and_leaves_what_is_shared_to_its_parent(mad
             wait_for(release)
 
     with contextlib.ExitStack() as inside:
-        for _ in range(4):
-            inside.enter_context(leases.lease())
+        inside.enter_context(leases.lease())
         holding = InThread(hold)
         wait_for(held)
 
         def child() -> None:
             with contextlib.ExitStack() as childs:
-                given = [childs.enter_context(leases.lease()) for _ in range(5)]
-            assert given[:3] == [None] * 3
-            assert given[3] is given[4] is made.all[1]
+                given = [childs.enter_context(leases.lease()) for _ in range(2)]
+            assert given[0] is given[1] is made.all[1]
             assert [each.stops for each in made.all] == [0, 1]
 
         in_child(child)

@@ -33,11 +33,6 @@ class Own(BaseException):
     """Nobody expects it."""
 
 
-@pytest.fixture(autouse=True)
-def every_caller_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", 0)
-
-
 class Faulty:
     """Echoes bytes until its peer closes the connection, or one of its steps raises.
 
@@ -69,7 +64,7 @@ class Faulty:
         poller.watch(self._ours, selectors.EVENT_READ, self)
         return None
 
-    def pump(self, *, read: bool) -> None:
+    def pump(self, *, read: bool, event: bool) -> bool:
         self.pumped_by.append(threading.current_thread().name)
         self._step("pump")
         if "callback" in self.fail and self._poller is not None:
@@ -79,6 +74,7 @@ class Faulty:
             self._ended = not received
             if received:
                 self._ours.send(received)
+        return True
 
     def leave(self) -> None:
         if self._poller is not None:

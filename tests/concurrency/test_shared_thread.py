@@ -24,13 +24,6 @@ from speechmatics_sync._concurrency.shared_thread import Later, pump_to_end, rea
 SHARED = "speechmatics-shared"
 
 
-@pytest.fixture(autouse=True)
-def own_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every caller shares, unless a test asks for threads of its own."""
-    number = getattr(request, "param", 0)
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", number)
-
-
 class Echo:
     """Sends back every byte, until its peer closes the connection.
 
@@ -53,7 +46,7 @@ class Echo:
         poller.watch(self._ours, selectors.EVENT_READ, self)
         return None
 
-    def pump(self, *, read: bool) -> None:
+    def pump(self, *, read: bool, event: bool) -> bool:
         self.pumped_by.add(threading.current_thread().name)
         if self.fails is not None:
             raise self.fails
@@ -62,6 +55,7 @@ class Echo:
             self.finished = not received
             if received:
                 self._ours.send(received)
+        return self.finished
 
     def leave(self) -> None:
         if self._poller is not None:
@@ -160,14 +154,6 @@ def test_connections_of_many_callers_are_pumped_by_one_thread_which_ends_with_th
         pass
     assert {name for echo in echoes for name in echo.pumped_by} == {SHARED}
     assert SHARED not in [thread.name for thread in threading.enumerate()]
-
-
-@pytest.mark.parametrize("own_threads", [2], indirect=True)
-def test_the_first_callers_pump_in_their_own_threads() -> None:
-    with pumped(2) as own, pumped(3) as shared:
-        pass
-    assert all(SHARED not in echo.pumped_by for echo in own)
-    assert all(echo.pumped_by == {SHARED} for echo in shared)
 
 
 def test_what_pumping_raises_is_raised_by_its_caller_and_no_other() -> None:

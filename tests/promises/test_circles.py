@@ -20,7 +20,6 @@ from support.channel_server import ChannelServer
 from support.reconnecting import POLICY, cut
 from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import END_OF_TRANSCRIPT, RAW, client_of, speech, wait_for
-from support.sharing import share_threads_beyond
 
 from speechmatics_sync import (
     AudioError,
@@ -160,12 +159,10 @@ def watch(client: Any) -> Watched:
     return watched
 
 
-@pytest.mark.parametrize("own_threads", [8, 0], ids=["few sessions", "shared"])
 @pytest.mark.parametrize("call", CALLS)
 def test_what_a_session_held_is_freed_when_it_ended(
-    call: Callable[[Client], None], own_threads: int, monkeypatch: pytest.MonkeyPatch
+    call: Callable[[Client], None],
 ) -> None:
-    share_threads_beyond(own_threads, monkeypatch)
     with serving(speaks) as url:
         client = client_of(url)
         watched = watch(client)

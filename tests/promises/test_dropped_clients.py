@@ -12,7 +12,6 @@ import pytest
 from support.scripts import run_script
 from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import RAW, client_of, speech, wait_for
-from support.sharing import share_threads_beyond
 
 from speechmatics_sync import Client, MultiChannelClient
 
@@ -77,11 +76,9 @@ def wait_until_no_thread_is_left() -> None:
         time.sleep(0.01)  # the pace of the poll; what ends it is the state itself
 
 
-@pytest.mark.parametrize("own_threads", [8, 0], ids=["few sessions", "shared"])
 def test_thirty_views_that_raise_leave_no_session_and_no_thread(
-    own_threads: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    share_threads_beyond(own_threads, monkeypatch)
     server = Sessions()
     with serving(server) as url:
         for _ in range(30):

@@ -15,7 +15,6 @@ import pytest
 from support.reconnecting import POLICY, Legs, begins, finishes, given, loses, noise, pieces, spoken
 from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import END_OF_TRANSCRIPT, RAW, InThread, client_of, speech, wait_for
-from support.sharing import share_threads_beyond
 
 from speechmatics_sync import EventEmitter
 from speechmatics_sync.local import CountedRecognizer, LocalServer
@@ -106,12 +105,6 @@ def set_up(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["own threads", "a shared thread"])
-def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "a shared thread":
-        share_threads_beyond(0, monkeypatch)
-
-
 def says_a_word(peer: Peer) -> None:
     peer.start()
     peer.send({"message": "Warning", "type": "idle_timeout", "reason": "soon"})
@@ -130,7 +123,7 @@ def goes_over_a_lost_connection() -> list[str]:
     return [word for word, *_ in words]
 
 
-@pytest.mark.usefixtures("set_up", "threads")
+@pytest.mark.usefixtures("set_up")
 class TestASessionIsWhatItIsWithoutLogging:
     def test_transcribe(self) -> None:
         with serving(says_a_word) as url, client_of(url) as client:
@@ -171,7 +164,6 @@ class TestASessionIsWhatItIsWithoutLogging:
             client.close()
 
 
-@pytest.mark.usefixtures("threads")
 class TestWhileAHandlerOfRecordsBlocks:
     @pytest.fixture
     def handler(self) -> Iterator[Blocks]:

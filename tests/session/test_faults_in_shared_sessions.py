@@ -9,14 +9,11 @@ from support.serving import PATIENCE, serving
 from support.sessions import RAW, client_of, speech
 from support.sharing import (
     Speaking,
-    every_session_shares,
     others_go_on,
     pushed_beside,
 )
 
 from speechmatics_sync import ConnectionError
-
-__all__ = ["every_session_shares"]
 
 
 def full(message: Any) -> None:

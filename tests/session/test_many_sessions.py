@@ -18,12 +18,12 @@ from support.fault_proxying import Counted, Witness
 from support.reconnecting import POLICY, pieces
 from support.serving import PATIENCE
 from support.sessions import RAW, let_sources_go, wait_for
-from support.sharing import every_session_shares, shared_threads
+from support.sharing import shared_threads
 
 from speechmatics_sync import Client, ConnectionConfig, MultiChannelClient, TranscriptionConfig
 from speechmatics_sync.local import CountedRecognizer, LocalServer
 
-__all__ = ["every_session_shares", "let_sources_go"]
+__all__ = ["let_sources_go"]
 
 
 class Kind:

@@ -36,12 +36,6 @@ class Failing(io.BytesIO):
         return super().read(size)
 
 
-@pytest.fixture(params=[8, 0], ids=["by itself", "with others"], autouse=True)
-def shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether sessions have threads of their own."""
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", request.param)
-
-
 @pytest.fixture(params=[False, True], ids=["at full speed", "paced"])
 def realtime(request: pytest.FixtureRequest) -> bool:
     paced: bool = request.param

@@ -10,12 +10,12 @@ from support.channel_server import ChannelServer
 from support.reconnecting import noise
 from support.serving import Peer, final, serving
 from support.sessions import END_OF_TRANSCRIPT, RAW, InThread, let_sources_go, speech
-from support.sharing import Speaking, every_session_shares, problems_with_a_loss, transcribe
+from support.sharing import Speaking, problems_with_a_loss, transcribe
 
 from speechmatics_sync import MultiChannelClient
 from speechmatics_sync._session.outbox import Outbox
 
-__all__ = ["every_session_shares", "let_sources_go"]
+__all__ = ["let_sources_go"]
 
 CHUNK = RAW.chunk_size
 SECOND = 32_000

@@ -30,7 +30,6 @@ from support.sessions import (
 from support.sharing import (
     SHARED,
     Speaking,
-    every_session_shares,
     others_go_on,
     problems_with_a_loss,
     pushed_beside,
@@ -49,7 +48,7 @@ from speechmatics_sync import (
 )
 from speechmatics_sync.local import CountedRecognizer, LocalServer
 
-__all__ = ["every_session_shares", "let_sources_go"]
+__all__ = ["let_sources_go"]
 
 CHUNK = RAW.chunk_size
 

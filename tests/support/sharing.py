@@ -7,8 +7,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from speechmatics_sync import Client, TranscriptionConfig
 from speechmatics_sync.local import CountedRecognizer, Drop, Faults, LocalServer
 from support.fault_proxying import Counted, Witness
@@ -17,16 +15,6 @@ from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import END_OF_TRANSCRIPT, RAW, InThread, client_of, speech
 
 SHARED = "speechmatics-shared"
-
-
-def share_threads_beyond(own_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have sessions share their threads once so many connections and sources have their own."""
-    monkeypatch.setattr("speechmatics_sync._concurrency.leases.OWN_THREADS", own_threads)
-
-
-@pytest.fixture(autouse=True)
-def every_session_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    share_threads_beyond(0, monkeypatch)
 
 
 class Speaking:
