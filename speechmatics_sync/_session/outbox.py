@@ -87,7 +87,7 @@ class Outbox:
         # How long the sources are, where known. Each sender writes the entry of its channel.
         self.source_seconds: dict[Label, Optional[float]] = {}
 
-        # Guarded by the lock: the threads that wait for `room`, and what was pushed of each channel.
+        # Guarded by the lock: who waits for `room`, and what was pushed of each channel.
         self._waiting_for_room = 0
         self._pushed: dict[Label, PushedAudio] = {}
         self._plain: set[Label] = set()
