@@ -188,7 +188,7 @@ class Pump:
                     or unprocessed
                     or self._paused
                     or self._inbox.overfull
-                    or connection.wants_more
+                    or connection.wants_registering
                 )
             # The peer is not silent while we process what it sent, and do not read.
             self._check_limits(now, heard=now if behind else connection.last_heard)

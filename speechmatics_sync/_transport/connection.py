@@ -189,12 +189,15 @@ class Connection:
     # -- any thread -----------------------------------------------------------------------------
 
     @property
-    def wants_more(self) -> bool:
-        """Whether bytes wait to be written, or are at hand that no poller would report."""
-        if self.backlog or self._reading_wants_write or self._violation is not None:
+    def wants_registering(self) -> bool:
+        """Whether `register` is to be called before the next wait.
+
+        Bytes wait to be written, or did, or are at hand that no poller would report.
+        """
+        if self.backlog or not self._write_unwatched or self._reading_wants_write:
             return True
         with self._io:
-            return self._more_at_hand()
+            return self._violation is not None or self._more_at_hand()
 
     @property
     def is_served_here(self) -> bool:
