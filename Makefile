@@ -4,6 +4,7 @@
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
 # make bench-quick   only what the targets need, in 75 seconds
+# make pictures   draw what make demo shows, into docs/pictures/
 # make lint   style, types and walls
 # make build  the wheel and the sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
@@ -43,7 +44,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast soak bench bench-quick lint format build clean
+.PHONY: demo test test-fast soak bench bench-quick pictures lint format build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -68,6 +69,9 @@ bench: $(VENV)/bench-full.installed
 
 bench-quick: $(VENV)/bench.installed
 	@$(BIN)/python benchmarks/speed --quick $(BENCH_ARGS)
+
+pictures: $(VENV)/demo.installed
+	$(BIN)/python docs/pictures/draw_demo.py
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .

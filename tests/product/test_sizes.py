@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.places import ROOT
 
-PLACES = ("speechmatics_sync", "tests", "benchmarks", "examples")
+PLACES = ("speechmatics_sync", "tests", "benchmarks", "examples", "docs")
 
 
 @pytest.mark.parametrize("place", PLACES)
