@@ -1,4 +1,4 @@
-"""Every block of code in README.rst does what it says."""
+"""Every block of code in README.rst and docs/ does what it says, and every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ from support.places import ROOT
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
 README = ROOT / "README.rst"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.rst"))]
 WORDS = [("hello", 0.2, 0.5), ("world", 0.6, 1.0)]
 
 
-def _blocks(language: str) -> list[str]:
-    document = docutils.core.publish_doctree(
-        README.read_text(encoding="utf-8"), settings_overrides={"report_level": 2, "halt_level": 2}
+def _document(page: Path) -> docutils.nodes.document:
+    return docutils.core.publish_doctree(
+        page.read_text(encoding="utf-8"), settings_overrides={"report_level": 2, "halt_level": 2}
     )
+
+
+def _blocks(language: str, *pages: Path) -> list[str]:
     return [
         block.astext()
-        for block in document.findall(docutils.nodes.literal_block)
+        for page in pages
+        for block in _document(page).findall(docutils.nodes.literal_block)
         if language in block["classes"]
     ]
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory with the audio that the README names, and a server in the environment."""
+    """A directory with the audio that the pages name, and a server in the environment."""
     samples = bytes(2 * 16000 * 2)
     (tmp_path / "audio.raw").write_bytes(samples)
     for name, channels in (("audio", 1), ("agent", 1), ("customer", 1), ("call", 2)):
@@ -51,7 +56,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         yield tmp_path
 
 
-@pytest.mark.parametrize("code", _blocks("python"), ids=lambda code: code.split("\n")[-1][:40])
+@pytest.mark.parametrize(
+    "code", _blocks("python", *PAGES), ids=lambda code: code.split("\n")[-1][:40]
+)
 def test_python_blocks_run(
     code: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,7 +68,7 @@ def test_python_blocks_run(
         code = code.replace("import LocalServer", "import LocalServer, ScriptedRecognizer")
     with responses.RequestsMock(assert_all_requests_are_fired=False) as keys:
         keys.post("https://mp.speechmatics.com/v1/api_keys", status=201, json={"key_value": "t"})
-        exec(compile(code, "README.rst", "exec"), {"__name__": "__main__"})
+        exec(compile(code, "a block of the docs", "exec"), {"__name__": "__main__"})
     if "transcri" in code:
         assert "not everything was transcribed" not in capsys.readouterr().out
 
@@ -69,12 +76,37 @@ def test_python_blocks_run(
 def test_quick_start_prints_what_was_said(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exec(compile(_blocks("python")[0], "README.rst", "exec"), {"__name__": "__main__"})
+    exec(compile(_blocks("python", README)[0], "README.rst", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.split()[-2:] == ["hello", "world."]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_to_files(page: Path) -> None:
+    document = _document(page)
+    uris = [
+        node["refuri"] for node in document.findall(docutils.nodes.reference) if "refuri" in node
+    ]
+    uris += [node["uri"] for node in document.findall(docutils.nodes.image)]
+    files = [uri for uri in uris if not uri.startswith("https:")]
+    assert files
+    assert [uri for uri in files if not (page.parent / uri).exists()] == []
+
+
+def test_the_first_screen_shows_what_it_is() -> None:
+    first = README.read_text(encoding="utf-8").splitlines()[:35]
+    for shown in ("make demo", "make test", "client.transcribe(", ".. image:: "):
+        assert any(shown in line for line in first), shown
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in PAGES[1:] if f"<docs/{page.name}>" not in text] == []
+
+
 def test_commands_exist() -> None:
-    commands = re.findall(r"^\$ (.*?)(?:\s+#.*)?$", "\n".join(_blocks("console")), re.MULTILINE)
+    commands = re.findall(
+        r"^\$ (.*?)(?:\s+#.*)?$", "\n".join(_blocks("console", *PAGES)), re.MULTILINE
+    )
     assert "make demo" in commands
     assert "make test" in commands
     for command in commands:
