@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 
-__all__ = ["HTTP_HEAD_LIMIT", "REQUEST_ID_HEADER", "is_loopback", "without_query"]
+__all__ = [
+    "HTTP_HEAD_LIMIT",
+    "REQUEST_ID_HEADER",
+    "is_loopback",
+    "proxy_variables",
+    "without_query",
+]
 
 HTTP_HEAD_LIMIT = 32 * 1024
 """Bytes that the head of an HTTP response may have."""
 
 REQUEST_ID_HEADER = "X-Request-Id"
+
+_PROXY_VARIABLES = [
+    name
+    for lower in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    for name in (lower, lower.upper())
+]
 
 
 def is_loopback(host: str) -> bool:
@@ -42,6 +55,13 @@ def is_loopback(host: str) -> bool:
     except OSError:
         return False
     return older[0] == 127 or older == b"\0\0\0\0"
+
+
+def proxy_variables() -> list[str]:
+    """Return the values of the environment's variables that name a proxy, or hosts without one."""
+    # By their names: to go through the environment takes a tenth of what a connection does.
+    values = [os.environ.get(name) for name in _PROXY_VARIABLES]
+    return [value for value in values if value is not None]
 
 
 def without_query(url: str) -> str:

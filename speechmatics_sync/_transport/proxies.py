@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
-import os
 import re
 import socket
 from typing import Optional, cast
@@ -14,7 +13,7 @@ from .._concurrency.deadlines import Deadline
 from .._model.proxy import ALLOWED_PROXIES, Proxy, parsed_proxy
 from .._model.secret import Secret
 from ..errors import ConfigurationError, ConnectionError, ProxyError, missing_extra
-from .addresses import HTTP_HEAD_LIMIT, is_loopback
+from .addresses import HTTP_HEAD_LIMIT, is_loopback, proxy_variables
 from .names import addresses_of
 from .tcp import OnSocket, closed_on_error, connect, is_time_limit, socket_timeout
 
@@ -38,7 +37,7 @@ def proxy_for(
     if configured.reveal() is not None:
         return _parsed(Secret(str(configured.reveal())), "proxy")
     # Loading urllib.request takes 12 ms of the first connection: only where a proxy is set.
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
+    if not proxy_variables():
         return None
     from urllib.request import getproxies_environment
 

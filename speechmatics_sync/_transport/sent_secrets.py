@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator
 from typing import Optional
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .._model.secret import Secret
-from .addresses import REQUEST_ID_HEADER
+from .addresses import REQUEST_ID_HEADER, proxy_variables
 
 __all__ = ["sent_secrets"]
 
@@ -39,13 +38,9 @@ def sent_secrets(
         name, _, value = pair.partition("=")
         if name not in _NO_SECRETS:
             yield value
-    for each in (proxy.reveal() or "", *(os.environ[name] for name in _proxy_variables())):
+    for each in (proxy.reveal() or "", *proxy_variables()):
         login = (each.partition("://")[2] or each).rpartition("@")[0]
         user, _, password = login.partition(":")
         if password:
             yield from (password, unquote(password))
             yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-
-
-def _proxy_variables() -> list[str]:
-    return [name for name in os.environ if name.lower().endswith("_proxy")]
