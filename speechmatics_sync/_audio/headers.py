@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import ConfigurationError, InvalidAudioError
 from .byte_streams import ByteStream
-from .content import LOOKED_AT, content_of
+from .content import LOOKED_AT, content_of, more_to_look_at
 from .wav import MORE_AUDIO, Rest, WavHeader, read_snd_header, read_wav_header
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class PushedAudio:
         self.is_plain = False
         """Whether all that follows is audio, as it is."""
         self._begun = False
+        self._held = b""
+        """What has begun like a file, and is too short to tell."""
         self._data_size: Optional[int] = None
         """Bytes of audio by the header, if there was one that knows."""
         self._left = 0
@@ -98,7 +100,7 @@ class PushedAudio:
             AudioError: It is the first, and is plainly no sound, or not what it is said to be.
         """
         if payload and not self._begun:
-            payload = self._begin(payload)
+            payload = self._begin(self._held + payload)
         if self._data_size is None:
             return payload
         sound, behind = payload[: self._left], payload[self._left :]
@@ -107,17 +109,33 @@ class PushedAudio:
         self._warn(self._data_size)
         return sound
 
-    def end(self) -> None:
-        """There is no more."""
+    def end(self) -> bytes:
+        """Return the audio that was held back, as no more will come.
+
+        Raises:
+            AudioError: It is not what it is said to be.
+        """
+        held = self._begin(self._held, ended=True) if self._held and not self._begun else b""
         if self._data_size is not None and not self._left:
             self._rest.end()
             self._warn(self._data_size)
+        return held
 
-    def _begin(self, payload: bytes) -> bytes:
+    def _begin(self, payload: bytes, *, ended: bool = False) -> bytes:
+        beginning = payload[:LOOKED_AT]
+        lacking = more_to_look_at(beginning) > len(payload)
+
         def peek(offset: int, size: int) -> bytes:
+            nonlocal lacking
+            lacking = lacking or offset + size > len(payload)
             return payload[offset : offset + size]
 
-        header, _ = _header(payload[:LOOKED_AT], peek, self._named, "the audio")
+        if payload.startswith(b"RIFF") and self._named.encoding is not None:
+            lacking = read_wav_header(peek) is None and lacking
+        if lacking and not ended:
+            self._held = payload
+            return b""
+        header, _ = _header(beginning, peek, self._named, "the audio")
         self._begun = True
         self.is_plain = header is None or not header.data_size_is_certain
         if header is None:

@@ -87,7 +87,7 @@ class Outbox:
         # How long the sources are, where known. Each sender writes the entry of its channel.
         self.source_seconds: dict[Label, Optional[float]] = {}
 
-        # Guarded by the lock: who waits for `room`, and what was pushed of each channel.
+        # Guarded by the lock: how many threads wait for `room`; what was pushed, by channel.
         self._waiting_for_room = 0
         self._pushed: dict[Label, PushedAudio] = {}
         self._plain: set[Label] = set()
@@ -195,11 +195,9 @@ class Outbox:
                     while not protocol.has_room(label):
                         protocol.check_open(label)  # after the end there is never room again
                         if deadline.passed():
+                            said = f"The window of unacknowledged audio stayed full for {timeout} s"
                             raise identity.attach_to(
-                                TimeoutError(
-                                    f"The window of unacknowledged audio stayed full for {timeout} "
-                                    "s; nothing of the payload was taken."
-                                )
+                                TimeoutError(f"{said}; nothing of the payload was taken.")
                             )
                         self._wait(deadline.remaining())
                         self._raise_failure()
@@ -360,11 +358,7 @@ class Outbox:
                         self.protocol.check_open()
                     except SessionError as error:
                         raise self._refusal(error) from None
-                if deadline.passed():
-                    raise identity.attach_to(
-                        TimeoutError(f"GetSpeakers was not answered within timeout ({timeout} s).")
-                    )
-                life.progressed.wait(interruptible(deadline.remaining()))
+                life.wait_for_progress(deadline, "GetSpeakers was not answered")
             return question.answer
 
     def end_of_stream(self) -> None:
@@ -424,10 +418,7 @@ class Outbox:
                         SessionError("The session has not started: there is no audio to end.")
                     )
                 self._take_what_is_left()
-                dropped = {label: self.protocol.end_audio(label) for label in labels}
-                for pushed in map(self._pushed.get, dropped):
-                    if pushed is not None:
-                        pushed.end()
+                dropped = {label: self._end_audio(label) for label in labels}
                 self.room.notify_all()
             self.flush()
             return dropped
@@ -439,6 +430,15 @@ class Outbox:
                 identity.log.warning(
                     "%d bytes of half a sample at the very end%s were dropped", size, where
                 )
+
+    def _end_audio(self, label: Label) -> int:
+        pushed = self._pushed.pop(label, None)
+        try:
+            if pushed is not None and (held := pushed.end()):
+                self.protocol.add_audio(held, label)
+        except AudioError as error:
+            raise self._identity.attach_to(error) from None
+        return self.protocol.end_audio(label)
 
     def _change(self, change: Callable[[Protocol], _T]) -> _T:
         """Make a change to the protocol, and send what it brings about."""

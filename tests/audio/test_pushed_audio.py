@@ -9,24 +9,22 @@ from support.audio.sources import NO_SOUND, SOUND, fmt_chunk, riff_chunk, wav
 from support.serving import PATIENCE
 from support.sessions import RAW, client_of
 
-from speechmatics_sync import AudioFormat
+from speechmatics_sync import AudioError, AudioFormat
 from speechmatics_sync._audio.headers import PushedAudio
 from speechmatics_sync._logs import logger
 from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 S16, MULAW = AudioFormat("pcm_s16le", 16000), AudioFormat("mulaw", 16000)
-HEADER = 44
 PIECES = [1, 2, 7, 100, 1000, 1 << 20]
 
 
 def pushed(content: bytes, size: int, audio_format: AudioFormat = S16) -> bytes:
-    """What is sent of a WAV: its header in one piece with a byte of sound, the rest as it comes."""
-    audio, first = PushedAudio(audio_format, logger), HEADER + 1
-    cuts = [0, *range(max(first, size), len(content), size), len(content)]
+    """What is sent of a WAV."""
+    audio = PushedAudio(audio_format, logger)
+    # Its first four bytes are one piece, as Python's module `wave` writes them.
+    cuts = [0, *range(max(4, size), len(content), size), len(content)]
     sound = b"".join(audio.samples_of(content[one:two]) for one, two in zip(cuts, cuts[1:]))
-    audio.end()
-    audio.end()
-    return sound
+    return sound + audio.end() + audio.end()
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -72,6 +70,36 @@ def test_a_header_that_does_not_know_the_size_ends_nothing(
 ) -> None:
     assert pushed(wav(data_size=placeholder), 100) == SOUND
     assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("size", PIECES)
+def test_a_header_of_another_format_is_an_error_in_whatever_pieces_it_comes(size: int) -> None:
+    for content in (wav(fmt=fmt_chunk(1, 16, channels=2)), wav(fmt=fmt_chunk(1, 16, rate=48000))):
+        with pytest.raises(AudioError, match=r"a WAV file of 16-bit PCM, .* says bare samples"):
+            pushed(content, size)
+
+
+@pytest.mark.parametrize("beginning", [b"RIFF", b"RIFFab", b"OggS\1"])
+def test_samples_that_begin_like_a_file_are_held_back_no_longer_than_it_takes_to_tell(
+    beginning: bytes,
+) -> None:
+    audio = PushedAudio(S16, logger)
+    assert audio.samples_of(beginning) == b""
+    assert audio.samples_of(SOUND) == beginning + SOUND
+    short = PushedAudio(S16, logger)
+    assert short.samples_of(beginning) == b""
+    assert (short.end(), short.end()) == (beginning, b"")
+
+
+def test_audio_that_was_held_back_is_sent_when_the_audio_ends() -> None:
+    with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:
+        with client_of(server.url) as client:
+            client.start_session(audio_format=RAW)
+            client.send_audio(b"RIFF", timeout=PATIENCE)
+            client.end_of_stream()
+            client.stop_session(timeout=PATIENCE)
+        (session,) = server.sessions
+    assert session.audio_bytes == 4
 
 
 def test_audio_without_a_header_goes_as_it_is() -> None:
