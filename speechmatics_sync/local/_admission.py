@@ -2,7 +2,7 @@
 
 A browser lets any page of the web connect to a server on this machine. It names the page in
 ``Origin``, and the name by which it found the server in ``Host``, which is the page's own where
-its DNS name was made to lead here. So both are looked at, with and without keys.
+its DNS name was made to lead here. So both are checked, with and without keys.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from speechmatics_sync import ConfigurationError
 
 from ._temporary_keys import TemporaryKeys
 
-__all__ = ["Admission", "Refusal"]
+__all__ = ["Admission", "ApiKeys", "Refusal"]
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
@@ -43,12 +43,49 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class ApiKeys:
+    """The keys that a server accepts, hidden from tracebacks, which show variables.
+
+    Args:
+        given: The keys, or the only one; None accepts every client.
+    """
+
+    def __init__(self, given: Optional[Union[str, Iterable[str]]]) -> None:
+        # Does not raise: it has the keys in variables.
+        self._keys: Optional[frozenset[str]] = None
+        if given is not None:
+            keys = [given] if isinstance(given, (str, bytes)) else list(given)
+            # A header cannot hold any other.
+            usable = all(isinstance(key, str) and re.fullmatch(r"\S+", key) for key in keys)
+            self._keys = frozenset(keys if usable else ())
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a client needs a key.
+
+        Raises:
+            ConfigurationError: None was given that a client could send.
+        """
+        if self._keys is not None and not self._keys:
+            raise ConfigurationError(
+                "api_keys is empty, or a key in it is empty, has white space or is no string; "
+                "give keys as strings, or None"
+            )
+        return self._keys is not None
+
+    def accept(self, given: Iterable[str]) -> bool:
+        """Whether one of the keys was given or none is wanted, compared in constant time."""
+        return self._keys is None or any(
+            hmac.compare_digest(_encoded(one), key.encode()) for one in given for key in self._keys
+        )
+
+
 class Admission:
     """Decides about handshakes, and makes temporary keys for those who have a key.
 
     Args:
         host: The address that the server listens at, as the user named it.
-        api_keys: The keys to accept; None accepts every client.
+        api_keys: The keys to accept.
         allowed_origins: Origins of web pages that may use the server; ``"*"`` for any.
 
     Raises:
@@ -58,11 +95,11 @@ class Admission:
     def __init__(
         self,
         host: str,
-        api_keys: Optional[Union[str, Iterable[str]]],
+        api_keys: ApiKeys,
         allowed_origins: Union[str, Iterable[str]],
     ) -> None:
-        self._keys = None if api_keys is None else _checked_keys(api_keys)
-        if self._keys is None and not (host == "localhost" or _is_loopback(host)):
+        self._api_keys = api_keys
+        if not api_keys.wanted and not (host == "localhost" or _is_loopback(host)):
             raise ConfigurationError(
                 f"host is {host!r}, which other machines can reach; allowed without api_keys: "
                 "a loopback address such as '127.0.0.1'"
@@ -95,7 +132,7 @@ class Admission:
         if parts.path != "/v2" and not parts.path.startswith("/v2/"):
             return Refusal(HTTPStatus.NOT_FOUND, "The endpoint is /v2.")
         given = [*parse_qs(parts.query).get("jwt", []), *_bearer(request)]
-        if not self._has_key(given) and not any(
+        if not self._api_keys.accept(given) and not any(
             self._temporary_keys.accept(_encoded(key)) for key in given
         ):
             return Refusal(HTTPStatus.UNAUTHORIZED, "The key is missing or not valid.")
@@ -115,7 +152,7 @@ class Admission:
         parts = urlsplit(request.path)
         if parts.path != _KEYS_PATH:
             return Refusal(HTTPStatus.NOT_FOUND, f"POST is for {_KEYS_PATH} alone.")
-        if not self._has_key(_bearer(request)):  # a temporary one will not do
+        if not self._api_keys.accept(_bearer(request)):  # a temporary one will not do
             return Refusal(HTTPStatus.UNAUTHORIZED, "The API key is missing or not valid.")
         if parse_qs(parts.query).get("type") != ["rt"]:
             return Refusal(HTTPStatus.BAD_REQUEST, "The query must be type=rt.")
@@ -152,12 +189,6 @@ class Admission:
                 )
         return None
 
-    def _has_key(self, given: Iterable[str]) -> bool:
-        """Whether one of the keys was given or none is wanted, compared in constant time."""
-        return self._keys is None or any(
-            hmac.compare_digest(_encoded(one), key.encode()) for one in given for key in self._keys
-        )
-
     def _is_ours(self, name: str, address: str) -> bool:
         if name in self._hosts or name.endswith(".localhost") or _is_loopback(name):
             return True
@@ -168,17 +199,6 @@ class Admission:
     def _is_allowed(self, origin: str, host: str) -> bool:
         # Clients that are no browsers, such as websocket-client, name the server itself.
         return origin in self._origins or origin in (f"http://{host}", f"https://{host}")
-
-
-def _checked_keys(api_keys: Union[str, Iterable[str]]) -> frozenset[str]:
-    keys = [api_keys] if isinstance(api_keys, (str, bytes)) else list(api_keys)
-    # A header cannot hold any other.
-    if not keys or not all(isinstance(key, str) and re.fullmatch(r"\S+", key) for key in keys):
-        raise ConfigurationError(
-            "api_keys is empty, or a key in it is empty, has white space or is no string; "
-            "give keys as strings, or None"
-        )
-    return frozenset(keys)
 
 
 def _checked_origins(allowed_origins: Union[str, Iterable[str]]) -> frozenset[str]:

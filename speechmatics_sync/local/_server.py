@@ -29,7 +29,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from speechmatics_sync import ConfigurationError, SessionError
 
 from .._numbers import plain_number
-from ._admission import Admission, Refusal
+from ._admission import Admission, ApiKeys, Refusal
 from ._connection import BUSY, Connection, hung_up, posted_to, turn_away
 from ._fault_injection import FaultyConnection, answer_handshake
 from ._fault_schedule import Faults
@@ -131,7 +131,9 @@ class LocalServer:
         allowed_origins: Union[str, Iterable[str]] = (),
         faults: Optional[Faults] = None,
     ) -> None:
-        self._admission = Admission(host, api_keys, allowed_origins)
+        keys = ApiKeys(api_keys)
+        del api_keys  # tracebacks show arguments
+        self._admission = Admission(host, keys, allowed_origins)
         self._port = int(_number("port", port, whole=True, low=0, high=65535))
         if faults is not None and not isinstance(faults, Faults):
             raise ConfigurationError(f"faults is {faults!r}; allowed: Faults(), or None")

@@ -27,6 +27,7 @@ from speechmatics_sync import (
     StaticKeyAuth,
     transcribe,
 )
+from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 HEADERS = {"X-Key": KEY}
 CLOSED = f"ws://127.0.0.1:1/v2?jwt={KEY}"
@@ -94,6 +95,8 @@ def channels() -> MultiChannelClient:
         lambda: channels().start_session(channels=["a"], audio_format=RAW, ws_headers=HEADERS),
         lambda: Client(Vault([KEY]), url=CLOSED).transcribe(speech(0.1), audio_format=RAW),
         lambda: Client(Vault({"X": f"{KEY}\n"}), url=CLOSED).start_session(audio_format=RAW),
+        lambda: LocalServer(recognizer=CountedRecognizer(), api_keys=[KEY, " "]),
+        lambda: LocalServer(recognizer=CountedRecognizer(), api_keys=KEY, port=-1),
     ],
 )
 def test_no_variable_of_ours_holds_a_secret(call: Callable[[], Any]) -> None:
