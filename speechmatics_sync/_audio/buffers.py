@@ -9,7 +9,7 @@ from typing import Optional
 from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import AudioError, InvalidAudioError
 
-__all__ = ["audio_view", "type_name"]
+__all__ = ["audio_view", "cure_of_encoded", "type_name"]
 
 _BYTES = ("B", "c")
 """Elements of buffers that are bytes, which may be a part of anything."""
@@ -49,7 +49,8 @@ def audio_view(
     """
     giver = f"{name} gave" if name is not None else "the audio is"
     if isinstance(payload, str):
-        raise InvalidAudioError(f"{giver} str, not bytes: {_cure_of_text(payload)}")
+        cure = cure_of_encoded(payload) or 'open a file in binary mode, with open(…, "rb")'
+        raise InvalidAudioError(f"{giver} str, not bytes: {cure}")
     try:
         view = memoryview(payload)  # type: ignore[arg-type]
     except TypeError:
@@ -79,13 +80,14 @@ def type_name(source: object) -> str:
     return type(source).__name__
 
 
-def _cure_of_text(text: str) -> str:
+def cure_of_encoded(text: str) -> Optional[str]:
+    """Return how a text that looks like encoded audio becomes bytes; None if it does not."""
     head = text[:80].strip()
     if head.startswith("data:"):
         return "it is a data URL: base64.b64decode(text.partition(',')[2]) gives the bytes"
     if re.fullmatch(r"[A-Za-z0-9+/_-]{16,}={0,2}", head):
         return "it looks like base64: base64.b64decode(text) gives the bytes"
-    return 'open a file in binary mode, with open(…, "rb")'
+    return None
 
 
 def _check(view: memoryview, audio_format: Optional[AudioFormat], given: str) -> None:

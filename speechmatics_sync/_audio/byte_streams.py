@@ -424,7 +424,7 @@ def byte_stream_of(source: Any, audio_format: AudioFormat) -> ByteStream:
         return _PathStream(os.fspath(source), path_name(source), audio_format)
     if isinstance(source, WavChannel):
         return _ChannelStream(source, audio_format)
-    name = f"the {type_name(source)}"
+    name = "the audio" if isinstance(source, (bytes, bytearray)) else f"the {type_name(source)}"
     own_name = attribute_of(source, "name") or attribute_of(source, "__name__")
     if isinstance(own_name, str):
         name += f" {own_name!r}"

@@ -14,6 +14,7 @@ import stat
 from typing import Any, Optional
 
 from ..errors import AudioError
+from .buffers import cure_of_encoded
 
 __all__ = [
     "attribute_of",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # os.PathLike makes one slash of two
+
+_LONGEST_NAME = 300
+"""Characters of a path that are shown: what is not one may have any number."""
 
 
 def attribute_of(source: object, name: str) -> Any:
@@ -116,6 +120,8 @@ def path_name(path: Any) -> str:
     text = os.fsdecode(path)
     if _URL.match(text):
         text = re.sub(r"//[^/@]*@", "//", text.partition("?")[0])
+    if len(text) > _LONGEST_NAME:
+        text = f"{text[:_LONGEST_NAME]}…"
     return f"the file {text!r}"
 
 
@@ -128,6 +134,8 @@ def path_error(path: Any, error: Exception) -> AudioError:
             ". A URL is no path: pass what urllib.request.urlopen(url) or"
             " requests.get(url, stream=True) returns"
         )
+    elif len(text) > _LONGEST_NAME and (cure := cure_of_encoded(text)):
+        hint = f". This is no path: {cure}"
     elif text.startswith("~"):
         hint = ". ~ stands for no directory here: pass os.path.expanduser(path)"
     return AudioError(f"{path_name(path)} cannot be read: {reason_of(error)}{hint}")

@@ -159,7 +159,7 @@ def _header(
     if content is None:
         return None, ""
     if not content.is_sound:
-        raise InvalidAudioError(f"{name} is no audio, but {content.name}")
+        raise InvalidAudioError(f"{name} is no sound, but {content.name}")
     if named is not None and named.encoding is None:
         return None, content.name
     header = read_wav_header(peek)

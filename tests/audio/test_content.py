@@ -115,7 +115,7 @@ def test_what_is_plainly_no_sound_is_refused(
     name: str, audio_format: Optional[AudioFormat]
 ) -> None:
     for source in kinds_of(NO_SOUND[name]).values():
-        with pytest.raises(AudioError, match=f"is no audio, but .*{name}"):
+        with pytest.raises(AudioError, match=f"is no sound, but .*{name}"):
             read_all(source, audio_format)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import tempfile
@@ -96,6 +97,23 @@ def test_a_path_that_is_none_says_what_to_pass_instead(
     with pytest.raises(AudioError, match=f"No such file or directory.*{hint}") as raised:
         take(path)
     assert str(raised.value).count("call.wav") == 1
+
+
+@pytest.mark.parametrize("before", ["", "data:audio/wav;base64,"])
+@pytest.mark.parametrize("take", [check_source, split_channels])
+def test_audio_in_a_text_is_not_shown_whole_and_the_error_says_how_it_becomes_bytes(
+    before: str, take: Callable[[Any], object]
+) -> None:
+    text = before + base64.b64encode(wav()).decode()
+    with pytest.raises(AudioError, match=r"This is no path: .*base64\.b64decode") as raised:
+        take(text)
+    assert len(str(raised.value)) < 1000
+
+
+def test_what_is_said_of_bytes_is_a_sentence() -> None:
+    for audio in (wav(), bytearray(wav())):
+        with pytest.raises(AudioError, match=r"^the audio is a WAV file of"):
+            open_source(audio, AudioFormat("pcm_s16le", 8000))
 
 
 def test_a_url_is_named_without_what_may_be_secret_in_it() -> None:
