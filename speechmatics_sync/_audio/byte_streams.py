@@ -60,12 +60,14 @@ class ByteStream:
         name: The source, for error messages.
         rereadable: Whether `seek` is possible.
         complete: Whether all bytes exist already, so that small pieces are gathered.
+        in_memory: Whether reading never waits for anything, not even a disk.
     """
 
     def __init__(self, name: str, *, rereadable: bool = False, complete: bool = False) -> None:
         self.name = name
         self.rereadable = rereadable
         self.complete = complete
+        self.in_memory = False
         self._peeked = bytearray()
         self._rest: Optional[memoryview] = None
         self._ended = False
@@ -332,6 +334,7 @@ class _BytesStream(ByteStream):
 
     def __init__(self, payload: object, name: str, audio_format: AudioFormat) -> None:
         super().__init__(name, rereadable=True, complete=True)
+        self.in_memory = isinstance(payload, (bytes, bytearray))
         self._payload = payload
         self._audio_format = audio_format
         self._go_to(0)

@@ -119,6 +119,7 @@ class AudioSource:
         audio_format: The format of the chunks: as passed, or as found in the source.
         total_seconds: The length of the audio in seconds, or None if not known before its end.
         at_hand: Whether all audio exists already, so that no read waits for more.
+        in_memory: Whether no read waits for anything, not even a disk.
         rereadable: Whether `seek` is possible: for the path of a regular file, bytes-like data, a
             seekable file object, and a channel from `split_channels`.
     """
@@ -139,6 +140,7 @@ class AudioSource:
         self.rereadable = stream.rereadable
         length = stream.length()
         self.at_hand = length is not None
+        self.in_memory = stream.in_memory
         self._set_format(audio_format or AudioFormat(), length)
 
     def look(self) -> Beginning:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Optional
+from typing import NamedTuple, Optional
 
-__all__ = ["Deadline", "interruptible"]
+__all__ = ["Deadline", "Later", "interruptible"]
 
 _SIGNAL_CHECK = 0.5
 """Seconds after which the main thread ends a wait to let pending signals be handled."""
+
+
+class Later(NamedTuple):
+    """A step could not be taken yet.
+
+    Args:
+        seconds: When to try again; None if only an event tells.
+    """
+
+    seconds: Optional[float]
 
 
 class Deadline:

@@ -54,6 +54,8 @@ class Poller:
 
     def __init__(self, *, many: bool = False) -> None:
         self.many = many
+        self.batch_seconds = 0.0
+        """Seconds of a source's audio that should leave together, while its thread is busy."""
         self._rest = 0.0
         self._counted, self._counted_since = 0, 0.0
         self._thread: Optional[int] = None

@@ -15,9 +15,8 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from .._audio.buffers import audio_view
 from .._audio.headers import PushedAudio
-from .._concurrency.deadlines import Deadline, interruptible
+from .._concurrency.deadlines import Deadline, Later, interruptible
 from .._concurrency.exhaustion import no_memory
-from .._concurrency.shared_thread import Later
 from .._concurrency.threads import Threads
 from .._model.audio_format import AudioFormat
 from .._model.speakers import SpeakerIdentifier

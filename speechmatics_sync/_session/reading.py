@@ -6,7 +6,9 @@ import time
 from typing import Callable, Optional
 
 from .._audio.sources import AudioSource
-from .._concurrency.shared_thread import Later
+from .._concurrency.deadlines import Later
+from .._concurrency.poller import Poller
+from .._concurrency.shared_thread import pump_to_end
 from .._concurrency.threads import Threads
 from .._model.typing import Label
 from ..errors import AudioError
@@ -14,6 +16,12 @@ from .outbox import Outbox
 from .state import Lifecycle
 
 __all__ = ["Reading"]
+
+_RETRY = 0.05
+"""Seconds until a source tries again that could not tell for how long it has to wait."""
+
+_STEPS_IN_A_ROW = 32
+"""Steps that a source which is behind may take while others wait."""
 
 _AT_ONCE = 32 * 1024
 """Bytes to read in one go from a source that never blocks."""
@@ -48,12 +56,11 @@ class Reading:
     ) -> None:
         self.finished = False
         """Whether nothing more is wanted of the source."""
-        self.batch_seconds = 0.0
+        self._in_user_code = threads.in_user_code
+        self._batch_seconds = 0.0
         """How many seconds of paced audio to send together: the first of it is late by as much."""
-        self.paced = realtime and opened.at_hand
-        """Whether the source never blocks, and is sent no faster than it is spoken."""
-        self.when_over = life.when_over
-        self.in_user_code = threads.in_user_code
+        self._rest: Optional[float] = None
+        """After how many seconds to be pumped again; None before the first time."""
         self._life = life
         self._outbox = outbox
         self._opened = opened
@@ -70,9 +77,35 @@ class Reading:
         """What a read raised after chunks that are still to be sent."""
 
     def run(self) -> None:
-        """Read and send until nothing more is wanted. Blocks."""
+        """Read and send until nothing more is wanted. Blocks.
+
+        Paced audio that is in memory needs no thread of its own: the shared one sends it.
+        """
+        if self._realtime and self._opened.in_memory:
+            pump_to_end(self)
         while not self.finished:
             self.step(wait=True)
+
+    def rest(self, poller: Poller) -> float:
+        """Return after how many seconds to `pump`; batch as much as the poller says."""
+        self._batch_seconds = poller.batch_seconds
+        if self._rest is None:
+            self._rest = 0.0
+            self._life.when_over(lambda: poller.wake(self))
+        return self._rest
+
+    def pump(self, *, read: bool, event: bool) -> bool:
+        """Send what is due."""
+        self._rest = 0.0
+        for _ in range(_STEPS_IN_A_ROW):
+            later = None if self.finished else self.step(wait=False)
+            if later is not None:
+                self._rest = _RETRY if later.seconds is None else later.seconds
+                break
+        return True
+
+    def leave(self) -> None:
+        """Nothing is watched for this."""
 
     def step(self, *, wait: bool) -> Optional[Later]:
         """Read on, unless there is audio left from the last step, and send it.
@@ -113,7 +146,7 @@ class Reading:
             self._chunks = None
             if wanted != read_until:
                 self._failed = None
-                with self.in_user_code():
+                with self._in_user_code():
                     self._opened.seek(wanted)
         self._position = wanted
         return None
@@ -128,7 +161,7 @@ class Reading:
         if self._realtime:
             left = self._batch_size()
         self._channel.read_since = None if opened.at_hand else time.monotonic()
-        with self.in_user_code():
+        with self._in_user_code():
             while left > 0:
                 try:
                     chunk = opened.read()
@@ -151,7 +184,7 @@ class Reading:
 
     def _batch_size(self) -> int:
         """Return how many bytes of paced audio to send together."""
-        return int(self.batch_seconds / (self._channel.seconds(1) or 1.0)) or 1
+        return int(self._batch_seconds / (self._channel.seconds(1) or 1.0)) or 1
 
     def _next_size(self) -> int:
         """Return how many bytes to read next, if the source has as many."""

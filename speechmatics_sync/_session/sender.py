@@ -6,7 +6,6 @@ import functools
 from typing import Optional
 
 from .._audio.sources import AudioSource, check_realtime, open_source
-from .._concurrency.shared_thread import read_to_end
 from .._concurrency.threads import Threads
 from .._logs import SessionLogger
 from .._model.typing import Label
@@ -104,7 +103,7 @@ class Sender:
                     realtime=self._realtime,
                     end=functools.partial(self._end_channel, opened),
                 )
-                read_to_end(reading)
+                reading.run()
         finally:
             if opened is not None:
                 with self._threads.in_user_code():

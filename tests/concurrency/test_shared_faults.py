@@ -20,10 +20,8 @@ from speechmatics_sync import ConnectionError
 from speechmatics_sync._concurrency import shared_thread
 from speechmatics_sync._concurrency.poller import Poller
 from speechmatics_sync._concurrency.shared_thread import (
-    Later,
     SharedThread,
     pump_to_end,
-    read_to_end,
 )
 
 SHARED = "speechmatics-shared"
@@ -151,58 +149,6 @@ def test_what_one_step_raises_is_raised_by_its_caller_alone(
         with served(2) as later:  # the shared thread still works
             pass
     assert {name for each in (*others, *later) for name in each.pumped_by} == {SHARED}
-
-
-class Reads:
-    """A source of three reads that are due at once; one of its steps raises."""
-
-    paced = True
-
-    def __init__(self, failing: str, error: BaseException) -> None:
-        self._left = 3
-        self._failing = failing
-        self._error = error
-
-    def _fail_at(self, step: str) -> None:
-        if step == self._failing:
-            raise self._error
-
-    @property
-    def batch_seconds(self) -> float:
-        return 0.0
-
-    @batch_seconds.setter
-    def batch_seconds(self, seconds: float) -> None:
-        self._fail_at("batch_seconds")
-
-    @property
-    def finished(self) -> bool:
-        self._fail_at("finished")
-        return not self._left
-
-    def step(self, *, wait: bool) -> Optional[Later]:
-        self._fail_at("step")
-        self._left -= 1
-        return None
-
-    def run(self) -> None:
-        while not self.finished:
-            self.step(wait=True)
-
-    def when_over(self, call: Callable[[], None]) -> None:
-        pass
-
-    def in_user_code(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
-
-@pytest.mark.parametrize("step", ["batch_seconds", "finished", "step"])
-def test_what_a_read_raises_is_raised_by_its_caller_alone(step: str) -> None:
-    with served(2) as others:
-        with pytest.raises(MemoryError):
-            read_to_end(Reads(step, MemoryError()))
-        read_to_end(Reads("", MemoryError()))
-    assert {name for each in others for name in each.pumped_by} == {SHARED}
 
 
 def test_if_the_shared_thread_breaks_all_go_on_with_another_one() -> None:
