@@ -25,6 +25,8 @@ CLIPPED = "clipped"
 
 _ONSET_SECONDS = 0.02
 _GAP_SECONDS = 0.1
+_SHORTEST_RUN = 16
+"""Samples (1 ms). Speech has shorter runs of one value, and hardly a longer one."""
 
 
 class _Timed(Recognition):
@@ -186,7 +188,7 @@ class _Counted(_Timed):
         if value == self._value or (value > 0 and self._value == -value):
             self._value = value
             return
-        if self._value:
+        if self._value and at - self._begun >= _SHORTEST_RUN:
             self._ended.append(self._word(self._value, at))
         self._value = value
         self._whole = value < 0
@@ -211,7 +213,7 @@ class _Counted(_Timed):
 
 
 class CountedRecognizer(Recognizer):
-    """Hears the numbers that `counted_audio` wrote into the samples.
+    """Hears the numbers that `counted_audio` wrote into the samples, and in speech nothing.
 
     A word depends on the audio alone: sent again over another connection, from another place, the
     same audio gives the same word. A word whose beginning is missing is heard as ``"clipped"``.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import wave
 from typing import Optional
 
 import numpy as np
 import pytest
+from support.places import SAMPLES
 
 from speechmatics_sync.local import (
     CountedRecognizer,
@@ -63,6 +65,11 @@ def test_a_word_that_is_heard_from_its_middle_is_told_from_a_whole_one() -> None
 def test_a_word_that_the_audio_cuts_off_is_heard_at_the_end() -> None:
     heard = hear(CountedRecognizer(), counted_audio(2)[: 2 * 10000])
     assert heard[-1] == Word("w2", 0.5, 0.625)
+
+
+def test_speech_is_no_counted_words() -> None:
+    with wave.open(str(SAMPLES / "demo.wav"), "rb") as wav:
+        assert hear(CountedRecognizer(), wav.readframes(wav.getnframes())) == []
 
 
 def test_scripted_words_come_when_the_audio_has_passed_them() -> None:
