@@ -66,12 +66,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     logging.basicConfig(
         level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    from . import CountedRecognizer, LocalServer, PocketsphinxRecognizer
-
     keys = [*(arguments.api_key or []), *filter(None, [os.environ.get(KEY_VARIABLE)])]
     context = None
     ended = threading.Event()
     try:
+        from . import CountedRecognizer, LocalServer, PocketsphinxRecognizer
+
         if arguments.tls_cert:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(arguments.tls_cert, arguments.tls_key)

@@ -97,3 +97,15 @@ def test_what_it_cannot_do_it_says_with_status_2() -> None:
         assert command.process.wait(timeout=30) == 2
         assert command.process.stderr is not None
         assert "api_keys" in command.process.stderr.read()
+
+
+def test_without_its_extra_it_says_what_to_install_in_one_line() -> None:
+    code = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from speechmatics_sync.local.__main__ import main; sys.exit(main(['--port', '0']))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("cannot serve: ")
+    assert "speechmatics-sync[local]" in ran.stderr
