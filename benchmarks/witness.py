@@ -75,8 +75,8 @@ class Witness:
         labels: How many labels the voices were given, where they are told apart.
         said: What is wrong, so far.
         recovered: The SessionReconnected that came.
-        forced_at: Where the session was asked to end an utterance, and in which channel; whoever
-            asks notes it here.
+        forced_at: Where the session was asked to end an utterance, and in which channel; noted by
+            the caller that asks.
     """
 
     def __init__(

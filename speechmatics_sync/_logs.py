@@ -71,11 +71,11 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         """What each record is cleaned with."""
         self._waiting: collections.deque[_Entry] = collections.deque()
         self._drops = itertools.count()
-        """Its next number is how many were dropped, and how often it was asked for that."""
+        """Counts dropped records. To read it counts one too, so `_asked` counts the readings."""
         self._asked = 0
         self._told = 0
-        # No lock, for a signal handler or the garbage collector may log at any line: who takes the
-        # one item hands on what waits, and puts it back.
+        # Not a lock, since a signal handler or the garbage collector may log at any line: a thread
+        # that takes the one item hands on the waiting records, and then puts the item back.
         self._idle = [None]
 
     def log(

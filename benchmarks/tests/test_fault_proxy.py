@@ -96,7 +96,7 @@ def test_many_connections_pass_through_one_thread() -> None:
 
 
 def test_a_slow_reader_holds_the_sender_back() -> None:
-    """Nothing piles up in the proxy: TCP says so to whoever sends."""
+    """Nothing piles up in the proxy: TCP holds back the sender."""
     let_go = threading.Event()
 
     def behave(connection: socket.socket) -> None:

@@ -1,7 +1,7 @@
-"""What files and file objects are, asked so that no object's answer can do harm.
+"""What files and file objects can do, found out without trusting them.
 
-Objects that only look like files raise whatever they like when they are asked: a member of a tar
-archive has no ``fileno``, a proxy raises what its target does.
+Objects that only resemble files may raise anything when they are asked: a member of a tar archive
+has no ``fileno``, a proxy raises what its target does.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class AudioSource:
         self._logger = logger
         self._closed = False
         self._named = audio_format
-        self._beginning: Optional[Beginning] = None  # until it was looked at
+        self._beginning: Optional[Beginning] = None  # before the first `look`
         self._position = 0
         self._farthest = 0
         self._after_seek = False

@@ -55,7 +55,7 @@ class Cancellation:
             _current.reset(token)
 
     def cancel(self) -> None:
-        """End what is being done, and have nothing more begin. Idempotent, from any thread."""
+        """End what is in progress, and let nothing new begin. Idempotent, from any thread."""
         with self._lock:
             self.cancelled = True
             for call in self._calls:

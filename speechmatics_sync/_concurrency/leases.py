@@ -1,7 +1,7 @@
-"""How long an object lives that all callers of a process share.
+"""The lifetime of an object that all callers in a process share.
 
-It is made for the first caller and stopped after the last. If it breaks, it is made anew for the
-next caller; where none can be made, for want of a thread or a descriptor, callers get nothing.
+It is made for the first caller and stopped after the last one. If it breaks, the next caller gets a
+new one. If none can be made, for want of a thread or a descriptor, callers get None.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ _LONGEST_WAIT = 3600.0
 _REST = 0.004
 _BUSY = 750
 _RATE_SECONDS = 0.25
-"""A poller of many rests for so long before each wait while so many things or more happen in a
-second, measured over so many seconds: one wake-up then serves several sessions. Below that rate
-most wake-ups would serve one all the same."""
+"""From `_BUSY` events a second on, measured over `_RATE_SECONDS`, a poller of many sockets sleeps
+`_REST` seconds before each wait, so that one wake-up serves several sessions. At a lower rate most
+wake-ups would serve one session anyway."""
 
 _READ_SIZE = 1024
 

@@ -1,4 +1,4 @@
-"""Calls that nothing can interrupt, each in a thread that all share who want the same."""
+"""Calls that nothing can interrupt: callers that want the same result share one, in a thread."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class SharedCall(Generic[_T]):
 class SharedCalls(Generic[_T]):
     """Makes calls that may hang, at most one at a time for each key.
 
-    Who asks for a key whose call still runs gets that call. So those who give up waiting, and ask
-    again, leave one thread behind and not one each.
+    A request for a key whose call is still running returns that call. So callers that give up
+    waiting and try again leave one thread behind, and not one each.
 
     Args:
         name: Part of the threads' names.

@@ -145,11 +145,11 @@ class SharedThread:
 
     @property
     def works(self) -> bool:
-        """Whether anybody is served; if not, callers have to use another one."""
+        """Whether callers are served; if not, they have to use another shared thread."""
         return not self._broken
 
     def pump_to_end(self, pumped: Pumped) -> None:
-        """Wait until an object, which is pumped meanwhile, is finished or this one is broken.
+        """Have an object pumped; return when it is finished, or when the shared thread broke.
 
         Raises:
             BaseException: What pumping raised.
@@ -262,4 +262,4 @@ class SharedThread:
 
 _leases = Leases(SharedThread)
 _log = PackageLogger(logger.logger, start_daemon)
-"""A user's handler may block, and callers still wait for the thread that logs."""
+"""Logs in a thread of its own: a log handler of the user's may block, and callers are waiting."""

@@ -30,7 +30,7 @@ def _proxy(value: Any) -> Any:
 
 
 def _ssl_context(value: Any) -> Any:
-    # A caller who has a context has imported ssl. The base class is looked for, because truststore
+    # A caller who has a context has imported ssl. Test for the base class, because truststore
     # replaces ssl.SSLContext, and contexts made before that are no instances of the replacement.
     ssl_module = sys.modules.get("ssl")
     if ssl_module is None or not isinstance(value, ssl_module._SSLContext):

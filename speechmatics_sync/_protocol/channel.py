@@ -67,14 +67,14 @@ class Channel:
         """Whether audio that was sent before, or waited long, is still to be sent."""
         self.bytes_taken = 0
         self.bytes_filled = 0
-        """Where the audio that is next to be added lies: behind ``bytes_taken`` while a source is
+        """The position of the audio that is added next: less than ``bytes_taken`` while a source is
         read again."""
         self.bytes_acknowledged = 0
         self.sent = 0
         self.acknowledged = 0
         self.next_number = 1
-        """Of the session's chunks, the one that is sent next: a number again while audio is sent
-        again."""
+        """The number, in the session, of the chunk that is sent next. Chunks that are sent again
+        have their numbers again."""
         self._sample_size = sample_size or 1
         self._sample_rate = sample_rate
         self._bytes_per_second = sample_size * sample_rate if sample_size and sample_rate else None

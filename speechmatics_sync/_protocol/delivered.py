@@ -88,11 +88,11 @@ class _Told:
 
     def __init__(self, until: float = 0.0) -> None:
         self.until = until
-        """The end of the last one, as far as that is believed."""
+        """The end of the last one, as far as it is believed."""
         self.start = 0.0
-        """Where the one begins that ends there."""
+        """Where the last one begins."""
         self._beyond: list[_Said] = []
-        """What ends beyond what was believed when it was said."""
+        """Those that ended beyond the acknowledged audio when they were delivered."""
 
     def note(self, said: _Said, reach: float) -> None:
         end_time = min(said.end_time, reach)

@@ -27,7 +27,7 @@ _Message = TypeVar("_Message")
 
 
 class EndOfChannel:
-    """Comes out of the multiplexer after the last audio of a channel, and takes up one place."""
+    """Marks the end of a channel; follows its last audio, and counts as one byte."""
 
     def __len__(self) -> int:
         return 1

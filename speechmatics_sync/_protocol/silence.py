@@ -1,4 +1,4 @@
-"""Quiet places in raw audio, where it can be cut without cutting a word."""
+"""Pauses in raw audio, where it can be cut without cutting a word."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["QuietFinder"]
 _BLOCK_SECONDS = 0.01
 _QUIET_SECONDS = 0.05
 _QUIET_SHARE = 0.1
-"""Quiet means at most this fraction of the loudest level of late."""
+"""Quiet means at most this fraction of the loudest recent level."""
 
 _HALF_LIFE = 2.0
-"""Seconds in which a loud sound that passed counts for half, and the softest for twice."""
+"""Seconds after which the loudest level so far counts half, and the softest double."""
 
 _LOUD_BLOCKS = 3
 """A sound counts as loud if it lasts for so many blocks: a click does not."""
@@ -29,8 +29,8 @@ _SETTLED_AFTER = 1.0
 
 _NOISE_SPREAD = 1.5
 _NOISE_SHARE = 0.3
-"""How much louder than at its softest noise may be and still be quiet, and the most that noise
-may have of the loudest level. Louder, it is what somebody listens to."""
+"""Noise counts as quiet up to so many times its softest level, and up to this fraction of the
+loudest level. What is louder is part of the recording."""
 
 
 def _mulaw(code: int) -> float:
@@ -43,7 +43,7 @@ _MULAW = [_mulaw(code) for code in range(256)]
 
 
 class QuietFinder:
-    """Finds the first place in a stream of chunks that is quiet compared with what came before.
+    """Finds the first pause in a stream of chunks: audio that is quiet beside what came before.
 
     A block's level is that of its loudest sample, without the offset of the audio: the mean of its
     softest block.
@@ -61,7 +61,7 @@ class QuietFinder:
         self._last: collections.deque[float] = collections.deque(maxlen=_LOUD_BLOCKS)
         self._loudest = 0.0
         self._softest = (math.inf, math.inf)
-        """How much the samples of the softest block of late differ, and how far off zero it is."""
+        """Of the softest recent block: half its range, and the distance of its mean from zero."""
         self._mean = 0.0
         self._blocks = 0
         self._quiet = 0.0
@@ -88,13 +88,13 @@ class QuietFinder:
         return None
 
     def _counts_as_quiet(self, block: Sequence[float]) -> float:
-        """Return 1.0 if a block is quiet, 0.5 if it sounds like the room, 0.0 if somebody speaks.
+        """Return 1.0 for a quiet block, 0.5 for one at the level of the noise, 0.0 for speech.
 
-        A soft consonant may sound like the room, but not for as long as a pause lasts.
+        A soft consonant may be at that level, but not for as long as a pause lasts.
         """
         high, low = max(block), min(block)
         mean = sum(block) / len(block)
-        # Of two that are as soft, that nearer to zero: it is not the one with a sound.
+        # Of two equally soft blocks, take the one nearer to zero: the other is part of a sound.
         softest, off = self._softest
         self._softest, self._mean = min(
             ((softest / self._fades, off), self._mean), (((high - low) / 2, abs(mean)), mean)

@@ -48,14 +48,14 @@ _SAME_EVENT = 0.5
 
 
 _TORN = 0.25
-"""Seconds before a cut within which a word ends that the cut may have torn."""
+"""A word that ends within so many seconds before a cut may have been cut through."""
 
 
 class Overlap(NamedTuple):
     """Audio that an ended connection was sent last, and the next one first, in seconds.
 
     Args:
-        whole_from: From when on the next connection hears no word less whole than the ended one.
+        whole_from: From when on the next connection hears every word as whole as the ended one.
         end: Where the ended one's audio was cut.
     """
 
@@ -104,7 +104,7 @@ class Stitch:
         self._last_word_is_new: dict[Label, bool] = {}
 
     def leave_to_next(self, overlaps: Mapping[Label, Overlap]) -> None:
-        """Leave out what the cut at the end may have torn: the next connection says it.
+        """Leave out words that the cut at the end may go through: the next connection has them.
 
         Args:
             overlaps: What the next connection is sent as well, by channel.

@@ -100,7 +100,7 @@ class Succession:
         self._labels = tuple(labels)
         self._ending: Optional[Leg] = None
         self.cuts: dict[Label, Optional[QuietFinder]] = {}
-        """While a cut is sought: each channel's search; None once its place is found. Then audio
+        """While a cut is sought: each channel's search; None once its pause is found. Then audio
         leaves only up to where it can be cut."""
         self._held: list[tuple[Leg, Event]] = []
         self._answers_held: list[Placed[Queued]] = []
@@ -214,7 +214,7 @@ class Succession:
         return self._timeline.raw
 
     def seek_cut(self) -> None:
-        """Send each channel's audio up to a quiet place only, where `end_leg` cuts no word."""
+        """Send each channel's audio up to a pause only, where `end_leg` cuts no word."""
         if self.leg is not None and self.cuttable:
             audio_format = self._recognition.audio_format
             self.cuts = {label: QuietFinder(audio_format) for label in self.leg.channels}
@@ -225,13 +225,13 @@ class Succession:
 
     @property
     def cut_found(self) -> bool:
-        """Whether each channel's audio has reached a quiet place, or its end."""
+        """Whether each channel's audio has reached a pause, or its end."""
         return all(
             finder is None or self._waiting.finished(label) for label, finder in self.cuts.items()
         )
 
     def is_at_cut(self, label: Label) -> bool:
-        """Return whether a channel has reached its quiet place and waits for the others."""
+        """Return whether a channel has reached its pause and waits for the others."""
         return self.cuts.get(label, True) is None
 
     def until_cut(self, label: Label, chunk: bytes) -> bytes:
@@ -248,7 +248,7 @@ class Succession:
     def end_leg(self) -> list[Outgoing]:
         """End the leg's audio here, for another to take it; return what to send over it.
 
-        Where no quiet place was found, the next leg is sent the last audio as well, and says what
+        Where no pause was found, the next leg is sent the last audio as well, and says what
         is in it; the ended one does not.
         """
         leg = self.leg

@@ -18,8 +18,8 @@ _ANSWER_WITHIN = 14.0
 """Seconds of silence after that ping, at the latest, that make the connection a lost one: 20 s in
 all, with the second below."""
 
-_LOOK_EVERY = 1.0
-"""Seconds within which to notice that the server has come to owe something."""
+_NOTICE_WITHIN = 1.0
+"""Seconds within which to notice that the server owes something."""
 
 
 class Limits:
@@ -30,8 +30,8 @@ class Limits:
     Silence counts only while we read: `restart` leaves out time in which we did not.
 
     While something is owed and not a byte is heard, a ping is sent sooner, and is to be answered
-    sooner: a path that carries nothing is found out within 20 s. Who answers pings, or is slow with
-    what is owed, is left alone.
+    sooner: a network path that carries nothing is noticed within 20 s. A server that answers pings,
+    or is only slow with what it owes, is not cut off.
     """
 
     def __init__(self, config: ConnectionConfig, now: float) -> None:
@@ -50,7 +50,7 @@ class Limits:
         self._alive = now
         """When the connection last gave a sign of life."""
         self._owed: dict[tuple[Due, Hashable], tuple[int, float]] = {}
-        """What is owed: how far the server had come with it, and since when it has not got on."""
+        """What is owed: how far the server has come with it, and when it last made progress."""
 
     def restart(self, now: float) -> None:
         """Count the peer's silence from now."""
@@ -136,7 +136,7 @@ class Limits:
         if self._next_ping is not None:
             moments.append(self._next_ping)
             if not self._owed and state is not State.STARTING:
-                moments.append(now + _LOOK_EVERY)
+                moments.append(now + _NOTICE_WITHIN)
         if config.ping_timeout is not None and self._unanswered_ping is not None:
             moments.append(self._unanswered_ping + config.ping_timeout)
         if self._unanswered_in_silence is not None:

@@ -226,14 +226,14 @@ class Outbox:
 
         Args:
             chunks: The audio; empty at the end of the source.
-            position: The place of its first byte in the source.
+            position: The position of its first byte in the source.
             due: When to send it at the earliest, by the monotonic clock. An absolute schedule does
                 not drift, as a sleep after each chunk would.
             label: Its channel.
             wait: Whether to wait until there is room for all of it.
 
         Returns:
-            The place to read from next, which is an earlier one for audio that is to be replayed;
+            The position to read from next, an earlier one for audio that is to be replayed;
             None if no more is wanted; or when to try again.
         """
         ended = not chunks
@@ -301,7 +301,7 @@ class Outbox:
             return Later(due - now), 0
         room = 0 if protocol.over else protocol.room_for(chunks, label, now)
         if not room:
-            # Another source that this one waits for may have become slow. No event says so: poll.
+            # No event tells that a source this one waits for has become slow: poll.
             return Later(_OTHERS_INTERVAL if label is not None else None), 0
         return position, room
 

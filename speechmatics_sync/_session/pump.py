@@ -140,7 +140,7 @@ class Pump:
             inbox, held = self._inbox, self._protocol.succession.held(self.leg)
             # Before the start there may be no thread yet that empties the inbox.
             pauses = inbox.reading_pauses() and self._life.started_at is not None
-            # Whoever holds a connection back looks here again; nothing else says when it is over.
+            # A connection that is held back is checked again here: no event tells when to go on.
             pauses = pauses or (held > 0 and not inbox.has_room_for(held))
         self._paused = pauses and not self.connection.send_failed
         if self.connection.register(poller, owner, read=not self._paused):

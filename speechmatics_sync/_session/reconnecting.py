@@ -102,7 +102,7 @@ class Backoff:
                 wait = max(wait, wanted)
         offline = isinstance(error, NameLookupError) and not begun
         if offline and time_left is not None and wait > time_left:
-            return None  # who has no network should not wait for as long as a lost one is
+            return None  # without a network, the first connection is not waited for as long
         self.attempts += 1
         return wait
 

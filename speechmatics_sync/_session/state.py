@@ -238,7 +238,7 @@ class Lifecycle:
 
 
 def _release_frames(traceback: Optional[TracebackType]) -> None:
-    """Empty those frames of ours that have ended: whoever keeps the error would keep a client."""
+    """Empty those frames of ours that have ended, or an error that is kept would keep a client."""
     while traceback is not None:
         frame = traceback.tb_frame
         if str(frame.f_globals.get("__name__")).startswith(f"{_PACKAGE}."):

@@ -32,13 +32,13 @@ def addresses_of(
 ) -> list[Address]:
     """Return the addresses of a host.
 
-    Of IPv6 and IPv4 in turn (RFC 8305, 4); but first the one that worked last, or last the one that
-    took the last connection and then did not work.
+    IPv6 and IPv4 alternate (RFC 8305, 4). An address that worked last time comes first; one that
+    accepted the last connection and then failed comes last.
 
     Args:
         host: A name or an address.
         port: The TCP port.
-        deadline: When to give up; the look-up itself goes on, and who asks next shares it.
+        deadline: When to give up. The look-up itself goes on, and the next call shares it.
         still_wanted: Called now and then; what it raises is raised.
 
     Raises:
@@ -64,7 +64,7 @@ def addresses_of(
 
 
 def remember(host: str, port: int, address: Address) -> None:
-    """Begin with this address when the host is connected to again."""
+    """Try this address first at the next connection to the host."""
     if len(_last) >= _REMEMBERED:
         _last.clear()
     _last[host, port] = (address, True)
@@ -72,9 +72,9 @@ def remember(host: str, port: int, address: Address) -> None:
 
 @contextlib.contextmanager
 def noting_failure(opened: socket.socket) -> Iterator[None]:
-    """If the block raises, end with this socket's address when its host is connected to again.
+    """If the block raises, try this socket's address last at the next connection to its host.
 
-    It took the connection, but there was no handshake. To begin with it would be to fail again.
+    The address accepted the connection, but the handshake failed: it would most likely fail again.
     """
     peer = None
     with contextlib.suppress(OSError):  # it may have gone

@@ -18,14 +18,14 @@ _NO_SECRETS = frozenset({REQUEST_ID_HEADER.lower(), "user-agent", "sm-sdk"})
 def sent_secrets(
     url: Secret[str], headers: Secret[dict[str, str]], proxy: Secret[Optional[str]]
 ) -> Iterator[str]:
-    """Give the values that are sent, in each form in which they are.
+    """Yield the secrets that a request carries, in every form in which it carries them.
 
-    Does not raise: it has them in variables.
+    Must not raise: a traceback would show its variables, which hold them.
 
     Args:
         url: The server's, with its query.
         headers: Of the handshake.
-        proxy: The URL of the configured proxy; those of the environment are looked at as well.
+        proxy: The URL of the configured proxy. Passwords of proxies of the environment come too.
     """
     for name, value in headers.reveal().items():
         if name.lower() not in _NO_SECRETS:

@@ -20,10 +20,10 @@ from .names import Address, addresses_of, remember
 __all__ = ["OnSocket", "closed_on_error", "connect", "is_time_limit", "socket_timeout"]
 
 OnSocket = Callable[[Optional[socket.socket]], None]
-"""Called with the socket to shut down to end what blocks next, which replaces the one before.
+"""Called before each step that may block, with the socket whose shutdown ends that step.
 
-None before the first, and again and again while a name is looked up. Raises if the connection is
-not wanted."""
+Called with None before there is a socket, repeatedly while a name is looked up. Raises if the
+connection is no longer wanted."""
 
 _HEAD_START = 0.25
 """Seconds for an address before the next is tried as well (RFC 8305, 5)."""
@@ -100,8 +100,8 @@ class _Race:
         return self._connected(opened, failed)
 
     def _wait(self, selector: selectors.BaseSelector) -> Optional[socket.socket]:
-        # Any of them ends the wait when it is shut down, but not one that was shut down before it
-        # began to connect: so it is told of here, and not sooner.
+        # The shutdown of any socket that is connecting ends the wait; that of one which has not
+        # begun to connect does not. So pass the socket on here, and not when it is made.
         self._on_socket(next(reversed(self._connecting)))
         limit = socket_timeout(self._deadline)
         ready = selector.select(self._next.remaining(limit) if self._untried else limit)

@@ -158,7 +158,7 @@ class Session:
             raise Refused("invalid_message", "not a message that a client can send")
         kept = self._record.messages if parsed["message"] != "AddChannelAudio" else None
         if kept is not None:
-            kept.append(parsed)  # now, because whoever sees the answer looks for it
+            kept.append(parsed)  # before the answer: a test that sees it reads the record
         try:
             yield from handler(self, parsed)
         except Refused:

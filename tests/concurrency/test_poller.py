@@ -252,7 +252,7 @@ def test_calls_from_many_threads_all_arrive(poller: Poller) -> None:
 # -- callbacks ------------------------------------------------------------------------------------
 
 
-def test_an_errand_is_done_once_by_the_thread_that_waits(poller: Poller) -> None:
+def test_a_callback_runs_once_by_the_thread_that_waits(poller: Poller) -> None:
     done: list[int] = []
 
     def callback() -> None:
@@ -268,7 +268,7 @@ def test_an_errand_is_done_once_by_the_thread_that_waits(poller: Poller) -> None
     assert len(done) == 2
 
 
-def test_an_errand_is_done_by_a_thread_that_sleeps(poller: Poller) -> None:
+def test_a_callback_is_run_by_a_thread_that_sleeps(poller: Poller) -> None:
     done = threading.Event()
     waiting = InThread(poller.wait, None)
     wait_until_asleep(poller)
@@ -284,7 +284,7 @@ def test_callbacks_are_run_between_two_waits_if_that_is_asked_for(poller: Poller
     assert done.is_set()
 
 
-def test_an_errand_may_wake_and_call_soon(poller: Poller) -> None:
+def test_a_callback_may_wake_and_call_soon(poller: Poller) -> None:
     """Neither is missed by the wait that it is done in, or the next."""
     order: list[str] = []
 

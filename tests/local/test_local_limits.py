@@ -158,7 +158,7 @@ def test_it_stops_working_for_a_client_that_is_gone() -> None:
         assert recognizer.frames < 200, "of 3,000"
 
 
-def test_whoever_finds_no_room_hears_503_and_it_is_logged(
+def test_a_client_that_finds_no_room_hears_503_and_it_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with local_server(max_sessions=1) as server, contextlib.ExitStack() as stack:

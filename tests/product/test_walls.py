@@ -165,6 +165,21 @@ def test_files_outside_the_package_import_what_they_may() -> None:
     assert found == set()
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("examples/pull.py", "from speechmatics_sync._session.session import Session"),
+        ("examples/pull.py", "from speechmatics_sync.local._server import LocalServer"),
+        ("benchmarks/soak.py", "import speechmatics_sync._protocol"),
+        ("tests/promises/test_closing.py", "from speechmatics_sync import _client"),
+        ("tests/protocol/test_leg.py", "from speechmatics_sync._session.state import Lifecycle"),
+        ("tests/client/test_client.py", "patch.setattr('speechmatics_sync.local._server.x', 1)"),
+    ],
+)
+def test_an_import_of_more_than_that_is_found(path: str, line: str) -> None:
+    assert not all(may_import(ROOT / path, module) for module in imported(ast.parse(line)))
+
+
 def privates(tree: ast.AST) -> set[str]:
     """The private names that a file defines."""
     found: set[str] = set()
@@ -201,22 +216,40 @@ def test_files_outside_the_package_read_no_private_attributes() -> None:
     assert found == PRIVATE_EXCEPTIONS
 
 
-def test_threads_are_started_only_where_they_are_ended() -> None:
-    """In `_concurrency`, and in `local`, which stands beside the library."""
+def thread_starts(tree: ast.AST) -> set[str]:
+    """The names by which a file starts threads or processes."""
     starts = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "start_new_thread"}
     modules = {"_thread", "concurrent", "multiprocessing"}
-    found = set()
-    for path in sources(PACKAGE):
-        if path.relative_to(ROOT / PACKAGE).parts[0] in ("_concurrency", "local"):
-            continue
-        for node in ast.walk(parsed(path)):
-            names: set[str] = set()
-            if isinstance(node, ast.Call):
-                called = ast.unparse(node.func).rpartition(".")[2]
-                names = {called} & starts
-            elif isinstance(node, ast.Import):
-                names = {alias.name.partition(".")[0] for alias in node.names} & modules
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                names = {str(node.module).partition(".")[0]} & modules
-            found |= {(name_of(path), name) for name in names}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            found |= {ast.unparse(node.func).rpartition(".")[2]} & starts
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names} & modules
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {str(node.module).partition(".")[0]} & modules
+    return found
+
+
+def test_threads_are_started_only_where_they_are_ended() -> None:
+    """In `_concurrency`, and in `local`, which stands beside the library."""
+    found = {
+        (name_of(path), name)
+        for path in sources(PACKAGE)
+        if path.relative_to(ROOT / PACKAGE).parts[0] not in ("_concurrency", "local")
+        for name in thread_starts(parsed(path))
+    }
     assert found == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "threading.Thread(target=print).start()",
+        "Timer(1, print)",
+        "import concurrent.futures",
+        "from multiprocessing import Process",
+    ],
+)
+def test_a_start_of_a_thread_is_found(line: str) -> None:
+    assert thread_starts(ast.parse(line))

@@ -74,7 +74,7 @@ def test_any_bytes_are_a_message_or_our_error(payload: bytes) -> None:
 def test_message_that_is_nested_without_end_is_our_error(
     depth: int, opens: bytes, closes: bytes
 ) -> None:
-    """Where the stack allows it: whoever reads it later may stand higher on it."""
+    """Also near the top of the stack, where a handler that reads the message may be."""
     deep = opens * depth + b"1" + closes * depth
     with pytest.raises(TransportError):
         decode(b'{"message": "Info", "novel": ' + deep + b"}")

@@ -304,7 +304,7 @@ class Session(UserAndNetwork):
             return
         self.successor = None
         if self.can_roll_over and self.seeks_cut:
-            self.cut()  # whoever seeks a place to cut cuts at last wherever it is
+            self.cut()  # a search that takes too long ends in a cut all the same
         for _ in range(2000):
             if self.over:
                 break

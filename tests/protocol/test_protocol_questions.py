@@ -135,7 +135,7 @@ def test_a_channel_at_its_pause_takes_audio_until_the_others_are_at_theirs() -> 
     protocol.add_audio(loud, "b")
     sent(protocol)
     assert not protocol.succession.cut_found
-    assert protocol.has_room("a")  # whoever pushes for both comes to b
+    assert protocol.has_room("a")  # a thread that pushes for both goes on to b
     protocol.add_audio(loud, "a")
     protocol.add_audio(quiet, "b")
     sent(protocol)

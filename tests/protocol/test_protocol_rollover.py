@@ -80,7 +80,7 @@ def test_the_audio_is_cut_at_one_sample() -> None:
 
 
 def torn(protocol: Protocol) -> tuple[Leg, Leg]:
-    """A rollover for which no quiet place was found."""
+    """A rollover for which no pause was found."""
     protocol.succession.seek_cut()
     assert not protocol.succession.cut_found
     return rolling_over(protocol)

@@ -260,7 +260,7 @@ def test_a_source_that_says_something_else_is_refused_before_a_session_opens() -
         client.transcribe(changed, timeout=20)
 
 
-# -- what is looked at when ---------------------------------------------------------------------
+# -- when the beginning of the audio is checked -------------------------------------------------
 
 
 def test_chunks_that_are_there_are_looked_at_before_a_session_opens() -> None:

@@ -364,7 +364,7 @@ class UserAndNetwork(RuleBasedStateMachine):
         assert old.all_ended
         for label, at in cuts.items():
             again = before[label] - waiting.position(label)
-            # Where no quiet place was found, the next connection hears the last audio again.
+            # Where no pause was found, the next connection hears the last audio again.
             assert again == 0 or (self.seeks_cut and not quiet)
             if self.seeks_cut and not quiet and self.ample and len(cuts) == 1:
                 assert again > 0 or not old.channels[label].chunks
