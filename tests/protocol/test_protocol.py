@@ -109,7 +109,7 @@ def sent(protocol: Protocol) -> list[Any]:
 # -- the start -----------------------------------------------------------------------------------
 
 
-def test_a_connection_is_followed_by_start_recognition() -> None:
+def test_start_recognition_says_what_the_session_is_asked_for() -> None:
     protocol = connecting(AudioFormat("mulaw", 8000))
     assert json.loads(connected(protocol)) == {
         "message": "StartRecognition",
@@ -127,7 +127,7 @@ def test_nothing_is_sent_before_recognition_has_started() -> None:
     assert sent(protocol) == [b"ab", {"message": "Anything"}]
 
 
-def test_recognition_started_tells_the_session_and_goes_to_handlers() -> None:
+def test_the_first_start_of_a_session_says_what_stands_between_words() -> None:
     protocol = starting()
     started, delivered = hear(protocol, {**STARTED, "language_pack_info": {"word_delimiter": "_"}})
     assert isinstance(started, Started)
@@ -335,7 +335,7 @@ def test_an_utterance_ends_at_a_time(timestamp: Any) -> None:
         running().force_end_of_utterance(timestamp)
 
 
-def test_answers_of_get_speakers_come_in_the_order_of_the_questions() -> None:
+def test_a_question_waits_for_audio_before_it_and_gets_the_answer_that_is_its_own() -> None:
     protocol = running(window=1)
     protocol.add_audio(b"aa")
     protocol.add_audio(b"bb")
