@@ -49,7 +49,7 @@ def main() -> None:
     try:
         call = wave.open(str(args.file))  # noqa: SIM115  (only errors of opening it)
     except (OSError, EOFError, wave.Error) as error:
-        sys.exit(f"{args.file} cannot be read as a WAV file: {error}")
+        sys.exit(f"{args.file} cannot be read as a WAV file: {getattr(error, 'strerror', error)}")
     with call:
         if (call.getnchannels(), call.getsampwidth()) != (1, 2):
             sys.exit(f"{args.file} is not mono with 16 bits a sample")

@@ -46,7 +46,7 @@ class EventEmitter(OneProcess):
     Args:
         handler_errors: ``"raise"``: `emit` raises the exception of a handler unchanged, and does
             not call the handlers after it. ``"log"``: it is logged, and the next handler runs;
-            what the handler of a signal raised in the meantime is raised all the same.
+            an exception that a signal handler raised meanwhile is raised in either case.
         logger: The logger for ``"log"``.
 
     Raises:

@@ -90,7 +90,7 @@ class Poller:
 
         Args:
             opened: The socket.
-            events: Of `selectors`; 0 for none.
+            events: Constants of `selectors`; 0 for none.
             owner: The object to return.
         """
         watched = self._selector.get_map().get(opened.fileno())

@@ -141,7 +141,7 @@ class Channel:
         """Note a chunk that is sent.
 
         Args:
-            number: Of the session's chunks of this channel.
+            number: The chunk's number among those of this channel in the session.
             start: The position of its first byte.
             chunk: The audio.
         """

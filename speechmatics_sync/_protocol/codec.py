@@ -93,7 +93,7 @@ def _is_too_deep(payload: bytes) -> bool:
     for _ in range(_DEPTH):
         if not brackets:
             return False
-        brackets = brackets.replace(b"[]", b"")  # one level: what holds nothing any more
+        brackets = brackets.replace(b"[]", b"")  # removes the innermost level
     return bool(brackets)
 
 

@@ -129,7 +129,7 @@ def error_of_close(code: Optional[int], reason: str, *, when: str) -> Speechmati
     """Return the exception for the end of a connection.
 
     Args:
-        code: Of the close frame; None or 1006 where there was none.
+        code: The code of the close frame; None or 1006 if there was no frame.
         reason: What the frame said.
         when: At which point of the session, in words.
     """

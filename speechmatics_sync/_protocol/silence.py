@@ -49,7 +49,7 @@ class QuietFinder:
     softest block.
 
     Args:
-        audio_format: Of the audio, which is raw.
+        audio_format: The format of the audio, which is raw.
     """
 
     def __init__(self, audio_format: AudioFormat) -> None:

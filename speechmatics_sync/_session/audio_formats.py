@@ -19,7 +19,7 @@ class FormatAgreement:
 
     Args:
         labels: The channels, one for each source; ``(None,)`` for a session without channels.
-        lock: The session's.
+        lock: The session's lock.
         agreed: Called once, with the format.
         log: The session's logger.
     """

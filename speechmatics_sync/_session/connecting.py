@@ -186,7 +186,7 @@ class Connector:
         ws_headers: Extra headers for the handshake.
         config: Limits, proxy and TLS settings of the connection.
         life: The session's state.
-        threads: The session's.
+        threads: The session's threads.
         log: The session's logger.
     """
 

@@ -28,7 +28,7 @@ class Inbox:
     nothing else is ever dropped.
 
     Args:
-        lock: The session's. Every call needs it.
+        lock: The session's lock. Every call needs it.
         limit: How many messages may wait before reading pauses; None for no limit.
         resume: Called when reading may go on.
         at_rest: Calls a function now, or when the calling thread has served the other sessions.
@@ -51,7 +51,7 @@ class Inbox:
         self._resume = resume
         self._at_rest = at_rest
         self.overfull = False
-        """Whether `reading_pauses` may have become true since it was last asked."""
+        """Whether `reading_pauses` may have become true since its last call."""
         self._unannounced = False
         self._paused = False
         self._answers_awaited = 0

@@ -37,7 +37,7 @@ class Reading:
         outbox: Takes the audio.
         opened: The source.
         life: The session's state.
-        threads: The session's.
+        threads: The session's threads.
         label: The channel of the source.
         realtime: Whether to send raw audio no faster than it is spoken.
         end: Called at the end of the source; again if audio is replayed after that.

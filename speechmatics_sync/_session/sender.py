@@ -32,7 +32,7 @@ class Sender:
         agreement: Learns the format of the audio, unless the options have one.
         outbox: Takes the audio.
         delivery: Tells handlers of a source that failed, if the session goes on without it.
-        threads: The session's.
+        threads: The session's threads.
         log: The session's logger.
     """
 

@@ -1,4 +1,4 @@
-"""What the user is told when no connection comes about: one table by error, one by HTTP status."""
+"""The errors for a connection that could not be made: one table by error, one by HTTP status."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def seconds_to_wait(value: str, *, date: Optional[float] = None) -> Optional[flo
     """Return the seconds to wait; None if the value is invalid.
 
     Args:
-        value: Of the header: seconds, or a date.
+        value: The header's value: seconds, or a date.
         date: The server's time when it answered (its ``Date`` header), in seconds since 1970; None
             takes this machine's.
 

@@ -23,8 +23,8 @@ def sent_secrets(
     Must not raise: a traceback would show its variables, which hold them.
 
     Args:
-        url: The server's, with its query.
-        headers: Of the handshake.
+        url: The server's URL, with its query.
+        headers: The headers of the handshake.
         proxy: The URL of the configured proxy. Passwords of proxies of the environment come too.
     """
     for name, value in headers.reveal().items():
