@@ -27,8 +27,9 @@ from .threads import start_daemon, start_thread
 
 __all__ = ["Pumped", "SharedThread", "pump_to_end"]
 
-_TASKS_IN_A_ROW = 8
-"""Tasks that are served before the callbacks they asked for run."""
+_AT_ONCE = 0.005
+"""Seconds for which tasks are served before the callbacks they asked for run: those wake threads,
+which then contend for the GIL."""
 
 BATCHES = ((0.25, 0.25), (0.4, 0.375))
 """Load (the busy share of the thread's time) above which so many seconds of a source's audio leave
@@ -198,18 +199,15 @@ class SharedThread:
             if woken - begun > LOAD_SECONDS:
                 self._note_load(busy / (woken - begun))
                 begun, busy = woken, 0.0
-            for count, (served, read) in enumerate(happened.items(), 1):
-                if not count % _TASKS_IN_A_ROW:
-                    self._poller.run_callbacks()
+            until = woken + _AT_ONCE
+            for served, read in happened.items():
                 task = self._tasks.get(served)
                 if task is not None:
                     self._pump(task, read=read, event=task.asked)
+                    until = self._run_callbacks_after(until)
             now = time.monotonic()
-            count = 0
             while self._queue and self._queue[0][0] <= now:
-                count += 1
-                if not count % _TASKS_IN_A_ROW:
-                    self._poller.run_callbacks()
+                until = self._run_callbacks_after(until)
                 when, _, task = heapq.heappop(self._queue)
                 if task.queued == when:
                     task.queued = None
@@ -218,6 +216,14 @@ class SharedThread:
                     else:
                         self._pump(task)
             busy += time.monotonic() - woken
+
+    def _run_callbacks_after(self, until: float) -> float:
+        """Run the callbacks if it is late; return when it is late again."""
+        now = time.monotonic()
+        if now < until:
+            return until
+        self._poller.run_callbacks()
+        return now + _AT_ONCE
 
     def _note_load(self, load: float) -> None:
         """Batch audio when the load is high, and until it is light."""
