@@ -94,6 +94,8 @@ class Outbox:
 
         # Audio that the main thread has left to any other. Added to without the lock.
         self._left: collections.deque[tuple[bytes, Label]] = collections.deque()
+        self._too_late: list[tuple[bytes, Label]] = []
+        """Some of it that came after the end of its channel. Only the main thread looks at it."""
 
     def prepare(self, protocol: Protocol) -> None:
         """Set the protocol, which there is once the audio format is known. Needs the lock."""
@@ -121,9 +123,13 @@ class Outbox:
         if threading.current_thread() is threading.main_thread():
             if not self.protocol.sends_at_once(len(payload), label, len(self._left)):
                 return False
-            self._left.append((payload, label))
-            connection.wake()
-            return True
+            left = payload, label
+            self._left.append(left)
+            connection = self.connection  # the one above may be closed by now
+            if connection is not None:
+                connection.wake()
+            # Another thread may have ended the channel between the check and the step above.
+            return not self.protocol.channels[label].ended or self._is_in_time(left)
         try:
             with life.lock:
                 return self._send_at_once(payload, label)
@@ -157,8 +163,20 @@ class Outbox:
         """Take audio that the main thread left; the pump was woken to write it. Needs the lock."""
         if self._left:
             while self._left:
-                self.protocol.refill(*self._left.popleft())
+                left = self._left.popleft()
+                if self.protocol.channels[left[1]].ended:
+                    self._too_late.append(left)
+                else:
+                    self.protocol.refill(*left)
             self._pass_on()
+
+    def _is_in_time(self, left: tuple[bytes, Label]) -> bool:
+        """Return whether audio that the main thread left was taken before its channel ended."""
+        self._threads.shielded(self.flush)
+        if left not in self._too_late:
+            return True
+        self._too_late.remove(left)
+        return False
 
     def send_audio(
         self,
