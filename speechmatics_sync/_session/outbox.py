@@ -6,7 +6,6 @@ them would leave chunks counted but not sent, or send them twice: so each call i
 
 from __future__ import annotations
 
-import collections
 import os
 import threading
 import time
@@ -28,6 +27,7 @@ from .._transport.connection import HIGH_WATER, Connection
 from ..errors import AudioError, SessionError, SpeechmaticsError, TimeoutError
 from .identity import Identity
 from .inbox import Inbox
+from .left_audio import LeftAudio
 from .meter import Meter
 from .options import SessionOptions
 from .state import Lifecycle, SessionState
@@ -37,8 +37,7 @@ __all__ = ["Outbox"]
 _T = TypeVar("_T")
 
 _OTHERS_INTERVAL = 0.02
-"""How often a source of one channel checks whether the other channels still have audio, in
-seconds."""
+"""How often a source of one channel checks whether the others still have audio, in seconds."""
 
 
 class Outbox:
@@ -93,9 +92,7 @@ class Outbox:
         """The channels of which all that is still to be pushed is audio."""
 
         # Audio that the main thread has left to any other. Added to without the lock.
-        self._left: collections.deque[tuple[bytes, Label]] = collections.deque()
-        self._too_late: list[tuple[bytes, Label]] = []
-        """Some of it that came after the end of its channel. Only the main thread looks at it."""
+        self._left = LeftAudio()
 
     def prepare(self, protocol: Protocol) -> None:
         """Set the protocol, which there is once the audio format is known. Needs the lock."""
@@ -103,13 +100,10 @@ class Outbox:
         self.prepared = True
 
     def send_at_once(self, payload: object, label: Label = None) -> bool:
-        """Send audio in the steady state of a live session, if it is in that state.
+        """Send audio in the steady state of a live session; return False if it is not in that.
 
         In the main thread an interrupt may come between any two steps. There a single step leaves
         the audio to another thread, and nothing waits for it to be sent.
-
-        Returns:
-            False if nothing was done.
         """
         connection, life = self.connection, self._life
         if (
@@ -123,13 +117,14 @@ class Outbox:
         if threading.current_thread() is threading.main_thread():
             if not self.protocol.sends_at_once(len(payload), label, len(self._left)):
                 return False
-            left = payload, label
-            self._left.append(left)
+            self._left.append((payload, label))
             connection = self.connection  # the one above may be closed by now
             if connection is not None:
                 connection.wake()
-            # Another thread may have ended the channel between the check and the step above.
-            return not self.protocol.channels[label].ended or self._is_in_time(left)
+            if self.protocol.channels[label].ended:  # by another thread, since the check above
+                self._threads.shielded(self.flush)
+                return not self._left.forget_late((payload, label))
+            return True
         try:
             with life.lock:
                 return self._send_at_once(payload, label)
@@ -162,21 +157,8 @@ class Outbox:
     def _take_what_is_left(self) -> None:
         """Take audio that the main thread left; the pump was woken to write it. Needs the lock."""
         if self._left:
-            while self._left:
-                left = self._left.popleft()
-                if self.protocol.channels[left[1]].ended:
-                    self._too_late.append(left)
-                else:
-                    self.protocol.refill(*left)
+            self._left.pass_to(self.protocol)
             self._pass_on()
-
-    def _is_in_time(self, left: tuple[bytes, Label]) -> bool:
-        """Return whether audio that the main thread left was taken before its channel ended."""
-        self._threads.shielded(self.flush)
-        if left not in self._too_late:
-            return True
-        self._too_late.remove(left)
-        return False
 
     def send_audio(
         self,
