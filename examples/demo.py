@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import textwrap
+import wave
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -150,10 +151,25 @@ def watch(client: Client | MultiChannelClient) -> None:
 
 
 def transcribe(url: str, audio: Path) -> Transcript:
-    """Transcribe a file at the speed at which it was spoken, and show the results as they come."""
+    """Transcribe a file, at the speed at which it was spoken if it can be, and show the results."""
+    realtime = goes_as_samples(audio)
+    manner = " as it is spoken" if realtime else ""
+    print(f"Transcribing {audio.name}{manner}, through {url}\n", flush=True)
     with Client(url=url) as client:
         watch(client)
-        return client.transcribe(audio, transcription_config=CONFIG, realtime=True)
+        return client.transcribe(audio, transcription_config=CONFIG, realtime=realtime)
+
+
+def goes_as_samples(audio: Path) -> bool:
+    """Return whether the client sends the samples of a file, and knows when each was spoken.
+
+    Other files, such as a WAV of two channels, are sent as they are and mixed by the server.
+    """
+    try:
+        with wave.open(str(audio), "rb") as wav:
+            return (wav.getnchannels(), wav.getsampwidth()) == (1, 2)
+    except (wave.Error, EOFError):
+        return False
 
 
 def transcribe_call(url: str, audio: Path) -> Transcript:
@@ -183,14 +199,13 @@ def main() -> int:
     """Run the demo; return the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, help="a mono WAV file")
+    parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, help="a WAV file")
     audio = parser.parse_args().audio
     try:
         if not audio.is_file():
             print(f"demo: there is no file {audio}", file=sys.stderr)
             return 1
         with LocalServer() as server:
-            print(f"Transcribing {audio.name} as it is spoken, through {server.url}\n", flush=True)
             show(transcribe(server.url, audio))
             if audio == SAMPLE:
                 print(f"\nAnd {CALL.name}, a call with a speaker on each channel\n", flush=True)

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import wave
+from pathlib import Path
 
 import pytest
 from support.places import ROOT
@@ -88,6 +90,21 @@ def test_a_call_is_shown_as_the_conversation_it_was(printed: str, shown: str) ->
 def test_a_call_shows_what_is_being_said(printed: str) -> None:
     live = printed.partition("And call.wav")[2].partition("The call:")[0]
     assert {label for label, _ in partials_of(live)} == {"agent", "customer"}
+
+
+def test_a_recording_of_two_channels_is_transcribed_too(tmp_path: Path) -> None:
+    stereo = tmp_path / "stereo.wav"
+    with wave.open(str(AUDIO / "demo.wav"), "rb") as mono, wave.open(str(stereo), "wb") as wav:
+        wav.setparams(mono.getparams())
+        wav.setnchannels(2)
+        samples = mono.readframes(mono.getnframes())
+        wav.writeframes(b"".join(samples[at : at + 2] * 2 for at in range(0, len(samples), 2)))
+    demo = [sys.executable, str(ROOT / "examples" / "demo.py"), str(stereo)]
+    ran = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    spoken = words((AUDIO / "demo.txt").read_text(encoding="utf-8"))
+    heard = words(ran.stdout.split("Transcript:")[1].split("Word by word")[0])
+    assert distance(heard, spoken) <= 0.05 * len(spoken), (heard, spoken)
 
 
 def test_the_next_step_works_from_the_shell_as_it_is(printed: str) -> None:
