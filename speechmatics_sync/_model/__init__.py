@@ -1,4 +1,4 @@
 """Plain values: configuration, messages, results and transcripts.
 
-Knows nothing but ``errors``.
+Knows no other room: only ``errors``, and ``_numbers``, which says what a number is.
 """

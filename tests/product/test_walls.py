@@ -80,7 +80,10 @@ BREACHES = {
         "import json",
     ),
     "Keys know no protocol and no audio": ("_auth/__init__.py", "from .. import _audio"),
-    "Values know nothing but errors": ("_model/__init__.py", "from .. import _logs"),
+    "Values know nothing but errors and what a number is": (
+        "_model/__init__.py",
+        "from .. import _logs",
+    ),
     "What lies beside the library imports its face, and logs and reads numbers as it does": (
         "local/__init__.py",
         "from .. import _audio",
