@@ -60,6 +60,18 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _tls(certificate: str, key: Optional[str]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # it names no file
+        files = certificate if key is None else f"{certificate} and {key}"
+        raise ConfigurationError(
+            f"no certificate with its private key (PEM) can be read from {files}: {error}"
+        ) from error
+    return context
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status."""
     arguments = _arguments(argv)
@@ -73,8 +85,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from . import CountedRecognizer, LocalServer, PocketsphinxRecognizer
 
         if arguments.tls_cert:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+            context = _tls(arguments.tls_cert, arguments.tls_key)
         counted = arguments.recognizer == "counted"
         server = LocalServer(
             arguments.host,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 import pytest
 import trustme
@@ -97,6 +98,21 @@ def test_what_it_cannot_do_it_says_with_status_2() -> None:
         assert command.process.wait(timeout=30) == 2
         assert command.process.stderr is not None
         assert "api_keys" in command.process.stderr.read()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_certificate_that_cannot_be_read_is_named(
+    tmp_path: Path, content: Optional[bytes]
+) -> None:
+    path = tmp_path / "server.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with Command(*COUNTED, "--tls-cert", str(path)) as command:
+        assert command.process.wait(timeout=30) == 2
+        assert command.process.stderr is not None
+        (line,) = command.process.stderr.read().splitlines()
+        assert line.startswith("cannot serve: ")
+        assert f"from {path}: " in line
 
 
 def test_without_its_extra_it_says_what_to_install_in_one_line() -> None:
