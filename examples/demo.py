@@ -13,6 +13,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -198,6 +199,8 @@ def show(transcript: Transcript) -> None:
 def main() -> int:
     """Run the demo; return the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal and log can show "…"
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, help="a WAV file")
     audio = parser.parse_args().audio
