@@ -127,12 +127,15 @@ class Outbox:
             return True
         try:
             with life.lock:
-                return self._send_at_once(payload, label)
+                sent = self._send_at_once(payload, label)
         except MemoryError as error:
             raise self._cut_in_two(error) from None
+        if sent:
+            connection.flush()
+        return sent
 
     def _send_at_once(self, chunk: bytes, label: Label) -> bool:
-        """Send a chunk if nothing is in its way; return whether that was so. Needs the lock."""
+        """Pass a chunk on if nothing is in its way; return whether that was so. Needs the lock."""
         connection, protocol = self.connection, self.protocol
         if (
             connection is None
@@ -145,7 +148,7 @@ class Outbox:
         payload, number = protocol.send_at_once(chunk, label)
         if not self._meter.times_a_chunk:
             self._meter.sent(label, number)
-        connection.send_now(payload)
+        connection.send(payload)
         return True
 
     def current_protocol(self) -> Optional[Protocol]:
@@ -268,10 +271,9 @@ class Outbox:
         return position
 
     def _send_what_can_be(self, chunks: list[bytes], position: int, label: Label) -> int:
-        """Send the first chunks of a list, if nothing is in their way. Needs the lock.
+        """Take and send the first chunks of a list, if nothing is in their way; return their bytes.
 
-        Returns:
-            Their bytes; they are taken from the list.
+        Needs the lock.
         """
         channels = self.protocol.channels
         if len(channels) > 1 or channels[label].bytes_filled != position:
@@ -279,15 +281,14 @@ class Outbox:
         size = 0
         while chunks and self._send_at_once(chunks[0], label):
             size += len(chunks.pop(0))
+        if size and self.connection is not None:
+            self.connection.flush()
         return size
 
     def _wanted(
         self, chunks: Sequence[bytes], position: int, due: Optional[float], label: Label
     ) -> tuple[Union[int, Later, None], int]:
-        """Return what `take_from_source` is to return, and for how many chunks there is room.
-
-        Needs the lock.
-        """
+        """Return the result of `take_from_source`, or its room in chunks. Needs the lock."""
         protocol = self.protocol
         channel = protocol.channels[label]
         if self._life.state.over:

@@ -212,12 +212,6 @@ class Connection:
         else:
             self._put(payload, BINARY)
 
-    def send_now(self, payload: Union[str, bytes]) -> None:
-        """Send a message, and write what the network takes: `send` and `flush` in one."""
-        with self._io:
-            self.send(payload)
-            self.flush()
-
     def ping(self) -> None:
         """Send a ping, which the peer has to answer."""
         self._put(b"", PING)
