@@ -19,6 +19,9 @@ from .state import Lifecycle
 
 __all__ = ["Sender"]
 
+_ALL_EMPTY = "Every source is empty"
+"""How an error begins for which no single channel is to blame."""
+
 
 class Sender:
     """Opens one source, reads it from start to end, and closes it.
@@ -120,13 +123,13 @@ class Sender:
                 return
             others = [protocol.channels[name] for name in protocol.channels if name != self._label]
             if not protocol.bytes_taken and all(other.ended for other in others):
-                what = "Every source is empty" if others else "The source is empty"
+                what = _ALL_EMPTY if others else "The source is empty"
                 hint = "" if opened is None else opened.why_empty()
                 raise AudioError(f"{what}: there is no audio to transcribe.{hint}")
             self._outbox.end_of_channel(self._label)
 
     def _named(self, error: AudioError) -> AudioError:
         """Return an error that names the channel, if there are several."""
-        if self._label is None:
+        if self._label is None or error.message.startswith(_ALL_EMPTY):
             return error
         return type(error)(f"The source of the channel {self._label!r} failed: {error.message}")
