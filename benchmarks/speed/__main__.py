@@ -62,7 +62,7 @@ def quick(bench: Bench) -> int:
     """
     names = [plan.OURS, plan.BARE_WEBSOCKET_CLIENT]
     steps = plan.quick()
-    targets = report.targets(plan.JUDGED_KINDS, plan.QUICK_HOURS)
+    targets = report.targets(plan.QUICK_LIVE, plan.QUICK_HOURS)
     runs = [*import_runs(names, 10, bench), *measure(bench, steps)]
     judged = report.judged(targets, report.combined(runs, min, min))
     again = {one.target.workload for one in judged if one.fails}
@@ -84,7 +84,7 @@ def full(bench: Bench, steps: Sequence[plan.Step], where: Path) -> int:
     where_and_when = described(LEGACY_PACKAGES)
     runs = [*import_runs(STATEMENTS, 20, bench), *measure(bench, steps)]
     figures = report.combined(runs, statistics.median)
-    judged = report.judged(report.targets(plan.JUDGED_KINDS, plan.FULL_HOURS), figures)
+    judged = report.judged(report.targets(plan.FULL_LIVE, plan.FULL_HOURS), figures)
     where.mkdir(exist_ok=True)
     results = {
         "machine": where_and_when,

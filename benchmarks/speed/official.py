@@ -100,9 +100,11 @@ def live(
             run.started()
             begun = time.monotonic()
             for number in itertools.count(1):
-                await asyncio.sleep(max(0.0, begun + number * CHUNK_SECONDS - time.monotonic()))
+                due = begun + number * CHUNK_SECONDS
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
                 if run.over.is_set():
                     break
+                run.note_read(due)
                 await client.send_audio(chunk)
             await client.stop_session()
 

@@ -11,12 +11,13 @@ __all__ = [
     "BARE_WEBSOCKET_CLIENT",
     "CLIENT_TOO",
     "FULL_HOURS",
-    "JUDGED_KINDS",
+    "FULL_LIVE",
     "KINDS",
     "LEGACY",
     "OFFICIAL",
     "OURS",
     "QUICK_HOURS",
+    "QUICK_LIVE",
     "Run",
     "Step",
     "full",
@@ -41,12 +42,18 @@ SCRIPTS = {
     BARE_WEBSOCKETS: "bare_websockets",
 }
 
-KINDS = ("recorded", "blocking", "pushed")
-"""Who paces live audio: this client, a source that blocks, or the program that pushes it."""
+KINDS = ("blocking", "pushed", "fed", "recorded")
+"""Who paces live audio: a source that blocks, the program, which pushes it from a thread for each
+session or from one for all of them, or this client, which has all of it at hand."""
 
-JUDGED_KINDS = ("recorded",)
-"""The one that is held to targets: the client paces the audio, as a task of an event loop does. The
-others have a thread of the program's own for each session, which is not the client's to save."""
+FULL_LIVE = dict.fromkeys((50, 200, 400, 1000), KINDS)
+"""How many live sessions are run and held to targets, and of which kinds."""
+
+QUICK_LIVE = {
+    50: ("blocking", "pushed", "fed"),
+    400: KINDS,
+    1000: ("blocking", "fed", "recorded"),
+}
 
 FULL_HOURS = 10
 QUICK_HOURS = 2
@@ -108,7 +115,7 @@ def _multichannel(count: int, clients: Iterable[str]) -> list[Step]:
 
 
 def _live(sessions: int, seconds: float, clients: Iterable[str], **more: Any) -> list[Step]:
-    ramp = 2.0
+    ramp = 2.0 if sessions > 50 else 0.5
     arguments = {"sessions": sessions, "seconds": seconds, "ramp": ramp}
     steps = []
     for who in clients:
@@ -122,6 +129,10 @@ def _live(sessions: int, seconds: float, clients: Iterable[str], **more: Any) ->
                 takes += sessions * TLS_CONTEXT_SECONDS
         steps.append(Step(f"live {sessions}", who, "live", {**arguments, **particular}, takes))
     return steps
+
+
+def _calls() -> list[Step]:
+    return [Step("a pushed chunk", OURS, "calls", {"chunks": 15}, 2)]
 
 
 def _idle(seconds: float, clients: Iterable[str]) -> list[Step]:
@@ -151,39 +162,41 @@ def _length(hours: float) -> list[Step]:
 
 
 def full() -> list[Step]:
-    """Return all of it: eight minutes."""
+    """Return all of it: eleven minutes."""
     every = list(SCRIPTS)
     kinds = [ours(kind) for kind in KINDS]
-    judged = [ours(kind) for kind in JUDGED_KINDS]
     others = [LEGACY, BARE_WEBSOCKET_CLIENT, BARE_WEBSOCKETS]
     steps = [
         *3 * _throughput(10_000, every),
         *3 * _multichannel(10_000, every),
+        *_calls(),
         *_idle(4, every),
         *_starting(50, every),
         *_live(50, 4, [*kinds, OFFICIAL]),
         # Bare loops and the old client are run only where they do not collapse.
         *_live(200, 4, [*kinds, OFFICIAL, *others]),
         *_live(400, 4, [*kinds, OFFICIAL]),
-        *_live(400, 4, [*judged, OFFICIAL]),
+        *_live(400, 4, [*kinds, OFFICIAL]),
         # What a client of speechmatics-rt weighs is known from the 400.
         *_live(1000, 4, [*kinds, OFFICIAL], shared_tls=True),
-        *_live(1000, 4, [*judged, OFFICIAL], shared_tls=True),
+        *_live(1000, 4, [*kinds, OFFICIAL], shared_tls=True),
     ]
     return [*steps, *_length(FULL_HOURS)]
 
 
 def quick() -> list[Step]:
-    """Return what the targets need: a minute and a quarter."""
+    """Return what the targets need: less than three minutes."""
     both = [OURS, OFFICIAL]
-    one_kind = [*(ours(kind) for kind in JUDGED_KINDS), OFFICIAL]
+    live = {count: [*map(ours, kinds), OFFICIAL] for count, kinds in QUICK_LIVE.items()}
     return [
+        *_calls(),
         *3 * _throughput(4000, [*both, BARE_WEBSOCKET_CLIENT]),
         *2 * _multichannel(4000, both),
         # Long enough that a single hiccup of the machine does not reach the p99.
         *_idle(6, [OURS]),
-        *_live(400, 3, one_kind),
+        *_live(50, 3, live[50]),
+        *_live(400, 3, live[400]),
         # What a client of speechmatics-rt weighs is known from the 400; 17 s are saved here.
-        *_live(1000, 3, one_kind, shared_tls=True),
+        *_live(1000, 3, live[1000], shared_tls=True),
         *_length(QUICK_HOURS),
     ]

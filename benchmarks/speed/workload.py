@@ -55,9 +55,8 @@ def cpu_seconds() -> float:
 
 
 def switches() -> int:
-    """Return how often a thread of this process has given up its core, or lost it."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_nvcsw + used.ru_nivcsw
+    """Return how often a thread of this process has given up its core, by waiting."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
 
 
 def resident_bytes() -> int:
@@ -140,6 +139,7 @@ class Live:
         self._starting = sessions
         self._all_started = threading.Event()
         self._weight = 0
+        self._read_late = 0.0
         self._measured: dict[str, float] = {}
 
     def weigh(self) -> None:
@@ -163,6 +163,13 @@ class Live:
             if not self._starting:
                 self._all_started.set()
 
+    def note_read(self, due: float) -> None:
+        """Note that a chunk which is spoken at a moment is read or pushed now."""
+        late = time.monotonic() - due
+        if late > self._read_late:
+            with self._lock:
+                self._read_late = max(self._read_late, late)
+
     def _measure(self) -> None:
         all_started = self._all_started.wait(self._ramp + 20)
         start_seconds = time.monotonic() - self.began
@@ -181,6 +188,7 @@ class Live:
             "megabytes": resident_bytes() / 1e6,
             "start_seconds": start_seconds if all_started else -1.0,
             "never_started": self._starting,
+            **({"read_late": self._read_late} if self._read_late else {}),
         }
         self.over.set()
         # An overloaded client may take minutes to end its sessions; the result is known now.
@@ -226,9 +234,11 @@ def paced(run: Live) -> Iterator[bytes]:
     begun = time.monotonic()
     chunk = audio(1)
     for number in itertools.count(1):
-        time.sleep(max(0.0, begun + number * CHUNK_SECONDS - time.monotonic()))
+        due = begun + number * CHUNK_SECONDS
+        time.sleep(max(0.0, due - time.monotonic()))
         if run.over.is_set():
             return
+        run.note_read(due)
         yield chunk
 
 

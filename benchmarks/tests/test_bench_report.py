@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import docutils.core
@@ -40,6 +41,11 @@ class TestVerdicts:
     def test_a_figure_by_itself_is_judged_by_its_limit(self) -> None:
         assert verdict(TEN, {"live 400": {OURS: {"p99_ms": 15.0}}}) == ("off, 1.50 times", False)
 
+    def test_a_ratio_may_be_to_a_figure_of_another_workload(self) -> None:
+        target = replace(FIFTH, workload="live 1000", beside_in="throughput")
+        figures = {**throughput(1, 100), "live 1000": {OURS: {CHUNK: 20.0}}}
+        assert verdict(target, figures) == ("OK", False)
+
     @pytest.mark.parametrize("measured", [{}, {"live 400": {}}, {"live 400": {OURS: {}}}])
     def test_what_could_not_be_measured_fails(self, measured: report.Figures) -> None:
         assert verdict(TEN, measured) == ("not measured", True)
@@ -66,8 +72,8 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("steps", "targets"),
         [
-            (plan.quick(), report.targets(plan.JUDGED_KINDS, plan.QUICK_HOURS)),
-            (plan.full(), report.targets(plan.JUDGED_KINDS, plan.FULL_HOURS)),
+            (plan.quick(), report.targets(plan.QUICK_LIVE, plan.QUICK_HOURS)),
+            (plan.full(), report.targets(plan.FULL_LIVE, plan.FULL_HOURS)),
         ],
         ids=["quick", "full"],
     )
@@ -78,7 +84,8 @@ class TestPlan:
         measured |= {("import", who) for who in report.CLIENTS}
         for target in targets:
             assert (target.workload, target.who) in measured
-            assert not target.beside or (target.workload, target.beside) in measured
+            beside = target.beside_in or target.workload, target.beside
+            assert not target.beside or beside in measured
 
     @pytest.mark.parametrize("steps", [plan.quick(), plan.full()], ids=["quick", "full"])
     def test_no_client_has_two_turns_before_another_has_one(self, steps: list[plan.Step]) -> None:
@@ -94,7 +101,7 @@ class TestPlan:
 
 FIGURES: report.Figures = {
     "throughput": {who: {CHUNK: 12.345} for who in report.CLIENTS},
-    "live 400": {plan.ours("pushed"): {"cpu": 0.25, "p99_ms": 1234.5}},
+    "live 400": {plan.ours("pushed"): {"cpu": 0.25, "p99_ms": 1234.5, "switches_per_chunk": 2.25}},
     "10 h, with a transcript": {OURS: {"grown_megabytes": 17.0, "megabytes_per_hour": 1.5}},
 }
 MACHINE = dict.fromkeys(["cpu", "cores", "kernel", "python", "versions", "date"], "some")
@@ -115,7 +122,8 @@ class TestText:
         ]
         assert [row[0] for row in single[1:]] == report.CLIENTS
         assert {row[1] for row in single[1:]} == {"12.3"}
-        assert live[1] == ["400", "speechmatics_sync, pushed", "25.0", "–", "1,234", "–", "–"]
+        first = ["400", "speechmatics_sync, pushed", "25.0", "–", "1,234", "–", "2.25", "–", "–"]
+        assert live[1] == first
         assert length[1] == ["10 h, with a transcript", "17.0", "–", "1.50", "–"]
 
     def test_verdicts_stand_beside_their_targets(self) -> None:
