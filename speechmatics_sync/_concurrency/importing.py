@@ -17,6 +17,7 @@ __all__ = ["import_modules"]
 
 # Reentrant: what is imported may be a program's, and a signal handler may import as well.
 _lock = threading.RLock()
+_imported: set[tuple[str, ...]] = set()
 
 
 def _reset() -> None:
@@ -34,9 +35,12 @@ def import_modules(*names: str) -> None:
     Raises:
         ConnectionError: There is no descriptor or no memory left for it.
     """
+    if names in _imported:
+        return
     try:
         with _lock:
             for name in names:
                 importlib.import_module(name)
+        _imported.add(names)
     except (OSError, MemoryError) as error:
         raise exhausted(error) or error from None
