@@ -315,7 +315,9 @@ class Transcript:
         return self.text
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self.words)} words, until {self.end_time} s>"
+        words, end = len(self.words), self.end_time
+        until = "" if end is None else f", until {end} s"
+        return f"<{type(self).__name__} of {words} word{'' if words == 1 else 's'}{until}>"
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:

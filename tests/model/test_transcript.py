@@ -129,6 +129,18 @@ def test_nothing_said_is_an_empty_transcript() -> None:
     assert Transcript().language_pack_info is None
 
 
+@pytest.mark.parametrize(
+    ("heard", "shown"),
+    [
+        ([], "<Transcript of 0 words>"),
+        (["hi"], "<Transcript of 1 word, until 1 s>"),
+        (["hi", "there"], "<Transcript of 2 words, until 2 s>"),
+    ],
+)
+def test_its_repr_says_how_much_there_is(heard: list[str], shown: str) -> None:
+    assert repr(transcript(started(), said(*heard))) == shown
+
+
 def test_a_word_has_its_times_confidence_speaker_channel_and_language() -> None:
     made = transcript(final(result("Hi", 0.5, 1.25, speaker="S1", language="en"), channel="agent"))
     assert made.words == [Word("Hi", 0.5, 1.25, 0.9, "S1", "agent", "en", "word")]
