@@ -1,4 +1,4 @@
-"""No module is longer than a reader can hold in mind, no test and no benchmark either."""
+"""No file is longer than a reader can hold in mind: no module, no test, no benchmark, no README."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def test_a_module_has_at_most_500_lines(place: str) -> None:
     }
     assert lines
     assert {path: count for path, count in lines.items() if count > 500} == {}
+
+
+def test_the_readme_is_short() -> None:
+    """Long explanations belong into docs/."""
+    assert (ROOT / "README.rst").read_text(encoding="utf-8").count("\n") <= 360
