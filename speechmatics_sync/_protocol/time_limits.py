@@ -51,6 +51,8 @@ class Limits:
         """When the connection last gave a sign of life."""
         self._owed: dict[tuple[Due, Hashable], tuple[int, float]] = {}
         """What is owed: how far the server has come with it, and when it last made progress."""
+        self._owing_since: Optional[float] = None
+        """Since when there has always been something owed."""
 
     def restart(self, now: float) -> None:
         """Count the peer's silence from now."""
@@ -89,6 +91,10 @@ class Limits:
         self._alive = max(self._alive, heard, unblocked)
         if self._unanswered_ping is not None and heard > self._unanswered_ping:
             self._unanswered_ping = None
+        if not owed:
+            self._owing_since = None
+        elif self._owing_since is None:
+            self._owing_since = now
         before, self._owed = self._owed, {}
         for what, progress in owed.items():
             known = before.get(what)
@@ -146,9 +152,8 @@ class Limits:
     @property
     def _silent_since(self) -> Optional[float]:
         """Since when nothing at all was heard although something is owed."""
-        if not self._owed:
-            return None
-        return max(self._alive, min(since for _, since in self._owed.values()))
+        # Not since the last progress, which is noted late: it came no later than the last byte.
+        return None if self._owing_since is None else max(self._alive, self._owing_since)
 
     @property
     def _next_ping(self) -> Optional[float]:
