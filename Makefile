@@ -3,7 +3,7 @@
 # make test-fast   every test that recognises no speech
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
-# make bench-quick   only what the targets need, in 75 seconds
+# make bench-quick   only what the targets need, in less than three minutes
 # make pictures   draw what make demo shows, into docs/pictures/
 # make lint   style, types and walls
 # make build  the wheel and the sdist, in dist/
