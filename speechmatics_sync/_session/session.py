@@ -8,8 +8,8 @@ Nothing here decides about the protocol: values move between `protocol` and the 
   nears its end, the receiver makes the next one.
 - A *sender* thread (`sender`) for each source reads it and waits for room. In a pushed session the
   threads that call `Outbox.send_audio` are the senders.
-- While many sessions run in a process, one thread waits for all their connections and reads their
-  paced sources (`shared_thread`); receivers and senders sleep meanwhile.
+- One thread waits for the connections of all sessions of a process, and sends paced audio that is
+  in memory (`shared_thread`); receivers, and the senders of such audio, sleep meanwhile.
 - Messages for handlers go through the `inbox` to the thread that runs handlers: the caller of
   ``transcribe``, the thread that iterates over the stream, or the *dispatcher* thread of a pushed
   session.
