@@ -16,6 +16,8 @@ ProgressCallback = Callable[[float, Optional[float]], object]
 What it raises ends the session and comes out of the call, as the exception of a handler does.
 """
 
+_NO_BAR = "No progress bar: %s: %s"
+
 
 class ProgressReport:
     """Calls a callback whenever the progress of a session has changed."""
@@ -59,7 +61,7 @@ class _Bar(ProgressReport):
             self._dropped = True
             if self._bar is not None:
                 self._bar.disable = True
-            self.log.info("No progress bar: %s: %s", type(error).__name__, error)
+            self.log.info(_NO_BAR, type(error).__name__, error)
 
     def _draw(self, done: float, total: Optional[float]) -> None:
         if self._bar is None:
@@ -96,4 +98,10 @@ def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[P
         from tqdm.auto import tqdm
     except ImportError:
         raise missing_extra("progress=True", "tqdm", "progress") from None
+    except Exception as error:
+        if raised_by_signal(error):
+            raise
+        # Such as its warning in a notebook without ipywidgets, where warnings are errors.
+        logger.info(_NO_BAR, type(error).__name__, error)
+        return None
     return _Bar(tqdm)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,6 +241,25 @@ def test_a_bar_that_cannot_be_drawn_is_dropped(
     dropped = [each for each in caplog.records if "No progress bar" in each.getMessage()]
     assert len(dropped) == (stderr != "closed")  # tqdm itself disables a bar that is closed
     assert all(each.request_id == client.request_id for each in dropped)  # type: ignore[attr-defined]
+
+
+def test_a_bar_that_cannot_be_imported_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a notebook without ipywidgets, of which tqdm warns, where warnings are errors."""
+    (tmp_path / "tqdm").mkdir()
+    (tmp_path / "tqdm" / "__init__.py").touch()
+    (tmp_path / "tqdm" / "auto.py").write_text("raise UserWarning('IProgress not found')")
+    for name in [each for each in sys.modules if each.partition(".")[0] == "tqdm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    caplog.set_level(logging.INFO, logger="speechmatics_sync")
+    with serving(hears("word")) as url, client_of(url) as client:
+        transcript = client.transcribe(speech(1), audio_format=RAW, progress=True)
+    for name in ("tqdm", "tqdm.auto"):
+        sys.modules.pop(name, None)
+    assert transcript.text == "word"
+    assert "No progress bar: UserWarning: IProgress not found" in caplog.text
 
 
 class Broken(io.StringIO):
