@@ -3,7 +3,8 @@
 Samples may begin with any bytes, so a name is given only to what they would not begin with by
 chance: four bytes and more of a file's signature, followed by fields that hold what such a file has
 there; three MPEG frames in a row, each as long as its header says; text of at least 64 bytes that
-is all printable words, or begins as a web page, JSON or a Git-LFS pointer does.
+is all printable words, or begins as a web page, JSON or a Git-LFS pointer does; base64 of at least
+128 bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ _DECODER = codecs.getincrementaldecoder("utf-8-sig")
 
 _TEXT_LENGTH = 64
 _JSON_LENGTH = 12
+
+_BASE64_LENGTH = 128
+_BASE64 = re.compile(
+    r"(data:[\w/+.;=-]+,)?(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9+/_\s-]+={0,2}\s*", re.DOTALL
+)
+"""Quiet mu-law samples may all be letters, but then small ones, or also what lies between those and
+the capital ones."""
 
 
 class Content(NamedTuple):
@@ -175,6 +183,8 @@ def _text(beginning: bytes) -> Optional[str]:
     if re.match(r'\s*(\{\s*"[^"]*"\s*:|\[\s*[{"])', text):
         return "JSON"
     words = len(text.split())
+    if len(text) >= _BASE64_LENGTH and words < len(text) / 50 and _BASE64.fullmatch(text):
+        return "base64, which base64.b64decode turns into the bytes"
     # Samples that only look like text have neither words nor many letters.
     if (
         len(text) >= _TEXT_LENGTH

@@ -75,6 +75,9 @@ NO_SOUND = {
     "Git-LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
     "JSON": json.dumps({"detail": "Not found"}).encode(),
     "text": ("Straße und Wege, and other words that somebody wrote. " * 200).encode(),
+    "base64": base64.b64encode(random.Random(1).randbytes(5000)),
+    "base64, which": b"data:audio/wav;base64," + base64.b64encode(wav()[:160]),
+    "base64, which base64.b64decode": base64.encodebytes(wav()),
     "ZIP": b"PK\3\4\x14\0\0\0\x08\0" + bytes(range(256)),
     "gzip": b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + bytes(range(256)),
     "PDF": b"%PDF-1.7\n%" + bytes(range(256)),
@@ -226,6 +229,9 @@ def test_noise_and_constant_samples_are_taken_for_nothing_else() -> None:
     for value in range(256):
         assert content_of(bytes([value]) * LOOKED_AT) is None
         assert content_of(random.Random(value).randbytes(LOOKED_AT)) is None
+    for lowest, highest in (("a", "z"), ("A", "z"), ("0", "z")):  # as quiet mu-law samples may be
+        letters = range(ord(lowest), ord(highest) + 1)
+        assert content_of(bytes(random.Random(1).choices(letters, k=LOOKED_AT))) is None
 
 
 @pytest.mark.parametrize(
