@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
 
 import pytest
+from support.reconnecting import Legs, listen
 from support.serving import PATIENCE, Peer, serving
 from support.sessions import RAW, client_of, wait_for
+from websockets.frames import Frame, Opcode
 
+from speechmatics_sync import Client, ReconnectPolicy, TranscriptionError
 from speechmatics_sync._session.pump import Pump
 
 CHUNK = bytes(256 * 1024)
@@ -65,3 +69,145 @@ def test_a_network_that_has_taken_all_is_not_reported_again_and_again(
         wait_for(all_said)
         client.stop_session(timeout=PATIENCE)
     assert infos[-1] - infos[0] < 100
+
+
+# -- what comes alone, while no limit has the pump look again -----------------------------------
+
+NO_LIMITS: dict[str, Any] = {"ack_timeout": None, "ping_interval": None, "ping_timeout": None}
+
+
+def in_peace(client: Client) -> None:
+    """Send a chunk, and wait until it is acknowledged: from here on nothing is due."""
+    client.send_audio(bytes(3200))
+    given_up = time.monotonic() + PATIENCE
+    while client.stats.chunks_acknowledged < 1:
+        assert time.monotonic() < given_up
+        time.sleep(0.001)  # the pace of the poll; what ends it is the state itself
+
+
+NEAR = {"type": "session_timeout", "reason": "Session will timeout in 0.0m due to max duration"}
+BEFORE_ITS_END: dict[str, tuple[ReconnectPolicy, list[dict[str, Any]]]] = {
+    "a Warning": (ReconnectPolicy(rollover_margin=1.2), [{"message": "Warning", **NEAR}]),
+    "a limit of the user's": (ReconnectPolicy(rollover_margin=1.2, session_limit=1.4), []),
+}
+
+
+@pytest.mark.parametrize(("policy", "said"), BEFORE_ITS_END.values(), ids=BEFORE_ITS_END)
+def test_a_session_that_nears_its_end_has_its_next_connection_though_nothing_else_happens(
+    policy: ReconnectPolicy, said: list[dict[str, Any]]
+) -> None:
+    ready, connected = threading.Event(), threading.Event()
+
+    def first(peer: Peer) -> None:
+        peer.start()
+        listen(peer, 1)
+        wait_for(ready)
+        peer.send(*said)
+        peer.wait_closed()
+
+    def second(peer: Peer) -> None:
+        connected.set()
+        peer.start()
+        peer.wait_closed()
+
+    with serving(Legs(first, second), ping_interval=None) as url:  # noqa: SIM117
+        with client_of(url, reconnect=policy, **NO_LIMITS) as client:
+            client.start_session(audio_format=RAW)
+            in_peace(client)
+            ready.set()
+            wait_for(connected)
+            client.close()
+
+
+def test_an_error_that_comes_alone_ends_the_session_though_no_close_frame_follows() -> None:
+    ready, gone = threading.Event(), threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        listen(peer, 1)
+        wait_for(ready)
+        peer.send({"message": "Error", "type": "job_error", "reason": "broke"})
+        peer.wait_closed()
+        gone.set()
+
+    with serving(behave, ping_interval=None) as url, client_of(url, **NO_LIMITS) as client:
+        client.start_session(audio_format=RAW)
+        in_peace(client)
+        ready.set()
+        wait_for(gone)
+        with pytest.raises(TranscriptionError, match="broke"):
+            client.stop_session(timeout=PATIENCE)
+
+
+def test_messages_that_come_together_are_all_handled_though_nothing_follows_them() -> None:
+    """More than others are made to wait for: they are processed in several turns."""
+    ready, handled = threading.Event(), threading.Event()
+    many = 3000
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        listen(peer, 1)
+        wait_for(ready)
+        infos = ({"message": "Info", "type": "other", "number": at} for at in range(many))
+        frames = [
+            Frame(Opcode.TEXT, json.dumps(info).encode()).serialize(mask=False) for info in infos
+        ]
+        peer.connection.socket.sendall(b"".join(frames))
+        wait_for(handled)
+        peer.finish()
+
+    with serving(behave, ping_interval=None) as url:  # noqa: SIM117
+        with client_of(url, max_queue=None, **NO_LIMITS) as client:
+            numbers: list[int] = []
+
+            def note(message: dict[str, Any]) -> None:
+                numbers.append(message["number"])
+                if len(numbers) == many:
+                    handled.set()
+
+            client.on("Info", note)
+            client.start_session(audio_format=RAW)
+            in_peace(client)
+            ready.set()
+            wait_for(handled)
+            client.stop_session(timeout=PATIENCE)
+    assert numbers == list(range(many))
+
+
+def test_a_queue_that_an_event_fills_stops_the_reading_though_no_limit_is_due() -> None:
+    ready, handling, let_go = threading.Event(), threading.Event(), threading.Event()
+    text = "x" * 60_000
+    many = 1000
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        listen(peer, 1)
+        wait_for(ready)
+        for number in range(many):
+            peer.send({"message": "Info", "type": "other", "number": number, "text": text})
+        peer.finish()
+
+    with serving(behave, ping_interval=None) as url:  # noqa: SIM117
+        with client_of(url, max_queue=5, **NO_LIMITS) as client:
+            waiting: list[int] = []
+
+            def note(_: dict[str, Any]) -> None:
+                handling.set()
+                wait_for(let_go)
+                waiting.append(client.stats.messages_waiting)
+
+            client.on("Info", note)
+            client.start_session(audio_format=RAW)
+            in_peace(client)
+            ready.set()
+            wait_for(handling)
+            before, now = -1, 0
+            while now > before:  # until no more is read
+                before = client.stats.messages_received
+                time.sleep(0.1)  # the pace of the poll
+                now = client.stats.messages_received
+            let_go.set()
+            client.stop_session(timeout=PATIENCE)
+    assert now < many
+    assert len(waiting) == many
+    assert max(waiting) < many / 2
