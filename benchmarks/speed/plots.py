@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,11 +15,10 @@ from report import CLIENTS, LIVE_CLIENTS, Figures
 
 __all__ = ["draw"]
 
+GREENS = ("#0b6e4f", "#3fa34d", "#8bc34a", "#00a896")
 COLOURS = {
     OURS: "#0b6e4f",
-    ours(KINDS[0]): "#0b6e4f",
-    ours(KINDS[1]): "#3fa34d",
-    ours(KINDS[2]): "#8bc34a",
+    **dict(zip(map(ours, KINDS), itertools.cycle(GREENS))),
     OFFICIAL: "#d1495b",
     LEGACY: "#edae49",
     BARE_WEBSOCKET_CLIENT: "#30638e",
