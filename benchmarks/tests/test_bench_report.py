@@ -46,6 +46,11 @@ class TestVerdicts:
         figures = {**throughput(1, 100), "live 1000": {OURS: {CHUNK: 20.0}}}
         assert verdict(target, figures) == ("OK", False)
 
+    def test_one_that_was_never_reached_does_not_fail(self) -> None:
+        ahead = replace(FIFTH, reached=False)
+        assert verdict(ahead, throughput(50, 100)) == ("not yet, 2.50 times", False)
+        assert verdict(ahead, throughput(10, 100)) == ("OK", False)
+
     @pytest.mark.parametrize("measured", [{}, {"live 400": {}}, {"live 400": {OURS: {}}}])
     def test_what_could_not_be_measured_fails(self, measured: report.Figures) -> None:
         assert verdict(TEN, measured) == ("not measured", True)
