@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from support.reconnecting import Legs, listen
 from support.serving import PATIENCE, Peer, serving
-from support.sessions import RAW, client_of, wait_for
+from support.sessions import RAW, InThread, client_of, wait_for
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from speechmatics_sync import Client, ReconnectPolicy, TranscriptionError, TransportError
@@ -218,3 +220,32 @@ def test_a_queue_that_is_filled_by_single_events_stops_the_reading() -> None:
             client.stop_session(timeout=PATIENCE)
     assert len(read) < limit + 5
     assert handled == list(range(many))
+
+
+@pytest.mark.parametrize("pause", [None, 0.01], ids=["silent", "talks"])
+def test_an_acknowledgement_that_never_comes_is_missed_in_time(pause: Optional[float]) -> None:
+    """No event tells the pump of a chunk that its caller sends, and events that come change nothing
+    of when to look at the limit."""
+    gone = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        listen(peer, 1)
+        listen(peer, 1, acknowledge=False)
+        with contextlib.suppress(ConnectionClosed):
+            while pause is not None:
+                peer.send({"message": "Info", "type": "other"})
+                time.sleep(pause)  # the pace of the server
+        peer.wait_closed()
+        gone.set()
+
+    limits = {**NO_LIMITS, "ack_timeout": 0.4}
+    with serving(behave, ping_interval=None) as url, client_of(url, **limits) as client:
+        client.start_session(audio_format=RAW)
+        in_peace(client)
+        time.sleep(0.5)  # longer than the limit, while nothing is owed
+        sending = InThread(client.send_audio, bytes(3200))
+        sending.result()
+        wait_for(gone)
+        with pytest.raises(ConnectionError, match="ack_timeout"):
+            client.stop_session(timeout=PATIENCE)
