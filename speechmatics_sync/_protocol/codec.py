@@ -47,8 +47,10 @@ def decode(payload: bytes) -> Message:
     message = None
     if _loads is not None and _LONG_NUMBER not in payload.translate(_DIGITS):
         # It refuses what `json` takes, lone surrogates and numbers that are infinite: try both.
-        with contextlib.suppress(ValueError):
+        try:
             message = _loads(payload)
+        except ValueError:
+            message = None
     if message is None:
         message = _decoded(payload)
     if not isinstance(message, dict):
