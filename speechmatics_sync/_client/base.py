@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 from .._auth.endpoint import Endpoint
 from .._auth.keys import AuthBase, StaticKeyAuth
 from .._concurrency.deadlines import Deadline
+from .._concurrency.process_lock import STARTING
 from .._concurrency.weak_calls import weakly
 from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
@@ -338,14 +339,15 @@ class BaseClient(EventEmitter):
                     )
                 )
             first_id = self.request_id if current is None else None
-            session = Session(
-                self._endpoint,
-                options,
-                self._conn_config,
-                self._listened,
-                self._reconnect,
-                first_id,
-            )
+            with STARTING.held():
+                session = Session(
+                    self._endpoint,
+                    options,
+                    self._conn_config,
+                    self._listened,
+                    self._reconnect,
+                    first_id,
+                )
             if self._dropped is not None:
                 self._dropped.detach()
             self._session = session

@@ -8,25 +8,14 @@ one thread at a time imports; the next one begins anew what failed in another.
 from __future__ import annotations
 
 import importlib
-import os
-import threading
 
 from .exhaustion import exhausted
+from .process_lock import ProcessLock
 
 __all__ = ["import_modules"]
 
-# Reentrant: what is imported may be a program's, and a signal handler may import as well.
-_lock = threading.RLock()
+_lock = ProcessLock()
 _imported: set[tuple[str, ...]] = set()
-
-
-def _reset() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)  # the thread that holds it is not in the child
 
 
 def import_modules(*names: str) -> None:
@@ -38,7 +27,7 @@ def import_modules(*names: str) -> None:
     if names in _imported:
         return
     try:
-        with _lock:
+        with _lock.held():
             for name in names:
                 importlib.import_module(name)
         _imported.add(names)

@@ -27,6 +27,7 @@ from typing import Any, Callable, Optional, Union
 from .._auth.endpoint import Endpoint
 from .._concurrency.deadlines import Deadline
 from .._concurrency.exhaustion import exhausted
+from .._concurrency.process_lock import STARTING
 from .._concurrency.threads import Threads
 from .._concurrency.weak_calls import weakly
 from .._model.audio_format import AudioFormat
@@ -169,7 +170,7 @@ class Session:
             self._agreement.agree(self.options.audio_format or AudioFormat())
         try:
             # With the lock, or a close() in between would join threads that have not been started.
-            with self.life.lock:
+            with STARTING.held(), self.life.lock:
                 if self.life.state.over:
                     return
                 self._threads.start("receiver", self._run, "receiver", self._receiver.run)
@@ -189,9 +190,8 @@ class Session:
                     role = "sender" if label is None else f"sender-{label}"
                     self._threads.start(role, self._run, "sender", sender.run)
                 if dispatch is not None:
-                    self._dispatcher = self._threads.start(
-                        "dispatcher", self._dispatch_all, dispatch
-                    )
+                    run = self._dispatch_all
+                    self._dispatcher = self._threads.start("dispatcher", run, dispatch)
         except ConnectionError as error:  # no thread is left
             self.fail(error)
             raise
