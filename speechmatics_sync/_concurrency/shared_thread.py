@@ -159,8 +159,12 @@ class SharedThread:
         self._poller.wake(pumped)
         while self.works and not task.over.wait(_BROKEN_CHECK):
             pass
-        if task.error is not None:
-            raise task.error
+        error, task.error = task.error, None  # its frames hold the task
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # whose frames now hold this one
 
     def stop(self) -> None:
         """End the thread. No caller may be left."""

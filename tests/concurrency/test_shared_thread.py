@@ -6,10 +6,12 @@ What is served here knows no sessions: sockets, and work that is due.
 from __future__ import annotations
 
 import contextlib
+import gc
 import selectors
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Callable, Optional
 
@@ -97,6 +99,27 @@ def test_what_pumping_raises_is_raised_by_its_caller_and_no_other() -> None:
         with pytest.raises(OSError, match="mine"):
             pump_to_end(failing)
         failing.theirs.close()
+
+
+class Failing(Echo):
+    """Raises an error of its own when it is pumped."""
+
+    def pump(self, *, read: bool, event: bool) -> bool:
+        raise OSError("mine")
+
+
+def test_what_pumping_raised_keeps_nothing_alive() -> None:
+    gc.disable()
+    try:
+        failing = Failing()
+        failing.theirs.close()
+        seen = weakref.ref(failing)
+        with contextlib.suppress(OSError):
+            pump_to_end(failing)
+        del failing
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 class Timed:
