@@ -211,6 +211,7 @@ class Poller:
         Takes no lock: in a forked process, the thread that held it may not exist.
         """
         pipe, self._pipe = self._pipe, None
+        self._woken, self._callbacks, self._errors = set(), {}, {}  # an owner may hold this
         self._selector.close()
         for end in pipe or ():
             end.close()

@@ -260,6 +260,7 @@ class SharedThread:
             task.error = task.error or error
         self._tasks.pop(pumped, None)
         task.queued = None
+        del task.pumped  # an entry of the queue that is out of date may hold the task for long
         task.over.set()
 
     def _schedule(self, task: _Task, rest: Optional[float]) -> None:

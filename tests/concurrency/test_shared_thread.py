@@ -108,18 +108,34 @@ class Failing(Echo):
         raise OSError("mine")
 
 
-def test_what_pumping_raised_keeps_nothing_alive() -> None:
+@pytest.fixture
+def no_collector() -> Iterator[None]:
     gc.disable()
-    try:
-        failing = Failing()
-        failing.theirs.close()
-        seen = weakref.ref(failing)
-        with contextlib.suppress(OSError):
-            pump_to_end(failing)
-        del failing
-        assert seen() is None
-    finally:
-        gc.enable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_pumping_raised_keeps_nothing_alive() -> None:
+    failing = Failing()
+    failing.theirs.close()
+    seen = weakref.ref(failing)
+    with contextlib.suppress(OSError):
+        pump_to_end(failing)
+    del failing
+    assert seen() is None
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_shared_thread_that_is_told_to_end_before_it_waits_again_is_freed() -> None:
+    shared = shared_thread.SharedThread()
+    seen = weakref.ref(shared)
+    shared._stopped = True  # as if it had seen that before it took note of who woke it
+    shared._poller.wake(shared)
+    shared._thread.join()
+    shared.stop()
+    del shared
+    assert seen() is None
 
 
 class Timed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
@@ -47,8 +48,9 @@ def cut(peer: Peer) -> None:
 
 
 def refuses(peer: Peer) -> None:
-    """Lose a connection at once."""
-    peer.connection.socket.shutdown(socket.SHUT_RDWR)
+    """Lose a connection at once, unless the client has gone first."""
+    with contextlib.suppress(OSError):
+        peer.connection.socket.shutdown(socket.SHUT_RDWR)
 
 
 def begins(peer: Peer, audio: bytes) -> int:
