@@ -11,9 +11,9 @@
 # SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks.
 
 VENV ?= .venv
-# Four processes for two cores, as tests wait for half of their time. Each takes whole files, so that
+# Six processes for two cores, as tests wait for most of their time. Each takes whole files, so that
 # what a file's tests share is made once. conftest.py puts the longest files first.
-WORKERS ?= 4
+WORKERS ?= 6
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
 BENCH_ARGS ?=

@@ -49,19 +49,23 @@ def left_early(client: Client) -> None:
         next(stream)
 
 
+def started(client: Client) -> None:
+    """Start a session whose handlers have seen it: they run in another thread."""
+    handled = threading.Event()
+    client.once("RecognitionStarted", lambda message: handled.set())
+    client.start_session(audio_format=RAW)
+    assert handled.wait(PATIENCE)
+    client.send_audio(speech(0.5))
+
+
 def pushed(client: Client) -> None:
     client.on("AddTranscript", lambda message: None)
-    client.start_session(audio_format=RAW)
-    client.send_audio(speech(0.5))
+    started(client)
     client.stop_session(timeout=PATIENCE)
 
 
 def closed(client: Client) -> None:
-    handled = threading.Event()
-    client.once("RecognitionStarted", lambda message: handled.set())
-    client.start_session(audio_format=RAW)
-    client.send_audio(speech(0.5))
-    assert handled.wait(PATIENCE)
+    started(client)
     client.close()
 
 
