@@ -50,8 +50,9 @@ demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
 
 # Compiled tests are kept even where the environment asks for none to be written: to compile them
-# takes each of the processes ten seconds.
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# takes each of the processes ten seconds, unless one does it for all when they are installed.
+COMPILED = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+PYTEST = $(COMPILED) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/test.installed
 	@echo "Every test, in under five minutes on two cores; those that hear speech come first and are slow."
@@ -109,6 +110,7 @@ $(VENV)/test.installed: $(DECLARED) | $(BIN)/python
 		$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 10))' \
 		&& echo "Without pocketsphinx, which could not be compiled …" \
 		&& $(PIP) -e '.[test]' > $(PIP_LOG) 2>&1; } || $(explain)
+	@$(COMPILED) --collect-only -q > /dev/null 2>&1 || true  # what is wrong, the tests will show
 	@touch $@
 
 # Wheels only: nothing is compiled by surprise on a machine that has none.
