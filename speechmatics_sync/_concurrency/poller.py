@@ -17,7 +17,7 @@ __all__ = ["Poller"]
 _LONGEST_WAIT = 3600.0
 """Seconds. The system's calls overflow somewhere above; a user's time limits may be longer."""
 
-_REST = 0.004
+_REST = 0.001
 _BUSY = 750
 _RATE_SECONDS = 0.25
 """From `_BUSY` events a second on, measured over `_RATE_SECONDS`, a poller of many sockets sleeps
