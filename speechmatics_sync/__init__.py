@@ -85,6 +85,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
 
 __all__ = [
@@ -152,6 +153,7 @@ __all__ = [
     "Turn",
     "WarningMessage",
     "WarningType",
+    "WavReader",
     "Word",
     "WordReplacement",
     "__version__",
@@ -160,14 +162,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Loading it loads all that a session is made of, and few programs name it.
-    if name == "Stream":
-        import_modules(f"{__name__}._client.stream")
-        from ._client.stream import Stream
+_LOADED_WHEN_NAMED = {"Stream": "_client.stream", "WavReader": "_audio.wav_reader"}
+"""Few programs name these, and what they are made of takes time to load."""
 
-        return Stream
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    if name not in _LOADED_WHEN_NAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = f"{__name__}.{_LOADED_WHEN_NAMED[name]}"
+    import_modules(module)
+    public: object = getattr(sys.modules[module], name)
+    return public
 
 
 def __dir__() -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Optional
+from typing import Any, Optional
 
 from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import AudioError, InvalidAudioError
 
-__all__ = ["audio_view", "cure_of_encoded", "type_name"]
+__all__ = ["audio_view", "channels_view", "cure_of_encoded", "type_name"]
 
 _BYTES = ("B", "c")
 """Elements of buffers that are bytes, which may be a part of anything."""
@@ -19,6 +19,11 @@ _SAMPLES = {"pcm_s16le": ("h",), "pcm_f32le": ("f",), "mulaw": ("b",)}
 
 _KINDS = {"?": "bool", **dict.fromkeys("bhilqn", "int"), **dict.fromkeys("BHILQN", "uint")}
 _KINDS.update(dict.fromkeys("efdg", "float"))
+
+_RECORDINGS = (
+    "the path of a WAV file, its content as bytes, or an array of int16 or float32 samples of the"
+    " shape n × channels"
+)
 
 _CONVERSIONS = {
     ("float", "pcm_s16le"): "(samples.clip(-1, 1) * 32767).astype('int16')",
@@ -54,9 +59,7 @@ def audio_view(
     try:
         view = memoryview(payload)  # type: ignore[arg-type]
     except TypeError:
-        hint = ""
-        if isinstance(payload, (int, float)):
-            hint = "; samples become bytes with array.array('h', samples).tobytes()"
+        hint = _cure_of_bufferless(payload)
         raise InvalidAudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
     except Exception as error:
         raise InvalidAudioError(
@@ -74,6 +77,34 @@ def audio_view(
     # memoryview.cast() refuses ctypes arrays and empty arrays of two dimensions; this does not.
     with view:
         return PickleBuffer(payload).raw()  # type: ignore[arg-type]
+
+
+def channels_view(array: Any) -> memoryview:
+    """Return a view of an array of several channels, of the shape n × channels.
+
+    It may lie in memory in any order, with gaps in it.
+
+    Raises:
+        AudioError: It is no such array, or of samples that the API does not take.
+    """
+    given = f"a recording to split is {_RECORDINGS}, not {type_name(array)}"
+    try:
+        view = memoryview(array)
+    except Exception:
+        raise InvalidAudioError(given + _cure_of_bufferless(array)) from None
+    order, code = _order_and_code(view.format)
+    try:
+        if view.ndim != 2:
+            channel = "; one of one dimension is a source as it is" if view.ndim == 1 else ""
+            raise InvalidAudioError(f"{given} of {view.ndim} dimensions{channel}")
+        if order == ">" or code not in (*_BYTES, *"hfb"):
+            kind = f"{_KINDS.get(code, view.format)}{8 * view.itemsize}"
+            cure = _cure_of_kind(_KINDS.get(code, ""), view.itemsize, "pcm_f32le")
+            raise InvalidAudioError(f"{given} of {kind} samples: {cure}")
+    except AudioError:
+        view.release()
+        raise
+    return view
 
 
 def type_name(source: object) -> str:
@@ -130,6 +161,14 @@ def _order_and_code(format: str) -> tuple[str, str]:
     if format[:1] in ("<", ">", "!", "=", "@"):
         return {"<": "<", ">": ">", "!": ">"}.get(format[0], native), format[1:]
     return native, format
+
+
+def _cure_of_bufferless(given: object) -> str:
+    if isinstance(given, (int, float)):
+        return "; samples become bytes with array.array('h', samples).tobytes()"
+    if hasattr(type(given), "__array__"):
+        return "; numpy.asarray(samples) makes an array of it that can be passed"
+    return ""
 
 
 def _cure_of_shape(shape: tuple[int, ...]) -> str:

@@ -26,7 +26,7 @@ from .file_objects import (
     regular_size,
     start_of,
 )
-from .split_channels import WavChannel
+from .split_channels import SplitChannel
 
 if TYPE_CHECKING:
     import logging
@@ -405,10 +405,13 @@ class _HttpBody:
 class _ChannelStream(_IterableStream):
     """One channel of a recording, which can be read from any position."""
 
-    def __init__(self, channel: WavChannel, audio_format: AudioFormat) -> None:
+    def __init__(self, channel: SplitChannel, audio_format: AudioFormat) -> None:
         super().__init__(channel, f"the {channel!r}", audio_format)
         self.rereadable = self.complete = True
         self._channel = channel
+
+    def length(self) -> Optional[int]:
+        return self._channel.length()
 
     def _go_to(self, position: int) -> None:
         if isinstance(self._iterator, Generator):
@@ -425,7 +428,7 @@ def byte_stream_of(source: Any, audio_format: AudioFormat) -> ByteStream:
     """
     if isinstance(source, (str, os.PathLike)):
         return _PathStream(os.fspath(source), path_name(source), audio_format)
-    if isinstance(source, WavChannel):
+    if isinstance(source, SplitChannel):
         return _ChannelStream(source, audio_format)
     name = "the audio" if isinstance(source, (bytes, bytearray)) else f"the {type_name(source)}"
     own_name = attribute_of(source, "name") or attribute_of(source, "__name__")

@@ -8,7 +8,15 @@ from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import ConfigurationError, InvalidAudioError
 from .byte_streams import ByteStream
 from .content import LOOKED_AT, content_of, more_to_look_at
-from .wav import MORE_AUDIO, Rest, WavHeader, read_snd_header, read_wav_header
+from .samples import StoredSamples
+from .wav import (
+    FORMS,
+    MORE_AUDIO,
+    DataChunk,
+    WavHeader,
+    read_snd_header,
+    read_wav_header,
+)
 
 if TYPE_CHECKING:
     from .byte_streams import Logger
@@ -24,10 +32,13 @@ class Beginning(NamedTuple):
     Attributes:
         audio_format: The format of the audio: as passed, or as found.
         offset: Bytes before the audio.
-        data_size: Bytes of audio by the header; None if the audio goes on to the source's end.
-        total_bytes: Bytes of audio that there are, or None if only reading can tell.
+        data_size: Bytes of audio by the header, as they are sent; None if the audio goes on to the
+            source's end.
+        total_bytes: Bytes of audio that there are, as they are sent, or None if only reading can
+            tell.
         content: What a file plainly is, with its article; empty if that is not known.
         channels: How many the header says, if one was read.
+        header: That which is taken off, if any.
     """
 
     audio_format: AudioFormat
@@ -36,6 +47,13 @@ class Beginning(NamedTuple):
     total_bytes: Optional[int] = None
     content: str = ""
     channels: Optional[int] = None
+    header: Optional[WavHeader] = None
+
+    @property
+    def conversion(self) -> Optional[StoredSamples]:
+        """What becomes of the samples, unless they are sent as they are."""
+        samples = None if self.header is None else self.header.samples
+        return None if samples is None or samples.convert is None else samples
 
 
 def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Beginning:
@@ -65,7 +83,16 @@ def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Begi
     if audio_format is None:
         return Beginning(AudioFormat(), content=content, channels=header.channels)
     data_size, total_bytes = _sizes(header, length)
-    return Beginning(audio_format, header.data_offset, data_size, total_bytes, content, 1)
+    header = header._replace(data_size_is_certain=data_size is not None)
+    return Beginning(
+        audio_format,
+        header.data_offset,
+        _as_sent(data_size, header),
+        _as_sent(total_bytes, header),
+        content,
+        1,
+        header,
+    )
 
 
 class PushedAudio:
@@ -86,11 +113,9 @@ class PushedAudio:
         self._begun = False
         self._held = b""
         """What has begun like a file, and is too short to tell."""
-        self._data_size: Optional[int] = None
-        """Bytes of audio by the header, if there was one that knows."""
-        self._left = 0
-        """How many of them are still to come."""
-        self._rest = Rest(0)
+        self._data: Optional[DataChunk] = None
+        """What tells the audio from what follows it, if there was a header."""
+        self._data_size = 0
         self._warned = False
 
     def samples_of(self, payload: bytes) -> bytes:
@@ -101,12 +126,10 @@ class PushedAudio:
         """
         if payload and not self._begun:
             payload = self._begin(self._held + payload)
-        if self._data_size is None:
+        if self._data is None:
             return payload
-        sound, behind = payload[: self._left], payload[self._left :]
-        self._left -= len(sound)
-        self._rest.feed(behind)
-        self._warn(self._data_size)
+        sound = self._data.feed(payload)
+        self._warn(self._data)
         return sound
 
     def end(self) -> bytes:
@@ -116,9 +139,10 @@ class PushedAudio:
             AudioError: It is not what it is said to be.
         """
         held = self._begin(self._held, ended=True) if self._held and not self._begun else b""
-        if self._data_size is not None and not self._left:
-            self._rest.end()
-            self._warn(self._data_size)
+        if self._data is not None:
+            held = self._data.feed(held)
+            self._data.end()
+            self._warn(self._data)
         return held
 
     def _begin(self, payload: bytes, *, ended: bool = False) -> bytes:
@@ -130,8 +154,8 @@ class PushedAudio:
             lacking = lacking or offset + size > len(payload)
             return payload[offset : offset + size]
 
-        if payload.startswith(b"RIFF") and self._named.encoding is not None:
-            lacking = read_wav_header(peek) is None and lacking
+        if payload.startswith(FORMS) and self._named.encoding is not None:
+            read_wav_header(peek)
         if lacking and not ended:
             self._held = payload
             return b""
@@ -141,14 +165,13 @@ class PushedAudio:
         if header is None:
             return payload
         if header.data_size_is_certain:
-            self._data_size = self._left = header.data_size
-            self._rest = Rest(header.data_size)
+            self._data, self._data_size = DataChunk(header), header.data_size
         return payload[header.data_offset :]
 
-    def _warn(self, data_size: int) -> None:
-        if self._rest.holds_audio and not self._warned:
+    def _warn(self, data: DataChunk) -> None:
+        if data.more_audio and not self._warned:
             self._warned = True
-            self._logger.warning(MORE_AUDIO, "the audio", data_size)
+            self._logger.warning(MORE_AUDIO, "the audio", self._data_size)
 
 
 def _header(
@@ -168,7 +191,8 @@ def _header(
     described = content.name if header is None else f"{content.name} of {header.description}"
     if named is not None:
         found = None if header is None else _raw_format(header)
-        if found is None or not _same(found, named):
+        # Samples that would be converted are not what they were said to be.
+        if found is None or not _same(found, named) or Beginning(found, header=header).conversion:
             raise InvalidAudioError(_mismatch(name, described, named, header))
     return header, described
 
@@ -210,6 +234,13 @@ def _sizes(header: WavHeader, length: Optional[int]) -> tuple[Optional[int], Opt
     if header.data_size_is_certain or 0 < header.data_size <= left:
         return header.data_size, min(header.data_size, left)
     return None, left
+
+
+def _as_sent(size: Optional[int], header: WavHeader) -> Optional[int]:
+    samples = header.samples
+    if size is None or samples is None or samples.convert is None:
+        return size
+    return size // samples.size * samples.sent_size
 
 
 def _is_named_wav(name: str) -> bool:

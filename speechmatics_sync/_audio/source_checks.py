@@ -56,8 +56,18 @@ def check_source(source: object) -> None:
     elif is_bytes_like(source):
         audio_view(source).release()
     elif not isinstance(source, Iterable) and attribute_of(source, "__getitem__") is None:
-        called = " (call it, and pass what it returns)" if callable(source) else ""
-        raise InvalidAudioError(f"{type_name(source)} is not audio{called}: {SOURCE_KINDS}")
+        raise InvalidAudioError(f"{type_name(source)} is not audio{_cure(source)}: {SOURCE_KINDS}")
+
+
+def _cure(source: object) -> str:
+    """Return what else to pass, if that is plain."""
+    if callable(source):
+        return " (call it, and pass what it returns)"
+    if callable(attribute_of(source, "makefile")):
+        return ' (pass its makefile("rb"))'
+    if attribute_of(attribute_of(source, "stdout"), "read") is not None:
+        return " (pass its stdout)"
+    return ""
 
 
 def format_said_by(source: object) -> Optional[AudioFormat]:

@@ -19,6 +19,7 @@ from .._model.audio_format import AudioFormat
 from ..errors import AudioError, ConfigurationError, InvalidAudioError
 from .buffers import audio_view
 from .byte_streams import ByteStream, byte_stream_of
+from .converted_stream import ConvertedStream
 from .headers import Beginning, look_at
 from .source_checks import check_source, format_said_by
 from .wav import MORE_AUDIO, holds_more_audio
@@ -64,8 +65,9 @@ def open_source(
     """Open a source, and hold its beginning against the audio format, or take the format from it.
 
     Without an ``audio_format``, this reads the beginning of the source, and may block: a mono WAV
-    of samples that the API takes raw (16-bit, float32, mu-law) becomes raw audio, without its
-    header; anything else is a file, and is sent unchanged.
+    of samples that the API takes raw (16-bit, float32, mu-law), or that become such without a loss
+    (integers of 8, 24 and 32 bits, float64, A-law), becomes raw audio, without its header; anything
+    else is a file, and is sent unchanged.
 
     With one, nothing that may have to be waited for is opened or read before the first chunk. The
     header of a file whose samples are of the format is taken off, too; that of any other file is
@@ -128,6 +130,8 @@ class AudioSource:
         self, stream: ByteStream, audio_format: Optional[AudioFormat], *, logger: Logger = _logger
     ) -> None:
         self._stream = stream
+        self._sound = stream
+        """The same, or its samples after conversion."""
         self._logger = logger
         self._closed = False
         self._named = audio_format
@@ -153,6 +157,8 @@ class AudioSource:
         if beginning is None:
             beginning = look_at(self._stream, self._named, self._chunk_size)
             self._stream.skip(beginning.offset)
+            if beginning.conversion is not None:
+                self._sound = ConvertedStream(self._stream, beginning.offset, beginning.conversion)
             self._set_format(beginning.audio_format, beginning.total_bytes)
             self._beginning = beginning
         return beginning
@@ -194,9 +200,9 @@ class AudioSource:
         if data_size is not None:
             size = min(size, data_size - self._position)
             if not size:
-                self._warn_of_what_follows(data_size)
+                self._warn_of_what_follows()
                 return b""
-        chunk = self._stream.read(size)
+        chunk = self._sound.read(size)
         if chunk:
             self._after_seek = False
             self._position += len(chunk)
@@ -243,7 +249,7 @@ class AudioSource:
                 raise AudioError(
                     f"{self.name} cannot be read again: its audio ends before byte {position}"
                 )
-            self._stream.seek(beginning.offset + position)
+            self._sound.seek(position + (0 if beginning.conversion else beginning.offset))
         except BaseException:
             # Its position is unknown: never send that audio as if it came from elsewhere.
             self.close()
@@ -255,31 +261,52 @@ class AudioSource:
         """Close the file of a path, and a generator. A file object of the caller stays open."""
         if not self._closed:
             self._closed = True
-            self._stream.close(self._logger)
+            self._sound.close(self._logger)
 
-    def _warn_of_what_follows(self, data_size: int) -> None:
-        """Warn once if audio seems to follow what the header names."""
-        if self._warned:
+    def _warn_of_what_follows(self) -> None:
+        """Warn once if audio seems to follow what the header names, or if that is no whole number
+        of samples."""
+        header, conversion = self.look().header, self.look().conversion
+        if self._warned or header is None:
             return
         self._warned = True
         stream = self._stream
         try:
             # What a live source gives next is not waited for: it may never come.
             read = stream.read if stream.complete else io.BytesIO(stream.in_hand()).read
-            more = holds_more_audio(read, data_size, to_the_end=stream.complete)
+            more = holds_more_audio(read, header, self._bytes_read(), to_the_end=stream.complete)
         except AudioError:
             return  # it only informs
         if more:
-            self._logger.warning(MORE_AUDIO, self.name, data_size)
+            self._logger.warning(MORE_AUDIO, self.name, header.data_size)
+        if conversion is not None:
+            self._warn_of_half_a_sample(header.data_size % conversion.size)
 
     def _warn_if_cut_short(self) -> None:
-        data_size = self.look().data_size
-        if data_size is not None and not self._warned:
-            self._warned = True
+        header = self.look().header
+        if self._warned or header is None:
+            return
+        self._warned = True
+        if header.data_size_is_certain:
             self._logger.warning(
                 "%s is cut short: its WAV header promises %d bytes of audio, and it holds %d;"
                 " those are transcribed",
                 self.name,
-                data_size,
-                self._position,
+                header.data_size,
+                self._bytes_read(),
             )
+        if isinstance(self._sound, ConvertedStream):
+            self._warn_of_half_a_sample(self._sound.left_over)
+
+    def _warn_of_half_a_sample(self, size: int) -> None:
+        if size:
+            self._logger.warning(
+                "%d bytes of half a sample at the very end of %s were dropped", size, self.name
+            )
+
+    def _bytes_read(self) -> int:
+        """Return how many bytes of the source's audio were read, in whole samples."""
+        conversion = self.look().conversion
+        if conversion is None:
+            return self._position
+        return self._position // conversion.sent_size * conversion.size

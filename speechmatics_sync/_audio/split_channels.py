@@ -1,4 +1,4 @@
-"""The channels of a WAV file as sources of their own."""
+"""The channels of a WAV file, or of an array of samples, as sources of their own."""
 
 from __future__ import annotations
 
@@ -6,62 +6,108 @@ import contextlib
 import io
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Literal, Optional, Union
+from typing import Any, BinaryIO, Literal, Optional, Union
 
 from .._logs import logger
-from .._model.audio_format import AudioEncoding
 from ..errors import AudioError, ConfigurationError, InvalidAudioError
+from .buffers import channels_view
 from .file_objects import path_error
+from .samples import StoredSamples, converted
 from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_wav_header
 
-__all__ = ["WavChannel", "split_channels"]
+__all__ = ["ArrayChannel", "SplitChannel", "WavChannel", "split_channels"]
 
 _FRAMES = 4096
 """Frames to read at once: half a second of telephone speech."""
 
 # The struct code of a sample by its size alone: samples are copied, not computed with.
-_SAMPLE_CODES: dict[AudioEncoding, Literal["H", "I", "B"]] = {
-    AudioEncoding.PCM_S16LE: "H",
-    AudioEncoding.PCM_F32LE: "I",
-    AudioEncoding.MULAW: "B",
-}
+_SAMPLE_CODES: dict[int, Literal["H", "I", "B"]] = {2: "H", 4: "I", 1: "B"}
+
+_LARGEST_SIZE = 0x7FFEFFFF
+"""Bytes of samples in a WAV file, above which readers take the size for that of a live stream."""
+
+_FORMAT_TAGS = {"pcm_s16le": 1, "pcm_f32le": 3, "mulaw": 7}
 
 Recording = Union[str, "os.PathLike[str]", bytes]
 
 
-class WavChannel:
+class SplitChannel(ABC):
+    """One channel of a recording, which can be read from any position, and again."""
+
+    def __iter__(self) -> Iterator[Union[bytes, memoryview]]:
+        return self.pieces()
+
+    @abstractmethod
+    def pieces(self, position: int = 0) -> Iterator[Union[bytes, memoryview]]:
+        """Read the channel from any position on.
+
+        Args:
+            position: Where to begin, in bytes. Pieces end where they do without it.
+
+        Raises:
+            AudioError: The recording cannot be opened.
+        """
+
+    def length(self) -> Optional[int]:
+        """Return how many bytes there are, or None if only reading can tell."""
+        return None
+
+
+class ArrayChannel(SplitChannel):
+    """A source that gives one channel of an array of samples.
+
+    Made by `split_channels`. The array is never copied as a whole.
+    """
+
+    def __init__(self, array: Any, index: int) -> None:
+        self._array = array
+        self._index = index
+
+    def __repr__(self) -> str:
+        return f"ArrayChannel({type(self._array).__name__}, index={self._index})"
+
+    def pieces(self, position: int = 0) -> Iterator[memoryview]:
+        with channels_view(self._array) as view:
+            frames, count = _shape(view)
+            # Views that know their element type are held to the format; bytes would not be.
+            code: Any = "b" if view.itemsize == 1 else view.format[-1]
+            frame, cut = divmod(position, view.itemsize)
+            while frame < frames:
+                end = frame - frame % _FRAMES + _FRAMES
+                # Copied first: whatever the order in memory, one frame follows another then.
+                part = memoryview(view[frame:end].tobytes()).cast(code)
+                samples = part[self._index :: count].tobytes()
+                yield memoryview(samples[cut:]) if cut else memoryview(samples).cast(code)
+                frame, cut = end, 0
+
+    def length(self) -> int:
+        with channels_view(self._array) as view:
+            return _shape(view)[0] * view.itemsize
+
+
+class WavChannel(SplitChannel):
     """A source that gives one channel of a recording as a mono WAV file.
 
     Made by `split_channels`. Each iteration opens the recording, and closes it at the end.
     """
 
-    def __init__(self, recording: Recording, header: WavHeader, index: int) -> None:
+    def __init__(
+        self, recording: Recording, header: WavHeader, samples: StoredSamples, index: int
+    ) -> None:
         self._recording = recording
         self._header = header
+        self._samples = samples
         self._index = index
 
     def __repr__(self) -> str:
         return f"WavChannel({_name(self._recording)}, index={self._index})"
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self.pieces()
-
     def pieces(self, position: int = 0) -> Iterator[bytes]:
-        """Read the channel as a mono WAV file, from any position on.
-
-        Args:
-            position: Where to begin, in bytes of the mono file with its header. Pieces end where
-                they do without it.
-
-        Raises:
-            AudioError: The recording cannot be opened.
-        """
-        header = self._header
-        count = header.channels
-        code = _SAMPLE_CODES[_encoding(header, self._recording)]
-        mono = _mono_header(header)
-        frame, cut = divmod(max(0, position - len(mono)), header.frame_size // count)
+        header, samples = self._header, self._samples
+        mono = self._mono_header()
+        frame, cut = divmod(max(0, position - len(mono)), samples.sent_size)
         offset = frame * header.frame_size
         left = max(0, header.data_size - offset) if header.data_size_is_certain else None
         with _opened(self._recording) as file:
@@ -74,37 +120,82 @@ class WavChannel:
                 if left is not None:
                     left -= len(frames)
                 # The last frame of a file may be incomplete.
-                whole = memoryview(frames)[: len(frames) - len(frames) % header.frame_size]
-                if not whole:
+                frames = frames[: len(frames) - len(frames) % header.frame_size]
+                if not frames:
                     return
-                yield whole.cast(code)[self._index :: count].tobytes()[cut:]
+                whole = memoryview(converted(frames, samples)).cast(
+                    _SAMPLE_CODES[samples.sent_size]
+                )
+                yield whole[self._index :: header.channels].tobytes()[cut:]
                 size, cut = _FRAMES * header.frame_size, 0
+
+    def _mono_header(self) -> bytes:
+        header, size = self._header, self._samples.sent_size
+        data_size = 0
+        if header.data_size_is_certain:
+            data_size = header.data_size // header.frame_size * size
+        if data_size > _LARGEST_SIZE:
+            data_size = 0  # to the end
+        return struct.pack(
+            "<4sI4s4sIHHIIHH4sI",
+            *(b"RIFF", data_size + 36, b"WAVE", b"fmt ", 16),
+            *(_FORMAT_TAGS[self._samples.encoding.value], 1, header.sample_rate),
+            *(header.sample_rate * size & 0xFFFFFFFF, size, size * 8, b"data", data_size),
+        )
 
 
 def split_channels(
-    recording: Recording, labels: Optional[Sequence[str]] = None
-) -> dict[str, WavChannel]:
-    """Return a source for each channel of a WAV file, for `MultiChannelClient.transcribe`.
+    recording: Union[Recording, Any], labels: Optional[Sequence[str]] = None
+) -> dict[str, SplitChannel]:
+    """Return a source for each channel of a recording, for `MultiChannelClient.transcribe`.
 
-    The file is read while it is sent, once for each channel, and never held in memory as a whole.
-    A warning is logged if there is more audio in it than its header names.
+    The recording is read while it is sent, once for each channel, and never copied as a whole. A
+    warning is logged if there is more audio in a WAV file than its header names.
 
     Args:
-        recording: The path of a WAV file of 16-bit, float32 or mu-law samples, or its content as
-            bytes.
-        labels: The label of each channel, in the file's order; by default ``"1"``, ``"2"`` …
+        recording: The path of a WAV file, or its content as bytes; or an array of int16 or float32
+            samples with the shape n × channels (numpy's, or any with a buffer of two dimensions),
+            which needs an ``audio_format`` in `MultiChannelClient.transcribe`, for its rate.
+        labels: The label of each channel, in the recording's order; by default ``"1"``, ``"2"`` …
 
     Returns:
         The sources by label.
 
     Raises:
-        AudioError: The file cannot be read, or is no WAV file of such samples.
+        AudioError: The file cannot be read, or is no WAV file whose samples are known; the array is
+            of another kind.
         ConfigurationError: There is not one label for each channel, or a label comes twice.
 
     Example:
         >>> sources = split_channels("call.wav", labels=["agent", "customer"])
         >>> transcript = client.transcribe(sources)
     """
+    if isinstance(recording, (str, os.PathLike, bytes)):
+        header, samples = _look_at(recording)
+        names = _labels(labels, header.channels, _name(recording))
+        return {
+            label: WavChannel(recording, header, samples, index)
+            for index, label in enumerate(names)
+        }
+    with channels_view(recording) as view:
+        frames, count = _shape(view)
+        if frames < count and (labels is None or len(labels) != count):
+            raise InvalidAudioError(
+                f"an array to split is of the shape n × channels, and this one is of"
+                f" {frames} × {count}: pass its transpose, in numpy samples.T"
+            )
+    names = _labels(labels, count, f"the {type(recording).__name__}")
+    return {label: ArrayChannel(recording, index) for index, label in enumerate(names)}
+
+
+def _shape(view: memoryview) -> tuple[int, int]:
+    frames, channels = view.shape or (0, 0)
+    return frames, channels
+
+
+def _look_at(recording: Recording) -> tuple[WavHeader, StoredSamples]:
+    """Return the header of a WAV file, and what its samples are."""
+    name = _name(recording)
     with _opened(recording) as file:
 
         def peek(offset: int, size: int) -> bytes:
@@ -114,22 +205,29 @@ def split_channels(
         header = read_wav_header(peek)
         if header is not None and header.data_size_is_certain:
             file.seek(header.data_offset + header.data_size)
-            if holds_more_audio(file.read, header.data_size, to_the_end=True):
-                logger.warning(MORE_AUDIO, _name(recording), header.data_size)
-    name = _name(recording)
+            if holds_more_audio(file.read, header, header.data_size, to_the_end=True):
+                logger.warning(MORE_AUDIO, name, header.data_size)
     if header is None:
         raise AudioError(f"{name} is no WAV file whose channels can be told apart.")
-    _encoding(header, recording)
+    if header.encoding is None or header.samples is None:
+        raise AudioError(
+            f"{name} has samples that the API does not take raw ({header.description}); integers,"
+            " float, A-law and mu-law can be split."
+        )
+    return header, header.samples
+
+
+def _labels(labels: Optional[Sequence[str]], count: int, name: str) -> Sequence[str]:
     if labels is None:
-        labels = [str(number + 1) for number in range(header.channels)]
+        return [str(number + 1) for number in range(count)]
     if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
         raise ConfigurationError(f"labels is {labels!r}; allowed: a list of names")
-    if len(labels) != header.channels or len(set(labels)) != len(labels):
+    if len(labels) != count or len(set(labels)) != len(labels):
         raise ConfigurationError(
-            f"labels is {list(labels)!r}; allowed: {header.channels} different names, "
-            f"for the channels of {name}"
+            f"labels is {list(labels)!r}; allowed: {count} different names, for the channels of"
+            f" {name}"
         )
-    return {label: WavChannel(recording, header, index) for index, label in enumerate(labels)}
+    return labels
 
 
 @contextlib.contextmanager
@@ -137,11 +235,6 @@ def _opened(recording: Recording) -> Iterator[BinaryIO]:
     if isinstance(recording, bytes):
         yield io.BytesIO(recording)
         return
-    if not isinstance(recording, (str, os.PathLike)):
-        raise InvalidAudioError(
-            f"a recording to split is the path of a WAV file or its content as bytes, not "
-            f"{type(recording).__name__}"
-        )
     try:
         file = open(recording, "rb")  # noqa: SIM115  (errors of reading are not for this except)
     except (OSError, ValueError) as error:
@@ -150,37 +243,6 @@ def _opened(recording: Recording) -> Iterator[BinaryIO]:
         if not file.seekable():
             raise AudioError(f"{_name(recording)} cannot be read once for each of its channels.")
         yield file
-
-
-def _encoding(header: WavHeader, recording: Recording) -> AudioEncoding:
-    if header.encoding is None:
-        raise AudioError(
-            f"{_name(recording)} has samples that the API does not take raw "
-            f"(format {header.format_tag}, {header.bits_per_sample} bits); "
-            "16-bit, float32 and mu-law can be split."
-        )
-    return header.encoding
-
-
-def _mono_header(header: WavHeader) -> bytes:
-    size = header.frame_size // header.channels
-    data_size = header.data_size // header.channels if header.data_size_is_certain else 0
-    form = struct.pack(
-        "<4sIHHIIHH",
-        b"fmt ",
-        16,
-        header.format_tag,
-        1,
-        header.sample_rate,
-        header.sample_rate * size,
-        size,
-        size * 8,
-    )
-    return (
-        struct.pack("<4sI4s", b"RIFF", min(data_size + 36, 0xFFFFFFFF), b"WAVE")
-        + form
-        + struct.pack("<4sI", b"data", data_size)
-    )
 
 
 def _name(recording: Recording) -> str:

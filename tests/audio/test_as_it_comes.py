@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import io
+import itertools
 import os
+import queue
 import socket
+import subprocess
+import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-from support.audio.sources import SOUND, InTurn, ShortReads, chunks_of
+from support.audio.sources import SOUND, InTurn, ShortReads, chunks_of, split
 from support.serving import PATIENCE, Peer, listening, read_request, serving
 from support.sessions import RAW, client_of, let_sources_go
+from support.wav_files import wav_file
 
 from speechmatics_sync import AudioError
 
@@ -24,6 +31,8 @@ __all__ = ["let_sources_go"]
 FRAME = b"\1\2" * 320
 """20 ms."""
 FRAMES = 4
+HELD_BACK = 5.0
+"""Seconds until the next frame is given though the one before has not arrived."""
 
 Write = Callable[[bytes], Any]
 Source = Callable[[Callable[[Write], None]], "contextlib.AbstractContextManager[Any]"]
@@ -42,14 +51,14 @@ def in_thread(work: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def of_a_socket(give: Callable[[Write], None]) -> Iterator[Any]:
+def of_a_socket(give: Callable[[Write], None], buffering: int = -1) -> Iterator[Any]:
     theirs, ours = socket.socketpair()
 
     def send() -> None:
         with theirs:
             give(theirs.sendall)
 
-    with in_thread(send), ours, ours.makefile("rb") as file:
+    with in_thread(send), ours, ours.makefile("rb", buffering) as file:
         yield file
 
 
@@ -63,6 +72,59 @@ def of_a_pipe(give: Callable[[Write], None]) -> Iterator[Any]:
 
     with in_thread(send), os.fdopen(reading, "rb") as file:
         yield file
+
+
+@contextlib.contextmanager
+def of_a_fifo(give: Callable[[Write], None]) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "live.raw")
+        os.mkfifo(path)
+
+        def send() -> None:
+            with open(path, "wb", buffering=0) as out:
+                give(out.write)
+
+        with in_thread(send):
+            yield path
+
+
+@contextlib.contextmanager
+def of_a_process(give: Callable[[Write], None]) -> Iterator[Any]:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        stdin = process.stdin
+        assert stdin is not None
+
+        def write(frame: bytes) -> None:
+            stdin.write(frame)
+            stdin.flush()
+
+        def send() -> None:
+            with stdin:
+                give(write)
+
+        with in_thread(send):
+            yield process.stdout
+
+
+def of_a_generator(*sizes: int) -> Source:
+    """In pieces of these sizes, which may be a part of a sample or more than a frame."""
+
+    @contextlib.contextmanager
+    def source(give: Callable[[Write], None]) -> Iterator[Iterator[bytes]]:
+        pieces: queue.Queue[bytes] = queue.Queue()
+
+        def write(frame: bytes) -> None:
+            for piece in split(frame, list(sizes)):
+                pieces.put(piece)
+
+        def send() -> None:
+            give(write)
+            pieces.put(b"")
+
+        with in_thread(send):
+            yield iter(pieces.get, b"")
+
+    return source
 
 
 def http(chunked: bool) -> Callable[[Callable[[Write], None]], Any]:
@@ -115,7 +177,13 @@ def raw(response: Any) -> Any:
 
 SOURCES: dict[str, Source] = {
     "socket": of_a_socket,
+    "socket without a buffer": functools.partial(of_a_socket, buffering=0),
     "pipe": of_a_pipe,
+    "FIFO": of_a_fifo,
+    "Popen's stdout": of_a_process,
+    "generator": of_a_generator(640),
+    "generator of small pieces": of_a_generator(1, 7, 2),
+    "generator of large pieces": of_a_generator(100_000),
     "urlopen": of_urlopen(chunked=False),
     "urlopen, chunked": of_urlopen(chunked=True),
     "requests": of_requests(False, itself),
@@ -125,28 +193,67 @@ SOURCES: dict[str, Source] = {
 }
 
 
-@pytest.mark.parametrize("kind", SOURCES)
-def test_each_frame_is_sent_before_the_next_one_is_there(kind: str) -> None:
+def gaps_of(
+    source: Source, before: list[bytes], frames: list[bytes], sent: list[bytes], **options: Any
+) -> list[float]:
+    """Return how many seconds after it was given each frame of a source was sent.
+
+    Args:
+        source: Makes it.
+        before: What is written before the first frame, and of which nothing is sent.
+        frames: What is written, one after another, each when that before it has arrived.
+        sent: What is to be sent of each.
+    """
     arrived = threading.Semaphore(0)
-    before: list[bool] = []
+    given: list[float] = []
+    at: list[float] = []
 
     def give(write: Write) -> None:
-        for _ in range(FRAMES):
-            write(FRAME)
-            before.append(arrived.acquire(timeout=5))
+        for piece in before:
+            write(piece)
+        for frame in frames:
+            given.append(time.monotonic())
+            write(frame)
+            arrived.acquire(timeout=HELD_BACK)
 
     def behave(peer: Peer) -> None:
         peer.start()
+        ends = list(itertools.accumulate(map(len, sent)))
+        size = 0
         while isinstance(message := peer.receive(), bytes):
             peer.audio.append(message)
             peer.acknowledge()
-            arrived.release()
-        assert b"".join(peer.audio) == FRAME * FRAMES
+            size += len(message)
+            while len(at) < len(ends) and size >= ends[len(at)]:
+                at.append(time.monotonic())
+                arrived.release()
+        assert b"".join(peer.audio) == b"".join(sent)
         peer.send({"message": "EndOfTranscript"})
 
-    with serving(behave) as url, client_of(url) as client, SOURCES[kind](give) as source:
-        client.transcribe(source, audio_format=RAW, timeout=40)
-    assert before == [True] * FRAMES
+    with serving(behave) as url, client_of(url) as client, source(give) as opened:
+        client.transcribe(opened, timeout=60, **options)
+    return [there - here for here, there in zip(given, at)]
+
+
+@pytest.mark.parametrize("size", [640, 10_000])
+@pytest.mark.parametrize("kind", SOURCES)
+def test_each_frame_is_sent_before_the_next_one_is_there(kind: str, size: int) -> None:
+    frames = [bytes([number, 1]) * (size // 2) for number in range(FRAMES)]
+    gaps = gaps_of(SOURCES[kind], [], frames, frames, audio_format=RAW)
+    assert len(gaps) == FRAMES
+    assert max(gaps) < HELD_BACK
+
+
+@pytest.mark.parametrize("samples", ["16 bits", "24 bits", "A-law", "double"])
+@pytest.mark.parametrize("kind", ["pipe", "FIFO", "socket", "generator of small pieces"])
+def test_so_is_each_frame_of_a_live_wav_whose_header_came_in_parts(kind: str, samples: str) -> None:
+    head = wav_file(samples, (), data_size=0xFFFFFFFF)
+    parts = [wav_file(samples, (number, 257) * 160) for number in range(FRAMES)]
+    frames = [part.content[part.data_offset :] for part in parts]
+    before = [head.content[:5], head.content[5:30], head.content[30:]]
+    gaps = gaps_of(SOURCES[kind], before, frames, [part.sent for part in parts])
+    assert len(gaps) == FRAMES
+    assert max(gaps) < HELD_BACK
 
 
 # -- what is there already ----------------------------------------------------------------------

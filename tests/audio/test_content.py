@@ -52,8 +52,8 @@ def mpeg(header: str, size: int) -> bytes:
 SOUND_FILES = {
     "WAV file": wav(fmt=fmt_chunk(channels=2)),
     "big-endian WAV": wav(form=b"RIFX"),
-    "RF64 WAV": wav(form=b"RF64"),
-    "BW64 WAV": wav(form=b"BW64"),
+    "RF64 WAV": wav(fmt=fmt_chunk(channels=2), form=b"RF64"),
+    "BW64 WAV": wav(fmt=fmt_chunk(channels=2), form=b"BW64"),
     "AVI": wav().replace(b"WAVE", b"AVI "),
     "AIFF": b"FORM\0\0\1\0AIFFCOMM" + SOUND,
     "AU file": snd(encoding=3),

@@ -198,6 +198,7 @@ def test_a_channel_leaves_no_file_open_where_it_was_before(tmp_path: Path) -> No
     path.write_bytes(content)
     header = read_wav_header(lambda offset, size: content[offset : offset + size])
     assert header is not None
+    assert header.samples is not None
     begun = []
 
     class Kept(WavChannel):
@@ -205,7 +206,7 @@ def test_a_channel_leaves_no_file_open_where_it_was_before(tmp_path: Path) -> No
             begun.append(super().pieces(position))  # so that no garbage collection closes it
             return begun[-1]
 
-    with closing(open_source(Kept(path, header, 0))) as opened:
+    with closing(open_source(Kept(path, header, header.samples, 0))) as opened:
         for position in (0, 100, 9000):
             opened.seek(position)
             opened.read()

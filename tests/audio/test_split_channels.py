@@ -130,8 +130,8 @@ def test_what_cannot_be_split_is_refused_by_name(tmp_path: Path) -> None:
         split_channels(tmp_path / "nothing.wav")
     with pytest.raises(AudioError, match="no WAV file"):
         split_channels(b"not audio")
-    with pytest.raises(AudioError, match="24 bits"):
-        split_channels(wav(bytes(6), channels=2, tag=1, bits=24))
+    with pytest.raises(AudioError, match="4-bit ADPCM, 2 channels"):
+        split_channels(wav(bytes(6), channels=2, tag=2, bits=4))
     buffer = io.BytesIO()
     with pytest.raises(AudioError, match="path"):
         split_channels(buffer)  # type: ignore[arg-type]

@@ -34,8 +34,9 @@ from support.fuzzing import examples
 
 from speechmatics_sync import AudioEncoding, AudioFormat, split_channels
 from speechmatics_sync._audio.content import content_of
+from speechmatics_sync._audio.samples import stored_samples
 from speechmatics_sync._audio.sources import open_source
-from speechmatics_sync._audio.wav import HEADER_LIMIT, WavHeader, read_wav_header
+from speechmatics_sync._audio.wav import FORMS, HEADER_LIMIT, WavHeader, read_wav_header
 
 
 @pytest.mark.parametrize(
@@ -65,21 +66,14 @@ def test_a_mono_wav_whose_samples_the_api_takes_goes_raw_without_its_header(
     [
         wav(fmt=fmt_chunk(channels=2)),
         wav(fmt=fmt_chunk(channels=0)),
-        wav(fmt=fmt_chunk(1, 8)),
-        wav(fmt=fmt_chunk(1, 24)),
-        wav(fmt=fmt_chunk(1, 32)),
-        wav(fmt=fmt_chunk(3, 64)),
-        wav(fmt=fmt_chunk(6, 8)),
         wav(fmt=fmt_chunk(0x55, 0)),
         wav(fmt=fmt_chunk(rate=0)),
         wav(fmt=fmt_chunk(frame_size=4)),
         wav(fmt=fmt_chunk(0xFFFE, 16)),
         wav(fmt=extensible(1, 16, tail=bytes(14))),
-        wav(fmt=extensible(1, 24)),
         wav(fmt=extensible(1, 16, channels=2)),
         wav(fmt=riff_chunk(b"fmt ", b"short")),
         wav(fmt=b""),
-        wav(form=b"RF64"),
         wav(form=b"RIFX"),
         b"RIFF",
         wav()[:43],
@@ -131,7 +125,7 @@ def test_what_follows_the_samples_of_a_wav_is_not_waited_for() -> None:
 
 
 def test_a_header_without_a_rate_names_no_encoding() -> None:
-    header = WavHeader(1, 1, 16000, 16, 2, 44, 100)
+    header = WavHeader(1, 1, 16000, 16, 2, 44, 100, True, stored_samples(1, 2))
     assert header.encoding is AudioEncoding.PCM_S16LE
     assert header._replace(sample_rate=0).encoding is None
 
@@ -331,15 +325,18 @@ def test_what_the_standard_library_writes_is_understood(
         writer.writeframes(sound)
     content = file.getvalue()
     header = read_wav_header(lambda offset, size: content[offset : offset + size])
-    assert header == WavHeader(
-        1, channels, rate, 8 * width, channels * width, len(content) - len(sound), len(sound)
+    assert header is not None
+    assert header[:7] == (
+        *(1, channels, rate, 8 * width, channels * width),
+        *(len(content) - len(sound), len(sound)),
     )
     with closing(open_source(split(content, [piece]))) as source:
-        raw = channels == 1 and width == 2
         assert source.audio_format == (
-            AudioFormat(AudioEncoding.PCM_S16LE, rate) if raw else AudioFormat()
+            AudioFormat(AudioEncoding.PCM_S16LE, rate) if channels == 1 else AudioFormat()
         )
-        assert b"".join(source) == (sound if raw else content)
+        sent = b"".join(source)
+        if channels > 1 or width == 2:
+            assert sent == (content if channels > 1 else sound)
 
 
 riff_chunks = st.builds(
@@ -352,7 +349,7 @@ anything = st.one_of(
     st.binary(max_size=200),
     st.builds(
         lambda form, size, chunks: form + size + b"WAVE" + b"".join(chunks),
-        st.sampled_from([b"RIFF", b"RF64"]),
+        st.sampled_from(FORMS),
         st.binary(min_size=4, max_size=4),
         st.lists(riff_chunks, max_size=5),
     ),
@@ -380,8 +377,13 @@ def test_any_bytes_come_out_whole_or_as_the_samples_of_a_wav(
     if source.audio_format == AudioFormat():
         assert sound == content
         return
-    assert content.startswith(b"RIFF")
+    assert content.startswith(FORMS)
     assert source.audio_format.encoding is not None
+    header = read_wav_header(lambda offset, size: content[offset : offset + size])
+    assert header is not None
+    assert header.samples is not None
+    if header.samples.convert is not None or (header.data_size_is_certain and not header.data_size):
+        return
     ends = []
     for match in re.finditer(rb"data(?=(.{4}))", content, re.DOTALL):
         (size,) = struct.unpack("<I", match[1])

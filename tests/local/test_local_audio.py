@@ -107,12 +107,12 @@ def test_raw_audio_of_every_encoding_and_rate_sounds_the_same(
 
 def test_float_samples_beyond_full_scale_are_clipped_and_nan_is_silence() -> None:
     samples = np.array([2.0, -2.0, np.nan, np.inf, -np.inf, 0.5], dtype="<f4")
-    decoded = decode(RawDecoder("f32", RATE), samples.tobytes())
+    decoded = decode(RawDecoder("pcm_f32le", RATE), samples.tobytes())
     assert decoded.tolist() == [32767, -32768, 0, 32767, -32768, 16384]
 
 
 def test_half_a_sample_at_the_end_is_no_sample() -> None:
-    assert len(decode(RawDecoder("s16", RATE), b"\x01\x02\x03")) == 1
+    assert len(decode(RawDecoder("pcm_s16le", RATE), b"\x01\x02\x03")) == 1
 
 
 @pytest.mark.parametrize("name", sorted(TAGS))

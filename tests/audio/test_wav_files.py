@@ -1,0 +1,214 @@
+"""Nothing that is not a sample is sent, and no sample is left out, however a WAV file was made."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Callable, Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.audio.sources import Slow, read_all, split
+from support.fuzzing import examples
+from support.wav_files import (
+    BROKEN_HEADERS,
+    CONVERTED,
+    FILES,
+    KINDS,
+    RATE,
+    VALUES,
+    WavFile,
+    from_alaw,
+    wav_file,
+)
+
+from speechmatics_sync import AudioError, AudioFormat, WavReader, split_channels
+from speechmatics_sync._audio.samples import stored_samples
+from speechmatics_sync._audio.sources import open_source
+
+
+def given_in_pieces(reader: WavReader, content: bytes) -> None:
+    for piece in split(content, [10]):
+        assert reader.feed(piece) == b""
+    reader.end()
+
+
+SOURCES: dict[str, Callable[[bytes], object]] = {
+    "bytes": lambda content: content,
+    "file": io.BytesIO,
+    "live": lambda content: iter([content]),
+    "live, in small pieces": lambda content: split(content, [3, 1, 7]),
+    "short reads": lambda content: Slow(content, 100),
+}
+
+
+def whole_samples(sent: bytes, file: WavFile) -> bytes:
+    """Without half a sample at the end: the session drops that."""
+    size = AudioFormat(file.encoding).bytes_per_sample
+    return sent[: len(sent) - len(sent) % size]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_samples_of_a_file_are_sent_and_nothing_else(name: str) -> None:
+    file = FILES[name]
+    for kind, make in SOURCES.items():
+        with closing(open_source(make(file.content))) as opened:
+            assert opened.audio_format == AudioFormat(file.encoding, RATE), kind
+            assert whole_samples(b"".join(opened), file) == file.sent, kind
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("sizes", [[1 << 20], [1], [5, 0, 4096]])
+def test_so_it_is_for_a_reader_that_is_given_pieces(name: str, sizes: list[int]) -> None:
+    file = FILES[name]
+    reader = WavReader()
+    sent = b"".join(reader.feed(piece) for piece in split(file.content, sizes)) + reader.end()
+    assert sent == file.sent
+    assert reader.audio_format == AudioFormat(file.encoding, RATE)
+    assert reader.channels == 1
+
+
+@pytest.mark.parametrize("name", BROKEN_HEADERS)
+def test_without_a_whole_header_nothing_is_taken_for_samples(name: str) -> None:
+    content = BROKEN_HEADERS[name]
+    for kind, make in SOURCES.items():
+        with closing(open_source(make(content))) as opened:
+            assert opened.audio_format == AudioFormat(), kind
+            assert b"".join(opened) == content, kind
+    reader = WavReader()
+    with pytest.raises(AudioError):
+        given_in_pieces(reader, content)
+    assert reader.audio_format is None
+    assert reader.channels is None
+
+
+@pytest.mark.parametrize("kind", CONVERTED)
+def test_what_is_converted_has_its_length_and_can_be_read_from_anywhere(kind: str) -> None:
+    file = wav_file(kind, after=b"LIST\4\0\0\0text")
+    size = AudioFormat(file.encoding).bytes_per_sample
+    with closing(open_source(file.content)) as opened:
+        assert opened.total_seconds == len(VALUES) / RATE
+        for position in (0, 1, size, len(file.sent) - 1, len(file.sent), 333):
+            opened.seek(position)
+            assert b"".join(opened) == file.sent[position:]
+        with pytest.raises(AudioError, match="ends before byte"):
+            opened.seek(len(file.sent) + 1)
+
+
+@given(
+    kind=st.sampled_from(CONVERTED),
+    chunk_size=st.integers(1, 50),
+    steps=st.lists(st.tuples(st.integers(0, 820), st.integers(0, 20)), max_size=5),
+    data_size=st.sampled_from([None, 0, 0xFFFFFFFF]),
+)
+@examples(100)
+def test_chunks_and_places_are_those_of_what_is_sent(
+    kind: str, chunk_size: int, steps: list[tuple[int, int]], data_size: Optional[int]
+) -> None:
+    file = wav_file(kind, data_size=data_size, padded=False)
+    with closing(open_source(file.content)) as opened:
+        opened._chunk_size = chunk_size
+        for position, reads in steps:
+            position = min(position, len(file.sent))
+            opened.seek(position)
+            for _ in range(reads):
+                chunk = opened.read()
+                assert len(chunk) <= chunk_size
+                assert chunk == file.sent[position : position + len(chunk)]
+                assert chunk or position == len(file.sent)
+                position += len(chunk)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [2, 3])
+def test_the_channels_of_every_kind_can_be_told_apart(kind: str, channels: int) -> None:
+    values = VALUES[: len(VALUES) // 6 * 6]
+    content = wav_file(kind, values, channels=channels, form="RIFX").content
+    for index, source in enumerate(split_channels(content).values()):
+        with closing(open_source(source)) as opened:
+            expected = wav_file(kind, values[index::channels])
+            assert opened.audio_format == AudioFormat(expected.encoding, RATE)
+            assert b"".join(opened) == expected.sent
+            opened.seek(100)
+            assert b"".join(opened) == expected.sent[100:]
+    reader = WavReader()
+    assert reader.feed(content) == wav_file(kind, values).sent
+    assert reader.channels == channels
+
+
+def test_alaw_is_what_others_make_of_it() -> None:
+    audioop = pytest.importorskip("audioop")
+    stored = stored_samples(6, 1)
+    assert stored is not None
+    assert stored.convert is not None
+    codes = bytes(range(256))
+    assert stored.convert(codes) == audioop.alaw2lin(codes, 2)
+    assert stored.convert(codes) == b"".join(from_alaw(each, "<") for each in codes)
+
+
+def test_floats_beyond_the_range_stay_what_they_are() -> None:
+    stored = stored_samples(3, 8)
+    assert stored is not None
+    assert stored.convert is not None
+    values = (1e300, -2.0, 0.5, float("-inf"))
+    sent = stored.convert(struct.pack("<4d", *values))
+    assert struct.unpack("<4f", sent) == (float("inf"), -2.0, 0.5, float("-inf"))
+
+
+@pytest.mark.parametrize("values", [(0,) * 3000, (0,) * 3000 + (12345,) * 10, (1,) * 10])
+@pytest.mark.parametrize("place", ["above", "below"])
+def test_where_the_24_bits_in_4_bytes_are_is_seen_in_the_samples(
+    values: tuple[int, ...], place: str
+) -> None:
+    file = wav_file(f"24 bits in 4 bytes, {place}", values)
+    assert read_all(iter([file.content])) == file.sent
+    silence = bytes(4 * 5000)
+    size = len(file.content) - file.data_offset + len(silence)
+    head = wav_file(f"24 bits in 4 bytes, {place}", (), data_size=size).content
+    sent = bytes(2 * 5000) + file.sent
+    assert read_all(head + silence + file.content[file.data_offset :]) == sent
+
+
+def test_where_24_bits_in_4_bytes_are_neither_the_file_goes_as_it_is() -> None:
+    # Cool Edit writes float samples under such a header.
+    sound = struct.pack("<100f", *(number * 1.1 for number in range(100)))
+    file = wav_file("24 bits in 4 bytes, above", ())
+    content = file.content[:-4] + struct.pack("<I", len(sound)) + sound
+    with closing(open_source(content)) as opened:
+        assert opened.audio_format == AudioFormat()
+        assert b"".join(opened) == content
+
+
+def test_a_part_of_a_sample_that_is_dropped_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = wav_file("24 bits", VALUES[:10])
+    cut = wav_file("24 bits", VALUES[:10], data_size=0xFFFFFFFF).content[:-1]
+    named = whole.content.replace(struct.pack("<I", 30), struct.pack("<I", 29)) + b"LIST\0\0\0\0"
+    for content in (cut, named):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "speechmatics_sync"):
+            assert read_all(content) == whole.sent[:-2]
+        (record,) = caplog.records
+        assert "2 bytes of half a sample" in record.getMessage()
+
+
+def test_a_live_file_is_converted_piece_by_piece_as_it_comes() -> None:
+    file = wav_file("24 bits", data_size=0)
+    at = file.data_offset
+    taken: list[bytes] = []
+
+    def live() -> Iterator[bytes]:
+        yield file.content[: at + 300]
+        assert b"".join(taken) == file.sent[:200]
+        yield file.content[at + 300 : at + 601]
+        assert b"".join(taken) == file.sent[:400]
+        yield file.content[at + 601 :]
+
+    with closing(open_source(live())) as opened:
+        taken.extend(iter(opened.read, b""))
+    assert b"".join(taken) == file.sent
