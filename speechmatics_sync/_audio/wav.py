@@ -131,7 +131,9 @@ class Walk(Generic[_Result]):
         self._wanted = next(steps)
 
     def feed(self, data: bytes) -> None:
-        """Go on with the next bytes, as far as they go."""
+        """Go on with the next bytes, as far as they go; nothing is kept once there is a result."""
+        if self.result is not None:
+            return
         self._held += data
         while self.result is None:
             begin = self._wanted[0] - self._start
