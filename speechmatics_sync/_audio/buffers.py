@@ -21,8 +21,8 @@ _KINDS = {"?": "bool", **dict.fromkeys("bhilqn", "int"), **dict.fromkeys("BHILQN
 _KINDS.update(dict.fromkeys("efdg", "float"))
 
 _RECORDINGS = (
-    "the path of a WAV file, its content as bytes, or an array of int16 or float32 samples of the"
-    " shape n × channels"
+    "the path of a WAV file, a file object, its content as bytes, or an array of int16 or float32"
+    " samples of the shape n × channels"
 )
 
 _CONVERSIONS = {

@@ -6,14 +6,15 @@ import contextlib
 import io
 import os
 import struct
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, Literal, Optional, Union
+from typing import Any, Callable, Literal, Optional, Protocol, TypeVar, Union
 
 from .._logs import logger
 from ..errors import AudioError, ConfigurationError, InvalidAudioError
 from .buffers import channels_view
-from .file_objects import path_error
+from .file_objects import attribute_of, path_error, path_name, reason_of, start_of
 from .samples import StoredSamples, converted
 from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_wav_header
 
@@ -25,12 +26,87 @@ _FRAMES = 4096
 # The struct code of a sample by its size alone: samples are copied, not computed with.
 _SAMPLE_CODES: dict[int, Literal["H", "I", "B"]] = {2: "H", 4: "I", 1: "B"}
 
+_Result = TypeVar("_Result")
+
 _LARGEST_SIZE = 0x7FFEFFFF
 """Bytes of samples in a WAV file, above which readers take the size for that of a live stream."""
 
 _FORMAT_TAGS = {"pcm_s16le": 1, "pcm_f32le": 3, "mulaw": 7}
 
+
+class _File(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+
+class _SharedFile:
+    """A file object of the caller, read from where it stands and left there.
+
+    Its channels are read in several threads.
+    """
+
+    def __init__(self, file: Any) -> None:
+        start = start_of(file)
+        self.name = f"the {type(file).__name__}"
+        if start is None:
+            raise AudioError(
+                f"{self.name} cannot be read once for each of its channels: save it to a file, and"
+                " pass its path"
+            )
+        self._file = file
+        self._start = start
+        self._lock = threading.Lock()
+        """Guards the place where the file stands."""
+
+    def size(self) -> int:
+        return self._at(lambda: int(self._file.seek(0, os.SEEK_END)) - self._start)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes from a place; fewer only at the end."""
+
+        def read() -> bytes:
+            self._file.seek(self._start + offset)
+            data: Any = b""
+            while len(data) < size and (piece := self._file.read(size - len(data))):
+                data += piece
+            return bytes(data)
+
+        return self._at(read)
+
+    def _at(self, call: Callable[[], _Result]) -> _Result:
+        try:
+            with self._lock:
+                stood = self._file.tell()
+                try:
+                    return call()
+                finally:
+                    self._file.seek(stood)
+        except Exception as error:
+            raise AudioError(
+                f"{self.name} cannot be read: {type(error).__name__}: {reason_of(error)}"
+            ) from error
+
+
+class _Cursor:
+    """Reads a shared file from a place of its own."""
+
+    def __init__(self, file: _SharedFile) -> None:
+        self._file = file
+        self._position = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(self._position, size)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self._position = offset + (self._file.size() if whence == os.SEEK_END else 0)
+        return self._position
+
+
 Recording = Union[str, "os.PathLike[str]", bytes]
+_Opened = Union[Recording, _SharedFile]
 
 
 class SplitChannel(ABC):
@@ -94,9 +170,10 @@ class WavChannel(SplitChannel):
     """
 
     def __init__(
-        self, recording: Recording, header: WavHeader, samples: StoredSamples, index: int
+        self, recording: _Opened, size: int, header: WavHeader, samples: StoredSamples, index: int
     ) -> None:
         self._recording = recording
+        self._size = size
         self._header = header
         self._samples = samples
         self._index = index
@@ -129,6 +206,13 @@ class WavChannel(SplitChannel):
                 yield whole[self._index :: header.channels].tobytes()[cut:]
                 size, cut = _FRAMES * header.frame_size, 0
 
+    def length(self) -> int:
+        header = self._header
+        left = max(0, self._size - header.data_offset)
+        if header.data_size_is_certain:
+            left = min(left, header.data_size)
+        return len(self._mono_header()) + left // header.frame_size * self._samples.sent_size
+
     def _mono_header(self) -> bytes:
         header, size = self._header, self._samples.sent_size
         data_size = 0
@@ -153,7 +237,8 @@ def split_channels(
     warning is logged if there is more audio in a WAV file than its header names.
 
     Args:
-        recording: The path of a WAV file, or its content as bytes; or an array of int16 or float32
+        recording: The path of a WAV file, a file object that can seek (it is read from where it
+            stands, and left there), or its content as bytes; or an array of int16 or float32
             samples with the shape n × channels (numpy's, or any with a buffer of two dimensions),
             which needs an ``audio_format`` in `MultiChannelClient.transcribe`, for its rate.
         labels: The label of each channel, in the recording's order; by default ``"1"``, ``"2"`` …
@@ -170,11 +255,12 @@ def split_channels(
         >>> sources = split_channels("call.wav", labels=["agent", "customer"])
         >>> transcript = client.transcribe(sources)
     """
-    if isinstance(recording, (str, os.PathLike, bytes)):
-        header, samples = _look_at(recording)
-        names = _labels(labels, header.channels, _name(recording))
+    opened = _wav_file(recording)
+    if opened is not None:
+        size, header, samples = _look_at(opened)
+        names = _labels(labels, header.channels, _name(opened))
         return {
-            label: WavChannel(recording, header, samples, index)
+            label: WavChannel(opened, size, header, samples, index)
             for index, label in enumerate(names)
         }
     with channels_view(recording) as view:
@@ -188,13 +274,26 @@ def split_channels(
     return {label: ArrayChannel(recording, index) for index, label in enumerate(names)}
 
 
+def _wav_file(recording: Any) -> Optional[_Opened]:
+    """Return a recording that is a file, or the content of one; None for anything else."""
+    if isinstance(recording, (str, os.PathLike, bytes)):
+        return recording
+    if attribute_of(recording, "read") is not None:
+        return _SharedFile(recording)
+    try:
+        with memoryview(recording) as view:
+            return bytes(view) if view.ndim == 1 and view.format in ("B", "c") else None
+    except Exception:
+        return None  # `channels_view` says what it is
+
+
 def _shape(view: memoryview) -> tuple[int, int]:
     frames, channels = view.shape or (0, 0)
     return frames, channels
 
 
-def _look_at(recording: Recording) -> tuple[WavHeader, StoredSamples]:
-    """Return the header of a WAV file, and what its samples are."""
+def _look_at(recording: _Opened) -> tuple[int, WavHeader, StoredSamples]:
+    """Return the size of a WAV file, its header, and what its samples are."""
     name = _name(recording)
     with _opened(recording) as file:
 
@@ -203,8 +302,10 @@ def _look_at(recording: Recording) -> tuple[WavHeader, StoredSamples]:
             return file.read(size)
 
         header = read_wav_header(peek)
-        if header is not None and header.data_size_is_certain:
-            file.seek(header.data_offset + header.data_size)
+        size = file.seek(0, os.SEEK_END)
+        end = 0 if header is None else header.data_offset + header.data_size
+        if header is not None and header.data_size_is_certain and end < size:
+            file.seek(end)
             if holds_more_audio(file.read, header, header.data_size, to_the_end=True):
                 logger.warning(MORE_AUDIO, name, header.data_size)
     if header is None:
@@ -214,7 +315,7 @@ def _look_at(recording: Recording) -> tuple[WavHeader, StoredSamples]:
             f"{name} has samples that the API does not take raw ({header.description}); integers,"
             " float, A-law and mu-law can be split."
         )
-    return header, header.samples
+    return size, header, header.samples
 
 
 def _labels(labels: Optional[Sequence[str]], count: int, name: str) -> Sequence[str]:
@@ -231,9 +332,12 @@ def _labels(labels: Optional[Sequence[str]], count: int, name: str) -> Sequence[
 
 
 @contextlib.contextmanager
-def _opened(recording: Recording) -> Iterator[BinaryIO]:
+def _opened(recording: _Opened) -> Iterator[_File]:
     if isinstance(recording, bytes):
         yield io.BytesIO(recording)
+        return
+    if isinstance(recording, _SharedFile):
+        yield _Cursor(recording)
         return
     try:
         file = open(recording, "rb")  # noqa: SIM115  (errors of reading are not for this except)
@@ -245,5 +349,7 @@ def _opened(recording: Recording) -> Iterator[BinaryIO]:
         yield file
 
 
-def _name(recording: Recording) -> str:
-    return "the recording" if isinstance(recording, bytes) else f"the file {os.fspath(recording)!r}"
+def _name(recording: _Opened) -> str:
+    if isinstance(recording, _SharedFile):
+        return recording.name
+    return "the recording" if isinstance(recording, bytes) else path_name(recording)

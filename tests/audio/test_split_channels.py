@@ -5,13 +5,18 @@ from __future__ import annotations
 import array
 import io
 import struct
+import threading
 import wave
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Optional
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from support.audio.sources import InTurn, rereadable_sources_of
 from support.places import SAMPLES
+from support.wav_files import wav_file
 
 from speechmatics_sync import AudioEncoding, AudioError, ConfigurationError, split_channels
 from speechmatics_sync._audio.sources import open_source
@@ -132,6 +137,68 @@ def test_what_cannot_be_split_is_refused_by_name(tmp_path: Path) -> None:
         split_channels(b"not audio")
     with pytest.raises(AudioError, match="4-bit ADPCM, 2 channels"):
         split_channels(wav(bytes(6), channels=2, tag=2, bits=4))
-    buffer = io.BytesIO()
+    with pytest.raises(AudioError, match="no WAV file"):
+        split_channels(io.BytesIO())
     with pytest.raises(AudioError, match="path"):
-        split_channels(buffer)  # type: ignore[arg-type]
+        split_channels(None)
+    for kind in (InTurn(), io.StringIO("text")):
+        with pytest.raises(AudioError, match="cannot be read"):
+            split_channels(kind)
+
+
+class Bad(io.BytesIO):
+    def read(self, size: Optional[int] = -1, /) -> bytes:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_file_object_that_fails_is_named() -> None:
+    with pytest.raises(AudioError, match=r"the Bad cannot be read: OSError: .*Input/output"):
+        split_channels(Bad())
+
+
+@pytest.mark.parametrize("kind", ["file", "in memory", "short reads", "spooled"])
+def test_a_file_object_is_split_from_where_it_stands_and_left_there(kind: str) -> None:
+    frames = array.array("h", range(20_000)).tobytes()
+    content = b"abc" + wav(frames, channels=2, tag=1, bits=16)
+    with ExitStack() as stack:
+        file = rereadable_sources_of[kind](content, stack)
+        file.seek(3)
+        sources = split_channels(file)
+        read: dict[str, bytes] = {}
+
+        def work(label: str) -> None:
+            read[label] = heard(sources[label])
+
+        threads = [threading.Thread(target=work, args=(label,)) for label in sources]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert file.tell() == 3
+    assert read == {
+        label: array.array("h", range(index, 20_000, 2)).tobytes()
+        for index, label in enumerate(["1", "2"])
+    }
+
+
+def test_content_may_be_any_bytes() -> None:
+    content = wav(array.array("h", range(100)).tobytes(), channels=2, tag=1, bits=16)
+    for kind in (bytearray(content), memoryview(b"abc" + content)[3:], array.array("B", content)):
+        assert heard(split_channels(kind)["2"]) == array.array("h", range(1, 100, 2)).tobytes()
+
+
+def test_the_length_of_a_channel_is_that_of_the_samples_that_there_are() -> None:
+    content = wav(bytes(4000), channels=2, tag=1, bits=16)
+    live = content.replace(struct.pack("<I", 4000), bytes(4))
+    for kind, frames in [(content, 1000), (content[:-1002], 749), (live, 1000), (live[:-1], 999)]:
+        opened = open_source(split_channels(kind)["1"])
+        assert opened.total_seconds == frames / 8000
+        opened.close()
+
+
+def test_a_size_that_no_file_can_have_is_not_looked_behind(tmp_path: Path) -> None:
+    path = tmp_path / "large.wav"
+    path.write_bytes(
+        wav_file(values=(1, 2) * 100, form="RF64", channels=2, size_64=1 << 61).content
+    )
+    assert heard(split_channels(path)["2"]) == b"\2\0" * 100

@@ -132,8 +132,8 @@ sources_of: dict[str, Callable[[bytes, list[int]], object]] = {
 class ShortReads(Slow):
     """A seekable file object that returns at most so many bytes per read."""
 
-    def seek(self, position: int) -> int:
-        return self.file.seek(position)
+    def seek(self, position: int, whence: int = 0) -> int:
+        return self.file.seek(position, whence)
 
     def tell(self) -> int:
         return self.file.tell()
