@@ -69,7 +69,9 @@ from ._model.transcription_config import (
     TranslationConfig,
     WordReplacement,
 )
-from ._model.turns import Turn, Word
+from ._model.turns import Turn
+from ._model.utterances import Utterance
+from ._model.words import Word
 from ._version import __version__
 from .errors import (
     AudioError,
@@ -87,6 +89,7 @@ from .errors import (
 if TYPE_CHECKING:
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
+    from ._model.lines import Line, LiveText
 
 __all__ = [
     "AdditionalVocab",
@@ -116,6 +119,8 @@ __all__ = [
     "JWTAuth",
     "LanguageInfo",
     "LanguagePackInfo",
+    "Line",
+    "LiveText",
     "MaxDelayMode",
     "MidSessionConfig",
     "Model",
@@ -151,6 +156,7 @@ __all__ = [
     "TranslationResult",
     "TransportError",
     "Turn",
+    "Utterance",
     "WarningMessage",
     "WarningType",
     "WavReader",
@@ -162,7 +168,12 @@ __all__ = [
 ]
 
 
-_LOADED_WHEN_NAMED = {"Stream": "_client.stream", "WavReader": "_audio.wav_reader"}
+_LOADED_WHEN_NAMED = {
+    "Line": "_model.lines",
+    "LiveText": "_model.lines",
+    "Stream": "_client.stream",
+    "WavReader": "_audio.wav_reader",
+}
 """Few programs name these, and what they are made of takes time to load."""
 
 
