@@ -69,9 +69,7 @@ from ._model.transcription_config import (
     TranslationConfig,
     WordReplacement,
 )
-from ._model.turns import Turn
-from ._model.utterances import Utterance
-from ._model.words import Word
+from ._model.turns import Turn, Word
 from ._version import __version__
 from .errors import (
     AudioError,
@@ -87,9 +85,9 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._audio.microphone import Microphone, MicrophoneDevice, MicrophoneLevel
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
-    from ._model.lines import Line, LiveText
 
 __all__ = [
     "AdditionalVocab",
@@ -119,9 +117,10 @@ __all__ = [
     "JWTAuth",
     "LanguageInfo",
     "LanguagePackInfo",
-    "Line",
-    "LiveText",
     "MaxDelayMode",
+    "Microphone",
+    "MicrophoneDevice",
+    "MicrophoneLevel",
     "MidSessionConfig",
     "Model",
     "MultiChannelClient",
@@ -156,7 +155,6 @@ __all__ = [
     "TranslationResult",
     "TransportError",
     "Turn",
-    "Utterance",
     "WarningMessage",
     "WarningType",
     "WavReader",
@@ -169,8 +167,9 @@ __all__ = [
 
 
 _LOADED_WHEN_NAMED = {
-    "Line": "_model.lines",
-    "LiveText": "_model.lines",
+    "Microphone": "_audio.microphone",
+    "MicrophoneDevice": "_audio.microphone",
+    "MicrophoneLevel": "_audio.microphone",
     "Stream": "_client.stream",
     "WavReader": "_audio.wav_reader",
 }

@@ -18,7 +18,7 @@ from .file_objects import attribute_of, path_error, path_name, reason_of, start_
 from .samples import StoredSamples, converted
 from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_wav_header
 
-__all__ = ["ArrayChannel", "SplitChannel", "WavChannel", "split_channels"]
+__all__ = ["ArrayChannel", "Separable", "SplitChannel", "WavChannel", "split_channels"]
 
 _FRAMES = 4096
 """Frames to read at once: half a second of telephone speech."""
@@ -107,6 +107,23 @@ class _Cursor:
 
 Recording = Union[str, "os.PathLike[str]", bytes]
 _Opened = Union[Recording, _SharedFile]
+
+
+class Separable(ABC):
+    """A source that can give each of its channels as a source of its own."""
+
+    @property
+    @abstractmethod
+    def channel_count(self) -> int:
+        """How many channels it has."""
+
+    @abstractmethod
+    def channel_sources(self) -> Sequence[Any]:
+        """Return a source for each channel, in place of the whole.
+
+        Raises:
+            AudioError: It is being read already.
+        """
 
 
 class SplitChannel(ABC):
@@ -230,7 +247,7 @@ class WavChannel(SplitChannel):
 
 def split_channels(
     recording: Union[Recording, Any], labels: Optional[Sequence[str]] = None
-) -> dict[str, SplitChannel]:
+) -> dict[str, Any]:
     """Return a source for each channel of a recording, for `MultiChannelClient.transcribe`.
 
     The recording is read while it is sent, once for each channel, and never copied as a whole. A
@@ -240,7 +257,8 @@ def split_channels(
         recording: The path of a WAV file, a file object that can seek (it is read from where it
             stands, and left there), or its content as bytes; or an array of int16 or float32
             samples with the shape n × channels (numpy's, or any with a buffer of two dimensions),
-            which needs an ``audio_format`` in `MultiChannelClient.transcribe`, for its rate.
+            which needs an ``audio_format`` in `MultiChannelClient.transcribe`, for its rate; or a
+            `Microphone`, which then gives its channels in place of their mean.
         labels: The label of each channel, in the recording's order; by default ``"1"``, ``"2"`` …
 
     Returns:
@@ -255,6 +273,9 @@ def split_channels(
         >>> sources = split_channels("call.wav", labels=["agent", "customer"])
         >>> transcript = client.transcribe(sources)
     """
+    if isinstance(recording, Separable):
+        names = _labels(labels, recording.channel_count, repr(recording))
+        return dict(zip(names, recording.channel_sources()))
     opened = _wav_file(recording)
     if opened is not None:
         size, header, samples = _look_at(opened)

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.audio.sound_server import _module_server, sound_server
 
 import speechmatics_sync
 from speechmatics_sync import AudioEncoding, AudioFormat, Client, MultiChannelClient
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
+
+__all__ = ["_module_server", "sound_server"]
 
 SAMPLES = bytes(2 * 16000 * 2)
 WORDS = [("hello", 0.2, 0.5), ("world", 0.6, 1.0)]
@@ -82,7 +85,11 @@ def example(test: doctest.DocTest) -> Any:
 
 
 @pytest.mark.parametrize("test", [example(test) for test in examples()])
-def test_it_runs_as_it_is_written(test: doctest.DocTest, workplace: str) -> None:
+def test_it_runs_as_it_is_written(
+    test: doctest.DocTest, workplace: str, request: pytest.FixtureRequest
+) -> None:
+    if any("Microphone" in shown.source for shown in test.examples):
+        request.getfixturevalue("sound_server")
     kind: Any = MultiChannelClient if test.name.startswith(BY_CHANNEL) else Client
     public = {name: getattr(speechmatics_sync, name) for name in speechmatics_sync.__all__}
     said: list[str] = []

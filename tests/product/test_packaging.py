@@ -29,6 +29,9 @@ OPTIONAL = [
     "soxr",
     "numpy",
     "tqdm",
+    "sounddevice",
+    "av",
+    "rich",
     "python_socks",
 ]
 
@@ -145,7 +148,7 @@ class TestMetadata:
         assert [line for line in required if "extra" not in line] == ["websocket-client>=1.8"]
 
     def test_the_extras_are_there(self, metadata: email.message.Message) -> None:
-        assert {"jwt", "local", "progress", "socks", "test"} <= set(
+        assert {"cli", "jwt", "local", "microphone", "progress", "socks", "test"} <= set(
             metadata.get_all("Provides-Extra") or []
         )
 

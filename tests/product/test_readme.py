@@ -14,9 +14,12 @@ import docutils.core
 import docutils.nodes
 import pytest
 import responses
+from support.audio.sound_server import _module_server, sound_server
 from support.places import ROOT
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
+
+__all__ = ["_module_server", "sound_server"]
 
 README = ROOT / "README.rst"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.rst"))]
@@ -60,8 +63,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     "code", _blocks("python", *PAGES), ids=lambda code: code.split("\n")[-1][:40]
 )
 def test_python_blocks_run(
-    code: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: str,
+    workplace: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if "Microphone" in code:
+        request.getfixturevalue("sound_server")
     if "LocalServer()" in code:  # what the real recogniser hears is the demo's own test
         strict = f"LocalServer(recognizer=ScriptedRecognizer({WORDS}), strict=True)"
         code = code.replace("LocalServer()", strict)
