@@ -69,7 +69,9 @@ from ._model.transcription_config import (
     TranslationConfig,
     WordReplacement,
 )
-from ._model.turns import Turn, Word
+from ._model.turns import Turn
+from ._model.utterances import Utterance
+from ._model.words import Word
 from ._version import __version__
 from .errors import (
     AudioError,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from ._audio.microphone import Microphone, MicrophoneDevice, MicrophoneLevel
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
+    from ._model.lines import Line, LiveText
 
 __all__ = [
     "AdditionalVocab",
@@ -117,6 +120,8 @@ __all__ = [
     "JWTAuth",
     "LanguageInfo",
     "LanguagePackInfo",
+    "Line",
+    "LiveText",
     "MaxDelayMode",
     "Microphone",
     "MicrophoneDevice",
@@ -155,6 +160,7 @@ __all__ = [
     "TranslationResult",
     "TransportError",
     "Turn",
+    "Utterance",
     "WarningMessage",
     "WarningType",
     "WavReader",
@@ -167,6 +173,8 @@ __all__ = [
 
 
 _LOADED_WHEN_NAMED = {
+    "Line": "_model.lines",
+    "LiveText": "_model.lines",
     "Microphone": "_audio.microphone",
     "MicrophoneDevice": "_audio.microphone",
     "MicrophoneLevel": "_audio.microphone",

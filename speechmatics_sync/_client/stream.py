@@ -9,10 +9,11 @@ from typing import Any, Callable, Optional
 
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.one_process import OneProcess
+from .._model.lines import Line, LiveText
 from .._model.messages import ServerMessageType
 from .._model.transcript import Transcript
 from .._session.session import End, Session
-from ..errors import SpeechmaticsError, TimeoutError
+from ..errors import SpeechmaticsError, TimeoutError, TransportError
 from .interrupts import Interrupts
 from .progress import ProgressReport
 
@@ -59,6 +60,7 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
         self._deadline = deadline
         self._progress = progress
         self._interrupts = interrupts
+        self._live: Optional[LiveText] = None
         self._dropped = session.end_with(self)
 
     def __iter__(self) -> Stream:
@@ -79,6 +81,40 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
         if message is None:
             raise StopIteration
         return message
+
+    def lines(self) -> Iterator[Line]:
+        """Iterate over the text of the session, line by line, as a person reads it.
+
+        It pulls the messages of the stream, as iterating over the stream does: handlers run, errors
+        come out, and it ends after EndOfTranscript, when every line is final. What was pulled
+        elsewhere is in no line, so a program pulls either messages or lines. Called again, it goes
+        on where it was.
+
+        With ``TranscriptionConfig(enable_partials=True)`` a line is given again whenever it has
+        grown, with the same ``id``; otherwise words come with the finals.
+
+        Raises:
+            SpeechmaticsError: As in iterating over the stream. Lines that were not final are not
+                given again.
+
+        Example:
+            >>> with client.stream("audio.wav") as stream:
+            ...     for line in stream.lines():
+            ...         if line.is_final:
+            ...             print(line.text)
+            hello world.
+        """
+        if self._live is None:
+            pack = self._session.identity.language_pack_info
+            self._live = LiveText(word_delimiter=" " if pack is None else pack.word_delimiter)
+        for message in self:
+            try:
+                lines = self._live.add(message)
+            except TransportError as error:
+                self._session.fail(error, discard=True)
+                self._leave(error)
+                raise
+            yield from lines
 
     def run(self) -> Transcript:
         """Run the handlers of all messages; return the transcript."""

@@ -154,13 +154,13 @@ class TranscriptResult(ServerMessage):
         return self.MESSAGES[0 if self.is_final else 1]
 
 
-def check_final(message: Mapping[str, Any]) -> None:
-    """Check an AddTranscript without making objects of it.
+def check_transcript(message: Mapping[str, Any]) -> None:
+    """Check an AddTranscript or AddPartialTranscript without making objects of it.
 
     Raises:
         TransportError: As from `TranscriptResult.from_message`.
     """
-    if not _quick_check_of_final()(message):
+    if not _quick_check_of_transcript()(message):
         TranscriptResult.from_message(message)
 
 
@@ -214,7 +214,7 @@ _KINDS: dict[Check, type] = {any_string: str, any_number: float, boolean: bool}
 
 
 @cache
-def _quick_check_of_final() -> _QuickCheck:
+def _quick_check_of_transcript() -> _QuickCheck:
     display = _QuickCheck(RecognitionDisplay)
     alternative = _QuickCheck(RecognitionAlternative, display=(dict, display))
     result = _QuickCheck(RecognitionResult, alternatives=(list, alternative))

@@ -26,6 +26,15 @@ class SessionStats:
             before the first acknowledgement.
         final_delay: Seconds of audio sent after the end of the last final; None without a final.
         reconnects: How many connections have replaced another, after a loss or by rollover.
+        first_partial_delay: Seconds from when the audio up to the first word's start was sent until
+            the first partial with words came; None before that, and for ``file`` audio.
+        final_latency_median: Seconds from when the audio up to the end of a final's last word was
+            sent until that final came: the median of the last 200 finals with words, of all
+            channels. To within the length of a chunk, and with what a lost connection delayed. None
+            without such a final, and for ``file`` audio.
+        final_latency_p95: The same: what 95 % of these finals are not above.
+        partials_superseded: Partials that no handler was given, because newer ones came while more
+            than half of ``max_queue`` messages waited.
     """
 
     chunks_sent: int = 0
@@ -40,3 +49,7 @@ class SessionStats:
     round_trip: Optional[float] = None
     final_delay: Optional[float] = None
     reconnects: int = 0
+    first_partial_delay: Optional[float] = None
+    final_latency_median: Optional[float] = None
+    final_latency_p95: Optional[float] = None
+    partials_superseded: int = 0

@@ -2,7 +2,8 @@
 
 An hour of speech has about 9,000 words, and a result takes a dozen Python objects for each. So
 the results of a final are stored as one byte string, and results, words, turns and text are made
-when they are read.
+when they are read. What is kept of that, so that reading it again costs what is new, is said in
+`reading`.
 """
 
 from __future__ import annotations
@@ -12,26 +13,32 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from ..errors import TransportError
+from .reading import Everything, Readers, Reading
 from .results import (
     AudioEvent,
+    EndOfUtterance,
     LanguageInfo,
     RecognitionResult,
     SpeakersResult,
     TranslatedSentence,
     TranslationResult,
-    check_final,
+    check_transcript,
 )
 from .session_info import LanguagePackInfo, RecognitionStarted
 from .speakers import SpeakerIdentifier
-from .turns import Turn, Word, text_of, turns_of, words_of
+from .turns import Turn
+from .utterances import Utterance, UtteranceEnd
+from .words import Word
 
 __all__ = ["Transcript", "Translation"]
+
+_T = TypeVar("_T")
 
 _FORMAT = "2.9"
 """The version of json-v2 until a message names another one."""
@@ -65,7 +72,7 @@ class _Final(NamedTuple):
             yield part
 
 
-_NOT_PICKLED = ("_own_lock", "_process", "_open_events")
+_NOT_PICKLED = ("_own_lock", "_process", "_open_events", "_reading", "_span")
 
 
 class Transcript:
@@ -100,7 +107,10 @@ class Transcript:
         self._pack: Optional[LanguagePackInfo] = None
         self._delimiters: dict[str, str] = {}
         self._labels: list[str] = []
-        self._finals: list[_Final] = []
+        # The finals and the ends of utterances, in the order in which they came. It grows at its
+        # end alone, so what a reader has counted may be read without the lock.
+        self._finals: list[Union[_Final, UtteranceEnd]] = []
+        self._span: Optional[tuple[float, float]] = None
         self._sentences: list[tuple[str, bytes]] = []
         self._audio_events: list[AudioEvent] = []
         self._open_events: dict[tuple[str, Optional[str]], deque[int]] = {}
@@ -143,7 +153,7 @@ class Transcript:
             self._delimiters = {**self._delimiters, info.language: info.word_delimiter}
 
     def _add_final(self, message: Mapping[str, Any]) -> None:
-        check_final(message)
+        check_transcript(message)
         own = message.get("channel")
         finals = []
         for channel, run in groupby(message["results"], lambda part: part.get("channel") or own):
@@ -153,8 +163,20 @@ class Transcript:
             finals.append(_Final(channel, start_time, end_time, _packed(parts)))
         with self._lock:
             self._format = message.get("format") or self._format
-            self._finals.extend(finals)
+            self._extend(finals)
             self._add_labels(final.channel for final in finals if final.channel is not None)
+
+    def _extend(self, finals: Iterable[Union[_Final, UtteranceEnd]]) -> None:
+        for final in finals:
+            self._finals.append(final)
+            if isinstance(final, _Final):
+                start, end = self._span or (final.start_time, final.end_time)
+                self._span = min(start, final.start_time), max(end, final.end_time)
+
+    def _add_utterance_end(self, message: Mapping[str, Any]) -> None:
+        end = EndOfUtterance.from_message(message)
+        with self._lock:
+            self._finals.append(UtteranceEnd(end.channel, end.forced is True))
 
     def _add_translation(self, message: Mapping[str, Any]) -> None:
         checked = TranslationResult.from_message(message)
@@ -193,35 +215,40 @@ class Transcript:
 
     # Called by users.
 
+    # `text` keeps the text of turns, `words` and `turns` every word: 2 MB for an hour of speech.
+
     @property
     def text(self) -> str:
         """All turns as text: one line each, with speaker and channel labels if several spoke."""
-        return text_of(self.turns)
+        return self._read(lambda readers, now: readers.turns(now).text())
 
     @property
     def results(self) -> list[RecognitionResult]:
         """Every final word, punctuation mark and entity, in the order in which they came."""
-        return [
-            RecognitionResult.from_dict(part)
-            for final in self._current_finals()
-            for part in final.parts()
-        ]
+        with self._lock:
+            finals = tuple(self._finals)
+        return [RecognitionResult.from_dict(part) for final in finals for part in final.parts()]
 
     @property
     def words(self) -> list[Word]:
         """Every final word and entity, in the order in which they came."""
-        return words_of(part for final in self._current_finals() for part in final.parts())
+        return self._read(lambda readers, now: list(readers.words(now).all))
 
     @property
     def turns(self) -> list[Turn]:
         """The words by speaker and channel, in the order of time; see `Turn`."""
-        with self._lock:
-            finals, delimiters = tuple(self._finals), self._delimiters
-            delimiter = " " if self._pack is None else self._pack.word_delimiter
-        by_channel: dict[Optional[str], list[dict[str, Any]]] = {}
-        for final in finals:
-            by_channel.setdefault(final.channel, []).extend(final.parts())
-        return turns_of(by_channel.values(), delimiters, delimiter)
+        return self._read(lambda readers, now: readers.turns(now).turns(readers.words(now)))
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        """The words by channel and EndOfUtterance, in the order of time; see `Utterance`.
+
+        The server sends EndOfUtterance where ``conversation_config`` has an
+        ``end_of_utterance_silence_trigger``, and after `force_end_of_utterance`.
+        """
+        return self._read(
+            lambda readers, now: readers.utterances(now).utterances(readers.words(now))
+        )
 
     @property
     def translations(self) -> dict[str, Translation]:
@@ -270,12 +297,14 @@ class Transcript:
     @property
     def start_time(self) -> Optional[float]:
         """When the first final begins, in seconds; None without a final."""
-        return min((final.start_time for final in self._current_finals()), default=None)
+        span = self._span
+        return None if span is None else span[0]
 
     @property
     def end_time(self) -> Optional[float]:
         """When the last final ends, in seconds; None without a final."""
-        return max((final.end_time for final in self._current_finals()), default=None)
+        span = self._span
+        return None if span is None else span[1]
 
     def to_dict(self) -> dict[str, Any]:
         """The transcript in the API's json-v2 format, ready for ``json.dumps``.
@@ -315,7 +344,7 @@ class Transcript:
         return self.text
 
     def __repr__(self) -> str:
-        words, end = len(self.words), self.end_time
+        words, end = self._read(lambda readers, now: readers.turns(now).count), self.end_time
         until = "" if end is None else f", until {end} s"
         return f"<{type(self).__name__} of {words} word{'' if words == 1 else 's'}{until}>"
 
@@ -328,7 +357,11 @@ class Transcript:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._finals = [_Final(*final) for final in state["_finals"]]
+        self._finals, self._span = [], None
+        self._extend(
+            _Final(*said) if len(said) == len(_Final._fields) else UtteranceEnd(*said)
+            for said in state["_finals"]
+        )
         self._open_events = {}
         for index, event in enumerate(self._audio_events):
             if event.end_time is None:
@@ -344,17 +377,24 @@ class Transcript:
 
     def _renew_lock(self) -> None:
         self._own_lock = threading.Lock()
+        self._reading = Reading()
         self._process = os.getpid()
 
-    def _current_finals(self) -> Sequence[_Final]:
+    def _read(self, what: Callable[[Readers, Everything], _T]) -> _T:
         with self._lock:
-            return tuple(self._finals)
+            reading = self._reading
+        return reading.read(self._everything, what)
+
+    def _everything(self) -> Everything:
+        with self._lock:
+            delimiter = " " if self._pack is None else self._pack.word_delimiter
+            return Everything(self._finals, len(self._finals), delimiter, self._delimiters)
 
     def _of_channel(self, label: str) -> Transcript:
         part = Transcript(transcription_config=self._config)
         part._created_at, part._format = self._created_at, self._format
         part._version, part._pack, part._delimiters = self._version, self._pack, self._delimiters
-        part._finals = [final for final in self._finals if final.channel == label]
+        part._extend(final for final in self._finals if final.channel == label)
         part._audio_events = [event for event in self._audio_events if event.channel == label]
         part._gaps = list(self._gaps)
         return part
@@ -364,6 +404,7 @@ _ADD: dict[str, Callable[[Transcript, Mapping[str, Any]], None]] = {
     "RecognitionStarted": Transcript._add_started,
     "LanguageInfo": Transcript._add_language,
     "AddTranscript": Transcript._add_final,
+    "EndOfUtterance": Transcript._add_utterance_end,
     "AddTranslation": Transcript._add_translation,
     "AudioEventStarted": Transcript._add_event_start,
     "AudioEventEnded": Transcript._add_event_end,

@@ -47,6 +47,8 @@ class Inbox:
         self._messages: collections.OrderedDict[int, Message] = collections.OrderedDict()
         self._number = 0
         self._partials: dict[Hashable, int] = {}
+        self.superseded = 0
+        """How many partials were left out, for a newer one came while they waited."""
         self._limit = limit
         self._resume = resume
         self._at_rest = at_rest
@@ -67,7 +69,7 @@ class Inbox:
         if key is not None:
             before = self._partials.get(key)
             if before is not None and self._half_full():
-                self._messages.pop(before, None)
+                self.superseded += self._messages.pop(before, None) is not None
             self._partials[key] = self._number
         self._messages[self._number] = message
         if self._limit is not None and len(self._messages) > self._limit:

@@ -147,7 +147,7 @@ class Outbox:
             return False
         payload, number = protocol.send_at_once(chunk, label)
         if not self._meter.times_a_chunk:
-            self._meter.sent(label, number)
+            self._meter.sent(protocol, label, number)
         connection.send(payload)
         return True
 
@@ -404,7 +404,7 @@ class Outbox:
                 return
             connection.send(outgoing.payload)
             if outgoing.number and not self._meter.times_a_chunk:
-                self._meter.sent(outgoing.label, outgoing.number)
+                self._meter.sent(protocol, outgoing.label, outgoing.number)
 
     def _end(self, labels: Iterable[Label]) -> None:
         identity = self._identity

@@ -469,7 +469,7 @@ class Session:
             return SessionStats()
         with self.life.lock:
             backlog = self.outbox.connection.backlog if self.outbox.connection else 0
-            return self.meter.snapshot(protocol, waiting=len(self._inbox), backlog=backlog)
+            return self.meter.snapshot(protocol, self._inbox, backlog=backlog)
 
     @property
     def audio_bytes(self) -> int:

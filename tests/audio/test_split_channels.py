@@ -181,6 +181,33 @@ def test_a_file_object_is_split_from_where_it_stands_and_left_there(kind: str) -
     }
 
 
+def test_only_one_channel_at_a_time_moves_a_file_object() -> None:
+    entered = threading.Event()
+
+    class Watched(io.BytesIO):
+        reading = False
+
+        def tell(self) -> int:
+            if self.reading:
+                entered.set()
+            return super().tell()
+
+        def read(self, size: Optional[int] = -1, /) -> bytes:
+            self.reading = True
+            entered.wait(0.1)  # for what must not come
+            self.reading = False
+            return super().read(size)
+
+    content = wav(bytes(400), channels=2, tag=1, bits=16)
+    sources = split_channels(Watched(content)).values()
+    threads = [threading.Thread(target=heard, args=(source,)) for source in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not entered.is_set()
+
+
 def test_content_may_be_any_bytes() -> None:
     content = wav(array.array("h", range(100)).tobytes(), channels=2, tag=1, bits=16)
     for kind in (bytearray(content), memoryview(b"abc" + content)[3:], array.array("B", content)):

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Callable, Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.audio.sources import Slow, read_all, split
 from support.fuzzing import examples
@@ -29,6 +29,7 @@ from support.wav_files import (
 )
 
 from speechmatics_sync import AudioError, AudioFormat, WavReader, split_channels
+from speechmatics_sync._audio.content import content_of
 from speechmatics_sync._audio.samples import stored_samples
 from speechmatics_sync._audio.sources import open_source
 
@@ -217,3 +218,53 @@ def test_a_live_file_is_converted_piece_by_piece_as_it_comes() -> None:
     with closing(open_source(live())) as opened:
         taken.extend(iter(opened.read, b""))
     assert b"".join(taken) == file.sent
+
+
+def damaged(content: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    """The content with parts of it cut out and others put in."""
+    for position, size, other in changes:
+        position %= len(content) + 1
+        content = content[:position] + other + content[position + size :]
+    return content
+
+
+@given(
+    content=st.builds(
+        damaged,
+        st.sampled_from([file.content for file in FILES.values()]),
+        st.lists(
+            st.tuples(
+                st.integers(0, 130) | st.integers(0, 5000),
+                st.integers(0, 9),
+                st.binary(max_size=9) | st.sampled_from([b"data", b"LIST", b"\xff" * 4]),
+            ),
+            max_size=4,
+        ),
+    ),
+    sizes=st.lists(st.integers(0, 500), max_size=4),
+    live=st.booleans(),
+)
+@examples(500)
+def test_however_a_file_is_damaged_the_client_sends_what_a_reader_makes_of_it(
+    content: bytes, sizes: list[int], live: bool
+) -> None:
+    reader = WavReader()
+    try:
+        read = b"".join(reader.feed(piece) for piece in split(content, sizes)) + reader.end()
+    except AudioError:
+        assert reader.audio_format is None
+    source = split(content, sizes) if live else content
+    found = content_of(content)
+    assume(found is None or found.is_sound)
+    with closing(open_source(source)) as opened:
+        sent = b"".join(opened)
+        if reader.audio_format is None or reader.channels != 1:
+            assert opened.audio_format == AudioFormat()
+            assert sent == content
+            return
+        assert opened.audio_format == reader.audio_format
+        assert sent[: len(sent) - len(sent) % opened.audio_format.bytes_per_sample] == read
+        if not live:
+            assert opened.total_seconds is not None
+            samples = len(read) // opened.audio_format.bytes_per_sample
+            assert int(opened.total_seconds * opened.audio_format.sample_rate) == samples

@@ -28,7 +28,7 @@ from speechmatics_sync import (
     TranslationResult,
     WarningMessage,
 )
-from speechmatics_sync._model.results import check_final
+from speechmatics_sync._model.results import check_transcript
 from speechmatics_sync.errors import TransportError
 
 
@@ -426,7 +426,7 @@ def test_a_final_of_the_usual_shape_is_not_read_to_be_checked(
         raise AssertionError("read")
 
     monkeypatch.setattr(TranscriptResult, "from_message", read)
-    check_final(PLAIN)
+    check_transcript(PLAIN)
 
 
 @examples(600)
@@ -444,7 +444,7 @@ def test_a_final_passes_when_it_can_be_read(data: st.DataObject) -> None:
         target[place[-1]] = data.draw(json_values | NO_NUMBERS)
     else:
         del target[place[-1]]
-    assert passes(check_final, garbled) == passes(TranscriptResult.from_message, garbled)
+    assert passes(check_transcript, garbled) == passes(TranscriptResult.from_message, garbled)
 
 
 def passes(check: Any, message: Any) -> bool:

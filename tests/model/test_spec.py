@@ -160,7 +160,7 @@ def test_every_class_is_accounted_for() -> None:
     known = {*CONFIGURATION.values(), *RESULTS.values(), *ENUMS.values(), *FURTHER_CLASSES}
     known |= {cls for _, cls in JOINED}
     known |= {api.ClientMessageType, api.ServerMessageType, api.SessionEvent}
-    known |= {api.SessionInfo, api.SessionStats, api.Turn, api.Word}
+    known |= {api.SessionInfo, api.SessionStats, api.Turn, api.Utterance, api.Word, api.Line}
     assert ours == known
 
 

@@ -206,6 +206,10 @@ for _kind in ("8 bits", "16 bits", "24 bits"):
         FILES[f"{_kind}: a sample that breaks off"] = replace(
             _LAST, sent=_LAST.sent[: -len(KINDS[_kind].sent(0, "<"))]
         )
+for _place in ("above", "below"):
+    _padded = f"24 bits in 4 bytes, {_place}"
+    FILES[f"{_padded}: a size of 0xFFFFFFFF"] = wav_file(_padded, data_size=0xFFFFFFFF)
+    FILES[f"{_padded}: a size of 0"] = wav_file(_padded, data_size=0)
 FILES["24 valid bits of 32"] = wav_file("24 valid bits of 32", extensible=True)
 
 BROKEN_HEADERS = {
