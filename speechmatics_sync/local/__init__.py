@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from speechmatics_sync.errors import missing_extra
 
 if TYPE_CHECKING:
+    from ._command import add_server_arguments, serve
     from ._fault_schedule import Faults, Happened
     from ._faults import (
         Close,
@@ -66,8 +67,10 @@ __all__ = [
     "StopReading",
     "Warn",
     "Word",
+    "add_server_arguments",
     "counted_audio",
     "counted_word",
+    "serve",
 ]
 
 _MODULES = {
@@ -96,8 +99,10 @@ _MODULES = {
     "StopReading": "_faults",
     "Warn": "_faults",
     "Word": "_recognizer",
+    "add_server_arguments": "_command",
     "counted_audio": "_scripted",
     "counted_word": "_scripted",
+    "serve": "_command",
 }
 
 

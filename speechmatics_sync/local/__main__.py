@@ -3,115 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import signal
-import ssl
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Optional
 
-from speechmatics_sync import ConfigurationError
-
-KEY_VARIABLE = "SPEECHMATICS_LOCAL_API_KEY"
-
-
-def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m speechmatics_sync.local",
-        description="A Speechmatics Realtime server on this machine, with no key and no network.",
-    )
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen at; any but loopback requires a key")
-    add(
-        "--port", type=int, default=9000, help="TCP port; 0 takes a free one (default: %(default)s)"
-    )
-    add(
-        "--api-key",
-        action="append",
-        metavar="KEY",
-        help="accept only this key (may be repeated); it shows in the list of processes, "
-        f"unlike the variable {KEY_VARIABLE}",
-    )
-    add("--strict", action="store_true", help="answer a wrong last_seq_no with protocol_error")
-    add("--tls-cert", metavar="FILE", help="certificate chain (PEM), to serve wss://")
-    add("--tls-key", metavar="FILE", help="private key (PEM), unless it is in --tls-cert")
-    add("--max-sessions", type=int, default=50, metavar="N")
-    add("--max-channels", type=int, default=16, metavar="N", help="in one session")
-    add("--max-message-size", type=int, default=16 * 1024 * 1024, metavar="BYTES")
-    add("--max-session-seconds", type=float, default=48 * 3600.0, metavar="SECONDS")
-    add("--idle-timeout", type=float, default=3600.0, metavar="SECONDS")
-    add("--start-timeout", type=float, default=10.0, metavar="SECONDS")
-    add(
-        "--allowed-origin",
-        action="append",
-        default=[],
-        metavar="ORIGIN",
-        help="let web pages of this origin in, such as http://localhost:8000 (may be repeated)",
-    )
-    add(
-        "--recognizer",
-        choices=("pocketsphinx", "counted"),
-        default="pocketsphinx",
-        help="counted needs no model, and hears the words of counted_audio (default: %(default)s)",
-    )
-    add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-    return parser.parse_args(argv)
-
-
-def _tls(certificate: str, key: Optional[str]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:  # it names no file
-        files = certificate if key is None else f"{certificate} and {key}"
-        raise ConfigurationError(
-            f"no certificate with its private key (PEM) can be read from {files}: {error}"
-        ) from error
-    return context
+from . import add_server_arguments, serve
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status."""
-    arguments = _arguments(argv)
-    logging.basicConfig(
-        level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    parser = argparse.ArgumentParser(
+        prog="python -m speechmatics_sync.local",
+        description="A Speechmatics Realtime server on this machine, with no key and no network.",
     )
-    keys = [*(arguments.api_key or []), *filter(None, [os.environ.get(KEY_VARIABLE)])]
-    context = None
-    ended = threading.Event()
-    try:
-        from . import CountedRecognizer, LocalServer, PocketsphinxRecognizer
-
-        if arguments.tls_cert:
-            context = _tls(arguments.tls_cert, arguments.tls_key)
-        counted = arguments.recognizer == "counted"
-        server = LocalServer(
-            arguments.host,
-            arguments.port,
-            recognizer=CountedRecognizer() if counted else PocketsphinxRecognizer(),
-            api_keys=keys or None,
-            ssl_context=context,
-            strict=arguments.strict,
-            max_sessions=arguments.max_sessions,
-            max_channels=arguments.max_channels,
-            max_message_size=arguments.max_message_size,
-            max_session_seconds=arguments.max_session_seconds,
-            idle_timeout=arguments.idle_timeout,
-            start_timeout=arguments.start_timeout,
-            allowed_origins=arguments.allowed_origin,
-        )
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
-        server.start()
-    except (ConfigurationError, OSError) as error:
-        print(f"cannot serve: {error}", file=sys.stderr)
-        return 2
-    print(f"Listening at {server.url}", flush=True)
-    ended.wait()
-    server.stop()
-    return 0
+    add_server_arguments(parser)
+    return serve(parser.parse_args(argv))
 
 
 if __name__ == "__main__":
