@@ -20,6 +20,7 @@ __all__ = [
     "EndOfTranscriptError",
     "HandshakeCutError",
     "InvalidAudioError",
+    "MissingKeyError",
     "NameLookupError",
     "ProxyError",
     "SessionError",
@@ -55,6 +56,10 @@ class SpeechmaticsError(Exception):
 
 class ConfigurationError(SpeechmaticsError, ValueError):
     """A setting is missing or not valid; nothing was sent."""
+
+
+class MissingKeyError(ConfigurationError):
+    """The server needs a key, and there is none."""
 
 
 def missing_extra(what: str, packages: str, extra: str) -> ConfigurationError:

@@ -13,7 +13,7 @@ from .._model.proxy import parsed_proxy
 from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER, is_loopback, without_query
 from .._version import __version__
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, MissingKeyError
 from .headers import checked_headers, merge
 from .keys import AuthBase, StaticKeyAuth
 
@@ -64,7 +64,7 @@ class Endpoint:
         if self._key_in_url:
             self._refuse_clear_text(self._in_clear)
         elif keyless and (host == "speechmatics.com" or host.endswith(".speechmatics.com")):
-            raise ConfigurationError(
+            raise MissingKeyError(
                 f"There is no API key, and {host} wants one: set SPEECHMATICS_API_KEY "
                 "or pass api_key=…. speechmatics_sync.local has a server that needs none."
             )
