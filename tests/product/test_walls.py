@@ -28,7 +28,7 @@ LINTER: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encod
 ]["importlinter"]
 FLOORS = [{room.strip() for room in floor.split("|")} for floor in LINTER["contracts"][0]["layers"]]
 ROOMS = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
-FACE = {"", "errors", "local"}
+FACE = {"", "cli", "errors", "local"}
 """What anybody may import: the package itself and its public modules."""
 
 EXCEPTIONS = {
@@ -87,6 +87,10 @@ BREACHES = {
     "What lies beside the library imports its face, and logs and reads numbers as it does": (
         "local/__init__.py",
         "from .. import _audio",
+    ),
+    "The command line imports nothing but faces": (
+        "cli/__init__.py",
+        "from speechmatics_sync.local import _server",
     ),
 }
 """By contract: a file of the package and an import that is forbidden there."""
@@ -149,8 +153,8 @@ def may_import(path: Path, module: tuple[str, ...]) -> bool:
     if room in EXCEPTIONS.get(name, ()):
         return True
     if not room.startswith("_") or room == "__version__":
-        # A name of the face, `errors`, or `local` and its public names.
-        return not (room == "local" and inner.startswith("_")) or own == "local"
+        # A name of the face, `errors`, or `cli` or `local` and its public names.
+        return not (room in ("cli", "local") and inner.startswith("_")) or own == room
     if not name.startswith("tests/") or f"_{own}" not in ROOMS:
         return False
     floor = next(at for at, rooms in enumerate(FLOORS) if f"_{own}" in rooms)
@@ -158,7 +162,7 @@ def may_import(path: Path, module: tuple[str, ...]) -> bool:
 
 
 def test_files_outside_the_package_import_what_they_may() -> None:
-    """The face and `local`; tests of a room also that room and those on the floors below."""
+    """The face, `cli` and `local`; tests of a room also that room and those on the floors below."""
     found = {
         (name_of(path), ".".join(module))
         for path in OUTSIDE
@@ -173,6 +177,7 @@ def test_files_outside_the_package_import_what_they_may() -> None:
     [
         ("examples/pull.py", "from speechmatics_sync._session.session import Session"),
         ("examples/pull.py", "from speechmatics_sync.local._server import LocalServer"),
+        ("tests/local/test_local_command.py", "from speechmatics_sync.cli._main import run"),
         ("benchmarks/soak.py", "import speechmatics_sync._protocol"),
         ("tests/promises/test_closing.py", "from speechmatics_sync import _client"),
         ("tests/protocol/test_leg.py", "from speechmatics_sync._session.state import Lifecycle"),
@@ -235,11 +240,11 @@ def thread_starts(tree: ast.AST) -> set[str]:
 
 
 def test_threads_are_started_only_where_they_are_ended() -> None:
-    """In `_concurrency`, and in `local`, which stands beside the library."""
+    """In `_concurrency`, and in `cli` and `local`, which stand beside the library."""
     found = {
         (name_of(path), name)
         for path in sources(PACKAGE)
-        if path.relative_to(ROOT / PACKAGE).parts[0] not in ("_concurrency", "local")
+        if path.relative_to(ROOT / PACKAGE).parts[0] not in ("_concurrency", "cli", "local")
         for name in thread_starts(parsed(path))
     }
     assert found == set()

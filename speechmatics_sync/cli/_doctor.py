@@ -1,0 +1,228 @@
+"""The command ``doctor``: checks what a session needs, and says what to do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import ssl
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from typing import NamedTuple, Optional
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from speechmatics_sync import (
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    ConnectionConfig,
+    SpeechmaticsError,
+    __version__,
+)
+from speechmatics_sync.errors import MissingKeyError, NameLookupError, ProxyError
+
+from ._exits import OK, exit_code, sentence
+from ._parser import flags_of
+from ._settings import API_KEY, Settings, shown
+
+__all__ = ["doctor"]
+
+_SECONDS = 5.0
+"""The longest that it waits for the server."""
+_DEFAULT_URL = "wss://eu.rt.speechmatics.com/v2"
+
+
+class Finding(NamedTuple):
+    """What a check found.
+
+    Args:
+        subject: What was checked.
+        state: ``ok``, ``--`` (not there, and not needed) or ``BAD``.
+        text: What was found.
+        advice: What to do about it.
+        code: The exit code if it is bad.
+    """
+
+    subject: str
+    state: str
+    text: str
+    advice: str = ""
+    code: int = OK
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Check everything; return the exit code of the first that is bad.
+
+    Raises:
+        ConfigurationError: A setting cannot be read.
+    """
+    settings = Settings(flags_of(arguments), profile=arguments.profile)
+    code = OK
+    for finding in _findings(settings):
+        sys.stdout.write(f"{finding.state:4}{finding.subject:12}{finding.text}\n")
+        if finding.advice:
+            sys.stdout.write(f"{'':16}→ {finding.advice}\n")
+        sys.stdout.flush()
+        code = code or finding.code
+    return code
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    yield Finding("version", "ok", f"{__version__}, Python {sys.version.split()[0]}")
+    path = settings.profiles.path
+    there = "" if path.exists() else " (not there yet)"
+    yield Finding("settings", "ok", f"profile {settings.profile!r} of {path}{there}")
+    if path.exists() and os.name == "posix" and path.stat().st_mode & 0o077:
+        yield Finding("settings", "BAD", "others can read the file", f"chmod 600 {path}", 2)
+    yield from _connection(settings)
+    yield from _extras()
+    yield _microphone()
+
+
+# -- the server ------------------------------------------------------------------------------------
+
+
+def _connection(settings: Settings) -> Iterator[Finding]:
+    """Check the address, the proxy, TLS and the key by starting a session as `transcribe` does."""
+    url = settings.get("url") or _DEFAULT_URL
+    address = f"{shown('url', url)} ({settings.source('url')})"
+    proxy = _proxy(settings, url)
+    key = "set" if settings.get(API_KEY) else "not set"
+    key += f" ({settings.source(API_KEY)})" if settings.get(API_KEY) else ""
+    error: Optional[SpeechmaticsError] = None
+    try:
+        config = settings.config("conn_config") or ConnectionConfig()
+        config.open_timeout = config.start_timeout = _SECONDS
+        config.close_timeout = 1.0
+        with Client(
+            settings.auth(), url=settings.get("url"), conn_config=config, reconnect=None
+        ) as client:
+            client.start_session()
+            client.close()
+    except MissingKeyError as missing:
+        yield Finding("address", "ok", address)
+        yield proxy
+        yield from _without_key(settings, missing)
+        return
+    except ConfigurationError as wrong:
+        yield Finding("address", "BAD", address, sentence(wrong), exit_code(wrong))
+        return
+    except SpeechmaticsError as failed:
+        error = failed
+    text = sentence(error) if error is not None else ""
+    code = exit_code(error) if error is not None else OK
+    if isinstance(error, NameLookupError):
+        yield Finding("address", "BAD", address, text, code)
+        yield proxy
+        return
+    yield Finding("address", "ok", address)
+    if isinstance(error, ProxyError):
+        yield proxy._replace(state="BAD", advice=text, code=code)
+        return
+    yield proxy
+    yield from _rest(url, key, error, text, code)
+
+
+def _rest(
+    url: str, key: str, error: Optional[SpeechmaticsError], text: str, code: int
+) -> Iterator[Finding]:
+    """Give what was found of TLS, the connection and the key."""
+    encrypted = urlsplit(url).scheme == "wss"
+    if _is_tls(error):
+        advice = f"{text} Behind a firewall that reads TLS, name its authority in SSL_CERT_FILE."
+        yield Finding("TLS", "BAD", "the server is not trusted", advice, code)
+        return
+    if isinstance(error, AuthenticationError):
+        yield Finding("connection", "ok", "the server answers")
+        yield Finding("key", "BAD", key, text, code)
+        return
+    if error is not None:
+        yield Finding("connection", "BAD", "no session", text, code)
+        return
+    if encrypted:
+        yield Finding("TLS", "ok", "the server is trusted")
+    yield Finding("connection", "ok", "a session was started and ended")
+    yield Finding("key", "ok", f"{key}, and accepted")
+
+
+def _without_key(settings: Settings, missing: MissingKeyError) -> Iterator[Finding]:
+    """Check the connection without a key: what the server thinks of a wrong one is no matter."""
+    config = settings.config("conn_config") or ConnectionConfig()
+    config.open_timeout = config.start_timeout = _SECONDS
+    try:
+        with Client(
+            "no-key", url=settings.get("url"), conn_config=config, reconnect=None
+        ) as client:
+            client.start_session()
+    except (AuthenticationError, ConfigurationError):
+        yield Finding("connection", "ok", "the server answers")
+    except SpeechmaticsError as error:
+        yield Finding("connection", "BAD", "no answer", sentence(error), exit_code(error))
+    yield Finding("key", "BAD", "not set", sentence(missing), exit_code(missing))
+
+
+def _is_tls(error: Optional[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _proxy(settings: Settings, url: str) -> Finding:
+    chosen = settings.get("connection-proxy")
+    if chosen:
+        source = settings.source("connection-proxy")
+        return Finding("proxy", "ok", f"{shown('proxy', chosen)} ({source})")
+    parts = urlsplit(url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    found = getproxies().get(scheme)
+    if not found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return Finding("proxy", "--", "none")
+    return Finding("proxy", "ok", f"{shown('proxy', found)} ({scheme.upper()}_PROXY)")
+
+
+# -- this machine ----------------------------------------------------------------------------------
+
+
+def _extras() -> Iterator[Finding]:
+    """Check the packages of each extra that users need, as the package itself declares them."""
+    try:
+        declared = metadata.requires("speechmatics-sync") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("extras", "--", "not known: the package is not installed")
+        return
+    needed: dict[str, list[str]] = {}
+    for requirement in declared:
+        found = re.match(r"""([\w.-]+)[^;]*;.*extra == ["']([\w-]+)["']""", requirement)
+        if found is not None and found[2] not in ("test", "lint", "bench", "bench-full", "docs"):
+            needed.setdefault(found[2], []).append(found[1])
+    for extra, packages in needed.items():
+        missing = [package for package in packages if not _is_installed(package)]
+        if missing:
+            advice = f'if you need it: pip install "speechmatics-sync[{extra}]"'
+            yield Finding("extra", "--", f"{extra}: {', '.join(missing)} missing", advice)
+        else:
+            yield Finding("extra", "ok", extra)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _microphone() -> Finding:
+    try:
+        from speechmatics_sync import Microphone
+
+        found = Microphone.devices()
+    except SpeechmaticsError as error:
+        return Finding("microphone", "--", "none", sentence(error))
+    if not found:
+        return Finding("microphone", "--", "none", "connect one, or allow this program to use it")
+    return Finding("microphone", "ok", ", ".join(each.name for each in found[:3]))

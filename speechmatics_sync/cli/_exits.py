@@ -1,0 +1,81 @@
+"""Exit codes, and errors as one sentence."""
+
+from __future__ import annotations
+
+import sys
+
+from speechmatics_sync import (
+    AudioError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionError,
+    SpeechmaticsError,
+    TimeoutError,
+)
+from speechmatics_sync.errors import MissingKeyError
+
+__all__ = [
+    "AUTHENTICATION",
+    "FAILED",
+    "INTERRUPTED",
+    "OK",
+    "USAGE",
+    "OutputError",
+    "complain",
+    "exit_code",
+    "sentence",
+]
+
+OK, FAILED, USAGE, AUTHENTICATION, CONNECTION, AUDIO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+PROGRAM = "speechmatics-sync"
+
+_NO_KEY = (
+    "there is no API key: run `speechmatics-sync config set api-key`, or set SPEECHMATICS_API_KEY; "
+    "--local needs none"
+)
+
+
+class OutputError(SpeechmaticsError):
+    """The output cannot be written."""
+
+
+_CODES: tuple[tuple[type[SpeechmaticsError], int], ...] = (
+    (MissingKeyError, AUTHENTICATION),
+    (ConfigurationError, USAGE),
+    (AuthenticationError, AUTHENTICATION),
+    (ConnectionError, CONNECTION),
+    (TimeoutError, CONNECTION),
+    (AudioError, AUDIO),
+    (SpeechmaticsError, FAILED),
+)
+"""The first class that an error is of decides."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code for an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def sentence(error: BaseException, *, verbose: int = 0) -> str:
+    """Return what an error says, on one line; with its ids if ``verbose``."""
+    if isinstance(error, MissingKeyError):
+        return _NO_KEY
+    if isinstance(error, SpeechmaticsError):
+        text = str(error) if verbose else error.message
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def complain(text: str) -> None:
+    """Write a line to standard error, if there is one that can be written to."""
+    try:
+        sys.stderr.write(f"{PROGRAM}: {text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # closed, full, or None: there is nobody to tell

@@ -1,0 +1,218 @@
+"""What is to be transcribed: files, URLs, standard input, a microphone, channels."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import wave
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from speechmatics_sync import AudioFormat, ConfigurationError, split_channels
+
+from ._exits import OutputError
+
+__all__ = ["Heard", "Input", "inputs_of"]
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class Heard(NamedTuple):
+    """A source that was opened.
+
+    Args:
+        source: What a client transcribes: a source, or sources by their labels.
+        level: Returns how loud it is, from 0 to 1, for a microphone.
+    """
+
+    source: Any
+    level: Optional[Callable[[], float]] = None
+
+
+class Input(NamedTuple):
+    """Something to transcribe.
+
+    Args:
+        name: What it is called.
+        stem: The name of its files in a folder, without a suffix.
+        live: Whether it has no end of its own, so that Ctrl-C is its end.
+        opened: Opens it; a context manager that gives a `Heard`.
+        multichannel: Whether its sources are channels.
+    """
+
+    name: str
+    stem: str
+    live: bool
+    opened: Callable[[], contextlib.AbstractContextManager[Heard]]
+    multichannel: bool = False
+
+
+def inputs_of(arguments: Any, audio_format: Optional[AudioFormat]) -> list[Input]:
+    """Return what the arguments name, in their order.
+
+    Raises:
+        ConfigurationError: They do not fit together.
+    """
+    names: list[str] = arguments.sources
+    labels = _labels(arguments.channels)
+    if arguments.mic:
+        if names:
+            raise ConfigurationError(f"--mic and {names[0]!r} both say what to transcribe")
+        return [_microphone(arguments, audio_format, list(labels or ()))]
+    if arguments.device is not None:
+        raise ConfigurationError("--device needs --mic")
+    files = {label: file for label, file in (labels or {}).items() if file}
+    if files:
+        if len(files) < len(labels or ()):
+            raise ConfigurationError("--channels has labels with a file and labels without one")
+        if names:
+            raise ConfigurationError(f"--channels and {names[0]!r} both say what to transcribe")
+        return [_channel_files(files)]
+    if not names:
+        raise ConfigurationError("there is nothing to transcribe: name a file, -, or --mic")
+    if names.count("-") > 1:
+        raise ConfigurationError("standard input (-) can be transcribed once")
+    save = arguments.save_audio
+    if save is not None and len(names) > 1:
+        raise ConfigurationError("--save-audio is for one source")
+    return [_input(name, list(labels or ()), audio_format, save) for name in names]
+
+
+def _labels(channels: Optional[str]) -> Optional[dict[str, str]]:
+    """Return the labels of ``--channels``, each with its file or ""."""
+    if channels is None:
+        return None
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in channels.split(","))):
+        label, _, file = part.partition("=")
+        if label in found:
+            raise ConfigurationError(f"--channels has {label!r} twice")
+        found[label] = file
+    if not found:
+        raise ConfigurationError(f"--channels is {channels!r}; allowed: labels, such as a,b")
+    return found
+
+
+def _input(
+    name: str, labels: Sequence[str], audio_format: Optional[AudioFormat], save: Optional[str]
+) -> Input:
+    live, stem = False, Path(name).stem
+    if name == "-":
+        live, stem = True, "stdin"
+    elif _URL.match(name):
+        stem = Path(urlsplit(name).path).stem or urlsplit(name).hostname or "url"
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Heard]:
+        with contextlib.ExitStack() as stack:
+            source: Any = name
+            if name == "-":
+                # Not sys.stdin: a thread that waits inside its buffer would abort the exit.
+                source = stack.enter_context(open(0, "rb", buffering=0, closefd=False))
+            elif _URL.match(name):
+                from speechmatics_sync import open_audio
+
+                opening: Any = open_audio
+                source = stack.enter_context(contextlib.closing(opening(name)))
+            if labels:
+                channels: Mapping[str, Any] = split_channels(source, list(labels))
+                yield Heard(channels)
+                return
+            if save is not None:
+                source = stack.enter_context(_keeping(source, save, audio_format))
+            yield Heard(source)
+
+    return Input(_shown(name), stem, live, opened, bool(labels))
+
+
+def _shown(name: str) -> str:
+    if name == "-":
+        return "standard input"
+    if _URL.match(name):
+        parts = urlsplit(name)
+        return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _channel_files(files: Mapping[str, str]) -> Input:
+    @contextlib.contextmanager
+    def opened() -> Iterator[Heard]:
+        yield Heard(files)
+
+    first = next(iter(files.values()))
+    name = ", ".join(map(_shown, files.values()))
+    return Input(name, Path(first).stem, False, opened, multichannel=True)
+
+
+def _microphone(
+    arguments: Any, audio_format: Optional[AudioFormat], labels: Sequence[str]
+) -> Input:
+    device = arguments.device
+    if device is not None and device.isdecimal():
+        device = int(device)
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Heard]:
+        from speechmatics_sync import Microphone
+
+        options: dict[str, Any] = {"channels": len(labels)} if labels else {}
+        if audio_format is not None:
+            options["sample_rate"] = audio_format.sample_rate
+        with Microphone(device, save=arguments.save_audio, **options) as microphone:
+            source = split_channels(microphone, list(labels)) if labels else microphone
+            yield Heard(source, lambda: microphone.level.rms)
+
+    return Input("microphone", "microphone", True, opened, bool(labels))
+
+
+@contextlib.contextmanager
+def _keeping(source: Any, path: str, audio_format: Optional[AudioFormat]) -> Iterator[Any]:
+    """Give a source that keeps what is read from it in a file.
+
+    16-bit samples become a WAV file; anything else is kept byte for byte.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    given = audio_format or getattr(source, "audio_format", None)
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, str):
+            source = stack.enter_context(open(source, "rb"))
+        try:
+            file: Any = stack.enter_context(open(path, "wb"))
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+        write = file.write
+        if given is not None and given.encoding == "pcm_s16le":
+            samples = stack.enter_context(wave.open(file, "wb"))
+            samples.setparams((1, 2, int(given.sample_rate), 0, "NONE", ""))
+            write = samples.writeframesraw
+        yield _Tee(source, write, given)
+
+
+class _Tee:
+    """A source that hands on what is read from it."""
+
+    def __init__(
+        self, source: Any, write: Callable[[bytes], object], audio_format: Optional[AudioFormat]
+    ) -> None:
+        self._source = source
+        self._write = write
+        if audio_format is not None:
+            self.audio_format = audio_format
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._source.read(size)
+        try:
+            self._write(data)
+        except OSError as error:
+            # As with `Microphone(save=…)`, what is heard goes on.
+            self._write = lambda data: None
+            logging.getLogger("speechmatics_sync").error(
+                "the audio cannot be saved any more: %s", error.strerror
+            )
+        return data

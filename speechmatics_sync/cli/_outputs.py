@@ -1,0 +1,173 @@
+"""Where transcripts are written, and in which formats."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from speechmatics_sync import ConfigurationError
+
+from ._exits import OutputError
+from ._inputs import Input
+
+__all__ = ["FORMATS", "Outputs"]
+
+FORMATS = ("txt", "json", "jsonl", "srt", "vtt")
+_ALLOWED = ", ".join(FORMATS)
+
+
+class Outputs:
+    """The files of each input, or standard output.
+
+    Args:
+        output: The argument of ``-o``: a file or a folder; None is standard output.
+        formats: The arguments of ``--format``; None takes what the name of the file says.
+        inputs: What is transcribed.
+        resume: Whether what is there is not done again.
+
+    Attributes:
+        apart: Whether a part of a file's transcript gets another name than the whole.
+        formats: What is written for each input.
+        to_files: Whether it is written to files.
+
+    Raises:
+        ConfigurationError: They do not fit together, or the folder is missing.
+        OutputError: The folder cannot be written to.
+    """
+
+    def __init__(
+        self,
+        output: Optional[str],
+        formats: Optional[Sequence[str]],
+        inputs: Sequence[Input],
+        *,
+        resume: bool = False,
+    ) -> None:
+        self.formats = _formats(formats)
+        self.to_files = output is not None
+        self._file: Optional[Path] = None
+        self._folder: Optional[Path] = None
+        if output is None:
+            self._check_standard_output(len(inputs))
+        elif _is_folder(output, len(inputs)):
+            self._folder = Path(output)
+        else:
+            self._file = self._check_file(Path(output))
+        self.formats = self.formats or ["txt"]
+        self._check_names(inputs)
+        if output is not None:
+            self._check_folder()
+        elif resume:
+            raise ConfigurationError("--resume needs -o")
+        self.apart = resume or self._folder is not None
+
+    def paths(self, given: Input) -> list[Path]:
+        """Return the files of an input, one for each format."""
+        if self._file is not None:
+            return [self._file.with_suffix(f".{format}") for format in self.formats]
+        if self._folder is None:
+            return []
+        return [self._folder / f"{given.stem}.{format}" for format in self.formats]
+
+    def are_there(self, given: Input) -> bool:
+        """Return whether the files of an input exist already."""
+        paths = self.paths(given)
+        return bool(paths) and all(path.exists() for path in paths)
+
+    def save(self, given: Input, transcript: Any, *, partial: bool = False) -> list[Path]:
+        """Write the files of an input; return them.
+
+        Args:
+            given: The input.
+            transcript: What was heard.
+            partial: Whether to write files of another name (``talk.partial.txt``), which a later
+                run with ``--resume`` does not take for the whole.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        paths = self.paths(given)
+        if partial:
+            paths = [path.with_name(f"{path.stem}.partial{path.suffix}") for path in paths]
+        for path in paths:
+            try:
+                transcript.save(path)
+            except OSError as error:
+                reason = error.strerror or error
+                raise OutputError(f"{_shown(path)} cannot be written: {reason}") from error
+        return paths
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _check_standard_output(self, count: int) -> None:
+        if len(self.formats) > 1:
+            raise ConfigurationError("several formats need -o with a file or a folder")
+        if count > 1 and not set(self.formats) <= {"txt", "jsonl"}:
+            raise ConfigurationError(f"several files as {self.formats[0]} need -o with a folder")
+
+    def _check_file(self, file: Path) -> Path:
+        suffix = file.suffix[1:].lower()
+        if suffix not in FORMATS:
+            raise ConfigurationError(
+                f"-o is {_shown(file)!r}, whose name ends in no format; allowed: {_ALLOWED}, or a "
+                "folder with / at its end"
+            )
+        if self.formats and suffix not in self.formats:
+            raise ConfigurationError(
+                f"-o is {_shown(file)!r}, and --format is {','.join(self.formats)}"
+            )
+        self.formats = self.formats or [suffix]
+        return file
+
+    def _check_names(self, inputs: Sequence[Input]) -> None:
+        taken: dict[Path, str] = {}
+        for given in inputs:
+            for path in self.paths(given):
+                if path in taken:
+                    raise ConfigurationError(
+                        f"{taken[path]} and {given.name} would both be written to {_shown(path)}"
+                    )
+                taken[path] = given.name
+
+    def _check_folder(self) -> None:
+        """Find out that nothing can be written before anything is transcribed."""
+        folder = self._folder
+        if folder is None:
+            assert self._file is not None  # noqa: S101
+            folder = self._file.parent
+            if not folder.is_dir():
+                raise ConfigurationError(f"-o is in {_shown(folder)}, which is not a folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OutputError(f"{_shown(folder)} cannot be written to: {error.strerror}") from None
+
+
+def _formats(given: Optional[Sequence[str]]) -> list[str]:
+    found: list[str] = []
+    for format in ",".join(given or ()).replace(" ", ",").split(","):
+        name = format.lower().lstrip(".")
+        if name and name not in FORMATS:
+            raise ConfigurationError(f"--format is {format!r}; allowed: {_ALLOWED}")
+        if name and name not in found:
+            found.append(name)
+    return found
+
+
+def _is_folder(output: str, count: int) -> bool:
+    if os.path.isdir(output) or output.endswith(("/", os.sep)):
+        return True
+    if count > 1:
+        if Path(output).suffix[1:].lower() in FORMATS:
+            raise ConfigurationError(f"-o is the file {output!r}, and several files need a folder")
+        return True
+    return False
+
+
+def _shown(path: Any) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

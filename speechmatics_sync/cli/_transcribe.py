@@ -1,0 +1,234 @@
+"""The command ``transcribe``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from typing import Any, Optional
+
+from speechmatics_sync import (
+    AudioEventsConfig,
+    Client,
+    ConfigurationError,
+    ConnectionConfig,
+    MultiChannelClient,
+    ReconnectPolicy,
+    TranscriptionConfig,
+    __version__,
+)
+
+from ._exits import INTERRUPTED, OK, complain
+from ._inputs import Input, inputs_of
+from ._jobs import Job, Session, run_jobs
+from ._outputs import Outputs
+from ._parser import flags_of
+from ._settings import Settings
+from ._views import PlainView, View, rendered
+
+__all__ = ["transcribe"]
+
+
+def transcribe(arguments: argparse.Namespace) -> int:
+    """Transcribe what the arguments name; return the exit code.
+
+    Raises:
+        SpeechmaticsError: It cannot be begun.
+        KeyboardInterrupt: Ctrl-C came twice.
+        OSError: Standard output cannot be written to.
+    """
+    settings = Settings(flags_of(arguments), profile=arguments.profile, file=arguments.config)
+    _check_numbers(arguments)
+    audio_format = settings.config("audio_format")
+    inputs = inputs_of(arguments, audio_format)
+    outputs = Outputs(arguments.output, arguments.format, inputs, resume=arguments.resume)
+    left = [each for each in inputs if not (arguments.resume and outputs.are_there(each))]
+    jobs = [Job(number, given, outputs) for number, given in enumerate(left)]
+    view = _view(arguments, outputs, left)
+    if view.live:
+        settings.default("enable-partials", True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(view.close)
+        stack.enter_context(_shown_records(view, arguments))
+        calls = _Calls(arguments, settings, stack)
+        if arguments.verbose:
+            for text in settings.told():
+                view.note(text)
+        interrupted = run_jobs(jobs, arguments.jobs, calls.session_for, view)
+    _report(jobs, len(inputs), arguments)
+    if not view.shows_text:
+        _rescue(jobs)
+    if interrupted:
+        return INTERRUPTED
+    return max((job.code for job in jobs), default=OK)
+
+
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    if arguments.jobs < 1:
+        raise ConfigurationError(f"--jobs is {arguments.jobs}; allowed: 1 or more")
+    if arguments.timeout is not None and not arguments.timeout > 0:
+        raise ConfigurationError(f"--timeout is {arguments.timeout:g}; allowed: above 0 seconds")
+
+
+class _Calls:
+    """Makes the client and the call of each input.
+
+    Args:
+        arguments: What was asked for.
+        settings: The settings.
+        stack: Ends the embedded server of ``--local``.
+
+    Raises:
+        SpeechmaticsError: A setting is not allowed, or there is no key.
+    """
+
+    def __init__(
+        self, arguments: argparse.Namespace, settings: Settings, stack: contextlib.ExitStack
+    ) -> None:
+        self._arguments = arguments
+        if arguments.local:
+            from speechmatics_sync.local import LocalServer
+
+            url: Optional[str] = stack.enter_context(LocalServer(max_sessions=arguments.jobs)).url
+            auth: Any = ""
+        else:
+            url, auth = settings.get("url"), settings.auth()
+        self._client = {
+            "url": url,
+            "auth": auth,
+            "conn_config": settings.config("conn_config") or ConnectionConfig(),
+            "reconnect": None
+            if arguments.no_reconnect
+            else settings.config("reconnect") or ReconnectPolicy(),
+            "sdk_identifier": f"python-sync-cli-v{__version__}",
+        }
+        audio_events = settings.config("audio_events_config")
+        if audio_events is None and arguments.audio_events:
+            audio_events = AudioEventsConfig()
+        self._audio_format = settings.config("audio_format")
+        self._call = {
+            "transcription_config": settings.config("transcription_config")
+            or TranscriptionConfig(),
+            "translation_config": settings.config("translation_config"),
+            "audio_events_config": audio_events,
+            "ws_headers": _headers(arguments.header),
+            "timeout": arguments.timeout,
+            "realtime": arguments.realtime,
+        }
+        Client(**self._client)  # raises what is the same for every input
+
+    def session_for(self, given: Input) -> Session:
+        """Return a new client, and its call for an input."""
+        kind: Any = MultiChannelClient if given.multichannel else Client
+        client = kind(**self._client)
+        call = dict(self._call)
+        if not self._arguments.mic:  # which says itself what it gives
+            call["audio_format"] = self._audio_format
+        return Session(
+            client, lambda source, progress: client.stream(source, progress=progress, **call)
+        )
+
+
+def _headers(given: Optional[list[str]]) -> Optional[dict[str, str]]:
+    if not given:
+        return None
+    headers = {}
+    for header in given:
+        name, separator, value = header.partition("=")
+        if not separator:
+            raise ConfigurationError("--header is NAME=VALUE")  # it may be a secret
+        headers[name] = value
+    return headers
+
+
+# -- what is shown ---------------------------------------------------------------------------------
+
+
+def _view(arguments: argparse.Namespace, outputs: Outputs, inputs: list[Input]) -> View:
+    """Return the view that fits standard output."""
+    result = None if outputs.to_files else outputs.formats[0]
+    stream = sys.stdout
+    if stream is None:
+        return View()
+    terminal = stream.isatty()
+    if not terminal and result not in (None, "txt") and hasattr(stream, "reconfigure"):
+        stream.reconfigure(encoding="utf-8")  # what programs expect of these formats
+    elif hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")  # a code page has few characters
+    if terminal and not arguments.quiet and result in (None, "txt"):
+        try:
+            from ._terminal import TerminalView, live_console
+        except ImportError:
+            pass
+        else:
+            console = live_console(stream)
+            if console is not None:
+                return TerminalView(console, [each.name for each in inputs])
+    if result is not None:
+        return PlainView(stream, result)
+    if terminal and not arguments.quiet:
+        return PlainView(stream, "txt")
+    return View()
+
+
+@contextlib.contextmanager
+def _shown_records(view: View, arguments: argparse.Namespace) -> Any:
+    """Show warnings, and what the library logs, as sentences of the view."""
+    level = [logging.WARNING, logging.INFO, logging.DEBUG][min(arguments.verbose, 2)]
+    handler = _Handler(view)
+    handler.setLevel(logging.ERROR if arguments.quiet else level)
+    logger = logging.getLogger("speechmatics_sync")
+    before = logger.level
+    logger.setLevel(handler.level)
+    logger.addHandler(handler)
+    with warnings.catch_warnings():
+        if not arguments.quiet:
+            warnings.showwarning = lambda message, *_, **__: view.later(str(message))
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(before)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._view.later(self.format(record))
+
+
+def _rescue(jobs: list[Job]) -> None:
+    """Write to standard output what was heard and could not be saved: it is nowhere else."""
+    for job in jobs:
+        if job.unsaved and job.transcript is not None and sys.stdout is not None:
+            sys.stdout.write(rendered(job.transcript, "txt").rstrip("\n") + "\n")
+            sys.stdout.flush()
+
+
+def _report(jobs: list[Job], count: int, arguments: argparse.Namespace) -> None:
+    """Say what failed, and with several files how many did not."""
+    several = count > 1
+    for job in jobs:
+        name = f"{job.given.name}: " if several else ""
+        if job.problem:
+            complain(f"{name}{job.problem}")
+            if arguments.verbose > 1:
+                sys.stderr.write(job.trace)
+        if job.saved and (job.problem or arguments.verbose):
+            kept = ", ".join(os.fsencode(path).decode("utf-8", "replace") for path in job.saved)
+            complain(f"{name}saved as {kept}")
+    if several:
+        failed = sum(bool(job.code) for job in jobs)
+        done = sum(job.done for job in jobs)
+        skipped = count - len(jobs)
+        text = f"{done} of {count} transcribed"
+        text += f", {skipped} left out" if skipped else ""
+        text += f", {failed} failed" if failed else ""
+        if failed or not arguments.quiet:
+            complain(text)

@@ -1,0 +1,226 @@
+"""``speechmatics-sync transcribe`` as it is used: in pipes, with many files, with what is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from support.cli.commands import PATIENCE, Place
+from support.places import ROOT
+from support.serving import Peer, serving
+
+from speechmatics_sync.local import LocalServer, ScriptedRecognizer, counted_audio
+
+SENTENCES = [("one", 0.1, 0.3), ("two", 0.4, 0.6)]
+
+
+class TestPipe:
+    def test_a_pipe_gets_each_final_line_and_nothing_else(self, served: Place) -> None:
+        served.talk()
+        ran = served.run("transcribe", "talk.wav")
+        assert (ran.code, ran.out, ran.err) == (0, "w1 w2 w3.\n", "")
+
+    def test_lines_come_when_they_are_final(self, served: Place) -> None:
+        """Standard input goes on: the line is there before its end."""
+        quiet = bytes(16000 * 2 * 4)
+        words = ("transcribe", "-", "--encoding", "pcm_s16le", "--sample-rate", "16000")
+        trigger = ("--end-of-utterance-silence-trigger", "0.5")
+        with served.start(*words, *trigger) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(counted_audio(2) + quiet)
+            process.stdin.flush()
+            assert process.stdout.readline() == b"w1 w2.\n"
+            assert process.poll() is None
+            process.stdin.write(counted_audio(1, first=7))
+            process.stdin.close()
+            assert process.stdout.read() == b"w7.\n"
+            assert process.wait() == 0
+
+    def test_jsonl_gives_each_line_as_an_object(self, served: Place) -> None:
+        served.talk()
+        ran = served.run("transcribe", "talk.wav", "--format", "jsonl")
+        assert ran.out == '{"start_time": 0.0, "end_time": 1.4, "text": "w1 w2 w3."}\n'
+
+    def test_a_reader_that_has_enough_is_no_error(self, served: Place) -> None:
+        with served.start(
+            *("transcribe", "-", "--encoding", "pcm_s16le", "--sample-rate", "16000"),
+            *("--end-of-utterance-silence-trigger", "0.5"),
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            said = counted_audio(1) + bytes(16000 * 2 * 2)
+            process.stdin.write(said)
+            process.stdin.flush()
+            assert process.stdout.readline() == b"w1.\n"
+            process.stdout.close()
+            while process.poll() is None:
+                try:
+                    process.stdin.write(said)
+                    process.stdin.flush()
+                except BrokenPipeError:
+                    break
+            assert process.stderr.read() == b""
+            assert process.wait() == 0
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_a_full_disk_behind_standard_output_is_one_sentence(self, served: Place) -> None:
+        served.talk()
+        with open("/dev/full", "wb") as full:
+            ran = served.run("transcribe", "talk.wav", stdout=full)
+        assert ran.code == 1
+        assert ran.err == (
+            "speechmatics-sync: standard output cannot be written to: No space left on device\n"
+        )
+
+    def test_files_come_one_after_the_other_however_many_run_at_a_time(self, served: Place) -> None:
+        names = [served.talk(f"{n}.wav", 1, first=n).name for n in range(1, 9)]
+        ran = served.run("transcribe", *names, "--jobs", "4")
+        assert ran.out.splitlines() == [f"w{n}." for n in range(1, 9)]
+        assert ran.err == "speechmatics-sync: 8 of 8 transcribed\n"
+
+
+class TestExitCodes:
+    def test_the_key_that_is_missing(self, place: Place) -> None:
+        place.talk()
+        ran = place.run("transcribe", "talk.wav")
+        assert ran.code == 3
+        assert "config set api-key" in ran.err
+
+    def test_the_key_that_is_refused(self, place: Place) -> None:
+        place.talk()
+        with LocalServer(recognizer=ScriptedRecognizer(SENTENCES), api_keys="right-key") as server:
+            place.environment["SPEECHMATICS_API_KEY"] = "wrong-key"
+            ran = place.run("transcribe", "talk.wav", "--url", server.url)
+        assert ran.code == 3
+        assert "wrong-key" not in ran.err
+
+    def test_no_connection(self, place: Place) -> None:
+        place.talk()
+        ran = place.run("transcribe", "talk.wav", "--url", "ws://127.0.0.1:1", "--no-reconnect")
+        assert ran.code == 4
+        assert len(ran.err.splitlines()) == 1
+
+    def test_audio_that_is_not_there(self, served: Place) -> None:
+        ran = served.run("transcribe", "none.wav")
+        assert ran.code == 5
+        assert "'none.wav'" in ran.err
+        assert len(ran.err.splitlines()) == 1
+
+    def test_a_setting_that_the_server_refuses(self, served: Place) -> None:
+        served.talk()
+        ran = served.run("transcribe", "talk.wav", "--model", "no-such-model")
+        assert ran.code == 1
+        assert "no-such-model" in ran.err
+
+    def test_with_several_files_the_worst_and_a_summary(self, served: Place) -> None:
+        served.talk("good.wav", 1)
+        (served.path / "empty.wav").write_bytes(b"")
+        ran = served.run("transcribe", "good.wav", "none.wav", "empty.wav", "good.wav")
+        assert ran.code == 5
+        assert ran.out == "w1.\nw1.\n"
+        lines = ran.err.splitlines()
+        assert lines[0].startswith("speechmatics-sync: none.wav: ")
+        assert lines[1].startswith("speechmatics-sync: empty.wav: ")
+        assert lines[2:] == ["speechmatics-sync: 2 of 4 transcribed, 2 failed"]
+
+    def test_usage(self, place: Place) -> None:
+        for words in ([], ["transcribe"], ["transcribe", "--mic", "a.wav"], ["no-such-command"]):
+            ran = place.run(*words)
+            assert (ran.code, len(ran.err.splitlines()), ran.out) == (2, 1, ""), ran
+
+    def test_a_traceback_only_where_it_is_asked_for(self, served: Place) -> None:
+        assert "Traceback" not in served.run("transcribe", "-v", "none.wav").err
+        assert "Traceback" in served.run("transcribe", "-vv", "none.wav").err
+
+
+class TestNames:
+    def test_a_name_that_begins_with_a_dash(self, served: Place) -> None:
+        served.talk("-v.wav")
+        for words in (["--", "-v.wav"], ["./-v.wav"], ["--format", "txt", "--", "-v.wav"]):
+            ran = served.run("transcribe", *words)
+            assert (ran.code, ran.out) == (0, "w1 w2 w3.\n"), ran
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take UTF-8 alone")
+    def test_a_name_that_is_not_utf_8(self, served: Place) -> None:
+        name = b"caf\xe9.wav"
+        served.talk(name)
+        ran = served.run("transcribe", name)
+        assert (ran.code, ran.out) == (0, "w1 w2 w3.\n"), ran
+        ran = served.run("transcribe", name, b"\xff.wav")
+        assert "speechmatics-sync: \\xff.wav: " in ran.err
+
+    def test_files_may_stand_between_flags(self, served: Place) -> None:
+        served.talk("a.wav", 1)
+        served.talk("b.wav", 1, first=2)
+        ran = served.run("transcribe", "a.wav", "--format", "txt", "b.wav", "-q")
+        assert (ran.code, ran.out, ran.err) == (0, "w1.\nw2.\n", ""), ran
+
+
+class TestInterrupts:
+    def endless(self, served: Place, *words: str) -> subprocess.Popen[bytes]:
+        started = served.start(
+            *("transcribe", "-", "--encoding", "pcm_s16le", "--sample-rate", "16000"),
+            *("--end-of-utterance-silence-trigger", "0.5", *words),
+        )
+        assert started.stdin is not None
+        started.stdin.write(counted_audio(1) + bytes(16000 * 2 * 2) + counted_audio(1, first=2))
+        started.stdin.flush()
+        assert started.stdout is not None
+        assert started.stdout.readline() == b"w1.\n"
+        return started
+
+    def test_ctrl_c_ends_in_good_order(self, served: Place) -> None:
+        """What was said is transcribed to its end, though standard input never ends."""
+        with self.endless(served) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.read() == b"w2.\n"
+            assert process.stderr.read() == (
+                b"speechmatics-sync: finishing; Ctrl-C again leaves at once\n"
+            )
+            assert process.wait() == 130
+
+    def test_a_second_one_leaves_at_once(self, place: Place) -> None:
+        ended = threading.Event()
+
+        def behave(peer: Peer) -> None:
+            peer.start()
+            peer.take_audio()
+            ended.set()  # and never says that the transcript has ended
+            peer.wait_closed()
+
+        place.talk()
+        with serving(behave) as url, place.start("transcribe", "talk.wav", "--url", url) as process:
+            assert process.stderr is not None
+            assert ended.wait(PATIENCE)
+            process.send_signal(signal.SIGINT)
+            assert b"again leaves at once" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+            assert process.stderr.read() == b"speechmatics-sync: interrupted\n"
+
+
+def test_it_starts_quickly() -> None:
+    """What takes the time is loaded when it is needed: sockets, TLS, rich, the server."""
+    code = (
+        "import sys; from speechmatics_sync.cli import main\n"
+        "try: main(['transcribe', '--help'])\n"
+        "except SystemExit: pass\n"
+        "slow = ('ssl', 'socket', 'websocket', 'websockets', 'rich', 'numpy', 'asyncio', 'av')\n"
+        "sys.exit(', '.join(name for name in slow if name in sys.modules) or 0)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -1,0 +1,129 @@
+"""A terminal that shows what a person would see."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pyte
+
+from support.cli.commands import COMMAND, PATIENCE, Place
+
+
+class Terminal:
+    """A command in a pseudo-terminal.
+
+    Attributes:
+        screen: What is shown now.
+        seen: What was shown after each write of the command: the lines of the screen.
+        raw: All that was written.
+    """
+
+    def __init__(
+        self, place: Place, *words: Any, columns: int = 80, rows: int = 24, **environment: str
+    ) -> None:
+        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
+        self._stream = pyte.Stream(self.screen)
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self.seen: list[list[str]] = []
+        self.raw = ""
+        self._ours, its = pty.openpty()
+        self._resize(columns, rows)
+        self.process = subprocess.Popen(
+            [*COMMAND, *words],
+            cwd=place.path,
+            env={"TERM": "xterm-256color", **place.environment, **environment},
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(its)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size, as a person does."""
+        self.screen.resize(rows, columns)
+        self._resize(columns, rows)
+        os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def _resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    @property
+    def lines(self) -> list[str]:
+        """What the screen shows, without the empty lines at its end."""
+        shown = [line.rstrip() for line in self.screen.display]
+        while shown and not shown[-1]:
+            shown.pop()
+        return shown
+
+    @property
+    def everything(self) -> list[str]:
+        """What has scrolled away, and what the screen shows."""
+        above = [
+            "".join(line[column].data for column in range(self.screen.columns)).rstrip()
+            for line in self.screen.history.top
+        ]
+        return [*above, *self.lines]
+
+    def until(self, met: Callable[[list[str]], Any]) -> list[str]:
+        """Read until the screen shows what is wanted; return its lines."""
+        deadline = time.monotonic() + PATIENCE
+        while not met(self.lines):
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"never shown; last: {self.lines}\n{self.raw!r}")
+        return self.lines
+
+    def until_over(self) -> int:
+        """Read to the end; return the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline - time.monotonic()):
+            pass
+        return self.process.wait(timeout=PATIENCE)
+
+    def _read(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, seconds))
+        if not ready:
+            return False
+        try:
+            written = os.read(self._ours, 65536)
+        except OSError:  # Linux says so that the command has ended
+            return False
+        text = self._decode(written)
+        self.raw += text
+        self._stream.feed(text)
+        self.seen.append(self.lines)
+        return bool(written)
+
+
+@contextlib.contextmanager
+def terminal(place: Place, *words: Any, **options: Any) -> Iterator[Terminal]:
+    with Terminal(place, *words, **options) as shown:
+        yield shown
+
+
+__all__ = ["Optional", "Terminal", "terminal"]
