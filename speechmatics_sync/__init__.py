@@ -88,6 +88,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._audio.microphone import Microphone, MicrophoneDevice, MicrophoneLevel
+    from ._audio.open_audio import DecodedAudio, open_audio
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
     from ._model.lines import Line, LiveText
@@ -108,6 +109,7 @@ __all__ = [
     "ConnectionConfig",
     "ConnectionError",
     "ConversationConfig",
+    "DecodedAudio",
     "Diarization",
     "EndOfTranscriptError",
     "EndOfUtterance",
@@ -167,12 +169,14 @@ __all__ = [
     "Word",
     "WordReplacement",
     "__version__",
+    "open_audio",
     "split_channels",
     "transcribe",
 ]
 
 
 _LOADED_WHEN_NAMED = {
+    "DecodedAudio": "_audio.open_audio",
     "Line": "_model.lines",
     "LiveText": "_model.lines",
     "Microphone": "_audio.microphone",
@@ -180,6 +184,7 @@ _LOADED_WHEN_NAMED = {
     "MicrophoneLevel": "_audio.microphone",
     "Stream": "_client.stream",
     "WavReader": "_audio.wav_reader",
+    "open_audio": "_audio.open_audio",
 }
 """Few programs name these, and what they are made of takes time to load."""
 

@@ -44,6 +44,7 @@ FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 """What a WAV file may begin with: little-endian, big-endian, and two with sizes of 64 bits."""
 
 _TAG_NAMES = {1: "PCM", 2: "ADPCM", 3: "float", 6: "A-law", 7: "mu-law", 0x55: "MP3"}
+_PLAIN = (1, 3, 6, 7)
 _EXTENSIBLE = 0xFFFE
 # The GUID of a WAVE_FORMAT_EXTENSIBLE sub-format is its format tag, followed by these bytes.
 _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
@@ -103,6 +104,11 @@ class WavHeader(NamedTuple):
     def encoding(self) -> Optional[AudioEncoding]:
         """What the samples are sent as, or None if they cannot be sent raw."""
         return None if self.samples is None or not self.sample_rate else self.samples.encoding
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the samples are of a codec, such as ADPCM, which takes a library to decode."""
+        return self.format_tag not in (*_PLAIN, _EXTENSIBLE) and self.channels > 0
 
     @property
     def description(self) -> str:

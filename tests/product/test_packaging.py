@@ -22,6 +22,7 @@ import speechmatics_sync
 SAMPLES = ROOT / "examples" / "audio"
 
 OPTIONAL = [
+    "av",
     "requests",
     "jwt",
     "websockets",
