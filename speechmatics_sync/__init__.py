@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from ._audio.open_audio import DecodedAudio, open_audio
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
+    from ._model.captions import Caption, CaptionFault, CaptionReport, Captions
     from ._model.lines import Line, LiveText
 
 __all__ = [
@@ -103,6 +104,10 @@ __all__ = [
     "AudioFormat",
     "AuthBase",
     "AuthenticationError",
+    "Caption",
+    "CaptionFault",
+    "CaptionReport",
+    "Captions",
     "Client",
     "ClientMessageType",
     "ConfigurationError",
@@ -176,6 +181,10 @@ __all__ = [
 
 
 _LOADED_WHEN_NAMED = {
+    "Caption": "_model.captions",
+    "CaptionFault": "_model.captions",
+    "CaptionReport": "_model.captions",
+    "Captions": "_model.captions",
     "DecodedAudio": "_audio.open_audio",
     "Line": "_model.lines",
     "LiveText": "_model.lines",
