@@ -198,11 +198,14 @@ def _run(steps: Steps[_Result], peek: Peek) -> _Result:
 
 def wav_header() -> Steps[Union[WavHeader, str]]:
     """Look for the samples of a WAV file; returns its header, or why there is none."""
-    form = yield 0, 12
-    if form[:4] not in FORMS or form[8:] != b"WAVE":
-        return "this is no WAV file" if form[:4] not in FORMS else "this is RIFF, but not WAVE"
-    order = ">" if form[:4] == b"RIFX" else "<"
-    end = 8 + _number(order, form[4:8])
+    form = yield 0, 4
+    if form not in FORMS:
+        return "this is no WAV file"
+    riff = yield 4, 8
+    if riff[4:] != b"WAVE":
+        return "this is RIFF, but not WAVE"
+    order = ">" if form == b"RIFX" else "<"
+    end = 8 + _number(order, riff[:4])
     fmt: Optional[bytes] = None
     size_64 = 0
     offset, size = 12, 0
@@ -215,7 +218,7 @@ def wav_header() -> Steps[Union[WavHeader, str]]:
         if name == b"data":
             if fmt is None:
                 return "the WAV file has no fmt chunk before its samples"
-            if form[:4] in (b"RF64", b"BW64") and size == _IN_DS64:
+            if form in (b"RF64", b"BW64") and size == _IN_DS64:
                 size, certain = size_64, 0 < size_64 < _LARGEST_64_BIT_SIZE
             elif size:
                 certain = size < _SMALLEST_PLACEHOLDER
