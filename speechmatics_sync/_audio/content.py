@@ -2,9 +2,9 @@
 
 Samples may begin with any bytes, so a name is given only to what they would not begin with by
 chance: four bytes and more of a file's signature, followed by fields that hold what such a file has
-there; three MPEG frames in a row, each as long as its header says; text of at least 64 bytes that
-is all printable words, or begins as a web page, JSON or a Git-LFS pointer does; base64 of at least
-128 bytes.
+there; three MPEG frames in a row, each as long as its header says, and no tone; text of at least 64
+bytes that is all printable words, or begins as a web page, JSON or a Git-LFS pointer does; base64
+of at least 128 bytes.
 """
 
 from __future__ import annotations
@@ -188,7 +188,9 @@ def _frames(beginning: bytes, frame_size: Callable[[bytes], int]) -> tuple[int, 
             break
         position += size
         found += 1
-    return found, position
+    # A tone repeats whatever bytes there are; within frames, the first three hardly ever come.
+    repeated = beginning.count(beginning[:3], 1, position) > found + 1
+    return 0 if repeated else found, position
 
 
 def _archive(beginning: bytes) -> Optional[str]:

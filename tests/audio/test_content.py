@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.audio.sources import SOUND, InTurn, Slow, fmt_chunk, read_all, wav
 from support.fuzzing import examples
@@ -213,6 +213,7 @@ def test_headerless_samples_in_a_file_named_wav_are_told_how_to_be_declared(
     offset=st.integers(-300, 300),
     seed=st.integers(0, 1000),
 )
+@example(frequency=7000.0, loudness=0.234375, offset=0, seed=0)  # repeats every 16 bytes
 @examples(50)
 def test_samples_of_sound_are_taken_for_nothing_else(
     frequency: float, loudness: float, offset: int, seed: int
