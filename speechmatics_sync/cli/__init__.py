@@ -5,9 +5,9 @@ It works from the base install; the extra ``cli`` adds the live view of a termin
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
-__all__ = ["main"]
+__all__ = ["main", "read_toml"]
 
 
 def main(argv: Optional[list[str]] = None) -> int:
@@ -22,3 +22,23 @@ def main(argv: Optional[list[str]] = None) -> int:
     from ._main import run
 
     return run(argv)
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """Read the configuration file of the old command line, which is TOML.
+
+    Before Python 3.11, which has a reader, only what that command line writes is read.
+
+    Args:
+        text: What the file holds.
+
+    Raises:
+        ValueError: It is not TOML.
+
+    Example:
+        >>> read_toml('[default]\\nauth_token = "a-key"')
+        {'default': {'auth_token': 'a-key'}}
+    """
+    from ._profiles import read_toml
+
+    return read_toml(text)

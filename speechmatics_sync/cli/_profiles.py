@@ -12,7 +12,7 @@ from typing import Any
 
 from speechmatics_sync import ConfigurationError
 
-__all__ = ["Profiles", "old_profile", "profiles_path"]
+__all__ = ["Profiles", "old_profile", "profiles_path", "read_toml"]
 
 _MODE = 0o600
 """Only the user may read a key."""
@@ -135,7 +135,7 @@ def old_profile(profile: str) -> tuple[Path, dict[str, str]]:
     """
     path = _home() / ".speechmatics" / "config"
     try:
-        found = _toml(path.read_text(encoding="utf-8"))
+        found = read_toml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return path, {}
     settings = found.get(profile)
@@ -148,8 +148,12 @@ def old_profile(profile: str) -> tuple[Path, dict[str, str]]:
     }
 
 
-def _toml(text: str) -> dict[str, Any]:
-    """Read TOML; before Python 3.11, which has a reader, only what the old tool writes."""
+def read_toml(text: str) -> dict[str, Any]:
+    """Read TOML; before Python 3.11, which has a reader, only what the old tool writes.
+
+    Raises:
+        ValueError: It is not TOML.
+    """
     try:
         import tomllib
     except ImportError:
@@ -160,10 +164,12 @@ def _toml(text: str) -> dict[str, Any]:
     table = tables
     for line in text.splitlines():
         header = re.fullmatch(r'\s*\[\s*"?([^"\]]+?)"?\s*\]\s*(#.*)?', line)
-        entry = re.fullmatch(r"""\s*(\w+)\s*=\s*(true|false|"[^"\\]*"|'[^']*')\s*(#.*)?""", line)
+        entry = re.fullmatch(
+            r"""\s*(\w+)\s*=\s*(true|false|"(?:[^"\\]|\\.)*"|'[^']*')\s*(#.*)?""", line
+        )
         if header is not None:
             table = tables.setdefault(header[1], {})
         elif entry is not None:
             value = entry[2]
-            table[entry[1]] = value == "true" if value in ("true", "false") else value[1:-1]
+            table[entry[1]] = value[1:-1] if value[0] == "'" else json.loads(value)
     return tables
