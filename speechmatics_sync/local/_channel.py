@@ -143,8 +143,7 @@ class Channel:
         yield from self._closing(self._recognition.finish())
 
     def close(self) -> None:
-        """Release the recognition, and end what decodes."""
-        self._decoder.close()
+        """Release the recognition."""
         self._recognition.close()
 
     @property

@@ -98,6 +98,7 @@ def test_it_runs_as_it_is_written(
             "LocalServer": LocalServer,
             "client": client,
             "samples": SAMPLES,
+            "url": workplace,
             "audio_format": AudioFormat(AudioEncoding.PCM_S16LE, sample_rate=16000),
         }
         test.globs = {**public, **given, **test.globs}

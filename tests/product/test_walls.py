@@ -28,7 +28,7 @@ LINTER: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encod
 ]["importlinter"]
 FLOORS = [{room.strip() for room in floor.split("|")} for floor in LINTER["contracts"][0]["layers"]]
 ROOMS = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
-FACE = {"", "cli", "errors", "local"}
+FACE = {"", "cli", "errors", "legacy", "local"}
 """What anybody may import: the package itself and its public modules."""
 
 EXCEPTIONS = {
@@ -75,7 +75,6 @@ BREACHES = {
     "Rooms do not import the face": ("_audio/__init__.py", "from speechmatics_sync import Client"),
     "The protocol has no sockets, no threads and no clock": ("_protocol/__init__.py", "import ssl"),
     "Only the transport imports websocket": ("_session/__init__.py", "import websocket"),
-    "Only what decodes and resamples imports av": ("_audio/__init__.py", "import av"),
     "Clients and sessions know no frames, sessions no JSON": (
         "_session/__init__.py",
         "import json",
@@ -92,6 +91,10 @@ BREACHES = {
     "The command line imports nothing but faces": (
         "cli/__init__.py",
         "from speechmatics_sync.local import _server",
+    ),
+    "What is made for old programs imports nothing but faces": (
+        "legacy/__init__.py",
+        "from speechmatics_sync.cli import _profiles",
     ),
 }
 """By contract: a file of the package and an import that is forbidden there."""
@@ -154,8 +157,8 @@ def may_import(path: Path, module: tuple[str, ...]) -> bool:
     if room in EXCEPTIONS.get(name, ()):
         return True
     if not room.startswith("_") or room == "__version__":
-        # A name of the face, `errors`, or `cli` or `local` and its public names.
-        return not (room in ("cli", "local") and inner.startswith("_")) or own == room
+        # A name of the face, `errors`, or `cli`, `legacy` or `local` and its public names.
+        return not (room in ("cli", "legacy", "local") and inner.startswith("_")) or own == room
     if not name.startswith("tests/") or f"_{own}" not in ROOMS:
         return False
     floor = next(at for at, rooms in enumerate(FLOORS) if f"_{own}" in rooms)
@@ -163,7 +166,7 @@ def may_import(path: Path, module: tuple[str, ...]) -> bool:
 
 
 def test_files_outside_the_package_import_what_they_may() -> None:
-    """The face, `cli` and `local`; tests of a room also that room and those on the floors below."""
+    """The face, and what lies beside it; tests of a room also that room and those below it."""
     found = {
         (name_of(path), ".".join(module))
         for path in OUTSIDE
@@ -225,6 +228,9 @@ def test_files_outside_the_package_read_no_private_attributes() -> None:
     assert found == PRIVATE_EXCEPTIONS
 
 
+STARTS_THREADS = ("_concurrency", "cli", "legacy", "local")
+
+
 def thread_starts(tree: ast.AST) -> set[str]:
     """The names by which a file starts threads or processes."""
     starts = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "start_new_thread"}
@@ -241,11 +247,11 @@ def thread_starts(tree: ast.AST) -> set[str]:
 
 
 def test_threads_are_started_only_where_they_are_ended() -> None:
-    """In `_concurrency`, and in `cli` and `local`, which stand beside the library."""
+    """In `_concurrency`, and in what stands beside the library."""
     found = {
         (name_of(path), name)
         for path in sources(PACKAGE)
-        if path.relative_to(ROOT / PACKAGE).parts[0] not in ("_concurrency", "cli", "local")
+        if path.relative_to(ROOT / PACKAGE).parts[0] not in STARTS_THREADS
         for name in thread_starts(parsed(path))
     }
     assert found == set()

@@ -1,0 +1,50 @@
+"""The real-time half of the retired package ``speechmatics-python``, on this library's sessions.
+
+Old programs change one line, or none with ``python -m speechmatics_sync.legacy run program.py``.
+
+Example:
+    >>> import speechmatics_sync.legacy as speechmatics
+    >>> settings = speechmatics.models.ConnectionSettings(url, ssl_context=None)
+    >>> client = speechmatics.client.WebsocketClient(settings)
+    >>> with open("audio.wav", "rb") as audio:
+    ...     client.run_synchronously(audio, speechmatics.models.TranscriptionConfig("en"))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import client, constants, exceptions, models  # noqa: F401
+from ._gone import raise_gone
+from ._strict import strict_errors
+from .client import *  # noqa: F403
+from .exceptions import *  # noqa: F403
+from .models import *  # noqa: F403
+
+__all__ = ["strict_errors"]
+__all__ += sorted({*client.__all__, *exceptions.__all__, *models.__all__})
+
+MODULES = (
+    "adapters",
+    "batch_client",
+    "cli",
+    "cli_parser",
+    "client",
+    "config",
+    "constants",
+    "exceptions",
+    "helpers",
+    "models",
+)
+"""The modules that the old package had."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    return raise_gone(f"module {__name__!r}", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *MODULES})

@@ -1,0 +1,329 @@
+"""One session of `speechmatics_sync`, with the user's code in an event loop.
+
+The old package ran handlers, middlewares and asynchronous sources in the event loop, one at a time.
+So does this: the session runs in a thread of its own, and its threads hop into the loop whenever
+code of the user is to run (`_hops`). A plain ``read`` runs in the thread that the session has for
+its source, as it may block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Any, Optional, Protocol, Union
+from urllib.parse import urlsplit
+
+import speechmatics_sync
+from speechmatics_sync import AuthBase, Client, ConnectionConfig, MultiChannelClient, SessionEvent
+
+from ._errors import as_before, key_refused
+from ._hops import Hops, Left
+from ._settings import recognition
+from ._strict import is_strict, report
+from .models import ServerMessageType
+
+__all__ = ["Connection", "Owner"]
+
+LOGGER = logging.getLogger("speechmatics.client")
+
+_END = ServerMessageType.EndOfTranscript.value
+_STARTED = ServerMessageType.RecognitionStarted.value
+
+
+class Owner(Protocol):
+    """The client whose session this is. All runs in the event loop, save what says otherwise."""
+
+    def wants(self, message: dict[str, Any]) -> bool:
+        """Return whether a message is to be given to `consume`; any thread may ask."""
+
+    def consume(self, message: dict[str, Any]) -> None:
+        """Run the handlers of a message."""
+
+    def stopping(self) -> bool:
+        """Return whether the audio is to end now; any thread may ask."""
+
+    def has_work(self, channel: Optional[str]) -> bool:
+        """Return whether `before_sending` has anything to do; any thread may ask."""
+
+    def before_sending(self, channel: Optional[str], chunk: Any) -> Any:
+        """Run the middlewares of a chunk; return what to send."""
+
+    def count(self, channel: Optional[str]) -> None:
+        """Count a chunk; runs in the thread of the source."""
+
+    def before_end(self, channel: Optional[str]) -> None:
+        """Run the middlewares of the message that ends the audio."""
+
+
+class Connection:
+    """What `speechmatics.client.connect` returns: a context manager, and a session inside it.
+
+    Raises:
+        ValueError: The TLS settings do not fit the URL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        additional_headers: Optional[dict[str, str]] = None,
+        ssl: Optional[ssl.SSLContext] = None,
+        ping_timeout: Optional[float] = None,
+        max_size: Optional[int] = None,
+        auth: Optional[AuthBase] = None,
+        max_unacked_chunks: int = 512,
+        ack_timeout: Optional[float] = 120,
+        sdk_identifier: Optional[str] = None,
+    ) -> None:
+        if urlsplit(url).scheme == "ws" and ssl is not None:
+            raise ValueError(
+                "ssl_context is for wss://: pass ssl_context=None to connect to a ws:// URL"
+            )
+        if urlsplit(url).scheme == "wss" and ssl is None:
+            raise ValueError("ssl_context=None is for ws://: a wss:// URL needs an ssl_context")
+        self._headers = dict(additional_headers or {})
+        self._auth = _Auth(auth, self)
+        self._options: dict[str, Any] = {
+            "auth": self._auth,
+            "url": url,
+            "conn_config": ConnectionConfig(
+                ssl_context=ssl,
+                ping_timeout=ping_timeout,
+                max_size=max_size,
+                max_unacked_chunks=max_unacked_chunks,
+                ack_timeout=ack_timeout,
+                allow_insecure=True,
+            ),
+            "sdk_identifier": sdk_identifier,
+        }
+        self.closed = False
+        self._client: Union[Client, MultiChannelClient, None] = None
+        self._hops: Optional[Hops] = None
+        self._done: Optional[asyncio.Future[Optional[BaseException]]] = None
+        self._started = threading.Event()
+        self._ended: set[Optional[str]] = set()
+        self._transcribed = False
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closed = True
+
+    async def send(self, text: str) -> None:
+        """Send a message, in order with the audio.
+
+        Raises:
+            Exception: The session is over.
+        """
+        try:
+            self.send_message(json.loads(text))
+        except speechmatics_sync.SessionError as error:
+            raise as_before(speechmatics_sync.ConnectionError(error.message)) from error
+
+    def send_message(self, message: dict[str, Any]) -> None:
+        """Send a message, in order with the audio.
+
+        Raises:
+            SessionError: There is no session, or it is over.
+        """
+        if self._client is None:
+            raise speechmatics_sync.SessionError("The session has not started.")
+        self._client.send_message(message)
+
+    async def transcribe(
+        self,
+        owner: Owner,
+        message: dict[str, Any],
+        streams: dict[Optional[str], Any],
+        chunk_size: int,
+    ) -> None:
+        """Run a session from start to end.
+
+        Args:
+            owner: Runs the user's code.
+            message: StartRecognition.
+            streams: What to read, by channel; the channel of a single stream is None.
+            chunk_size: How many bytes to ask for at a time.
+        """
+        self._owner = owner
+        self._channels = list(streams)
+        loop = asyncio.get_running_loop()
+        self._hops = hops = Hops()
+        self._done = done = loop.create_future()
+        channels = [channel for channel in streams if channel is not None]
+        settings = recognition(message, channels)
+        self._client = client = (MultiChannelClient if channels else Client)(**self._options)
+        for name in (*(each.value for each in ServerMessageType), SessionEvent.RECONNECTING):
+            client.on(name, self._take)
+        sources = {name: _Chunks(self, name, streams[name], chunk_size) for name in streams}
+        source: Any = sources if channels else sources[None]
+        finished = asyncio.Event()
+
+        def run() -> None:
+            try:
+                client.transcribe(
+                    source,
+                    collect=False,
+                    ws_headers=self._headers,
+                    **settings._asdict(),
+                )
+                outcome = None
+            except BaseException as error:
+                outcome = error
+            hops.soon(self._finish, outcome)
+            hops.soon(finished.set)
+
+        threading.Thread(target=run, name="speechmatics-session", daemon=True).start()
+        try:
+            outcome = await done
+        finally:
+            self.closed = True
+            hops.close()
+            self._started.set()
+            if not finished.is_set():
+                threading.Thread(target=client.close, daemon=True).start()
+                await finished.wait()
+        self._raise(outcome)
+
+    def end_audio(self) -> None:
+        """End the audio of all channels now; any thread may call this."""
+        if self._hops is not None and self._started.is_set():
+            for channel in self._channels:
+                self._hops.soon(self._end_soon, channel)
+
+    def fail(self, error: BaseException) -> None:
+        """End the session with an error; any thread may call this."""
+        if self._hops is not None:
+            self._hops.soon(self._finish, error)
+
+    # -- in the event loop ------------------------------------------------------------------------
+
+    def _finish(self, outcome: Optional[BaseException]) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(outcome)
+
+    def _raise(self, outcome: Optional[BaseException]) -> None:
+        if outcome is None:
+            return
+        if not isinstance(outcome, speechmatics_sync.SpeechmaticsError):
+            raise outcome
+        if self._transcribed and isinstance(outcome, speechmatics_sync.TransportError):
+            report(LOGGER, "The session has ended, and yet: %s", outcome.message)
+            return
+        if not is_strict() and _was_silent(outcome):
+            LOGGER.info("The session ended before its time: %s", outcome.message)
+            return
+        refused = self._auth.refused
+        before = as_before(outcome) if refused is None else key_refused(refused)
+        if before is outcome:
+            raise outcome
+        raise before from (None if before is outcome.__cause__ else outcome)
+
+    def _end_soon(self, channel: Optional[str]) -> None:
+        try:
+            self.end(channel)
+        except BaseException as error:
+            self._finish(error)
+
+    def end(self, channel: Optional[str]) -> None:
+        """End the audio of a channel, once."""
+        if channel in self._ended or self._client is None:
+            return
+        self._ended.add(channel)
+        self._owner.before_end(channel)
+        if isinstance(self._client, MultiChannelClient) and channel is not None:
+            self._client.end_of_channel(channel)
+        else:
+            self._client.end_of_stream()
+
+    # -- in the session's threads -----------------------------------------------------------------
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Handle a message, in the thread that runs the session."""
+        name = message["message"]
+        if name == SessionEvent.RECONNECTING.value:
+            LOGGER.warning("The connection was lost: %s", message.get("reason"))
+            return
+        self._transcribed = self._transcribed or name == _END
+        if self._hops is not None and self._owner.wants(message):
+            self._hops.call(self._owner.consume, message)
+        if name == _STARTED:
+            self._started.set()
+
+    def next_chunk(self, channel: Optional[str], stream: Any, chunk_size: int) -> Any:
+        """Return the next chunk of a source, or None at its end; in the thread of that source."""
+        hops: Any = self._hops
+        owner = self._owner
+        self._started.wait()
+        chunk = b"" if owner.stopping() else stream.read(chunk_size)
+        if inspect.isawaitable(chunk):
+            chunk = hops.wait_for(chunk)
+        if channel in self._ended or self.closed:
+            return None
+        if owner.stopping() or not chunk:
+            hops.call(self.end, channel)
+            return None
+        owner.count(channel)
+        if owner.has_work(channel):
+            chunk = hops.call(owner.before_sending, channel, chunk)
+        return chunk
+
+
+class _Chunks(Iterator[Any]):
+    """A source for speechmatics_sync: what a stream of the old package reads."""
+
+    def __init__(
+        self, connection: Connection, channel: Optional[str], stream: Any, chunk_size: int
+    ) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._stream = stream
+        self._chunk_size = chunk_size
+
+    def __next__(self) -> Any:
+        try:
+            chunk = self._connection.next_chunk(self._channel, self._stream, self._chunk_size)
+        except Left:
+            chunk = None
+        except BaseException as error:
+            self._connection.fail(error)  # as it is, rather than as the cause of an AudioError
+            raise
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+
+class _Auth(AuthBase):
+    """Gives the key, unless the run has ended; remembers that none could be had."""
+
+    def __init__(self, auth: Optional[AuthBase], connection: Connection) -> None:
+        self._auth = auth
+        self._connection = connection
+        self.refused: Optional[speechmatics_sync.AuthenticationError] = None
+
+    def get_auth_headers(self) -> dict[str, str]:
+        """Return the Authorization header; none without a key."""
+        if self._connection.closed:
+            raise speechmatics_sync.SessionError("The run has ended.")
+        try:
+            return {} if self._auth is None else self._auth.get_auth_headers()
+        except speechmatics_sync.AuthenticationError as error:
+            self.refused = error
+            raise
+
+    def invalidate(self) -> bool:
+        """Drop a temporary key that was refused."""
+        return self._auth is not None and self._auth.invalidate()
+
+
+def _was_silent(error: speechmatics_sync.SpeechmaticsError) -> bool:
+    """Return whether the old package would not have noticed that a session ended too early."""
+    if isinstance(error, speechmatics_sync.TranscriptionError):
+        return error.code is None and error.reason.startswith("EndOfTranscript before")
+    return getattr(error, "close_code", None) == 1000

@@ -1,0 +1,97 @@
+"""The errors of speechmatics_sync, as the exceptions that programs of the old package expect.
+
+It raised those of ``websockets`` and ``httpx``. A program that catches them has these packages;
+where they are missing, an exception of the same name and the same attributes is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import speechmatics_sync
+
+from .exceptions import TranscriptionError
+
+__all__ = ["ConnectionClosedError", "HTTPStatusError", "InvalidStatus", "as_before", "key_refused"]
+
+
+class InvalidStatus(Exception):
+    """The server refused the handshake; ``response.status_code`` has the HTTP status."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(f"server rejected WebSocket connection: HTTP {response.status_code}")
+        self.response = response
+
+
+class ConnectionClosedError(Exception):
+    """The connection was lost; ``code`` is the close code, if there was one."""
+
+    def __init__(self, code: Optional[int], message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class HTTPStatusError(Exception):
+    """There is no temporary key; ``response.status_code`` has the HTTP status."""
+
+    def __init__(self, message: str, response: Any) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+def as_before(error: BaseException) -> BaseException:
+    """Return the exception that the old package would have raised for an error of a session."""
+    if isinstance(error, speechmatics_sync.TranscriptionError):
+        return TranscriptionError(error.reason or error.message)
+    if isinstance(error, speechmatics_sync.AuthenticationError):
+        if error.type is not None:
+            return TranscriptionError(error.reason or error.message)
+        return error if error.status is None else _invalid_status(error.status)
+    if isinstance(error, speechmatics_sync.TimeoutError):
+        return asyncio.TimeoutError(str(error))
+    if isinstance(error, speechmatics_sync.ConnectionError):
+        if error.status is not None:
+            return _invalid_status(error.status)
+        if isinstance(error.__cause__, OSError):
+            return error.__cause__
+        return _connection_closed(error)
+    return error
+
+
+def key_refused(error: speechmatics_sync.AuthenticationError) -> BaseException:
+    """Return the exception for a temporary key that could not be had."""
+    if error.status is None:
+        return error
+    try:
+        httpx: Any = importlib.import_module("httpx")
+    except ImportError:
+        return HTTPStatusError(error.message, SimpleNamespace(status_code=error.status))
+    request = httpx.Request("POST", "https://mp.speechmatics.com/v1/api_keys")
+    response = httpx.Response(error.status, request=request)
+    status_error: BaseException = httpx.HTTPStatusError(
+        error.message, request=request, response=response
+    )
+    return status_error
+
+
+def _invalid_status(status: int) -> BaseException:
+    try:
+        from websockets.datastructures import Headers
+        from websockets.exceptions import InvalidStatus as Theirs
+        from websockets.http11 import Response
+    except ImportError:
+        return InvalidStatus(SimpleNamespace(status_code=status))
+    return Theirs(Response(status, "", Headers()))
+
+
+def _connection_closed(error: speechmatics_sync.ConnectionError) -> BaseException:
+    try:
+        from websockets.exceptions import ConnectionClosedError as Theirs
+        from websockets.frames import Close
+    except ImportError:
+        return ConnectionClosedError(error.close_code, str(error))
+    code = error.close_code
+    return Theirs(None if code is None else Close(code, error.message), None)

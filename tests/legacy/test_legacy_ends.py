@@ -1,0 +1,242 @@
+"""How sessions of the old client end, and what it lost in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+from typing import Any
+
+import pytest
+from support.legacy.sessions import (
+    CONFIG,
+    RAW,
+    audio,
+    client_of,
+)
+from support.legacy.sessions import old_server as old_server
+from support.serving import Peer, serving
+from support.sessions import InThread, wait_for
+
+from speechmatics_sync.legacy import strict_errors
+from speechmatics_sync.legacy.exceptions import ForceEndSession
+from speechmatics_sync.legacy.models import (
+    TranscriptionConfig,
+)
+from speechmatics_sync.local import LocalServer
+
+
+class Endless:
+    """Speech without end, until it is told to wait."""
+
+    def __init__(self) -> None:
+        self.read_once = threading.Event()
+        self.wait = threading.Event()
+        self.wait.set()
+
+    def read(self, size: int) -> bytes:
+        self.read_once.set()
+        self.wait.wait()
+        return bytes(size)
+
+
+def test_stop_ends_the_audio_from_another_thread(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    source = Endless()
+    call = InThread(client.run_synchronously, source, CONFIG, RAW)
+    wait_for(source.read_once)
+    client.stop()
+    call.result()
+    assert old_server.sessions[-1].messages[-1]["message"] == "EndOfStream"
+
+
+@pytest.mark.leaves_threads(reason="one is inside read(), which the test ends later")
+def test_stop_does_not_wait_for_a_read_that_gives_nothing(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    source = Endless()
+    source.wait.clear()
+    call = InThread(client.run_synchronously, source, CONFIG, RAW)
+    wait_for(source.read_once)
+    client.stop()
+    call.result()
+    source.wait.set()
+    assert old_server.sessions[-1].last_seq_no == 0
+
+
+def test_stop_before_the_audio_sends_none(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    client.add_event_handler("RecognitionStarted", lambda _: client.stop())
+    client.run_synchronously(audio(), CONFIG, RAW)
+    record = old_server.sessions[-1]
+    assert [each["message"] for each in record.messages] == ["StartRecognition", "EndOfStream"]
+    assert record.audio_chunks == 0
+
+
+@pytest.mark.parametrize("name", ["RecognitionStarted", "AudioAdded", "EndOfTranscript"])
+def test_a_handler_may_force_the_end(old_server: LocalServer, name: str) -> None:
+    client = client_of(old_server.url)
+
+    def end(_: object) -> None:
+        raise ForceEndSession
+
+    client.add_event_handler(name, end)
+    client.run_synchronously(Endless() if name == "AudioAdded" else audio(), CONFIG, RAW)
+    assert not client.session_running
+
+
+@pytest.mark.parametrize("name", ["StartRecognition", "AddAudio", "EndOfStream"])
+def test_a_middleware_may_force_the_end(old_server: LocalServer, name: str) -> None:
+    client = client_of(old_server.url)
+    before = len(old_server.sessions)
+
+    def end(*_: object) -> None:
+        raise ForceEndSession
+
+    client.add_middleware(name, end)
+    client.run_synchronously(audio(), CONFIG, RAW)
+    if name == "StartRecognition":
+        assert len(old_server.sessions) == before
+    else:
+        assert old_server.sessions[-1].last_seq_no is None
+
+
+class Odd(Exception):
+    pass
+
+
+def raise_odd(*_: object) -> None:
+    raise Odd
+
+
+@pytest.mark.parametrize("name", ["RecognitionStarted", "AudioAdded", "AddTranscript"])
+def test_what_a_handler_raises_comes_out_as_it_is(old_server: LocalServer, name: str) -> None:
+    client = client_of(old_server.url)
+    client.add_event_handler(name, raise_odd)
+    with pytest.raises(Odd):
+        client.run_synchronously(audio(), CONFIG, RAW)
+
+
+@pytest.mark.parametrize("name", ["StartRecognition", "AddAudio", "EndOfStream"])
+def test_what_a_middleware_raises_comes_out_as_it_is(old_server: LocalServer, name: str) -> None:
+    client = client_of(old_server.url)
+    client.add_middleware(name, raise_odd)
+    with pytest.raises(Odd):
+        client.run_synchronously(audio(), CONFIG, RAW)
+
+
+def test_what_a_source_raises_comes_out_as_it_is(old_server: LocalServer) -> None:
+    class Broken:
+        def read(self, _: int) -> bytes:
+            raise Odd
+
+    class AsyncBroken:
+        async def read(self, _: int) -> bytes:
+            raise Odd
+
+    for source in (Broken(), AsyncBroken()):
+        with pytest.raises(Odd):
+            client_of(old_server.url).run_synchronously(source, CONFIG, RAW)
+
+
+def test_a_handler_that_exits_ends_the_program(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+
+    def leave(_: object) -> None:
+        raise SystemExit(3)
+
+    client.add_event_handler("RecognitionStarted", leave)
+    with pytest.raises(SystemExit):
+        client.run_synchronously(audio(), CONFIG, RAW)
+
+
+def test_a_time_limit_is_the_error_of_asyncio(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    for timeout in (0.0001, 0.3):
+        with pytest.raises(asyncio.TimeoutError):
+            client.run_synchronously(Endless(), CONFIG, RAW, timeout=timeout)
+    assert not client.session_running
+
+
+def test_a_task_that_is_cancelled_ends_its_session(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+
+    async def main() -> None:
+        started = asyncio.Event()
+        client.add_event_handler("RecognitionStarted", lambda _: started.set())
+
+        class Never:
+            async def read(self, _: int) -> bytes:
+                await asyncio.Event().wait()
+                return b""
+
+        task = asyncio.create_task(client.run(Never(), CONFIG, RAW))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert client.websocket is None
+
+
+# -- what was lost in silence ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=[True, False], ids=["strict", "silent"])
+def strict(request: pytest.FixtureRequest) -> Any:
+    strict_errors(request.param)
+    yield request.param
+    strict_errors()
+
+
+def test_a_key_error_in_a_handler_is_lost_only_in_silence(
+    old_server: LocalServer, strict: bool
+) -> None:
+    client = client_of(old_server.url)
+    client.add_event_handler("AddTranscript", lambda message: message["nothing"])
+    if not strict:
+        client.run_synchronously(audio(), CONFIG, RAW)
+        return
+    with pytest.raises(KeyError, match="nothing"):
+        client.run_synchronously(audio(), CONFIG, RAW)
+
+
+def test_a_coroutine_function_is_no_handler(old_server: LocalServer, strict: bool) -> None:
+    async def handle(_: object) -> None:
+        raise AssertionError("never runs")
+
+    client = client_of(old_server.url)
+    client.add_event_handler("RecognitionStarted", handle)
+    if not strict:
+        client.run_synchronously(audio(), CONFIG, RAW)
+        return
+    with pytest.raises(TypeError, match="coroutine function"):
+        client.run_synchronously(audio(), CONFIG, RAW)
+
+
+def test_a_source_without_audio_is_reported(
+    old_server: LocalServer, strict: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client_of(old_server.url).run_synchronously(io.BytesIO(), CONFIG, RAW)
+    assert old_server.sessions[-1].last_seq_no == 0
+    assert ("gave no audio" in caplog.text) == strict
+
+
+def test_a_setting_that_does_not_exist_is_reported(
+    strict: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = TranscriptionConfig("en", enable_partial=True, max_delay=2)
+    assert config.as_config() == {"language": "en", "max_delay": 2}
+    assert ("enable_partial" in caplog.text) == strict
+
+
+def test_warnings_of_the_server_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.send({"message": "Warning", "type": "odd", "reason": "it is odd"})
+        peer.finish()
+
+    with serving(behave) as url:
+        client_of(url).run_synchronously(audio(), CONFIG, RAW)
+    assert ("speechmatics.client", logging.WARNING, "it is odd") in caplog.record_tuples
