@@ -88,8 +88,10 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._audio.microphone import Microphone, MicrophoneDevice, MicrophoneLevel
+    from ._audio.open_audio import DecodedAudio, open_audio
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
+    from ._model.captions import Caption, CaptionFault, CaptionReport, Captions
     from ._model.lines import Line, LiveText
 
 __all__ = [
@@ -102,12 +104,17 @@ __all__ = [
     "AudioFormat",
     "AuthBase",
     "AuthenticationError",
+    "Caption",
+    "CaptionFault",
+    "CaptionReport",
+    "Captions",
     "Client",
     "ClientMessageType",
     "ConfigurationError",
     "ConnectionConfig",
     "ConnectionError",
     "ConversationConfig",
+    "DecodedAudio",
     "Diarization",
     "EndOfTranscriptError",
     "EndOfUtterance",
@@ -167,12 +174,18 @@ __all__ = [
     "Word",
     "WordReplacement",
     "__version__",
+    "open_audio",
     "split_channels",
     "transcribe",
 ]
 
 
 _LOADED_WHEN_NAMED = {
+    "Caption": "_model.captions",
+    "CaptionFault": "_model.captions",
+    "CaptionReport": "_model.captions",
+    "Captions": "_model.captions",
+    "DecodedAudio": "_audio.open_audio",
     "Line": "_model.lines",
     "LiveText": "_model.lines",
     "Microphone": "_audio.microphone",
@@ -180,6 +193,7 @@ _LOADED_WHEN_NAMED = {
     "MicrophoneLevel": "_audio.microphone",
     "Stream": "_client.stream",
     "WavReader": "_audio.wav_reader",
+    "open_audio": "_audio.open_audio",
 }
 """Few programs name these, and what they are made of takes time to load."""
 

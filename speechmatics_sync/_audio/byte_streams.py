@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import math
 import os
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SOURCE_KINDS",
     "ByteStream",
+    "OwnedFileStream",
     "byte_stream_of",
     "is_bytes_like",
 ]
@@ -61,6 +63,7 @@ class ByteStream:
         rereadable: Whether `seek` is possible.
         complete: Whether all bytes exist already, so that small pieces are gathered.
         in_memory: Whether reading never waits for anything, not even a disk.
+        total_seconds: How long the audio is by what the source says of itself, if it does.
     """
 
     def __init__(self, name: str, *, rereadable: bool = False, complete: bool = False) -> None:
@@ -68,6 +71,7 @@ class ByteStream:
         self.rereadable = rereadable
         self.complete = complete
         self.in_memory = False
+        self.total_seconds: Optional[float] = None
         self._peeked = bytearray()
         self._rest: Optional[memoryview] = None
         self._ended = False
@@ -235,6 +239,9 @@ class _FileStream(ByteStream):
         self._as_they_come = not self.complete and callable(attribute_of(file, "read1"))
         self._poll_for_bytes = poll_for_bytes(file)
         self._start = start or 0
+        said = attribute_of(file, "total_seconds")
+        if isinstance(said, (int, float)) and 0 < said < math.inf:
+            self.total_seconds = float(said)
 
     def length(self) -> Optional[int]:
         return bytes_left(self._file)
@@ -289,8 +296,18 @@ class _FileStream(ByteStream):
             )
 
 
-class _PathStream(_FileStream):
-    """A path, opened at the first read."""
+class OwnedFileStream(_FileStream):
+    """A binary file object that is closed with the stream."""
+
+    def close(self, logger: Logger) -> None:
+        super().close(logger)
+        opened, self._file = self._file, None
+        if opened is not None:
+            opened.close()
+
+
+class _PathStream(OwnedFileStream):
+    """A path, opened at the first read, and again by a `seek` after `close`."""
 
     def __init__(self, path: Union[str, bytes], name: str, audio_format: AudioFormat) -> None:
         super().__init__(None, name, audio_format)
@@ -302,11 +319,6 @@ class _PathStream(_FileStream):
             return regular_size(os.stat(self._path))
         except OSError:
             return None  # open() will raise the error
-
-    def close(self, logger: Logger) -> None:
-        super().close(logger)
-        if self._file is not None:
-            self._file.close()
 
     def _glance(self, size: int) -> Optional[bytes]:
         try:

@@ -2,9 +2,9 @@
 
 Samples may begin with any bytes, so a name is given only to what they would not begin with by
 chance: four bytes and more of a file's signature, followed by fields that hold what such a file has
-there; three MPEG frames in a row, each as long as its header says; text of at least 64 bytes that
-is all printable words, or begins as a web page, JSON or a Git-LFS pointer does; base64 of at least
-128 bytes.
+there; three MPEG frames in a row, each as long as its header says, and no tone; text of at least 64
+bytes that is all printable words, or begins as a web page, JSON or a Git-LFS pointer does; base64
+of at least 128 bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import struct
 from typing import Callable, NamedTuple, Optional
 
-__all__ = ["LOOKED_AT", "Content", "content_of", "more_to_look_at"]
+__all__ = ["LOOKED_AT", "Content", "content_of", "is_taken", "more_to_look_at"]
 
 LOOKED_AT = 8192
 """Bytes to look at. Three MPEG frames take at most 4,323, three ADTS frames of speech less."""
@@ -65,6 +65,16 @@ def content_of(beginning: bytes) -> Optional[Content]:
     return None if no_sound is None else Content(no_sound, is_sound=False)
 
 
+def is_taken(name: str) -> bool:
+    """Return whether the API takes such a file, by the name of its content.
+
+    It names WAV, MP3, AAC, Ogg, MPEG, AMR, M4A, MP4 and FLAC. What is not known here may be one.
+
+    Source: https://docs.speechmatics.com/speech-to-text/realtime/input
+    """
+    return name not in _NOT_TAKEN
+
+
 def more_to_look_at(beginning: bytes) -> int:
     """Return how many bytes it takes to tell what has begun; 0 if more would not tell.
 
@@ -111,6 +121,24 @@ _SIGNATURES: tuple[tuple[bytes, str, Callable[[bytes], bool]], ...] = (
     (b"caff\x00\x01", "a CAF file", _holds(b"")),
     (b"#!AMR", "an AMR file", _holds(rb".{5}(-WB)?\n")),
     (b"0&\xb2u\x8ef\xcf\x11", "a WMA or ASF file", _holds(b"")),
+    (b"FLV\x01", "an FLV file", _holds(rb".{4}[\x01\x04\x05]\0\0\0\x09")),
+    (b"wvpk", "a WavPack file", _holds(rb".{6}\0\0.\x04")),
+    (b"MAC ", "a Monkey's Audio file", _holds(rb".{4}[\x80-\xbf\xc0-\xff]\x0f\0\0")),
+)
+
+_NOT_TAKEN = frozenset(
+    {
+        "an AVI file",
+        "a Wave64 file",
+        "an AIFF file",
+        "an AU file",
+        "a Matroska or WebM file",
+        "a CAF file",
+        "a WMA or ASF file",
+        "an FLV file",
+        "a WavPack file",
+        "a Monkey's Audio file",
+    }
 )
 
 _MPEG_KBITS = {  # by version 1 or not, and layer
@@ -160,7 +188,9 @@ def _frames(beginning: bytes, frame_size: Callable[[bytes], int]) -> tuple[int, 
             break
         position += size
         found += 1
-    return found, position
+    # A tone repeats whatever bytes there are; within frames, the first three hardly ever come.
+    repeated = beginning.count(beginning[:3], 1, position) > found + 1
+    return 0 if repeated else found, position
 
 
 def _archive(beginning: bytes) -> Optional[str]:

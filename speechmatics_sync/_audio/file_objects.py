@@ -26,6 +26,7 @@ __all__ = [
     "reason_of",
     "regular_size",
     "start_of",
+    "url_name",
 ]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # os.PathLike makes one slash of two
@@ -118,11 +119,18 @@ def regular_size(status: os.stat_result) -> Optional[int]:
 def path_name(path: Any) -> str:
     """Return how a path is named in errors; what may be secret in a URL is left out."""
     text = os.fsdecode(path)
+    return f"the file {_shown(text)}"
+
+
+def url_name(url: str) -> str:
+    """Return how a URL is named in errors and records, without what may be secret in it."""
+    return f"the URL {_shown(url)}"
+
+
+def _shown(text: str) -> str:
     if _URL.match(text):
-        text = re.sub(r"//[^/@]*@", "//", text.partition("?")[0])
-    if len(text) > _LONGEST_NAME:
-        text = f"{text[:_LONGEST_NAME]}…"
-    return f"the file {text!r}"
+        text = re.sub(r"//[^/]*@", "//", re.split("[?#]", text)[0])
+    return repr(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…")
 
 
 def path_error(path: Any, error: Exception) -> AudioError:
@@ -131,7 +139,7 @@ def path_error(path: Any, error: Exception) -> AudioError:
     hint = ""
     if _URL.match(text):
         hint = (
-            ". A URL is no path: pass what urllib.request.urlopen(url) or"
+            ". A URL is no path: pass open_audio(url), or what urllib.request.urlopen(url) or"
             " requests.get(url, stream=True) returns"
         )
     elif len(text) > _LONGEST_NAME and (cure := cure_of_encoded(text)):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 from .._model.audio_format import AudioEncoding, AudioFormat
 from ..errors import ConfigurationError, InvalidAudioError
 from .byte_streams import ByteStream
-from .content import LOOKED_AT, content_of, more_to_look_at
+from .content import LOOKED_AT, content_of, is_taken, more_to_look_at
 from .samples import StoredSamples
 from .wav import (
     FORMS,
@@ -39,6 +39,7 @@ class Beginning(NamedTuple):
         content: What a file plainly is, with its article; empty if that is not known.
         channels: How many the header says, if one was read.
         header: That which is taken off, if any.
+        is_taken: Whether the API takes it as it is, as far as that is known.
     """
 
     audio_format: AudioFormat
@@ -48,6 +49,7 @@ class Beginning(NamedTuple):
     content: str = ""
     channels: Optional[int] = None
     header: Optional[WavHeader] = None
+    is_taken: bool = True
 
     @property
     def conversion(self) -> Optional[StoredSamples]:
@@ -78,10 +80,21 @@ def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Begi
                 f"{stream.name} has no WAV header: if it holds bare samples, say which with"
                 " audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)"
             )
-        return Beginning(named or AudioFormat(), total_bytes=length, content=content)
+        return Beginning(
+            named or AudioFormat(),
+            total_bytes=length,
+            content=content,
+            is_taken=is_taken(content),
+        )
     audio_format = named or _raw_format(header)
     if audio_format is None:
-        return Beginning(AudioFormat(), content=content, channels=header.channels)
+        decodable = header.channels > 1 and header.encoding is not None
+        return Beginning(
+            AudioFormat(),
+            content=content,
+            channels=header.channels,
+            is_taken=not (decodable or header.is_compressed),
+        )
     data_size, total_bytes = _sizes(header, length)
     header = header._replace(data_size_is_certain=data_size is not None)
     return Beginning(

@@ -85,6 +85,12 @@ def format_said_by(source: object) -> Optional[AudioFormat]:
             f"the audio_format of {type_name(source)} is of type {type_name(said)}; allowed:"
             " AudioFormat"
         )
+    channels = attribute_of(source, "channels")
+    if isinstance(channels, int) and channels > 1:
+        raise InvalidAudioError(
+            f"the {type_name(source)} has {channels} channels, and a source has one: have it give"
+            " one, or make a source of each with split_channels(…) for MultiChannelClient"
+        )
     said = copy.deepcopy(said)
     said.to_dict()
     return said

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Optional
 
 from .._logs import logger as _logger
 from .._model.audio_format import AudioFormat
-from ..errors import AudioError, ConfigurationError, InvalidAudioError
+from ..errors import AudioError, ConfigurationError, InvalidAudioError, missing_extra
 from .buffers import audio_view
-from .byte_streams import ByteStream, byte_stream_of
+from .byte_streams import ByteStream, OwnedFileStream, byte_stream_of
 from .converted_stream import ConvertedStream
+from .decoded_audio import DecodedAudio, StreamInput, can_decode
 from .headers import Beginning, look_at
 from .source_checks import check_source, format_said_by
 from .wav import MORE_AUDIO, holds_more_audio
@@ -45,12 +46,12 @@ def check_realtime(audio_format: AudioFormat, opened: Optional[AudioSource] = No
         return
     beginning = Beginning(audio_format) if opened is None else opened.look()
     name = "this audio" if opened is None else opened.name
-    if beginning.channels is not None and beginning.channels > 1:
-        why = f"{name} has {beginning.channels} channels, and goes as a file"
-        cure = "pass its channels to MultiChannelClient with split_channels(…)"
-    elif beginning.content:
+    if beginning.content:
         why = f"{name} is {beginning.content}, and goes as a file"
-        cure = "convert it to a mono WAV of 16-bit samples"
+        cure = (
+            'install what decodes it here, with pip install "speechmatics-sync[audio]", or convert'
+            " it to a mono WAV of 16-bit samples"
+        )
     else:
         why = f"{name} goes as a file"
         cure = "pass an audio_format with an encoding if these are samples without a header"
@@ -60,14 +61,19 @@ def check_realtime(audio_format: AudioFormat, opened: Optional[AudioSource] = No
 
 
 def open_source(
-    source: object, audio_format: Optional[AudioFormat] = None, *, logger: Logger = _logger
+    source: object,
+    audio_format: Optional[AudioFormat] = None,
+    *,
+    realtime: bool = False,
+    logger: Logger = _logger,
 ) -> AudioSource:
     """Open a source, and hold its beginning against the audio format, or take the format from it.
 
     Without an ``audio_format``, this reads the beginning of the source, and may block: a mono WAV
     of samples that the API takes raw (16-bit, float32, mu-law), or that become such without a loss
-    (integers of 8, 24 and 32 bits, float64, A-law), becomes raw audio, without its header; anything
-    else is a file, and is sent unchanged.
+    (integers of 8, 24 and 32 bits, float64, A-law), becomes raw audio, without its header; a file
+    that the API does not take as it is (another container, several channels) is decoded here;
+    anything else is a file, and is sent unchanged.
 
     With one, nothing that may have to be waited for is opened or read before the first chunk. The
     header of a file whose samples are of the format is taken off, too; that of any other file is
@@ -77,11 +83,13 @@ def open_source(
         source: A path, a binary file object, bytes-like data, or an iterable of bytes-like chunks.
         audio_format: The format of the bytes; None: that which the source says it has, by an
             attribute ``audio_format``, else what its beginning says.
+        realtime: Whether raw audio is wanted, so that every file is decoded, if PyAV is installed.
         logger: Gets a warning if a WAV file is shorter than its header says or holds more audio, or
             if a generator fails when it is closed.
 
     Raises:
         AudioError: ``source`` is no source, cannot be opened or read, or is not of the format.
+        ConfigurationError: It has to be decoded, and PyAV is not installed.
 
     Example:
         >>> source = open_source("audio.wav")
@@ -104,11 +112,44 @@ def open_source(
     # The chunks of a sequence are there, and to read them moves nothing of the caller's.
     if audio_format is None or opened.at_hand or isinstance(source, Sequence):
         try:
-            opened.look()
+            beginning = opened.look()
+            if audio_format is None and _has_to_be_decoded(beginning, stream.name, realtime):
+                audio = DecodedAudio(StreamInput(stream, None, 1, logger))
+                logger.info(
+                    "%s is %s, and the API takes %s: decoded here to mono %s at %d Hz",
+                    stream.name,
+                    beginning.content,
+                    "only raw audio in real time" if beginning.is_taken else "no such file",
+                    audio.audio_format.encoding,
+                    audio.audio_format.sample_rate,
+                )
+                decoded = OwnedFileStream(audio, stream.name, audio.audio_format)
+                opened = AudioSource(decoded, audio.audio_format, logger=logger)
         except BaseException:
             opened.close()
             raise
     return opened
+
+
+def _has_to_be_decoded(beginning: Beginning, name: str, realtime: bool) -> bool:
+    """Return whether a source without a named format is decoded here, rather than sent as it is."""
+    if beginning.audio_format.encoding is not None or not beginning.content:
+        return False
+    if beginning.is_taken:
+        # A WAV file whose header makes no sense would become noise.
+        return realtime and beginning.channels is None and can_decode()
+    if can_decode():
+        return True
+    missing = missing_extra(
+        f"{name} is {beginning.content}, which the API does not take as it is. Decoding it here",
+        "PyAV",
+        "audio",
+    )
+    several = beginning.channels is not None and beginning.channels > 1
+    apart = " split_channels(…) makes a source of each channel, for MultiChannelClient." * several
+    raise ConfigurationError(
+        f"{missing.message}{apart} audio_format=AudioFormat() sends the file as it is."
+    )
 
 
 class AudioSource:
@@ -165,7 +206,7 @@ class AudioSource:
 
     def _set_format(self, audio_format: AudioFormat, total_bytes: Optional[int]) -> None:
         self.audio_format = audio_format
-        self.total_seconds: Optional[float] = None
+        self.total_seconds = self._stream.total_seconds
         self._chunk_size = audio_format.chunk_size
         if audio_format.encoding is not None:
             sample = audio_format.bytes_per_sample

@@ -44,6 +44,7 @@ FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 """What a WAV file may begin with: little-endian, big-endian, and two with sizes of 64 bits."""
 
 _TAG_NAMES = {1: "PCM", 2: "ADPCM", 3: "float", 6: "A-law", 7: "mu-law", 0x55: "MP3"}
+_PLAIN = (1, 3, 6, 7)
 _EXTENSIBLE = 0xFFFE
 # The GUID of a WAVE_FORMAT_EXTENSIBLE sub-format is its format tag, followed by these bytes.
 _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
@@ -103,6 +104,11 @@ class WavHeader(NamedTuple):
     def encoding(self) -> Optional[AudioEncoding]:
         """What the samples are sent as, or None if they cannot be sent raw."""
         return None if self.samples is None or not self.sample_rate else self.samples.encoding
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the samples are of a codec, such as ADPCM, which takes a library to decode."""
+        return self.format_tag not in (*_PLAIN, _EXTENSIBLE) and self.channels > 0
 
     @property
     def description(self) -> str:
@@ -192,11 +198,14 @@ def _run(steps: Steps[_Result], peek: Peek) -> _Result:
 
 def wav_header() -> Steps[Union[WavHeader, str]]:
     """Look for the samples of a WAV file; returns its header, or why there is none."""
-    form = yield 0, 12
-    if form[:4] not in FORMS or form[8:] != b"WAVE":
-        return "this is no WAV file" if form[:4] not in FORMS else "this is RIFF, but not WAVE"
-    order = ">" if form[:4] == b"RIFX" else "<"
-    end = 8 + _number(order, form[4:8])
+    form = yield 0, 4
+    if form not in FORMS:
+        return "this is no WAV file"
+    riff = yield 4, 8
+    if riff[4:] != b"WAVE":
+        return "this is RIFF, but not WAVE"
+    order = ">" if form == b"RIFX" else "<"
+    end = 8 + _number(order, riff[:4])
     fmt: Optional[bytes] = None
     size_64 = 0
     offset, size = 12, 0
@@ -209,7 +218,7 @@ def wav_header() -> Steps[Union[WavHeader, str]]:
         if name == b"data":
             if fmt is None:
                 return "the WAV file has no fmt chunk before its samples"
-            if form[:4] in (b"RF64", b"BW64") and size == _IN_DS64:
+            if form in (b"RF64", b"BW64") and size == _IN_DS64:
                 size, certain = size_64, 0 < size_64 < _LARGEST_64_BIT_SIZE
             elif size:
                 certain = size < _SMALLEST_PLACEHOLDER

@@ -11,7 +11,7 @@ from ..errors import ConnectionError
 from .deadlines import Deadline, interruptible
 from .exhaustion import exhausted
 
-__all__ = ["Threads", "start_daemon", "start_thread"]
+__all__ = ["Threads", "interruptible_call", "start_daemon", "start_thread"]
 
 _T = TypeVar("_T")
 
@@ -71,6 +71,24 @@ class _Call(Generic[_T]):
             finally:
                 self._raised.clear()  # or the error would hold itself, through this frame
         return self._returned[0]
+
+
+def interruptible_call(call: Callable[[], _T]) -> _T:
+    """Make a call that may block in C, and return or raise what it does.
+
+    In the main thread, a KeyboardInterrupt would wait for its end. So it is made in a thread of its
+    own, which an interrupt leaves alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    made = _Call(call)
+
+    def run() -> None:
+        made.make()
+        made.done()
+
+    start_thread(threading.Thread(target=run, name="speechmatics-call", daemon=True))
+    return made.result()
 
 
 class _InUserCode:

@@ -19,6 +19,7 @@ from itertools import groupby
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from ..errors import TransportError
+from .exports import Exports
 from .reading import Everything, Readers, Reading
 from .results import (
     AudioEvent,
@@ -75,7 +76,7 @@ class _Final(NamedTuple):
 _NOT_PICKLED = ("_own_lock", "_process", "_open_events", "_reading", "_span")
 
 
-class Transcript:
+class Transcript(Exports):
     """What a session has transcribed so far. Any thread may read it while it grows.
 
     All times are seconds from the beginning of the audio.

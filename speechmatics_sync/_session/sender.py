@@ -92,7 +92,12 @@ class Sender:
         opened: Optional[AudioSource] = None
         try:
             with self._threads.in_user_code():
-                opened = open_source(self._source, self._options.audio_format, logger=self._log)
+                opened = open_source(
+                    self._source,
+                    self._options.audio_format,
+                    realtime=self._realtime,
+                    logger=self._log,
+                )
             if self._realtime:
                 check_realtime(opened.audio_format, opened)
             self._agreement.propose(opened.audio_format, self._label)

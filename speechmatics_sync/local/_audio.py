@@ -6,20 +6,21 @@ Decoders are streams: they take bytes in pieces that may end within a sample or 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from speechmatics_sync import AudioEncoding, AudioError, AudioFormat, WavReader
 
+from ._encoded_audio import SentFile
 from ._recognizer import SAMPLE_RATE
 from ._validation import Refused
 
 if TYPE_CHECKING:
     from ._recognizer import Samples
 
-__all__ = ["AudioDecoder", "RawDecoder", "WavDecoder", "decoder_for"]
+__all__ = ["AudioDecoder", "FileDecoder", "RawDecoder", "WavDecoder", "decoder_for"]
 
 _FILE_HELP = (
     "this server reads audio files of type wav only (PCM of 8, 16, 24 or 32 bits, float, A-law,"
@@ -77,6 +78,9 @@ class AudioDecoder(ABC):
     @abstractmethod
     def finish(self) -> Samples:
         """Return the remaining samples, as no more bytes will come."""
+
+    def close(self) -> None:  # noqa: B027  (most have nothing to free)
+        """Free what it holds."""
 
 
 class RawDecoder(AudioDecoder):
@@ -167,8 +171,54 @@ class WavDecoder(AudioDecoder):
         return self._audio.feed(samples)
 
 
+class FileDecoder(AudioDecoder):
+    """Decodes a file of any type that the service takes: WAV by itself, all else with PyAV."""
+
+    def __init__(self) -> None:
+        self._decoder: Union[WavDecoder, SentFile] = WavDecoder()
+        self._beginning: Optional[bytes] = b""
+        """What came, until it is known what it is."""
+
+    @property
+    def sample_rate(self) -> Optional[int]:  # type: ignore[override]
+        return self._decoder.sample_rate
+
+    @property
+    def seconds(self) -> float:  # type: ignore[override]
+        return self._decoder.seconds
+
+    def feed(self, encoded: bytes) -> Samples:
+        if self._beginning is None:
+            return self._decoder.feed(encoded)
+        self._beginning += encoded
+        try:
+            samples = self._decoder.feed(encoded)
+        except Refused:
+            return self._decode_with_pyav(self._beginning)
+        if self.sample_rate is not None:
+            self._beginning = None
+        return samples
+
+    def finish(self) -> Samples:
+        try:
+            return self._decoder.finish()
+        except Refused:
+            if self._beginning is None:
+                raise
+        samples = self._decode_with_pyav(self._beginning)
+        return np.concatenate((samples, self._decoder.finish()))
+
+    def close(self) -> None:
+        self._decoder.close()
+
+    def _decode_with_pyav(self, beginning: bytes) -> Samples:
+        self._beginning = None
+        self._decoder = SentFile()
+        return self._decoder.feed(beginning)
+
+
 def decoder_for(audio_format: dict[str, Any]) -> AudioDecoder:
     """Return the decoder for a checked ``audio_format``."""
     if audio_format["type"] == "file":
-        return WavDecoder()
+        return FileDecoder()
     return RawDecoder(audio_format["encoding"], int(audio_format["sample_rate"]))

@@ -143,7 +143,8 @@ class Channel:
         yield from self._closing(self._recognition.finish())
 
     def close(self) -> None:
-        """Release the recognition."""
+        """Release the recognition, and end what decodes."""
+        self._decoder.close()
         self._recognition.close()
 
     @property

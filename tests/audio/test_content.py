@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.audio.sources import SOUND, InTurn, Slow, fmt_chunk, read_all, wav
 from support.fuzzing import examples
@@ -69,6 +70,7 @@ SOUND_FILES = {
     "AMR": b"#!AMR\n" + SOUND,
     "ASF": bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + SOUND,
 }
+TAKEN = {name for name in SOUND_FILES if re.match("FLAC|Ogg|MP[34]|AAC|AMR", name)}
 NO_SOUND = {
     "web page": b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>",
     "markup": b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
@@ -105,9 +107,9 @@ def test_a_file_that_is_said_to_be_samples_is_an_error_that_names_both(name: str
 
 
 @pytest.mark.parametrize("name", SOUND_FILES)
-def test_a_file_that_is_said_to_be_one_or_nothing_goes_whole(name: str) -> None:
+def test_a_file_goes_whole_that_is_said_to_be_one_or_that_the_api_takes(name: str) -> None:
     content = SOUND_FILES[name]
-    for audio_format in (FILE, None):
+    for audio_format in (FILE, None) if name in TAKEN else (FILE,):
         for source in kinds_of(content).values():
             assert read_all(source, audio_format) == content
 
@@ -211,6 +213,7 @@ def test_headerless_samples_in_a_file_named_wav_are_told_how_to_be_declared(
     offset=st.integers(-300, 300),
     seed=st.integers(0, 1000),
 )
+@example(frequency=7000.0, loudness=0.234375, offset=0, seed=0)  # repeats every 16 bytes
 @examples(50)
 def test_samples_of_sound_are_taken_for_nothing_else(
     frequency: float, loudness: float, offset: int, seed: int

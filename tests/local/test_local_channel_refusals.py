@@ -33,7 +33,9 @@ def test_a_channel_that_is_no_audio_ends_the_session_with_its_error(server: Loca
         wire.send({**channels_start(["a", "b"]), "audio_format": {"type": "file"}})
         wire.until("RecognitionStarted")
         # Nothing more is sent: the Error must come while the server waits for messages.
-        wire.send(channel_audio("b", wav(counted_audio(2))), channel_audio("a", b"ID3 mp3"))
+        wire.send(
+            channel_audio("b", wav(counted_audio(2))), channel_audio("a", b"<!doctype html><html>")
+        )
         wire.rest()
     assert wire.received[-1]["message"] == "Error"
     assert (wire.received[-1]["type"], wire.close_code) == ("invalid_audio_type", 1003)

@@ -41,6 +41,11 @@ def test_without_a_whole_header_a_file_is_refused(name: str) -> None:
     assert refused.value.type == "invalid_audio_type"
 
 
+def test_what_is_no_wav_file_is_refused_as_soon_as_that_is_plain() -> None:
+    with pytest.raises(Refused, match="no WAV file"):
+        WavDecoder().feed(b"fLaC")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_channels_of_every_kind_are_mixed(kind: str) -> None:
     values = VALUES[:100]

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import wave
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +29,7 @@ from support.examples import (
 )
 from support.places import ROOT
 from support.serving import answering, listening
+from support.terminal import in_terminal
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
@@ -406,28 +401,7 @@ def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
 
 def run_in_terminal(script: str, *arguments: Union[str, Path], environment: dict[str, str]) -> str:
     """Run an example in a terminal of its own; return everything that the terminal was sent."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    try:
-        with subprocess.Popen(
-            [sys.executable, EXAMPLES / script, *arguments],
-            env={**environment, "TERM": "xterm"},
-            cwd=ROOT,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        ) as example:
-            os.close(theirs)
-            shown = b""
-            with contextlib.suppress(OSError):  # how Linux says that the terminal is gone
-                while select.select([ours], [], [], PATIENCE)[0]:
-                    received = os.read(ours, 4096)
-                    if not received:
-                        break
-                    shown += received
-            example.kill()
-    finally:
-        os.close(ours)
-    text = shown.decode("utf-8")
-    assert example.returncode == 0, text
-    return text
+    with in_terminal(script, *arguments, environment=environment) as terminal:
+        status = terminal.read_to_end()
+    assert status == 0, terminal.sent
+    return terminal.sent

@@ -22,6 +22,7 @@ import speechmatics_sync
 SAMPLES = ROOT / "examples" / "audio"
 
 OPTIONAL = [
+    "av",
     "requests",
     "jwt",
     "websockets",
@@ -33,6 +34,7 @@ OPTIONAL = [
     "av",
     "rich",
     "python_socks",
+    "webvtt",
 ]
 
 pytestmark = pytest.mark.timeout(300)
@@ -148,9 +150,16 @@ class TestMetadata:
         assert [line for line in required if "extra" not in line] == ["websocket-client>=1.8"]
 
     def test_the_extras_are_there(self, metadata: email.message.Message) -> None:
-        assert {"cli", "jwt", "local", "microphone", "progress", "socks", "test"} <= set(
-            metadata.get_all("Provides-Extra") or []
-        )
+        assert {
+            "captions",
+            "cli",
+            "jwt",
+            "local",
+            "microphone",
+            "progress",
+            "socks",
+            "test",
+        } <= set(metadata.get_all("Provides-Extra") or [])
 
     def test_the_readme_is_the_description(self, metadata: email.message.Message) -> None:
         assert metadata["Description-Content-Type"] == "text/x-rst"

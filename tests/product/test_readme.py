@@ -14,6 +14,7 @@ import docutils.core
 import docutils.nodes
 import pytest
 import responses
+from support.audio.encoded import encode
 from support.audio.sound_server import _module_server, sound_server
 from support.places import ROOT
 
@@ -52,6 +53,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
             wav.setsampwidth(2)
             wav.setframerate(16000)
             wav.writeframes(samples)
+    (tmp_path / "meeting.mp4").write_bytes(encode(samples, "mp4", "aac", rate=44100, video=True))
+    (tmp_path / "interview.mp3").write_bytes(encode(samples, "mp3", "mp3"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPEECHMATICS_API_KEY", "a-key")
     with LocalServer(recognizer=ScriptedRecognizer(WORDS), strict=True) as server:

@@ -75,6 +75,7 @@ BREACHES = {
     "Rooms do not import the face": ("_audio/__init__.py", "from speechmatics_sync import Client"),
     "The protocol has no sockets, no threads and no clock": ("_protocol/__init__.py", "import ssl"),
     "Only the transport imports websocket": ("_session/__init__.py", "import websocket"),
+    "Only what decodes and resamples imports av": ("_audio/__init__.py", "import av"),
     "Clients and sessions know no frames, sessions no JSON": (
         "_session/__init__.py",
         "import json",

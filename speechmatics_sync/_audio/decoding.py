@@ -1,0 +1,480 @@
+"""Containers and codecs, decoded by PyAV, the Python binding of FFmpeg.
+
+The only module that imports it. PyAV's logging is left as it is, silent by default.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from array import array
+from collections.abc import Generator
+from typing import Any, Callable, Optional, Union
+
+import av
+
+from .._model.secret import Secret
+from ..errors import AudioError, InvalidAudioError
+from .byte_streams import ByteStream
+from .careful_file import CarefulFile
+from .content import content_of
+
+__all__ = ["Decoder", "decoder_of_stream", "decoder_of_url"]
+
+Warn = Callable[[str], None]
+
+_BUFFER_SIZE = 1 << 16
+_LIVE_PROBE = {"probesize": "32768", "analyzeduration": "500000"}
+"""Bytes, and microseconds, in which to find out what live audio is: it comes no faster than it is
+spoken, and by default FFmpeg waits for several seconds of it."""
+
+_FIRST_READ = 4096
+"""Bytes to ask of a live source, to see what has begun."""
+
+_SILENCE_LIMIT = 60
+"""Seconds after which a server that sends nothing has gone."""
+
+_NO_PROTOCOL = "none"
+"""For what is handed over as bytes: a playlist in it must not open files or connections."""
+_PROTOCOLS = "http,https,tcp,tls,crypto"
+"""For URLs. FFmpeg opens "file" for the playlists of some formats too; no server may name one."""
+
+_RATES = range(1000, 768001)
+"""Rates in Hz that real audio has. From 1 Hz a resampler would make gigabytes of one frame."""
+
+_BAD_READS = 100
+"""After how many failed reads in a row the rest of an input is given up."""
+
+_LENGTH_IS_A_GUESS = frozenset(
+    ("aac", "ac3", "amr", "amrnb", "amrwb", "eac3", "hls", "loas", "mp2", "mpeg", "mpegts")
+)
+"""Formats that do not say how long they are: FFmpeg tells it from the size and the bit rate."""
+
+_SHORT = 0.3
+"""Seconds by which audio may be shorter than its container says: encoders pad and round."""
+
+_LEFT_OUT = 0.2
+"""Seconds that go with a packet that cannot be decoded, at most."""
+
+_TAGS = 1 << 15
+"""Bytes that may follow the audio of a file."""
+
+
+class Decoder:
+    """One pass over an input: its audio as interleaved 16-bit samples, from start to end.
+
+    Not safe for threads. Of a container with several audio streams, FFmpeg's choice is decoded.
+
+    Args:
+        container: The opened input.
+        name: The input, for error messages and records.
+        file: What PyAV reads from; None if it reads from a URL.
+        rate: The rate of the samples in Hz; None: that of the input, 16,000 at most.
+        channels: How many channels to mix to; None: as many as the input has.
+        warn: Told what cannot be decoded.
+
+    Raises:
+        AudioError: There is no audio in it that can be decoded.
+
+    Attributes:
+        container_name: The format of the container, in FFmpeg's words.
+        codec: The codec, in FFmpeg's words.
+        input_rate: The sample rate of the input in Hz.
+        input_channels: The number of its channels.
+        input_seconds: Its length in seconds, or None if that is not known.
+        rate: As given, or chosen.
+        channels: As given, or those of the input.
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        name: str,
+        *,
+        file: Optional[CarefulFile],
+        rate: Optional[int],
+        channels: Optional[int],
+        warn: Warn,
+    ) -> None:
+        self._container = container
+        self._file = file
+        self._warn = warn
+        self.name = name
+        self.container_name: str = container.format.name
+        self._stream = _audio_stream(container, name)
+        context = self._stream.codec_context
+        context.thread_count = 1  # a thread for each decoder is enough, and ends with it
+        self.codec: str = context.codec.name
+        self._first: Optional[Any] = None
+        self._seconds = 0.0
+        self._reached = 0
+        """The end of the last packet by the times of the container, in its unit."""
+        self._bytes = 0
+        """Where the last packet ends in the input."""
+        self._skipped = 0
+        self._told = False
+        self._ended_by: Optional[Exception] = None
+        self._resampler: Any = None
+        self._shape: Optional[tuple[str, str, int]] = None
+        self._averages = False
+        self._frames = self._decoded_frames()
+        self.input_rate: int = context.sample_rate or 0
+        self.input_channels: int = context.layout.nb_channels if context.sample_rate else 0
+        if self.input_rate not in _RATES or not self.input_channels:
+            self._first = next(self._frames, None)
+            self._take_shape()
+        self.input_seconds = _length(container, self._stream)
+        self.rate = rate or (self.input_rate if self.input_rate <= 16000 else 16000)
+        self.channels = channels or self.input_channels
+        self._pieces = self._converted()
+
+    def _take_shape(self) -> None:
+        if self._first is None:
+            raise self._is_empty()
+        self._check_rate(self._first.sample_rate)
+        self.input_rate = self._first.sample_rate
+        self.input_channels = self._first.layout.nb_channels
+
+    def _check_rate(self, rate: int) -> None:
+        if rate not in _RATES:
+            raise InvalidAudioError(
+                f"{self.name} says it has {rate} samples a second, which no audio has: it is"
+                " damaged"
+            )
+
+    def read(self) -> bytes:
+        """Return the next samples, of one packet or a few; none at the end. May block.
+
+        Raises:
+            AudioError: The input cannot be read, or there is no audio in it.
+        """
+        return next(self._pieces, b"")
+
+    def close(self) -> None:
+        """Free the container; a file stays open."""
+        self._pieces.close()
+        self._frames.close()
+        self._container.close()
+
+    def _converted(self) -> Generator[bytes, None, None]:
+        first, self._first = self._first, None
+        if first is not None:
+            yield from self._samples_of(first)
+        for frame in self._frames:
+            yield from self._samples_of(frame)
+        yield from self._rest_of_resampler()
+        self._end()
+
+    def _samples_of(self, frame: Any) -> Generator[bytes, None, None]:
+        """Convert a frame; the format of a stream may change with any."""
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape != self._shape:
+            yield from self._rest_of_resampler()
+            self._check_rate(frame.sample_rate)
+            self._averages = self._has_to_be_averaged(frame.layout)
+            layout = frame.layout
+            if frame.layout.nb_channels != self.channels and not self._averages:
+                layout = av.AudioLayout(f"{self.channels}c")
+            self._resampler = av.AudioResampler("s16", layout, self.rate)
+            self._shape = shape
+        self._seconds += frame.samples / frame.sample_rate
+        frame.pts = None  # samples are counted, whatever the container says of their times
+        for each in self._resampler.resample(frame):
+            yield self._bytes_of(each)
+
+    def _rest_of_resampler(self) -> Generator[bytes, None, None]:
+        if self._resampler is not None:
+            for each in self._resampler.resample(None):
+                if each is not None:
+                    yield self._bytes_of(each)
+            self._resampler = None
+
+    def _has_to_be_averaged(self, layout: Any) -> bool:
+        """Return whether channels of which nobody says where they are become one.
+
+        FFmpeg would take six microphones for loudspeakers of a cinema, and leave one of them out.
+        """
+        return self.channels == 1 and layout.nb_channels > 2 and layout.name.endswith("channels")
+
+    def _bytes_of(self, frame: Any) -> bytes:
+        # A plane may be larger than its samples.
+        channels = frame.layout.nb_channels
+        samples = memoryview(frame.planes[0])[: frame.samples * 2 * channels]
+        if not self._averages:
+            return bytes(samples)
+        interleaved = iter(samples.cast("B").cast("h"))
+        return array(
+            "h", (sum(each) // channels for each in zip(*[interleaved] * channels))
+        ).tobytes()
+
+    def _decoded_frames(self) -> Generator[Any, None, None]:
+        for packet in self._packets():
+            self._note_place(packet)
+            try:
+                frames = packet.decode() if packet else self._stream.codec_context.decode(None)
+            except EOFError:
+                continue
+            except (av.FFmpegError, ValueError) as error:
+                if packet is not None and packet.size:
+                    self._skip(error)
+                continue
+            yield from (frame for frame in frames if frame.samples)
+
+    def _packets(self) -> Generator[Any, None, None]:
+        """Yield packets, and at the end one that is empty."""
+        failures = 0
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failures = 0
+                    yield packet
+                return
+            except av.InvalidDataError as error:
+                failures += 1
+                if failures > _BAD_READS:
+                    self._ended_by = error
+                    break
+                self._skip(error)
+            except av.FFmpegError as error:
+                self._ended_by = error
+                break
+        yield None
+
+    def _note_place(self, packet: Any) -> None:
+        if packet is None:
+            return
+        if packet.pos is not None:
+            self._bytes = max(self._bytes, packet.pos + packet.size)
+        if packet.pts is not None:
+            self._reached = max(self._reached, packet.pts + (packet.duration or 0))
+
+    def _skip(self, error: Exception) -> None:
+        self._skipped += 1
+        if self._seconds and not self._told:
+            self._told = True
+            self._warn(
+                f"{self.name} is damaged at second {self._seconds:.1f}: what cannot be decoded is"
+                f" left out ({_reason(error)})"
+            )
+
+    def _end(self) -> None:
+        """Raise what ended the input, or say what is missing of it."""
+        if self._file is not None and self._file.failed is not None:
+            raise self._file.failed
+        if not self._seconds:
+            raise self._is_empty()
+        if self._skipped > self._told:
+            self._warn(
+                f"{self._skipped} packets of {self.name} could not be decoded, and were left out"
+            )
+        ended_by = self._ended_by
+        # What FFmpeg calls an I/O error is most often an HTTP body that ends before its time.
+        if ended_by is not None and not _is_early_end(ended_by):
+            raise AudioError(
+                f"{self.name} cannot be read on at second {self._seconds:.1f}: {_reason(ended_by)}"
+            )
+        expected = self.input_seconds if self._says_its_length else None
+        reached = (self._reached - (self._stream.start_time or 0)) * (self._stream.time_base or 0)
+        missing = (expected or 0.0) - max(self._seconds, float(reached))
+        if missing > _SHORT + self._skipped * _LEFT_OUT or self._lacks_bytes():
+            length = f", of {expected:.1f} seconds" if expected else ""
+            self._warn(
+                f"{self.name} breaks off at second {self._seconds:.1f}{length}: nothing follows"
+            )
+
+    def _lacks_bytes(self) -> bool:
+        """Return whether a server promised more bytes than it sent."""
+        size = self._container.size if self._file is None else 0
+        # Behind the last packet there may be tags. Without a promised size, the end of a body
+        # cannot be told from a lost connection: FFmpeg reports an error for some that are whole.
+        return size - self._bytes > (0 if self._ended_by is not None else _TAGS)
+
+    @property
+    def _says_its_length(self) -> bool:
+        """Whether `input_seconds` comes from the container, and is no guess of FFmpeg's."""
+        kind = self.container_name.partition(",")[0]
+        if kind != "mp3" or not self.input_seconds:
+            return kind not in _LENGTH_IS_A_GUESS
+        # A header with the number of frames is optional. Without it, the length is this quotient.
+        rate, size = self._stream.codec_context.bit_rate, self._container.size
+        return not rate or size <= 0 or abs(size * 8 / rate / self.input_seconds - 1) > 0.02
+
+    def _is_empty(self) -> BaseException:
+        """Return the error for an input that gave no audio at all."""
+        if self._file is not None and self._file.failed is not None:
+            return self._file.failed
+        why = f"it is {self.container_name} with {self.codec} audio, of which nothing was decoded"
+        if self._ended_by is not None:
+            why += f" ({_reason(self._ended_by)})"
+        cure = "play it, or write it anew with ffmpeg, to see whether it is whole"
+        if self.container_name.startswith("mov") and not self._seekable:
+            why += ". The index of such a file may lie at its end, and this input cannot go back"
+            cure = "save it as a file first, or write it with ffmpeg -movflags +faststart"
+        return InvalidAudioError(f"{self.name} has no audio that can be decoded: {why}; {cure}")
+
+    @property
+    def _seekable(self) -> bool:
+        return self._file is not None and self._file.seekable()
+
+
+def decoder_of_stream(
+    stream: ByteStream, *, rate: Optional[int], channels: Optional[int], warn: Warn
+) -> Decoder:
+    """Return a decoder of the bytes of a source, from its start; waits for its beginning.
+
+    Raises:
+        AudioError: It cannot be read, or there is no audio in it that can be decoded.
+    """
+    _check_beginning(stream.beginning(_FIRST_READ), stream.name)
+    file = CarefulFile(stream)
+    options = {"protocol_whitelist": _NO_PROTOCOL}
+    if not stream.complete:
+        options.update(_LIVE_PROBE)
+    container = _opened(file, stream.name, options, file)
+    return _made(container, stream.name, file, rate, channels, warn)
+
+
+def decoder_of_url(
+    url: Secret[str],
+    name: str,
+    *,
+    rate: Optional[int],
+    channels: Optional[int],
+    warn: Warn,
+) -> Decoder:
+    """Return a decoder of what a server sends; waits for its beginning.
+
+    Args:
+        url: The URL, whose protocol is one of `http`, `https`, `tcp` and `tls`.
+        name: The URL without its secrets.
+
+    Raises:
+        AudioError: The server cannot be reached, refuses, or there is no audio in what it sends.
+    """
+    limit = str(_SILENCE_LIMIT * 1_000_000)
+    options = {
+        "protocol_whitelist": _PROTOCOLS,
+        "rw_timeout": limit,
+        "timeout": limit,
+        "tls_verify": "1",
+        **_LIVE_PROBE,
+    }
+    authorities = ssl.get_default_verify_paths().cafile
+    if authorities is not None:
+        options["ca_file"] = authorities
+    container = _opened(url, name, options, None)
+    return _made(container, name, None, rate, channels, warn)
+
+
+def _opened(
+    target: Union[CarefulFile, Secret[str]],
+    name: str,
+    options: dict[str, str],
+    file: Optional[CarefulFile],
+) -> Any:
+    reason = ""
+    failed: Optional[type] = None
+    try:
+        return av.open(
+            target.reveal() if isinstance(target, Secret) else target,
+            mode="r",
+            container_options=options,
+            metadata_errors="replace",
+            buffer_size=_BUFFER_SIZE,
+        )
+    except Exception as error:
+        # No cause: the error of PyAV has the URL, with whatever key is in it.
+        reason, failed = _reason(error), type(error)
+    if file is not None and file.failed is not None:
+        raise file.failed
+    if file is not None and not file.beginning:
+        raise AudioError(f"{name} is empty")
+    if file is not None:
+        raise InvalidAudioError(f"{name} {_what_is_wrong(file.beginning)} ({reason})")
+    if failed is av.InvalidDataError:
+        raise InvalidAudioError(
+            f"{name} gives no audio or video that can be decoded ({reason}): see what it gives to"
+            " a browser; it may ask for a login, or be a web page around the audio"
+        )
+    if failed is av.OSError:
+        reason += (
+            ": there is no such host, its certificate is not trusted, or it ended the connection"
+        )
+    raise AudioError(f"{name} cannot be opened: {reason}")
+
+
+def _check_beginning(beginning: bytes, name: str) -> None:
+    """Refuse what is plainly no sound: FFmpeg would look for some in a megabyte of it."""
+    if beginning.startswith((b"#EXTM3U", b"ffconcat")):
+        raise InvalidAudioError(
+            f"{name} is a playlist, which is followed only if it comes from a URL: pass"
+            " open_audio(url)"
+        )
+    content = content_of(beginning)
+    if content is not None and not content.is_sound:
+        raise InvalidAudioError(f"{name} is no sound, but {content.name}")
+
+
+def _what_is_wrong(beginning: bytes) -> str:
+    """Return what bytes are that FFmpeg cannot make sense of, and what to do."""
+    content = content_of(beginning)
+    if content is None:
+        return (
+            "is no audio or video that can be decoded: pass a file of sound, or an audio_format"
+            " with an encoding if these are samples without a header"
+        )
+    return (
+        f"begins as {content.name}, and cannot be decoded: it is damaged, or breaks off too early,"
+        " before its index for example; get it whole"
+    )
+
+
+def _made(
+    container: Any,
+    name: str,
+    file: Optional[CarefulFile],
+    rate: Optional[int],
+    channels: Optional[int],
+    warn: Warn,
+) -> Decoder:
+    try:
+        return Decoder(container, name, file=file, rate=rate, channels=channels, warn=warn)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _audio_stream(container: Any, name: str) -> Any:
+    stream = container.streams.best("audio")
+    if stream is None and container.streams.audio:
+        stream = container.streams.audio[0]
+    if stream is None:
+        kinds = sorted({each.type for each in container.streams})
+        held = f", but {' and '.join(kinds)}" if kinds else ""
+        raise InvalidAudioError(
+            f"{name} is {container.format.name}, and has no audio{held}: pass a file with sound"
+        )
+    if stream.codec_context is None:
+        raise InvalidAudioError(
+            f"{name} is {container.format.name} with audio of a codec that PyAV has no decoder for:"
+            " convert it first"
+        )
+    return stream
+
+
+def _length(container: Any, stream: Any) -> Optional[float]:
+    seconds = None
+    if stream.duration and stream.time_base:
+        seconds = float(stream.duration * stream.time_base)
+    elif container.duration:
+        seconds = container.duration / av.time_base
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _is_early_end(error: Exception) -> bool:
+    return isinstance(error, av.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, without the input that it names."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

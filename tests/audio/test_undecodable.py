@@ -1,0 +1,217 @@
+"""Bad input of `open_audio` is an error that says what was found, or a warning that says where."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.audio.encoded import encode, in_pieces, likeness, said
+from support.audio.sources import fmt_chunk, wav
+from support.places import ROOT, SAMPLES
+
+from speechmatics_sync import AudioError, open_audio
+
+INDEX_AT_END = encode(said(), "ipod", "aac")
+INDEX_FIRST = encode(said(), "ipod", "aac", options={"movflags": "faststart"})
+FLAC = encode(said(), "flac", "flac")
+MP3 = encode(said(), "mp3", "mp3")
+AAC = encode(said(), "adts", "aac")
+
+
+def heard_of(source: Any) -> bytes:
+    with open_audio(source) as audio:
+        return audio.read()
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "cure"),
+    [
+        (b"", "is empty", ""),
+        (bytes(range(256)) * 50, "no audio or video that can be decoded", "an audio_format"),
+        (b"<!doctype html><html><body>Sign in</body></html>" * 9, "no sound, but a web page", ""),
+        (b"PK\3\4\x14\0\0\0\x08\0" + bytes(range(256)), "no sound, but a ZIP archive", ""),
+        (INDEX_AT_END[:20_000], "begins as an MP4 file", "before its index"),
+        (b"#EXTM3U\n#EXTINF:2,\nfile:///etc/passwd\n", "is a playlist", r"open_audio\(url\)"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "is a playlist", r"open_audio\(url\)"),
+    ],
+)
+def test_what_is_no_sound_is_an_error_that_says_what_it_is(
+    content: bytes, found: str, cure: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.mp3"
+    path.write_bytes(content)
+    for source in (path, content, in_pieces(content)):
+        with pytest.raises(AudioError, match=f"{found}.*{cure}"):
+            open_audio(source)
+
+
+def test_a_video_without_sound_is_an_error_that_says_so() -> None:
+    content = encode(said(0), "mp4", "aac", video=True)
+    silent = content.replace(b"soun", b"sbtl")  # its audio track is one of subtitles now
+    with pytest.raises(AudioError, match=r"has no audio, but .*video"):
+        open_audio(silent)
+
+
+@pytest.mark.parametrize("missing", ["/no/such/file.mp3", "file:///no/such/file.mp3"])
+def test_a_file_that_is_not_there_is_named(missing: str) -> None:
+    with pytest.raises(AudioError, match=r"'/no/such/file\.mp3' cannot be read: No such file"):
+        open_audio(missing)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://user:key@host/a", "rtsp://host/a?key=1", "rtmp://host/key#key"]
+)
+def test_other_protocols_are_refused_and_no_key_is_named(url: str) -> None:
+    with pytest.raises(AudioError, match="allowed: http, https, tcp, tls") as raised:
+        open_audio(url)
+    assert "key" not in str(raised.value).replace("/key", "")
+
+
+@pytest.mark.parametrize(
+    "trick", ["concat:/etc/hostname", "pipe:0", "data:audio/wav,x", "lavfi:sine"]
+)
+def test_a_path_is_a_path_and_no_protocol_of_ffmpeg(trick: str) -> None:
+    with pytest.raises(AudioError, match="No such file"):
+        open_audio(trick)
+
+
+@pytest.mark.parametrize("source", [None, 7, {"a": b""}, open_audio])
+def test_what_is_no_source_is_an_error(source: Any) -> None:
+    with pytest.raises(AudioError):
+        open_audio(source)
+
+
+def test_what_is_decoded_already_is_not_decoded_again() -> None:
+    with open_audio(MP3) as audio, pytest.raises(AudioError, match="is decoded already"):
+        open_audio(audio)
+
+
+def test_an_index_behind_the_sound_cannot_be_reached_in_a_pipe() -> None:
+    with pytest.raises(AudioError, match=r"index.*at its end.*save it as a file.*faststart"):
+        heard_of(in_pieces(INDEX_AT_END))
+
+
+@pytest.mark.parametrize(
+    ("content", "second"),
+    [
+        (INDEX_FIRST[: len(INDEX_FIRST) // 2], r"1\.[89]|2\.\d"),
+        (FLAC[: len(FLAC) // 2], r"1\.[89]|2\.\d"),
+        (MP3[: len(MP3) // 2], r"1\.[89]|2\.0"),
+        (AAC[: len(AAC) // 2], r"1\.[89]|2\.\d"),
+        (encode(said(), "aiff", "pcm_s16be")[:64_054], r"2\.0"),
+        (encode(said(), "webm", "libopus", rate=48000)[:16_000], r"[123]\.\d"),
+    ],
+)
+def test_a_file_that_breaks_off_gives_what_there_is_and_a_warning_with_the_second(
+    content: bytes, second: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = heard_of(content)
+    assert likeness(heard, said(len(heard) / 32000)) > 0.95
+    warnings = [record.getMessage() for record in caplog.records]
+    assert warnings
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    assert any(
+        re.search(rf"(breaks off|damaged) at second ({second})", each) for each in warnings
+    ), warnings
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MP3,
+        FLAC,
+        AAC,
+        INDEX_AT_END,
+        encode(said(), "ogg", "libopus", rate=48000),
+        encode(said(), "mp3", "mp3", codec_options={"q": "2"}),
+        encode(said(), "mp3", "mp3", codec_options={"q": "2"}, options={"write_xing": "0"}),
+        encode(said(), "mp4", "aac", video=True),
+        encode(said(), "wav", "adpcm_ms"),
+    ],
+)
+def test_a_whole_file_warns_of_nothing(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    heard_of(content)
+    assert not caplog.records
+
+
+def damaged(content: bytes, places: int) -> bytes:
+    broken = bytearray(content)
+    for number in range(places):
+        at = len(content) // 2 + number * 997
+        broken[at : at + 200] = b"\x55" * 200
+    return bytes(broken)
+
+
+@pytest.mark.parametrize("content", [MP3, AAC, INDEX_AT_END])
+def test_what_cannot_be_decoded_is_left_out_and_counted(
+    content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_audio(damaged(content, 3)) as audio:
+        heard = audio.read()
+        audio.seek(0)
+        assert audio.read() == heard
+    assert 3 < len(heard) / 32000 < 4
+    assert likeness(heard[:56_000], said(1.75)) > 0.9
+    first, count = (record.getMessage() for record in caplog.records)  # once, though read twice
+    assert "is damaged at second" in first
+    assert int(count.split()[0]) > 1
+    assert "packets" in count
+
+
+def test_a_rate_that_no_sound_has_is_refused() -> None:
+    """From 1 Hz, a resampler would make gigabytes of one frame."""
+    content = wav(said(), fmt=fmt_chunk(rate=1, channels=2))
+    with pytest.raises(AudioError, match="1 samples a second"):
+        heard_of(content)
+
+
+@given(data=st.data(), content=st.sampled_from([MP3, AAC, FLAC, INDEX_FIRST]))
+def test_damage_of_any_kind_is_sound_or_an_audio_error(data: st.DataObject, content: bytes) -> None:
+    broken = bytearray(content[: data.draw(st.integers(0, 20_000))])
+    for _ in range(data.draw(st.integers(0, 20))):
+        if broken:
+            at = data.draw(st.integers(0, len(broken) - 1))
+            broken[at] = data.draw(st.integers(0, 255))
+    try:
+        heard = heard_of(bytes(broken))
+    except AudioError:
+        return
+    assert heard
+    assert len(heard) % 2 == 0
+
+
+def test_nothing_of_ffmpeg_is_printed_and_its_logging_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(damaged(MP3, 5))
+    program = (
+        "import av.logging, sys\n"
+        "before = av.logging.get_level()\n"
+        "from speechmatics_sync import open_audio\n"
+        "open_audio(sys.argv[1]).read()\n"
+        "assert av.logging.get_level() == before"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, cwd=ROOT)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+def test_without_the_extra_the_error_names_it() -> None:
+    program = (
+        "import sys; sys.modules['av'] = None\n"
+        "from speechmatics_sync import ConfigurationError, open_audio\n"
+        "try:\n    open_audio(sys.argv[1], sample_rate=8000)\n"
+        "except ConfigurationError as error:\n    print(error)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(SAMPLES / "call.wav")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert 'pip install "speechmatics-sync[audio]"' in ran.stdout, ran.stderr
