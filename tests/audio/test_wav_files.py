@@ -29,7 +29,9 @@ from support.wav_files import (
 )
 
 from speechmatics_sync import AudioError, AudioFormat, WavReader, split_channels
+from speechmatics_sync._audio.byte_streams import byte_stream_of
 from speechmatics_sync._audio.content import content_of
+from speechmatics_sync._audio.headers import look_at
 from speechmatics_sync._audio.samples import stored_samples
 from speechmatics_sync._audio.sources import open_source
 
@@ -256,12 +258,12 @@ def test_however_a_file_is_damaged_the_client_sends_what_a_reader_makes_of_it(
     source = split(content, sizes) if live else content
     found = content_of(content)
     assume(found is None or found.is_sound)
+    if reader.audio_format is None or reader.channels != 1:
+        # It goes as it is, or is decoded.
+        assert look_at(byte_stream_of(source, AudioFormat()), None, 4096).header is None
+        return
     with closing(open_source(source)) as opened:
         sent = b"".join(opened)
-        if reader.audio_format is None or reader.channels != 1:
-            assert opened.audio_format == AudioFormat()
-            assert sent == content
-            return
         assert opened.audio_format == reader.audio_format
         assert sent[: len(sent) - len(sent) % opened.audio_format.bytes_per_sample] == read
         if not live:
