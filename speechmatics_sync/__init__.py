@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from ._client.stream import Stream
     from ._model.captions import Caption, CaptionFault, CaptionReport, Captions
     from ._model.lines import Line, LiveText
+    from ._model.searching import Match
 
 __all__ = [
     "AdditionalVocab",
@@ -129,6 +130,7 @@ __all__ = [
     "LanguagePackInfo",
     "Line",
     "LiveText",
+    "Match",
     "MaxDelayMode",
     "Microphone",
     "MicrophoneDevice",
@@ -188,6 +190,7 @@ _LOADED_WHEN_NAMED = {
     "DecodedAudio": "_audio.open_audio",
     "Line": "_model.lines",
     "LiveText": "_model.lines",
+    "Match": "_model.searching",
     "Microphone": "_audio.microphone",
     "MicrophoneDevice": "_audio.microphone",
     "MicrophoneLevel": "_audio.microphone",

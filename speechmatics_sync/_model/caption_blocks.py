@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from .caption_layout import lines_of, passages_of
-from .caption_rules import GAP, Names, Shape
+from .caption_rules import GAP, Shape
 from .caption_segments import Segmenter, display_end
-from .caption_units import Key, Unit, display_width
+from .caption_units import Unit, display_width
+from .speaker_names import Key, Names
 
 __all__ = ["Block", "Composer", "blocks_of"]
 

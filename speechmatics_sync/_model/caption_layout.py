@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from .caption_rules import Names, Shape
-from .caption_units import Key, Unit, display_width
+from .caption_rules import Shape
+from .caption_units import Unit, display_width
+from .speaker_names import Key, Names
 
 __all__ = ["SAME_LINE", "Layout", "lines_of", "passages_of"]
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .caption_blocks import Block, Composer
-from .caption_rules import GAP, LINGER, LONGEST, SHORTEST, SPEED, Names, Shape
+from .caption_rules import GAP, LINGER, LONGEST, SHORTEST, SPEED, Shape
 from .caption_segments import Segmenter
 from .caption_units import display_width
+from .speaker_names import Names
 
 __all__ = ["CaptionFault", "CaptionReport", "report_on"]
 

@@ -20,8 +20,9 @@ from typing import NamedTuple, Optional
 
 from .caption_breaks import NEVER
 from .caption_layout import SAME_LINE, Layout, passages_of
-from .caption_rules import GAP, LINGER, LONGEST, PAUSE, SHORTEST, SPEED, Names, Shape
-from .caption_units import Key, Unit, display_width
+from .caption_rules import GAP, LINGER, LONGEST, PAUSE, SHORTEST, SPEED, Shape
+from .caption_units import Unit, display_width
+from .speaker_names import Key, Names
 
 __all__ = ["Segmenter", "Span", "display_end", "needed"]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from .caption_breaks import Kind, break_cost, kind_of, mark_cost
+from .speaker_names import Key
 from .spoken import Delimiters, Spoken, SpokenReader, Token
 from .typing import Label
 from .words import Said
 
-__all__ = ["Key", "Unit", "UnitReader", "display_width", "in_order", "units_by_channel"]
+__all__ = ["Unit", "UnitReader", "display_width", "in_order", "units_by_channel"]
 
 _SPACE = re.compile(r"[^\S\u00a0\u2007\u202f]+|[\x00-\x1f\x7f-\x9f]+")
 """Where a text may be broken, and what cannot be shown. Not the spaces that forbid a break."""
@@ -21,13 +22,6 @@ _AROUND = re.compile(r"^\W+|[^\w'’]+$")
 """The marks around a word."""
 
 _NO_KIND = Kind()
-
-
-class Key(NamedTuple):
-    """Who speaks where."""
-
-    channel: Label
-    speaker: Label
 
 
 class Unit:

@@ -7,8 +7,9 @@ from typing import Any, Optional, Union, overload
 from .caption_blocks import Block, blocks_of
 from .caption_files import srt_of, vtt_of
 from .caption_report import CaptionFault, CaptionReport, report_on
-from .caption_rules import Names, Shape, SpeakerLabels, shape_of
+from .caption_rules import Shape, shape_of
 from .caption_units import in_order, units_by_channel
+from .speaker_names import Names, SpeakerLabels
 from .spoken import Delimiters
 from .words import Said
 

@@ -1,15 +1,20 @@
-"""What a transcript can be made into: captions and files."""
+"""What a transcript can be made into: captions, texts, tables and files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional
 
+from ..errors import ConfigurationError
 from .reading import Everything
+from .speaker_names import SpeakerLabels
 from .spoken import Delimiters
 
 if TYPE_CHECKING:
     from .captions import Captions
+    from .saving import Path
+    from .searching import Match
+    from .turns import Turn
+    from .words import Word
 
 __all__ = ["Exports"]
 
@@ -21,6 +26,14 @@ class Exports:
 
     if TYPE_CHECKING:
 
+        @property
+        def turns(self) -> list[Turn]: ...
+
+        @property
+        def words(self) -> list[Word]: ...
+
+        def to_dict(self) -> dict[str, Any]: ...
+
         def _everything(self) -> Everything: ...
 
     def captions(
@@ -28,7 +41,7 @@ class Exports:
         *,
         max_line_length: int = 37,
         max_lines: int = 2,
-        speaker_labels: Union[bool, Mapping[str, str], None] = None,
+        speaker_labels: SpeakerLabels = None,
     ) -> Captions:
         """The words as captions: a few at a time, while they are heard.
 
@@ -70,7 +83,7 @@ class Exports:
         *,
         max_line_length: int = 37,
         max_lines: int = 2,
-        speaker_labels: Union[bool, Mapping[str, str], None] = None,
+        speaker_labels: SpeakerLabels = None,
     ) -> str:
         """The captions as a SubRip file; see `captions` and `Captions.to_srt`."""
         return self.captions(
@@ -82,9 +95,149 @@ class Exports:
         *,
         max_line_length: int = 37,
         max_lines: int = 2,
-        speaker_labels: Union[bool, Mapping[str, str], None] = None,
+        speaker_labels: SpeakerLabels = None,
     ) -> str:
         """The captions as a WebVTT file; see `captions` and `Captions.to_vtt`."""
         return self.captions(
             max_line_length=max_line_length, max_lines=max_lines, speaker_labels=speaker_labels
         ).to_vtt()
+
+    def to_txt(self, *, speaker_labels: SpeakerLabels = None, timestamps: bool = False) -> str:
+        """The transcript as text: a line for each turn; one line if one speaker said everything.
+
+        Args:
+            speaker_labels: None for labels if several speak, True for labels in any case, False
+                for none; a mapping of labels to names.
+            timestamps: Begin each line with its time, ``[hh:mm:ss]``, and each sentence with a
+                line.
+
+        Example:
+            >>> print(client.transcribe("audio.wav").to_txt(timestamps=True))
+            [00:00:00] hello world.
+        """
+        from .texts import text_of
+
+        return text_of(
+            self._everything(), self.turns, speaker_labels=speaker_labels, timestamps=timestamps
+        )
+
+    def to_json(self, *, indent: Optional[int] = None) -> str:
+        """The transcript in the API's json-v2 format, which `load` and `from_dict` read."""
+        import json
+
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent)
+
+    def to_jsonl(self) -> str:
+        """What was said as JSON, an object on each line for each sentence or utterance.
+
+        Each has ``speaker``, ``channel``, ``start_time``, ``end_time`` (seconds) and ``text``, and
+        is what `Stream.lines` gives as a final `Line`.
+        """
+        from .texts import json_lines
+
+        return json_lines(self._everything())
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """The words as plain dicts with the fields of `Word`, for any table.
+
+        Example:
+            >>> client.transcribe("audio.wav").to_rows()[0]["content"]
+            'hello'
+        """
+        from .texts import rows_of
+
+        return rows_of(self.words)
+
+    def to_dataframe(self) -> Any:
+        """The words as a ``pandas.DataFrame``: a row for each, the fields of `Word` as columns.
+
+        Raises:
+            ConfigurationError: ``pandas`` is not installed.
+        """
+        from .texts import COLUMNS
+
+        try:
+            import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        except ImportError:
+            raise ConfigurationError(
+                "to_dataframe needs pandas: pip install pandas; to_rows() needs nothing"
+            ) from None
+        return pandas.DataFrame(self.to_rows(), columns=COLUMNS)
+
+    def save(
+        self,
+        path: Path,
+        *,
+        max_line_length: int = 37,
+        max_lines: int = 2,
+        speaker_labels: SpeakerLabels = None,
+        timestamps: bool = False,
+    ) -> None:
+        """Write the transcript to a file, in the format that its suffix names.
+
+        ``.txt``, ``.json``, ``.jsonl``, ``.srt``, ``.vtt`` as the methods of these names make
+        them, ``.csv`` the rows of `to_rows`; UTF-8. The file is there whole or not at all: a crash
+        leaves the old one or the new one. It keeps the permissions that it had.
+
+        Args:
+            path: The file.
+            max_line_length: Of captions; see `captions`.
+            max_lines: Of captions.
+            speaker_labels: Of captions and text.
+            timestamps: Of text; see `to_txt`.
+
+        Raises:
+            ConfigurationError: The suffix is another one, or an extra is missing.
+            FileNotFoundError: The folder does not exist.
+            OSError: The file cannot be written; an old one is as it was.
+
+        Example:
+            >>> client.transcribe("audio.wav").save("audio.txt")
+        """
+        from .saving import save, suffix_of
+        from .texts import csv_of
+
+        suffix = suffix_of(path)
+        if suffix == ".txt":
+            text = self.to_txt(speaker_labels=speaker_labels, timestamps=timestamps) + "\n"
+        elif suffix == ".json":
+            text = self.to_json(indent=2) + "\n"
+        elif suffix == ".jsonl":
+            text = self.to_jsonl()
+        elif suffix == ".csv":
+            text = csv_of(self.words)
+        elif suffix in (".srt", ".vtt"):
+            captions = self.captions(
+                max_line_length=max_line_length, max_lines=max_lines, speaker_labels=speaker_labels
+            )
+            text = captions.to_srt() if suffix == ".srt" else captions.to_vtt()
+        else:
+            raise ConfigurationError(
+                f"a transcript cannot be saved as {suffix or 'a file without a suffix'}; allowed:"
+                " .txt, .json, .jsonl, .srt, .vtt, .csv"
+            )
+        # Half of a surrogate pair has no UTF-8, but JSON has an escape for it.
+        errors = "backslashreplace" if suffix.startswith(".json") else "replace"
+        save(path, text.encode("utf-8", errors))
+
+    def search(self, text: str, *, context: int = 6) -> list[Match]:
+        """Find where words were said.
+
+        They are found across finals, but not across speakers, whatever their case, punctuation and
+        apostrophes. Only whole words are, except in scripts that do not part them.
+
+        Args:
+            text: One or more words.
+            context: How many words around them a `Match` shows on either side.
+
+        Example:
+            >>> match = client.transcribe("audio.wav").search("World")[0]
+            >>> match.start_time, match.before, match.text
+            (0.6, 'hello ', 'world.')
+        """
+        from .searching import search
+
+        now = self._everything()
+        return search(
+            now.said[: now.until], Delimiters(now.delimiter, now.delimiters), text, context=context
+        )

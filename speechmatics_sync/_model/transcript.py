@@ -20,6 +20,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from ..errors import TransportError
 from .exports import Exports
+from .imports import Imports
 from .reading import Everything, Readers, Reading
 from .results import (
     AudioEvent,
@@ -76,7 +77,7 @@ class _Final(NamedTuple):
 _NOT_PICKLED = ("_own_lock", "_process", "_open_events", "_reading", "_span")
 
 
-class Transcript(Exports):
+class Transcript(Exports, Imports):
     """What a session has transcribed so far. Any thread may read it while it grows.
 
     All times are seconds from the beginning of the audio.
@@ -325,6 +326,7 @@ class Transcript(Exports):
                 "transcription_config": _copied(self._config),
                 "orchestrator_version": self._version,
                 "language_pack_info": None if self._pack is None else self._pack.to_dict(),
+                "word_delimiters": dict(self._delimiters) or None,
             }
             written: dict[str, Any] = {"format": self._format}
         translations: dict[str, list[Any]] = {}

@@ -1,0 +1,79 @@
+"""The names of those who speak, as captions and texts show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Optional, Union
+
+from ..errors import ConfigurationError
+from .typing import Label
+
+__all__ = ["Key", "Names", "SpeakerLabels"]
+
+SpeakerLabels = Union[None, bool, Mapping[str, str]]
+
+
+class Key(NamedTuple):
+    """Who speaks where."""
+
+    channel: Label
+    speaker: Label
+
+
+class Names:
+    """How speakers are named in captions and texts.
+
+    Args:
+        asked: None for a dash (in a text: the label) where the speaker changes, if several speak;
+            True for the labels, False for nothing; a mapping of labels to names.
+        keys: Who speaks, of all.
+    """
+
+    def __init__(self, asked: SpeakerLabels, keys: Iterable[Key]) -> None:
+        if asked is not None and not isinstance(asked, (bool, Mapping)):
+            raise ConfigurationError(
+                f"speaker_labels is {asked!r}; allowed: None, True, False or a mapping of labels"
+                " to names"
+            )
+        keys = set(keys)
+        channels = {key.channel for key in keys}
+        self.are_several = len(keys) > 1
+        self._asked = asked
+        self._names = asked if isinstance(asked, Mapping) else {}
+        self._show_channel = len(channels) > 1 or all(key.speaker is None for key in keys)
+        self._show_speaker = len(keys) > len(channels) or channels == {None}
+
+    def name(self, key: Key) -> str:
+        """The name of a speaker; empty if there is no label."""
+        shown = [
+            label
+            for label, is_shown in (
+                (key.channel, self._show_channel),
+                (key.speaker, self._show_speaker),
+            )
+            if is_shown and label is not None
+        ]
+        names = (" ".join(str(self._names.get(label, label)).split()) for label in shown)
+        return " ".join(name for name in names if name)
+
+    def label(self, key: Key) -> str:
+        """What is written in front of a speaker's words in a text: a name, or nothing."""
+        if self._asked is False or (self._asked is None and not self.are_several):
+            return ""
+        name = self.name(key)
+        return f"{name}: " if name else ""
+
+    def prefix(self, key: Key) -> str:
+        """What is written in front of a speaker's words in a caption."""
+        if self._asked is None:
+            return "- " if self.are_several else ""
+        return self.label(key)
+
+    def begins(self, key: Key, before: Optional[Key]) -> bool:
+        """Whether that is done at the beginning of a caption.
+
+        Args:
+            key: Who speaks first in it.
+            before: Who spoke last in the caption before; None in the first one.
+        """
+        return key != before and (before is not None or self._asked is not None)
