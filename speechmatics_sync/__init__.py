@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ._audio.split_channels import split_channels
+from ._audio.splitting import split_channels
 from ._auth.jwt import JWTAuth
 from ._auth.keys import AuthBase, StaticKeyAuth
 from ._client.client import Client, transcribe

@@ -114,7 +114,9 @@ class ByteStream:
             piece = self._next_piece(size)
             self._ended = not piece
             self._rest = memoryview(piece) if piece else None
-        begun = b"" if self._rest is None else bytes(self._rest[:LOOKED_AT])
+        begun = bytes(self._peeked[:LOOKED_AT])  # there is some if this is not the first look
+        if self._rest is not None:
+            begun += bytes(self._rest[: LOOKED_AT - len(begun)])
         while (size := more_to_look_at(begun)) > len(begun):
             longer = self.peek(0, size)
             if longer == begun:

@@ -207,6 +207,8 @@ def _text(beginning: bytes) -> Optional[str]:
         return "a Git-LFS pointer, which git lfs pull replaces by the file"
     if re.match(rb"<(!doctype|html|head|body|\?xml)\b", head):
         return "a web page or other markup"
+    if head.startswith((b"#extm3u", b"ffconcat")):
+        return "a playlist, which is followed only if it comes from a URL, by open_audio(url)"
     text = _printable(beginning)
     if text is None or len(text) < _JSON_LENGTH:
         return None

@@ -18,7 +18,15 @@ from .byte_streams import ByteStream
 if TYPE_CHECKING:
     from .byte_streams import Logger
 
-__all__ = ["DecodedAudio", "Input", "Pass", "StreamInput", "UrlInput", "can_decode"]
+__all__ = [
+    "DecodedAudio",
+    "EachOnce",
+    "Input",
+    "Pass",
+    "StreamInput",
+    "UrlInput",
+    "can_decode",
+]
 
 
 class Pass(Protocol):
@@ -76,7 +84,7 @@ class StreamInput:
         self._sample_rate = sample_rate
         self._channels = channels
         self._logger = logger
-        self._warnings = _EachOnce(logger)
+        self._warnings = EachOnce(logger)
 
     def begin(self) -> Pass:
         _import_decoding()
@@ -88,21 +96,22 @@ class StreamInput:
             self._stream,
             rate=self._sample_rate,
             channels=self._channels,
-            warn=self._warnings.warn,
+            warn=self._warnings.warning,
         )
 
     def release(self) -> None:
         self._stream.close(self._logger)
 
 
-class _EachOnce:
+class EachOnce:
     """Logs a warning once, however many passes find what it says."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
         self._logged: set[str] = set()
 
-    def warn(self, text: str) -> None:
+    def warning(self, message: str, *args: object) -> None:
+        text = message % args
         if text not in self._logged:
             self._logged.add(text)
             self._logger.warning("%s", text)
@@ -138,7 +147,7 @@ class UrlInput:
                 self.name,
                 rate=self._sample_rate,
                 channels=self._channels,
-                warn=_EachOnce(self._logger).warn,
+                warn=EachOnce(self._logger).warning,
             )
         )
 

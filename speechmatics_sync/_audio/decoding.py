@@ -18,6 +18,7 @@ from ..errors import AudioError, InvalidAudioError
 from .byte_streams import ByteStream
 from .careful_file import CarefulFile
 from .content import content_of
+from .samples import rate_for
 
 __all__ = ["Decoder", "decoder_of_stream", "decoder_of_url"]
 
@@ -27,9 +28,6 @@ _BUFFER_SIZE = 1 << 16
 _LIVE_PROBE = {"probesize": "32768", "analyzeduration": "500000"}
 """Bytes, and microseconds, in which to find out what live audio is: it comes no faster than it is
 spoken, and by default FFmpeg waits for several seconds of it."""
-
-_FIRST_READ = 4096
-"""Bytes to ask of a live source, to see what has begun."""
 
 _SILENCE_LIMIT = 60
 """Seconds after which a server that sends nothing has gone."""
@@ -69,7 +67,7 @@ class Decoder:
         container: The opened input.
         name: The input, for error messages and records.
         file: What PyAV reads from; None if it reads from a URL.
-        rate: The rate of the samples in Hz; None: that of the input, 16,000 at most.
+        rate: The rate of the samples in Hz; None leaves it to `rate_for`.
         channels: How many channels to mix to; None: as many as the input has.
         warn: Told what cannot be decoded.
 
@@ -124,7 +122,7 @@ class Decoder:
             self._first = next(self._frames, None)
             self._take_shape()
         self.input_seconds = _length(container, self._stream)
-        self.rate = rate or (self.input_rate if self.input_rate <= 16000 else 16000)
+        self.rate = rate or rate_for(self.input_rate)
         self.channels = channels or self.input_channels
         self._pieces = self._converted()
 
@@ -325,7 +323,6 @@ def decoder_of_stream(
     Raises:
         AudioError: It cannot be read, or there is no audio in it that can be decoded.
     """
-    _check_beginning(stream.beginning(_FIRST_READ), stream.name)
     file = CarefulFile(stream)
     options = {"protocol_whitelist": _NO_PROTOCOL}
     if not stream.complete:
@@ -401,18 +398,6 @@ def _opened(
             ": there is no such host, its certificate is not trusted, or it ended the connection"
         )
     raise AudioError(f"{name} cannot be opened: {reason}")
-
-
-def _check_beginning(beginning: bytes, name: str) -> None:
-    """Refuse what is plainly no sound: FFmpeg would look for some in a megabyte of it."""
-    if beginning.startswith((b"#EXTM3U", b"ffconcat")):
-        raise InvalidAudioError(
-            f"{name} is a playlist, which is followed only if it comes from a URL: pass"
-            " open_audio(url)"
-        )
-    content = content_of(beginning)
-    if content is not None and not content.is_sound:
-        raise InvalidAudioError(f"{name} is no sound, but {content.name}")
 
 
 def _what_is_wrong(beginning: bytes) -> str:

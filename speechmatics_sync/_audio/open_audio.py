@@ -9,20 +9,26 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .._logs import logger
-from .._model.audio_format import AudioFormat
+from .._model.audio_format import AudioEncoding, AudioFormat
 from .._model.checks import number, optional
 from .._model.secret import Secret
 from .._model.settings import argument
 from ..errors import AudioError, InvalidAudioError
-from .byte_streams import byte_stream_of
-from .decoded_audio import DecodedAudio, Input, StreamInput, UrlInput
+from .byte_streams import ByteStream, byte_stream_of
+from .decoded_audio import DecodedAudio, EachOnce, Input, Pass, StreamInput, UrlInput
 from .file_objects import url_name
+from .headers import Beginning, look_at
+from .samples import rate_for
 from .source_checks import check_source
+from .sources import AudioSource
 
 __all__ = ["DecodedAudio", "open_audio"]
 
 _FACE = "speechmatics_sync"
 """Where users import these names from; it loads this module only when they do."""
+
+_FIRST_READ = 4096
+"""Bytes to ask of a live source, to see what has begun."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SCHEMES = ("http", "https", "tcp", "tls")
@@ -65,13 +71,19 @@ def open_audio(
     """
     rate = argument("sample_rate", sample_rate, optional(number(1000, 384000, whole=True)))
     count = argument("channels", channels, optional(number(1, 64, whole=True))) or 1
-    scheme = _SCHEME.match(source) if isinstance(source, str) else None
-    if scheme is not None and scheme[1].lower() != "file":
-        url = Secret(source)
-        del source
-        return DecodedAudio(_url_input(url, rate, count))
-    if scheme is not None:
-        source = _path_of(source)
+    given = Secret(source)  # a URL may have a key in it
+    del source
+    return open_decoded(given, sample_rate=rate, channels=count)
+
+
+def open_decoded(
+    given: Secret[Any], *, sample_rate: Optional[int], channels: Optional[int]
+) -> DecodedAudio:
+    """Return what `open_audio` does; with ``channels=None``, all channels of the source."""
+    scheme = _scheme_of(given.reveal())
+    if scheme not in ("", "file"):
+        return DecodedAudio(_url_input(given, scheme, sample_rate, channels))
+    source = _path_of(given.reveal()) if scheme else given.reveal()
     if isinstance(source, str) and source == "-":
         if sys.stdin is None:
             raise AudioError("there is no standard input to read")
@@ -80,12 +92,72 @@ def open_audio(
         raise InvalidAudioError(f"{source!r} is decoded already: pass it as a source")
     check_source(source)
     stream = byte_stream_of(source, AudioFormat())
-    return DecodedAudio(StreamInput(stream, rate, count, logger))
+    try:
+        needs_nothing = _needs_nothing(look_at(stream, None, _FIRST_READ), sample_rate, channels)
+    except BaseException:
+        stream.close(logger)
+        raise
+    if needs_nothing:
+        return DecodedAudio(_WavInput(stream))
+    return DecodedAudio(StreamInput(stream, sample_rate, channels, logger))
 
 
-def _url_input(url: Secret[str], rate: Optional[int], channels: int) -> Input:
+def _needs_nothing(
+    beginning: Beginning, sample_rate: Optional[int], channels: Optional[int]
+) -> bool:
+    """Return whether this is a WAV file whose samples are, or become, what is wanted anyhow."""
+    found = beginning.audio_format
+    return (
+        found.encoding is AudioEncoding.PCM_S16LE
+        and channels in (None, 1)
+        and found.sample_rate == (sample_rate or rate_for(found.sample_rate))
+    )
+
+
+class _WavInput:
+    """A WAV file that is read without a library, as any source is."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.name = stream.name
+        self.complete = stream.complete
+        self.rereadable = stream.rereadable
+        self._stream = stream
+        self._warnings: Any = EachOnce(logger)
+
+    def begin(self) -> Pass:
+        if self.rereadable:
+            self._stream.seek(0)
+        return _WavPass(AudioSource(self._stream, None, logger=self._warnings))
+
+    def release(self) -> None:
+        self._stream.close(logger)
+
+
+class _WavPass:
+    container_name = "wav"
+    input_channels = channels = 1
+
+    def __init__(self, source: AudioSource) -> None:
+        header = source.look().header
+        self.codec = "" if header is None else header.description
+        self.input_rate = self.rate = source.audio_format.sample_rate
+        self.input_seconds = source.total_seconds
+        self.read = source.read
+
+    def close(self) -> None:
+        """The stream is the input's."""
+
+
+def _scheme_of(source: object) -> str:
+    """Return the protocol if this is a URL; an empty string if it is anything else."""
+    found = _SCHEME.match(source) if isinstance(source, str) else None
+    return "" if found is None else found[1].lower()
+
+
+def _url_input(
+    url: Secret[str], scheme: str, rate: Optional[int], channels: Optional[int]
+) -> Input:
     name = url_name(url.reveal())
-    scheme = urlsplit(url.reveal()).scheme
     if scheme not in _SCHEMES:
         raise InvalidAudioError(
             f"{name} cannot be opened: the protocol is {scheme}; allowed: {', '.join(_SCHEMES)}."

@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple, Optional
 
 from .._model.audio_format import AudioEncoding
 
-__all__ = ["StoredSamples", "converted", "padded_samples", "stored_samples"]
+__all__ = ["StoredSamples", "converted", "padded_samples", "rate_for", "stored_samples"]
 
 _PCM, _FLOAT, _ALAW, _MULAW = 1, 3, 6, 7
 """Format tags of WAV files."""
@@ -35,6 +35,14 @@ class StoredSamples(NamedTuple):
     size: int
     sent_size: int
     convert: Optional[Convert] = None
+
+
+def rate_for(rate: int) -> int:
+    """Return the rate to send audio of this rate in, where nobody asks for one.
+
+    It is lowered to what recognition needs, and never raised.
+    """
+    return min(rate, 16000)
 
 
 def stored_samples(format_tag: int, size: int, big_endian: bool = False) -> Optional[StoredSamples]:

@@ -18,7 +18,14 @@ from .file_objects import attribute_of, path_error, path_name, reason_of, start_
 from .samples import StoredSamples, converted
 from .wav import MORE_AUDIO, WavHeader, holds_more_audio, read_wav_header
 
-__all__ = ["ArrayChannel", "Separable", "SplitChannel", "WavChannel", "split_channels"]
+__all__ = [
+    "ArrayChannel",
+    "Separable",
+    "SplitChannel",
+    "WavChannel",
+    "labels_of",
+    "split_known",
+]
 
 _FRAMES = 4096
 """Frames to read at once: half a second of telephone speech."""
@@ -245,41 +252,26 @@ class WavChannel(SplitChannel):
         )
 
 
-def split_channels(
-    recording: Union[Recording, Any], labels: Optional[Sequence[str]] = None
-) -> dict[str, Any]:
-    """Return a source for each channel of a recording, for `MultiChannelClient.transcribe`.
-
-    The recording is read while it is sent, once for each channel, and never copied as a whole. A
-    warning is logged if there is more audio in a WAV file than its header names.
-
-    Args:
-        recording: The path of a WAV file, a file object that can seek (it is read from where it
-            stands, and left there), or its content as bytes; or an array of int16 or float32
-            samples with the shape n × channels (numpy's, or any with a buffer of two dimensions),
-            which needs an ``audio_format`` in `MultiChannelClient.transcribe`, for its rate; or a
-            `Microphone`, which then gives its channels in place of their mean.
-        labels: The label of each channel, in the recording's order; by default ``"1"``, ``"2"`` …
+def split_known(recording: Any, labels: Optional[Sequence[str]] = None) -> Optional[dict[str, Any]]:
+    """Return a source for each channel of a recording whose samples are known here.
 
     Returns:
-        The sources by label.
+        The sources by label; None for what has to be decoded, which stays as it was.
 
     Raises:
-        AudioError: The file cannot be read, or is no WAV file whose samples are known; the array is
-            of another kind.
+        AudioError: The recording cannot be read, or is an array of another kind.
         ConfigurationError: There is not one label for each channel, or a label comes twice.
-
-    Example:
-        >>> sources = split_channels("call.wav", labels=["agent", "customer"])
-        >>> transcript = client.transcribe(sources)
     """
     if isinstance(recording, Separable):
-        names = _labels(labels, recording.channel_count, repr(recording))
+        names = labels_of(labels, recording.channel_count, repr(recording))
         return dict(zip(names, recording.channel_sources()))
     opened = _wav_file(recording)
     if opened is not None:
-        size, header, samples = _look_at(opened)
-        names = _labels(labels, header.channels, _name(opened))
+        found = _look_at(opened)
+        if found is None:
+            return None
+        size, header, samples = found
+        names = labels_of(labels, header.channels, _name(opened))
         return {
             label: WavChannel(opened, size, header, samples, index)
             for index, label in enumerate(names)
@@ -291,7 +283,7 @@ def split_channels(
                 f"an array to split is of the shape n × channels, and this one is of"
                 f" {frames} × {count}: pass its transpose, in numpy samples.T"
             )
-    names = _labels(labels, count, f"the {type(recording).__name__}")
+    names = labels_of(labels, count, f"the {type(recording).__name__}")
     return {label: ArrayChannel(recording, index) for index, label in enumerate(names)}
 
 
@@ -313,8 +305,11 @@ def _shape(view: memoryview) -> tuple[int, int]:
     return frames, channels
 
 
-def _look_at(recording: _Opened) -> tuple[int, WavHeader, StoredSamples]:
-    """Return the size of a WAV file, its header, and what its samples are."""
+def _look_at(recording: _Opened) -> Optional[tuple[int, WavHeader, StoredSamples]]:
+    """Return the size of a WAV file, its header, and what its samples are.
+
+    None for what is no WAV file, or one of compressed samples.
+    """
     name = _name(recording)
     with _opened(recording) as file:
 
@@ -329,8 +324,8 @@ def _look_at(recording: _Opened) -> tuple[int, WavHeader, StoredSamples]:
             file.seek(end)
             if holds_more_audio(file.read, header, header.data_size, to_the_end=True):
                 logger.warning(MORE_AUDIO, name, header.data_size)
-    if header is None:
-        raise AudioError(f"{name} is no WAV file whose channels can be told apart.")
+    if header is None or header.is_compressed:
+        return None
     if header.encoding is None or header.samples is None:
         raise AudioError(
             f"{name} has samples that the API does not take raw ({header.description}); integers,"
@@ -339,7 +334,7 @@ def _look_at(recording: _Opened) -> tuple[int, WavHeader, StoredSamples]:
     return size, header, header.samples
 
 
-def _labels(labels: Optional[Sequence[str]], count: int, name: str) -> Sequence[str]:
+def labels_of(labels: Optional[Sequence[str]], count: int, name: str) -> Sequence[str]:
     if labels is None:
         return [str(number + 1) for number in range(count)]
     if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):

@@ -133,17 +133,17 @@ def test_labels_that_do_not_fit_are_refused(labels: list[str]) -> None:
 def test_what_cannot_be_split_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"nothing\.wav"):
         split_channels(tmp_path / "nothing.wav")
-    with pytest.raises(AudioError, match="no WAV file"):
+    with pytest.raises(AudioError, match="no audio or video"):
         split_channels(b"not audio")
-    with pytest.raises(AudioError, match="4-bit ADPCM, 2 channels"):
-        split_channels(wav(bytes(6), channels=2, tag=2, bits=4))
-    with pytest.raises(AudioError, match="no WAV file"):
-        split_channels(io.BytesIO())
+    with pytest.raises(AudioError, match="20-bit PCM, 2 channels"):
+        split_channels(wav(bytes(12), channels=2, tag=1, bits=20))
+    for empty in (io.BytesIO(), InTurn(), iter([])):
+        with pytest.raises(AudioError, match="is empty"):
+            split_channels(empty)
     with pytest.raises(AudioError, match="path"):
         split_channels(None)
-    for kind in (InTurn(), io.StringIO("text")):
-        with pytest.raises(AudioError, match="cannot be read"):
-            split_channels(kind)
+    with pytest.raises(AudioError, match="cannot be read"):
+        split_channels(io.StringIO("text"))
 
 
 class Bad(io.BytesIO):

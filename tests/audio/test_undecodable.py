@@ -38,8 +38,8 @@ def heard_of(source: Any) -> bytes:
         (b"<!doctype html><html><body>Sign in</body></html>" * 9, "no sound, but a web page", ""),
         (b"PK\3\4\x14\0\0\0\x08\0" + bytes(range(256)), "no sound, but a ZIP archive", ""),
         (INDEX_AT_END[:20_000], "begins as an MP4 file", "before its index"),
-        (b"#EXTM3U\n#EXTINF:2,\nfile:///etc/passwd\n", "is a playlist", r"open_audio\(url\)"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", "is a playlist", r"open_audio\(url\)"),
+        (b"#EXTM3U\n#EXTINF:2,\nfile:///etc/passwd\n", "a playlist", r"open_audio\(url\)"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "a playlist", r"open_audio\(url\)"),
     ],
 )
 def test_what_is_no_sound_is_an_error_that_says_what_it_is(

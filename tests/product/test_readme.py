@@ -54,6 +54,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
             wav.setframerate(16000)
             wav.writeframes(samples)
     (tmp_path / "meeting.mp4").write_bytes(encode(samples, "mp4", "aac", rate=44100, video=True))
+    (tmp_path / "call.m4a").write_bytes(encode(2 * samples, "ipod", "aac", channels=2))
     (tmp_path / "interview.mp3").write_bytes(encode(samples, "mp3", "mp3"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPEECHMATICS_API_KEY", "a-key")
