@@ -143,9 +143,11 @@ class Microphone(OneProcess, Separable):
         return f"<Microphone {self.name!r}, {self._rate} Hz>"
 
     def __enter__(self) -> Microphone:
+        if self._stopped:
+            raise AudioError(f"{self!r} was stopped: make another one")
         try:
             with self._lock:
-                self._first_block = self._next_block(self._opened())
+                self._first_block = self._first_block or self._next_block(self._opened())
             if self._first_block is None:
                 raise AudioError(self._failure or f"{self!r} was stopped before there was sound")
         except BaseException:
@@ -255,23 +257,35 @@ class Microphone(OneProcess, Separable):
                 f"{self!r} is read by another thread, and each would get a part of the sound: let"
                 " one session read it, and make another Microphone for another session"
             )
+        buffer.used = True
         try:
-            return self._waited_for(buffer, None if size is None or size < 0 else size)
+            if size is None or size < 0:
+                pieces = [buffer.take()]
+                while self._more(buffer, wait=True):
+                    pieces.append(buffer.take())
+                taken = b"".join(pieces)
+            elif size == 0:
+                return b""
+            else:
+                size = max(2, size - size % 2)  # whole samples
+                while buffer.size < size and self._more(buffer, wait=not buffer.size):
+                    pass
+                taken = buffer.take(size)
         finally:
             buffer.reading.release()
-
-    def _waited_for(self, buffer: _Buffer, size: Optional[int]) -> bytes:
-        size = size if size is None or size == 0 else max(2, size - size % 2)
-        buffer.used = True
-        while size is None or buffer.size < size:
-            with self._lock:
-                capture = self._opened()
-                if self._ended or (size is not None and buffer.size and not capture.waiting):
-                    break
-                self._pull(capture)
-        if not buffer.size and self._failure is not None and size != 0:
+        if not taken and self._failure is not None:
             raise AudioError(self._failure)
-        return buffer.take(size)
+        return taken
+
+    def _more(self, buffer: _Buffer, *, wait: bool) -> bool:
+        """Take what was recorded next, if there is something, or wait for it; False: nothing."""
+        with self._lock:
+            capture = self._opened()
+            # What another thread took has something for each.
+            if self._ended or not (wait or capture.waiting):
+                return False
+            self._pull(capture)
+            return True
 
     def _opened(self) -> Capture:
         if self._capture is None:
@@ -402,7 +416,7 @@ class _Buffer:
         self._pieces.append(samples)
         self.size += len(samples)
 
-    def take(self, size: Optional[int]) -> bytes:
+    def take(self, size: Optional[int] = None) -> bytes:
         """Remove and return the first bytes; all of them if ``size`` is None."""
         taken: list[bytes] = []
         left = self.size if size is None else min(size, self.size)

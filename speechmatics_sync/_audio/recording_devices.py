@@ -26,6 +26,9 @@ KEPT_SECONDS = 300
 _captures = 0
 """How many devices record in this process. Guarded by the lock."""
 _captures_lock = ProcessLock()
+"""Held while PortAudio opens or closes a device, which it can do for one at a time."""
+_portaudio_threads: set[int] = set()
+"""Threads of PortAudio, in which nothing may wait for the lock: its holder may wait for them."""
 
 
 @dataclass(frozen=True)
@@ -181,11 +184,10 @@ class _Blocks:
         self.overflows = 0
         self.latest = b""
         self.stopped = False
-        self.thread: Optional[int] = None
 
     def take(self, block: Any, frames: int, time: Any, status: Any) -> None:
         """Keep a block; PortAudio calls this. None is heard after `stopped`."""
-        self.thread = threading.get_ident()
+        _portaudio_threads.add(threading.get_ident())
         if self.stopped:
             return
         self.latest = bytes(block)
@@ -195,8 +197,9 @@ class _Blocks:
         if not full:
             self.queue.put(self.latest)
 
-    def end(self) -> None:
+    def finished(self) -> None:
         """Mark the end; PortAudio calls this when it records no more."""
+        _portaudio_threads.discard(threading.get_ident())
         self.queue.put(None)
 
 
@@ -252,7 +255,7 @@ class Capture:
                         channels=channels,
                         dtype="int16",
                         callback=self._blocks.take,
-                        finished_callback=self._blocks.end,
+                        finished_callback=self._blocks.finished,
                     )
                 except sounddevice.PortAudioError as error:
                     errors.append(error)
@@ -291,24 +294,17 @@ class Capture:
         """Return the next block, None after the last one.
 
         Raises:
-            AudioError: The process is a fork of that which records.
             queue.Empty: None came in time.
         """
-        if self._process != os.getpid():
-            raise AudioError(
-                f"The microphone {self._device.name!r} was opened before a fork and records in the"
-                " parent process: make it where it is used"
-            )
         return self._blocks.queue.get(timeout=timeout)
 
     def stop(self) -> None:
         """Have `next` return what was recorded until now, and then None. From any thread."""
         self._blocks.stopped = True
-        self._blocks.end()
+        self._blocks.queue.put(None)
 
     def close(self) -> None:
         """Release the device, with what was recorded left to read. From any thread."""
-        global _captures
         self.stop()
         # After a fork, PortAudio would wait for a thread that is not in this process.
         if self._process != os.getpid():
@@ -317,16 +313,21 @@ class Capture:
             stream = self._streams.pop()
         except IndexError:
             return
-        with _captures_lock.held():
-            _captures -= 1
-        if self._blocks.thread == threading.get_ident():
-            start_daemon(stream.close)  # collected as garbage in the thread that closing waits for
+        if threading.get_ident() in _portaudio_threads:
+            start_daemon(lambda: _close(stream))  # it was collected as garbage there
         else:
-            stream.close()
+            _close(stream)
 
     def __del__(self) -> None:
         if getattr(self, "_streams", None):
             self.close()
+
+
+def _close(stream: Any) -> None:
+    global _captures
+    with _captures_lock.held():
+        _captures -= 1
+        stream.close()
 
 
 def _words_of(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pickle
@@ -162,6 +163,39 @@ def test_what_was_recorded_before_it_was_stopped_is_read(
         assert SPOKEN in microphone.read()
 
 
+def test_reading_to_the_end_takes_whatever_comes(
+    sound_server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechmatics_sync._audio.microphone.KEPT_SECONDS", 0.1)
+    with Microphone() as microphone:
+        stopping = threading.Timer(0.5, microphone.stop)
+        stopping.start()
+        assert len(microphone.read()) > 2 * 16000 * 0.3
+        assert microphone.overflows == 0
+        stopping.join()
+
+
+def test_one_session_after_another_may_read_it(sound_server: SoundServer) -> None:
+    words = ScriptedRecognizer([("hello", 0.1, 0.2)])
+    with LocalServer(recognizer=words) as server, Microphone() as microphone:
+        for _ in range(2):
+            with Client(url=server.url) as client:
+                client.on("AddTranscript", lambda message, client=client: client.end_of_stream())
+                assert client.transcribe(microphone).text == "hello."
+
+
+def test_entering_its_block_again_loses_nothing(sound_server: SoundServer, spoken: Path) -> None:
+    microphone = Microphone()
+    microphone.read(2)
+    sound_server.play(spoken)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(microphone)
+        read_until_heard(microphone)
+    with pytest.raises(AudioError, match="was stopped: make another"), microphone:
+        pass
+
+
 def test_dropping_it_releases_the_device(sound_server: SoundServer) -> None:
     microphone = Microphone()
     microphone.read(100)
@@ -172,24 +206,33 @@ def test_dropping_it_releases_the_device(sound_server: SoundServer) -> None:
 
 def test_it_may_be_collected_in_the_thread_that_records(sound_server: SoundServer) -> None:
     """Closing waits for that thread, so that another one has to close."""
-    collected = threading.Event()
+    collected_in: list[int] = []
+    collected = threading.Lock()
+    collected.acquire()
+
+    def note() -> None:
+        collected_in.append(threading.get_ident())
+        collected.release()
 
     def in_a_circle() -> None:
         circle: list[Any] = [Microphone()]
         circle[0].read(100)
         circle.append(circle)
-        weakref.finalize(circle[0], collected.set)
+        weakref.finalize(circle[0], note)
 
     thresholds = gc.get_threshold()
     gc.disable()
+    enable, acquire = gc.enable, collected.acquire
     try:
         in_a_circle()
         gc.set_threshold(1, 1, 1)
-        gc.enable()
-        assert collected.wait(PATIENCE)  # this thread makes no objects meanwhile
+        enable()  # from here on, this thread makes no objects: it would collect them itself
+        acquire(True, PATIENCE)
     finally:
         gc.set_threshold(*thresholds)
         gc.enable()
+    assert threading.get_ident() not in collected_in
+    assert collected_in
     deadline = time.monotonic() + PATIENCE
     while sound_server.recorders():
         assert time.monotonic() < deadline, "the device is not released"
