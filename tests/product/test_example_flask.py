@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import io
-import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
 
 import pytest
 import requests
@@ -19,9 +15,8 @@ from support.examples import (
     SENTENCES,
     assert_heard,
     environment,
-    read_until,
     recordings,
-    started,
+    web_app,
     words_of,
 )
 from support.serving import answering, listening
@@ -36,7 +31,7 @@ def test_uploads_at_once_each_get_their_own_transcript(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
     uploads = recordings[1:]
-    with flask_app(environment) as url:
+    with web_app("flask_app.py", environment) as url:
 
         def transcript_of(path: Path) -> str:
             answer = post(url, path.read_bytes())
@@ -55,7 +50,7 @@ def test_uploads_at_once_each_get_their_own_transcript(
 
 @pytest.mark.speech
 def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str, str]) -> None:
-    with flask_app(environment) as url:
+    with web_app("flask_app.py", environment) as url:
         unknown = post(url, bytes(range(1, 256)) * 100)
         text = post(url, b"this is a text, and nobody speaks\n" * 100)
         empty = post(url, b"")
@@ -67,7 +62,7 @@ def test_an_upload_that_is_not_audio_is_the_senders_fault(environment: dict[str,
 
 
 def test_a_request_without_a_file_is_told_which_field_to_use(environment: dict[str, str]) -> None:
-    with flask_app(environment, "ws://127.0.0.1:9/v2") as url:
+    with web_app("flask_app.py", environment, "ws://127.0.0.1:9/v2") as url:
         answer = requests.post(f"{url}/transcribe", data={"audio": "text"}, timeout=PATIENCE)
         lost = requests.get(f"{url}/nowhere", timeout=PATIENCE)
     assert (answer.status_code, lost.status_code) == (400, 404)
@@ -78,7 +73,7 @@ def test_a_request_without_a_file_is_told_which_field_to_use(environment: dict[s
 def test_a_service_that_cannot_be_reached_is_unavailable(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with flask_app(environment, f"ws://127.0.0.1:{port}/v2") as url:
+    with web_app("flask_app.py", environment, f"ws://127.0.0.1:{port}/v2") as url:
         answer = post(url, SAMPLE.read_bytes())
     assert answer.status_code == 503
     assert str(port) not in answer.text, "where the service is, is not the sender's business"
@@ -88,26 +83,11 @@ def test_a_service_that_refuses_our_key_is_a_bad_gateway(environment: dict[str, 
     refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
     with (
         listening(answering(refusal)) as port,
-        flask_app(environment, f"ws://127.0.0.1:{port}/v2") as url,
+        web_app("flask_app.py", environment, f"ws://127.0.0.1:{port}/v2") as url,
     ):
         answer = post(url, SAMPLE.read_bytes())
     assert answer.status_code == 502
     assert answer.json()["id"]
-
-
-@contextlib.contextmanager
-def flask_app(environment: dict[str, str], service: Optional[str] = None) -> Iterator[str]:
-    """Run the application on a free port; give its URL. It must say nothing of a traceback."""
-    if service is not None:
-        environment = {**environment, "SPEECHMATICS_RT_URL": service}
-    with started("flask_app.py", "--port", "0", environment=environment) as app:
-        said = read_until(app, "Running on")
-        found = re.search(r"Running on (http://\S+)", said)
-        assert found is not None
-        yield found[1]
-        app.terminate()
-        _, rest = app.communicate(timeout=PATIENCE)
-        assert "Traceback" not in rest, rest
 
 
 def post(url: str, audio: bytes) -> requests.Response:

@@ -10,6 +10,7 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -106,3 +107,24 @@ def read_until(example: subprocess.Popen[str], awaited: str) -> str:
         if awaited in line:
             return said
     raise AssertionError(f"it ended before it said {awaited!r}: {said}")
+
+
+@contextlib.contextmanager
+def web_app(
+    script: str, environment: dict[str, str], service: Optional[str] = None
+) -> Iterator[str]:
+    """Run an application on a free port; give its URL. It must say nothing of a traceback.
+
+    Args:
+        service: The server that it transcribes with; the embedded one unless given.
+    """
+    if service is not None:
+        environment = {**environment, "SPEECHMATICS_RT_URL": service}
+    with started(script, "--port", "0", environment=environment) as app:
+        said = read_until(app, "Running on")
+        found = re.search(r"Running on (http://\S+)", said)
+        assert found is not None
+        yield found[1]
+        app.terminate()
+        _, rest = app.communicate(timeout=PATIENCE)
+        assert "Traceback" not in rest, rest
