@@ -19,7 +19,14 @@ from typing import Any, Optional, Protocol, Union
 from urllib.parse import urlsplit
 
 import speechmatics_sync
-from speechmatics_sync import AuthBase, Client, ConnectionConfig, MultiChannelClient, SessionEvent
+from speechmatics_sync import (
+    AuthBase,
+    Client,
+    ConnectionConfig,
+    MultiChannelClient,
+    ReconnectPolicy,
+    SessionEvent,
+)
 
 from ._errors import as_before, key_refused
 from ._hops import Hops, Left
@@ -79,6 +86,7 @@ class Connection:
         max_unacked_chunks: int = 512,
         ack_timeout: Optional[float] = 120,
         sdk_identifier: Optional[str] = None,
+        reconnect: Optional[ReconnectPolicy] = None,
     ) -> None:
         if urlsplit(url).scheme == "ws" and ssl is not None:
             raise ValueError(
@@ -100,6 +108,7 @@ class Connection:
                 allow_insecure=True,
             ),
             "sdk_identifier": sdk_identifier,
+            "reconnect": reconnect,
         }
         self.closed = False
         self._client: Union[Client, MultiChannelClient, None] = None
@@ -107,7 +116,7 @@ class Connection:
         self._done: Optional[asyncio.Future[Optional[BaseException]]] = None
         self._started = threading.Event()
         self._ended: set[Optional[str]] = set()
-        self._transcribed = False
+        self._begun = self._transcribed = False
 
     async def __aenter__(self) -> Connection:
         return self
@@ -214,13 +223,18 @@ class Connection:
         if not isinstance(outcome, speechmatics_sync.SpeechmaticsError):
             raise outcome
         if self._transcribed and isinstance(outcome, speechmatics_sync.TransportError):
-            report(LOGGER, "The session has ended, and yet: %s", outcome.message)
-            return
-        if not is_strict() and _was_silent(outcome):
+            # What the server acknowledged was never checked; that it ended too early, neither.
+            if self._ended.issuperset(self._channels) or not is_strict():
+                report(LOGGER, "The session has ended, and yet: %s", outcome.message)
+                return
+        elif not is_strict() and _was_silent(outcome):
             LOGGER.info("The session ended before its time: %s", outcome.message)
             return
         refused = self._auth.refused
-        before = as_before(outcome) if refused is None else key_refused(refused)
+        if refused is not None:
+            before = key_refused(refused)
+        else:
+            before = as_before(outcome, connected=self._begun)
         if before is outcome:
             raise outcome
         raise before from (None if before is outcome.__cause__ else outcome)
@@ -250,6 +264,7 @@ class Connection:
         if name == SessionEvent.RECONNECTING.value:
             LOGGER.warning("The connection was lost: %s", message.get("reason"))
             return
+        self._begun = self._begun or name == _STARTED
         self._transcribed = self._transcribed or name == _END
         if self._hops is not None and self._owner.wants(message):
             self._hops.call(self._owner.consume, message)

@@ -42,8 +42,13 @@ class HTTPStatusError(Exception):
         self.response = response
 
 
-def as_before(error: BaseException) -> BaseException:
-    """Return the exception that the old package would have raised for an error of a session."""
+def as_before(error: BaseException, *, connected: bool = True) -> BaseException:
+    """Return the exception that the old package would have raised for an error of a session.
+
+    Args:
+        error: The error.
+        connected: Whether the session had started.
+    """
     if isinstance(error, speechmatics_sync.TranscriptionError):
         return TranscriptionError(error.reason or error.message)
     if isinstance(error, speechmatics_sync.AuthenticationError):
@@ -57,6 +62,10 @@ def as_before(error: BaseException) -> BaseException:
             return _invalid_status(error.status)
         if isinstance(error.__cause__, OSError):
             return error.__cause__
+        if not connected and error.close_code is None:
+            return error  # an OSError, as for a host that is not known
+        if "ack_timeout" in error.message:  # a lost connection like any other, but for its words
+            return asyncio.TimeoutError(error.message)
         return _connection_closed(error)
     return error
 

@@ -280,6 +280,9 @@ def main(args: Optional[dict[str, Any]] = None) -> None:
     """
     args = args or vars(parse_args())
     logging.basicConfig(level=get_log_level(args["verbose"]))
+    if not args["verbose"]:
+        # What it logs comes out of the session as an error as well, which is printed.
+        logging.getLogger("speechmatics_sync").setLevel(logging.CRITICAL)
     mode = args["mode"]
     try:
         if mode in ("rt", "config"):

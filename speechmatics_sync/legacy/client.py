@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Callable, NoReturn, Optional, Union
 from urllib.parse import urlsplit, urlunsplit
 
-from speechmatics_sync import AuthBase, JWTAuth, StaticKeyAuth
+from speechmatics_sync import AuthBase, JWTAuth, ReconnectPolicy, StaticKeyAuth
 
 from ._connection import Connection as connect
 from ._gone import module_getattr, raise_gone
@@ -70,6 +70,9 @@ class WebsocketClient:
         connection_settings_or_auth_token: A key connects to the service with a temporary key; None
             takes the key from the configuration file of the old command line.
 
+    A connection that is lost is replaced, as in all of speechmatics_sync, and a server that has no
+    room is tried again, which the old package did not do: set ``reconnect`` to None for its errors.
+
     Raises:
         ValueError: There is no key, or no URL.
 
@@ -96,6 +99,7 @@ class WebsocketClient:
         self.seq_no: defaultdict[str, int] = defaultdict(int)
         self.session_running = False
         self.channel_stream_pairs: Optional[dict[str, Any]] = None
+        self.reconnect: Optional[ReconnectPolicy] = ReconnectPolicy()
         self._pack_info: Optional[dict[str, Any]] = None
         self._updated = False
         self._stopping = False
@@ -236,6 +240,7 @@ class WebsocketClient:
                         max_unacked_chunks=settings.message_buffer_size,
                         ack_timeout=settings.semaphore_timeout_seconds,
                         sdk_identifier=f"python{'-cli' if from_cli else ''}-{get_version()}",
+                        reconnect=self.reconnect,
                     )
                 )
                 self.session_running = True
