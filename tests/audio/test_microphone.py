@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import gc
 import os
@@ -10,19 +11,20 @@ import subprocess
 import sys
 import threading
 import time
-import wave
 import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.audio.sound_server import (
-    SAMPLE,
+    OTHER,
+    SPOKEN,
     SoundServer,
     _module_server,
     sound_server,
+    write_wav,
 )
-from support.examples import assert_heard
+from support.examples import SENTENCES, assert_heard, recordings
 from support.forking import in_child
 from support.places import ROOT
 from support.serving import PATIENCE, Peer, final, serving
@@ -38,27 +40,14 @@ from speechmatics_sync import (
 )
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
-__all__ = ["_module_server", "sound_server"]
-
-
-def samples_of(path: Path) -> bytes:
-    with wave.open(str(path)) as file:
-        return file.readframes(file.getnframes())
-
-
-SPOKEN = samples_of(SAMPLE).lstrip(b"\0")[: 2 * 16000]
-"""A second of speech."""
+__all__ = ["_module_server", "recordings", "sound_server"]
 
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WAV file of `SPOKEN`, with silence around it."""
     path = tmp_path_factory.mktemp("spoken") / "spoken.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(bytes(3200) + SPOKEN + bytes(3200))
+    write_wav(path, SPOKEN)
     return path
 
 
@@ -325,20 +314,33 @@ def test_two_sessions_cannot_share_one(sound_server: SoundServer) -> None:
 # -- channels -------------------------------------------------------------------------------------
 
 
-def test_each_channel_is_a_source_for_a_client_of_several(sound_server: SoundServer) -> None:
+def test_each_channel_is_a_source_for_a_client_of_several(
+    sound_server: SoundServer, tmp_path: Path
+) -> None:
     sound_server.start(channels=2)
-    call = SAMPLE.with_name("call.wav")
+    write_wav(tmp_path / "call.wav", SPOKEN, OTHER)
     with Microphone(channels=2) as microphone:
         sources = split_channels(microphone, labels=["agent", "customer"])
-        assert list(sources) == ["agent", "customer"]
-        heard = dict.fromkeys(sources, b"")
-        sound_server.play(call)
+        sound_server.play(tmp_path / "call.wav")
         microphone.stop()
-        for label, source in sources.items():
-            heard[label] = source.read()
-    stereo = memoryview(samples_of(call)).cast("h")
-    for index, label in enumerate(sources):
-        assert stereo[index::2].tobytes().strip(b"\0")[:64000] in heard[label]
+        heard = {label: source.read() for label, source in sources.items()}
+    assert SPOKEN in heard["agent"]
+    assert OTHER in heard["customer"]
+    with pytest.raises(AudioError, match="was split into its channels"):
+        microphone.read(100)
+
+
+def test_several_channels_are_mixed_for_a_client_of_one(
+    sound_server: SoundServer, tmp_path: Path
+) -> None:
+    sound_server.start(channels=2)
+    write_wav(tmp_path / "call.wav", SPOKEN, OTHER)
+    with Microphone(channels=2) as microphone:
+        sound_server.play(tmp_path / "call.wav")
+        microphone.stop()
+        heard = microphone.read()
+    both = zip(memoryview(SPOKEN).cast("h"), memoryview(OTHER).cast("h"))
+    assert array.array("h", [(one + other) // 2 for one, other in both]).tobytes() in heard
 
 
 def test_a_session_of_several_channels_takes_a_microphone(sound_server: SoundServer) -> None:
@@ -439,14 +441,12 @@ def test_it_cannot_be_sent_to_another_process(sound_server: SoundServer) -> None
 
 
 @pytest.mark.speech
-def test_what_is_said_into_it_is_transcribed(sound_server: SoundServer, tmp_path: Path) -> None:
-    said = SAMPLE.with_suffix(".txt").read_text().splitlines()[0]
-    with wave.open(str(SAMPLE)) as sample, wave.open(str(tmp_path / "said.wav"), "wb") as first:
-        first.setparams(sample.getparams())
-        first.writeframes(sample.readframes(4 * 16000))
+def test_what_is_said_into_it_is_transcribed(
+    sound_server: SoundServer, recordings: list[Path]
+) -> None:
     with LocalServer() as server, Client(url=server.url) as client, Microphone() as microphone:
         call = InThread(client.transcribe, microphone)
-        sound_server.play(tmp_path / "said.wav")
+        sound_server.play(recordings[0])
         microphone.stop()
         heard = call.result().text
-    assert_heard(heard, said)
+    assert_heard(heard, SENTENCES[0])

@@ -6,12 +6,14 @@ and reaches PortAudio by ALSA, as it does on most machines.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +23,31 @@ from speechmatics_sync import Microphone
 
 from ..places import ROOT
 
-__all__ = ["SAMPLE", "SoundServer", "_module_server", "sound_server"]
+__all__ = ["OTHER", "SPOKEN", "SoundServer", "_module_server", "sound_server", "write_wav"]
 
-SAMPLE = ROOT / "examples" / "audio" / "demo.wav"
+
+def _spoken(start: float) -> bytes:
+    """A second of speech, from where this second of the sample begins."""
+    with wave.open(str(ROOT / "examples" / "audio" / "demo.wav")) as file:
+        file.setpos(int(start * file.getframerate()))
+        return file.readframes(file.getframerate())
+
+
+SPOKEN, OTHER = _spoken(0.5), _spoken(4.6)
+
+
+def write_wav(path: Path, *channels: bytes) -> None:
+    """Write a WAV file of 16 kHz, with silence around what is spoken on each channel."""
+    padded = [bytes(3200) + channel + bytes(3200) for channel in channels]
+    samples = array.array("h", bytes(sum(map(len, padded))))
+    for index, channel in enumerate(padded):
+        samples[index :: len(channels)] = array.array("h", channel)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(len(channels))
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
+
 
 _PATIENCE = 20
 
