@@ -6,10 +6,9 @@ The only module that imports it. PyAV's logging is left as it is, silent by defa
 from __future__ import annotations
 
 import errno
-import ssl
 from array import array
 from collections.abc import Generator
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 import av
 
@@ -17,25 +16,12 @@ from .._model.secret import Secret
 from ..errors import AudioError, InvalidAudioError
 from .byte_streams import ByteStream
 from .careful_file import CarefulFile
-from .content import content_of
+from .containers import close, open_file, open_url, reason_of_av
 from .samples import rate_for
 
 __all__ = ["Decoder", "decoder_of_stream", "decoder_of_url"]
 
 Warn = Callable[[str], None]
-
-_BUFFER_SIZE = 1 << 16
-_LIVE_PROBE = {"probesize": "32768", "analyzeduration": "500000"}
-"""Bytes, and microseconds, in which to find out what live audio is: it comes no faster than it is
-spoken, and by default FFmpeg waits for several seconds of it."""
-
-_SILENCE_LIMIT = 60
-"""Seconds after which a server that sends nothing has gone."""
-
-_NO_PROTOCOL = "none"
-"""For what is handed over as bytes: a playlist in it must not open files or connections."""
-_PROTOCOLS = "http,https,tcp,tls,crypto"
-"""For URLs. FFmpeg opens "file" for the playlists of some formats too; no server may name one."""
 
 _RATES = range(1000, 768001)
 """Rates in Hz that real audio has. From 1 Hz a resampler would make gigabytes of one frame."""
@@ -152,7 +138,7 @@ class Decoder:
         """Free the container; a file stays open."""
         self._pieces.close()
         self._frames.close()
-        self._container.close()
+        close(self._container)
 
     def _converted(self) -> Generator[bytes, None, None]:
         first, self._first = self._first, None
@@ -252,7 +238,7 @@ class Decoder:
             self._told = True
             self._warn(
                 f"{self.name} is damaged at second {self._seconds:.1f}: what cannot be decoded is"
-                f" left out ({_reason(error)})"
+                f" left out ({reason_of_av(error)})"
             )
 
     def _end(self) -> None:
@@ -269,7 +255,8 @@ class Decoder:
         # What FFmpeg calls an I/O error is most often an HTTP body that ends before its time.
         if ended_by is not None and not _is_early_end(ended_by):
             raise AudioError(
-                f"{self.name} cannot be read on at second {self._seconds:.1f}: {_reason(ended_by)}"
+                f"{self.name} cannot be read on at second {self._seconds:.1f}:"
+                f" {reason_of_av(ended_by)}"
             )
         expected = self.input_seconds if self._says_its_length else None
         reached = (self._reached - (self._stream.start_time or 0)) * (self._stream.time_base or 0)
@@ -303,7 +290,7 @@ class Decoder:
             return self._file.failed
         why = f"it is {self.container_name} with {self.codec} audio, of which nothing was decoded"
         if self._ended_by is not None:
-            why += f" ({_reason(self._ended_by)})"
+            why += f" ({reason_of_av(self._ended_by)})"
         cure = "play it, or write it anew with ffmpeg, to see whether it is whole"
         if self.container_name.startswith("mov") and not self._seekable:
             why += ". The index of such a file may lie at its end, and this input cannot go back"
@@ -324,20 +311,12 @@ def decoder_of_stream(
         AudioError: It cannot be read, or there is no audio in it that can be decoded.
     """
     file = CarefulFile(stream)
-    options = {"protocol_whitelist": _NO_PROTOCOL}
-    if not stream.complete:
-        options.update(_LIVE_PROBE)
-    container = _opened(file, stream.name, options, file)
+    container = open_file(file, stream.name, live=not stream.complete)
     return _made(container, stream.name, file, rate, channels, warn)
 
 
 def decoder_of_url(
-    url: Secret[str],
-    name: str,
-    *,
-    rate: Optional[int],
-    channels: Optional[int],
-    warn: Warn,
+    url: Secret[str], name: str, *, rate: Optional[int], channels: Optional[int], warn: Warn
 ) -> Decoder:
     """Return a decoder of what a server sends; waits for its beginning.
 
@@ -348,70 +327,7 @@ def decoder_of_url(
     Raises:
         AudioError: The server cannot be reached, refuses, or there is no audio in what it sends.
     """
-    limit = str(_SILENCE_LIMIT * 1_000_000)
-    options = {
-        "protocol_whitelist": _PROTOCOLS,
-        "rw_timeout": limit,
-        "timeout": limit,
-        "tls_verify": "1",
-        **_LIVE_PROBE,
-    }
-    authorities = ssl.get_default_verify_paths().cafile
-    if authorities is not None:
-        options["ca_file"] = authorities
-    container = _opened(url, name, options, None)
-    return _made(container, name, None, rate, channels, warn)
-
-
-def _opened(
-    target: Union[CarefulFile, Secret[str]],
-    name: str,
-    options: dict[str, str],
-    file: Optional[CarefulFile],
-) -> Any:
-    reason = ""
-    failed: Optional[type] = None
-    try:
-        return av.open(
-            target.reveal() if isinstance(target, Secret) else target,
-            mode="r",
-            container_options=options,
-            metadata_errors="replace",
-            buffer_size=_BUFFER_SIZE,
-        )
-    except Exception as error:
-        # No cause: the error of PyAV has the URL, with whatever key is in it.
-        reason, failed = _reason(error), type(error)
-    if file is not None and file.failed is not None:
-        raise file.failed
-    if file is not None and not file.beginning:
-        raise AudioError(f"{name} is empty")
-    if file is not None:
-        raise InvalidAudioError(f"{name} {_what_is_wrong(file.beginning)} ({reason})")
-    if failed is av.InvalidDataError:
-        raise InvalidAudioError(
-            f"{name} gives no audio or video that can be decoded ({reason}): see what it gives to"
-            " a browser; it may ask for a login, or be a web page around the audio"
-        )
-    if failed is av.OSError:
-        reason += (
-            ": there is no such host, its certificate is not trusted, or it ended the connection"
-        )
-    raise AudioError(f"{name} cannot be opened: {reason}")
-
-
-def _what_is_wrong(beginning: bytes) -> str:
-    """Return what bytes are that FFmpeg cannot make sense of, and what to do."""
-    content = content_of(beginning)
-    if content is None:
-        return (
-            "is no audio or video that can be decoded: pass a file of sound, or an audio_format"
-            " with an encoding if these are samples without a header"
-        )
-    return (
-        f"begins as {content.name}, and cannot be decoded: it is damaged, or breaks off too early,"
-        " before its index for example; get it whole"
-    )
+    return _made(open_url(url, name, warn), name, None, rate, channels, warn)
 
 
 def _made(
@@ -425,7 +341,7 @@ def _made(
     try:
         return Decoder(container, name, file=file, rate=rate, channels=channels, warn=warn)
     except BaseException:
-        container.close()
+        close(container)
         raise
 
 
@@ -458,8 +374,3 @@ def _length(container: Any, stream: Any) -> Optional[float]:
 
 def _is_early_end(error: Exception) -> bool:
     return isinstance(error, av.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
-
-
-def _reason(error: Exception) -> str:
-    """Return what an error says, without the input that it names."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

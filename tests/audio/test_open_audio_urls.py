@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,12 @@ from typing import Any, Callable, Optional
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 from support.audio.encoded import encode, in_pieces, likeness, said
 from support.places import ROOT
-from support.serving import PATIENCE, listening, read_request
+from support.serving import PATIENCE, Peer, listening, read_request, serving
+from support.sessions import client_of
 
 from speechmatics_sync import AudioError, open_audio
 
@@ -122,16 +126,21 @@ def test_a_station_is_let_go_before_its_end() -> None:
         assert gone.wait(PATIENCE)
 
 
-def hls(segments: list[str], files: dict[str, bytes]) -> Callable[[socket.socket], None]:
-    playlist = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n"
-    playlist += "".join(f"#EXTINF:2.0,\n{segment}\n" for segment in segments)
+def hls(
+    segments: list[str], files: dict[str, bytes], more: str = ""
+) -> Callable[[socket.socket], None]:
+    playlist = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n"
+    playlist += "".join(f"#EXTINF:2.0,\n{segment}\n" for segment in segments) + f"{more}\n"
     served = {**files, "list.m3u8": (playlist + "#EXT-X-ENDLIST\n").encode()}
 
     def behave(connection: socket.socket) -> None:
         name = re.split(rb"[ ?]", read_request(connection))[1].decode().lstrip("/")
         kind = "application/vnd.apple.mpegurl" if name.endswith("m3u8") else "video/mp2t"
+        content = served.get(name, b"")
+        status = "200 OK" if content else "404 Not Found"
         with contextlib.suppress(OSError):
-            connection.sendall(head(kind, f"Content-Length: {len(served[name])}") + served[name])
+            answer = head(kind, f"Content-Length: {len(content)}", status=status)
+            connection.sendall(answer + content)
 
     return behave
 
@@ -147,6 +156,39 @@ def test_the_segments_of_hls_are_joined() -> None:
         heard = audio.read()
     assert 3.9 < len(heard) / 32_000 < 4.2
     assert likeness(heard[:64_000], said(2)) > 0.9
+
+
+def test_encrypted_segments_are_decrypted() -> None:
+    key, vector = bytes(range(16)), bytes(range(16, 32))
+    cipher = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    padder = PKCS7(128).padder()
+    plain = padder.update(encode(said(), "mpegts", "mp2")) + padder.finalize()
+    files = {"0.ts": cipher.update(plain) + cipher.finalize(), "key.bin": key}
+    with_key = f'#EXT-X-KEY:METHOD=AES-128,URI="key.bin",IV=0x{vector.hex()}\n#EXTINF:4.0,\n0.ts'
+    behave = hls([], files, with_key)
+    with listening(behave) as port, open_audio(url_of(port, "list.m3u8")) as audio:
+        assert likeness(audio.read(), said()) > 0.9
+
+
+def test_a_segment_that_is_missing_is_left_out_with_a_warning(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    segment = encode(said(), "mpegts", "mp2")
+    behave = hls(["0.ts", "missing.ts", "1.ts"], {"0.ts": segment, "1.ts": segment})
+    with listening(behave) as port, open_audio(url_of(port, "list.m3u8")) as audio:
+        assert len(audio.read()) / 32_000 > 7
+    assert "404 Not Found" in caplog.text
+    assert SECRET not in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_segment_from_a_host_that_nobody_vouches_for_is_not_asked_for() -> None:
+    """FFmpeg checks the playlist's certificate, and none of what the playlist names."""
+    with tls_server(trustme.CA(), "localhost") as secured:
+        segment = url_of(secured, "0.ts?", scheme="https", host="localhost")
+        behave = hls([segment], {})
+        with listening(behave) as port, pytest.raises(AudioError):
+            open_audio(url_of(port, "list.m3u8")).read()
 
 
 @pytest.mark.parametrize("trick", ["file://{}", "{}", "concat:{}", "data:video/mp2t;base64,AAAA"])
@@ -321,6 +363,20 @@ def test_a_program_ends_while_a_thread_waits_for_a_server() -> None:
             assert process.stdout.readline() == b"opened\n"
             _, errors = process.communicate(b"\n", timeout=PATIENCE)
     assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.leaves_threads(reason="one that waits for a server is let go")
+def test_a_session_is_closed_while_its_radio_is_silent() -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.wait_closed()
+
+    with silent_server(head(version="1.0"), RADIO[:12_000]) as (port, _):
+        with serving(behave) as url, client_of(url) as client:
+            stream = client.stream(open_audio(url_of(port)), timeout=PATIENCE)
+            begun = time.monotonic()
+            stream.close()
+        assert time.monotonic() - begun < 10
 
 
 def test_control_c_ends_the_wait_for_a_server() -> None:

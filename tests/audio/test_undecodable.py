@@ -201,15 +201,19 @@ def test_nothing_of_ffmpeg_is_printed_and_its_logging_is_left_alone(tmp_path: Pa
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
 
 
-def test_without_the_extra_the_error_names_it() -> None:
+def test_without_the_extra_the_error_names_it_and_plain_wav_files_are_read() -> None:
     program = (
         "import sys; sys.modules['av'] = None\n"
         "from speechmatics_sync import ConfigurationError, open_audio\n"
+        "with open_audio(sys.argv[2]) as audio:\n"
+        "    assert len(audio.read()) == 2 * 174800\n"
+        "    audio.seek(0)\n"
+        "    assert len(audio.read()) == 2 * 174800\n"
         "try:\n    open_audio(sys.argv[1], sample_rate=8000)\n"
         "except ConfigurationError as error:\n    print(error)"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program, str(SAMPLES / "call.wav")],
+        [sys.executable, "-c", program, str(SAMPLES / "call.wav"), str(SAMPLES / "demo.wav")],
         capture_output=True,
         text=True,
         cwd=ROOT,
