@@ -15,6 +15,8 @@ from speechmatics_sync import ConfigurationError
 if TYPE_CHECKING:
     import ssl
 
+    from . import Recognizer
+
 __all__ = ["add_server_arguments", "serve"]
 
 KEY_VARIABLE = "SPEECHMATICS_LOCAL_API_KEY"
@@ -59,6 +61,16 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
 
 
+def _recognizer(name: str) -> Recognizer:
+    if name == "counted":
+        from . import CountedRecognizer
+
+        return CountedRecognizer()
+    from . import PocketsphinxRecognizer
+
+    return PocketsphinxRecognizer()
+
+
 def _tls(certificate: str, key: Optional[str]) -> ssl.SSLContext:
     import ssl  # the flags alone do not need it
 
@@ -86,15 +98,14 @@ def serve(arguments: argparse.Namespace) -> int:
     context = None
     ended = threading.Event()
     try:
-        from . import CountedRecognizer, LocalServer, PocketsphinxRecognizer
+        from . import LocalServer
 
         if arguments.tls_cert:
             context = _tls(arguments.tls_cert, arguments.tls_key)
-        counted = arguments.recognizer == "counted"
         server = LocalServer(
             arguments.host,
             arguments.port,
-            recognizer=CountedRecognizer() if counted else PocketsphinxRecognizer(),
+            recognizer=_recognizer(arguments.recognizer),
             api_keys=keys or None,
             ssl_context=context,
             strict=arguments.strict,
