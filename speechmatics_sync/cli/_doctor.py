@@ -19,9 +19,10 @@ from speechmatics_sync import (
     ConfigurationError,
     ConnectionConfig,
     SpeechmaticsError,
+    StaticKeyAuth,
     __version__,
 )
-from speechmatics_sync.errors import MissingKeyError, NameLookupError, ProxyError
+from speechmatics_sync.errors import MissingKeyError, ProxyError
 
 from ._exits import OK, exit_code, sentence
 from ._parser import flags_of
@@ -87,87 +88,80 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 def _connection(settings: Settings) -> Iterator[Finding]:
     """Check the address, the proxy, TLS and the key by starting a session as `transcribe` does."""
     url = settings.get("url") or _DEFAULT_URL
-    address = f"{shown('url', url)} ({settings.source('url')})"
+    address = Finding("address", "ok", f"{shown('url', url)} ({settings.source('url')})")
     proxy = _proxy(settings, url)
-    key = "set" if settings.get(API_KEY) else "not set"
-    key += f" ({settings.source(API_KEY)})" if settings.get(API_KEY) else ""
-    error: Optional[SpeechmaticsError] = None
+    error = _attempt(settings, settings.get(API_KEY))
+    missing = error if isinstance(error, MissingKeyError) else None
+    if missing is not None:
+        error = _attempt(settings, "none")  # what the server thinks of it does not matter
+    if isinstance(error, ConfigurationError):
+        yield _bad(address, error)
+        yield proxy
+    elif isinstance(error, ProxyError):
+        yield address
+        yield _bad(proxy, error)
+    else:
+        yield address
+        yield proxy
+        yield from _reached(url, error)
+    if missing is not None:
+        yield _bad(Finding("key", "BAD", "not set"), missing)
+    elif error is None or isinstance(error, AuthenticationError):
+        key = Finding("key", "ok", "none is needed")
+        if settings.get(API_KEY):
+            key = Finding("key", "ok", f"set ({settings.source(API_KEY)})")
+        yield key if error is None else _bad(key, error)
+
+
+def _attempt(settings: Settings, key: Optional[str]) -> Optional[SpeechmaticsError]:
+    """Start a session and end it; return what went wrong."""
     try:
         config = settings.config("conn_config") or ConnectionConfig()
         config.open_timeout = config.start_timeout = _SECONDS
-        config.close_timeout = 1.0
-        with Client(
-            settings.auth(), url=settings.get("url"), conn_config=config, reconnect=None
-        ) as client:
+        auth = settings.auth() if key == settings.get(API_KEY) else StaticKeyAuth(key)
+        client = Client(auth, url=settings.get("url"), conn_config=config, reconnect=None)
+        with client:
             client.start_session()
             client.close()
-    except MissingKeyError as missing:
-        yield Finding("address", "ok", address)
-        yield proxy
-        yield from _without_key(settings, missing)
-        return
-    except ConfigurationError as wrong:
-        yield Finding("address", "BAD", address, sentence(wrong), exit_code(wrong))
-        return
-    except SpeechmaticsError as failed:
-        error = failed
-    text = sentence(error) if error is not None else ""
-    code = exit_code(error) if error is not None else OK
-    if isinstance(error, NameLookupError):
-        yield Finding("address", "BAD", address, text, code)
-        yield proxy
-        return
-    yield Finding("address", "ok", address)
-    if isinstance(error, ProxyError):
-        yield proxy._replace(state="BAD", advice=text, code=code)
-        return
-    yield proxy
-    yield from _rest(url, key, error, text, code)
-
-
-def _rest(
-    url: str, key: str, error: Optional[SpeechmaticsError], text: str, code: int
-) -> Iterator[Finding]:
-    """Give what was found of TLS, the connection and the key."""
-    encrypted = urlsplit(url).scheme == "wss"
-    if _is_tls(error):
-        advice = f"{text} Behind a firewall that reads TLS, name its authority in SSL_CERT_FILE."
-        yield Finding("TLS", "BAD", "the server is not trusted", advice, code)
-        return
-    if isinstance(error, AuthenticationError):
-        yield Finding("connection", "ok", "the server answers")
-        yield Finding("key", "BAD", key, text, code)
-        return
-    if error is not None:
-        yield Finding("connection", "BAD", "no session", text, code)
-        return
-    if encrypted:
-        yield Finding("TLS", "ok", "the server is trusted")
-    yield Finding("connection", "ok", "a session was started and ended")
-    yield Finding("key", "ok", f"{key}, and accepted")
-
-
-def _without_key(settings: Settings, missing: MissingKeyError) -> Iterator[Finding]:
-    """Check the connection without a key: what the server thinks of a wrong one is no matter."""
-    config = settings.config("conn_config") or ConnectionConfig()
-    config.open_timeout = config.start_timeout = _SECONDS
-    try:
-        with Client(
-            "no-key", url=settings.get("url"), conn_config=config, reconnect=None
-        ) as client:
-            client.start_session()
-    except (AuthenticationError, ConfigurationError):
-        yield Finding("connection", "ok", "the server answers")
     except SpeechmaticsError as error:
-        yield Finding("connection", "BAD", "no answer", sentence(error), exit_code(error))
-    yield Finding("key", "BAD", "not set", sentence(missing), exit_code(missing))
+        return error
+    return None
 
 
-def _is_tls(error: Optional[BaseException]) -> bool:
+def _bad(finding: Finding, error: Optional[SpeechmaticsError]) -> Finding:
+    """Return a finding as one that this error says is bad."""
+    if error is None:
+        return finding
+    return finding._replace(state="BAD", advice=sentence(error), code=exit_code(error))
+
+
+def _reached(url: str, error: Optional[SpeechmaticsError]) -> Iterator[Finding]:
+    """Give what was found of TLS and the connection, once the address was understood."""
+    connection = Finding("connection", "ok", "the server answers")
+    tls = Finding("TLS", "ok", "the server is trusted")
+    if _caused_by(error, ssl.SSLError):
+        found = _bad(tls._replace(text="no secure connection"), error)
+        if _caused_by(error, ssl.SSLCertVerificationError):
+            advice = "behind a firewall that reads TLS, name its authority in SSL_CERT_FILE"
+            found = found._replace(
+                text="the server is not trusted", advice=f"{found.advice} ({advice})"
+            )
+        yield found
+        return
+    if error is not None and not isinstance(error, AuthenticationError):
+        yield _bad(connection._replace(text="there is no session"), error)
+        return
+    if urlsplit(url).scheme == "wss":
+        yield tls
+    yield connection
+
+
+def _caused_by(error: Optional[BaseException], kind: type[BaseException]) -> bool:
+    """Return whether an error, or what caused it, is of a class."""
     while error is not None:
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, kind):
             return True
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return False
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 from speechmatics_sync import (
     AudioError,
@@ -23,6 +25,7 @@ __all__ = [
     "OutputError",
     "complain",
     "exit_code",
+    "leave",
     "sentence",
 ]
 
@@ -70,6 +73,12 @@ def sentence(error: BaseException, *, verbose: int = 0) -> str:
     else:
         text = f"{type(error).__name__}: {error}"
     return " ".join(text.split())
+
+
+def leave() -> NoReturn:
+    """End the process at once: a thread may wait in a read, and sessions for their servers."""
+    complain("interrupted")
+    os._exit(INTERRUPTED)
 
 
 def complain(text: str) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from speechmatics_sync import AudioFormat, ConfigurationError, split_channels
+from speechmatics_sync import (
+    AudioFormat,
+    ConfigurationError,
+    SpeechmaticsError,
+    split_channels,
+)
 
 from ._exits import OutputError
 
@@ -42,6 +47,7 @@ class Input(NamedTuple):
         live: Whether it has no end of its own, so that Ctrl-C is its end.
         opened: Opens it; a context manager that gives a `Heard`.
         multichannel: Whether its sources are channels.
+        path: The file, if it is one.
     """
 
     name: str
@@ -49,6 +55,22 @@ class Input(NamedTuple):
     live: bool
     opened: Callable[[], contextlib.AbstractContextManager[Heard]]
     multichannel: bool = False
+    path: Optional[str] = None
+
+    def seconds(self) -> Optional[float]:
+        """Return how long a file is, or None if that cannot be told.
+
+        For files that are sent as they are, of which only the server knows the inside.
+        """
+        if self.path is None or not os.path.isfile(self.path):
+            return None
+        try:
+            from speechmatics_sync import open_audio
+
+            with open_audio(self.path) as audio:
+                return audio.total_seconds
+        except SpeechmaticsError:  # it is told when the file is transcribed
+            return None
 
 
 def inputs_of(arguments: Any, audio_format: Optional[AudioFormat]) -> list[Input]:
@@ -77,8 +99,8 @@ def inputs_of(arguments: Any, audio_format: Optional[AudioFormat]) -> list[Input
     if names.count("-") > 1:
         raise ConfigurationError("standard input (-) can be transcribed once")
     save = arguments.save_audio
-    if save is not None and len(names) > 1:
-        raise ConfigurationError("--save-audio is for one source")
+    if save is not None and (len(names) > 1 or labels):
+        raise ConfigurationError("--save-audio is for one source, and for no channels of it")
     return [_input(name, list(labels or ()), audio_format, save) for name in names]
 
 
@@ -116,8 +138,7 @@ def _input(
             elif _URL.match(name):
                 from speechmatics_sync import open_audio
 
-                opening: Any = open_audio
-                source = stack.enter_context(contextlib.closing(opening(name)))
+                source = stack.enter_context(open_audio(name))
             if labels:
                 channels: Mapping[str, Any] = split_channels(source, list(labels))
                 yield Heard(channels)
@@ -126,7 +147,8 @@ def _input(
                 source = stack.enter_context(_keeping(source, save, audio_format))
             yield Heard(source)
 
-    return Input(_shown(name), stem, live, opened, bool(labels))
+    path = None if name == "-" or _URL.match(name) else name
+    return Input(_shown(name), stem, live, opened, bool(labels), path)
 
 
 def _shown(name: str) -> str:

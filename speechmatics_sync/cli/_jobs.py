@@ -48,6 +48,12 @@ class Session(NamedTuple):
 class Job:
     """One input: transcribes it and saves what was heard.
 
+    Args:
+        number: Its place among the inputs.
+        given: The input.
+        outputs: Where to save.
+        measured: Whether it matters how long it is.
+
     Attributes:
         given: The input.
         code: The exit code, once it has ended.
@@ -60,15 +66,18 @@ class Job:
         unsaved: Whether that could not be written.
     """
 
-    def __init__(self, number: int, given: Input, outputs: Outputs) -> None:
+    def __init__(
+        self, number: int, given: Input, outputs: Outputs, *, measured: bool = False
+    ) -> None:
         self.number = number
+        self._measured = measured
         self.given = given
         self.code = OK
         self.done = self.unsaved = False
         self.problem = ""
         self.trace = ""
         self.saved: list[Any] = []
-        self.progress = Progress(given.name, given.live)
+        self.progress = Progress(given.name.rpartition("/")[2] or given.name)
         self.transcript: Optional[Transcript] = None
         self._outputs = outputs
         self._client: Any = None
@@ -84,7 +93,7 @@ class Job:
         except Exception as error:
             self._fail(error)
         finally:
-            self.progress.ended = True
+            self.progress.running = False
 
     def finish(self) -> None:
         """End the audio; what was said until now is transcribed. Safe from any thread."""
@@ -106,14 +115,17 @@ class Job:
 
     def _transcribe(self, heard: Heard, session: Session, show: Callable[[Line], None]) -> None:
         self.progress.level = heard.level
+        if self._measured:
+            self.progress.total = self.given.seconds()
         with session.client as client:
             self._client = client
             if self._finishing:
                 raise SessionError("Interrupted.")
-            self.progress.begin()
+            self.progress.running = True
             with session.stream(heard.source, self.progress.update) as stream:
                 self.transcript = stream.transcript
                 self._started = True
+                self.progress.begin()
                 if self._finishing:
                     self.finish()
                 for line in stream.lines():

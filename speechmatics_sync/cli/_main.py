@@ -10,7 +10,7 @@ from typing import Optional
 
 from speechmatics_sync import SpeechmaticsError
 
-from ._exits import FAILED, INTERRUPTED, OK, complain, exit_code, sentence
+from ._exits import FAILED, OK, complain, exit_code, leave, sentence
 from ._parser import parsed
 
 __all__ = ["run"]
@@ -30,10 +30,7 @@ def run(argv: Optional[list[str]]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        complain("interrupted")
-        sys.stderr.flush()
-        # At once: a thread may wait in a read, and the sessions for their servers.
-        os._exit(INTERRUPTED)
+        leave()
     except BrokenPipeError:
         # Whoever read, such as `head`, has enough.
         _abandon_standard_output()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from speechmatics_sync import ConfigurationError
+from speechmatics_sync import ConfigurationError, Transcript
 
 from ._exits import OutputError
 from ._inputs import Input
@@ -77,7 +77,7 @@ class Outputs:
         paths = self.paths(given)
         return bool(paths) and all(path.exists() for path in paths)
 
-    def save(self, given: Input, transcript: Any, *, partial: bool = False) -> list[Path]:
+    def save(self, given: Input, transcript: Transcript, *, partial: bool = False) -> list[Path]:
         """Write the files of an input; return them.
 
         Args:

@@ -60,7 +60,7 @@ class TerminalView(View):
         self._running: Sequence[Progress] = ()
         self._drawn: list[str] = []
         self._last_number: Optional[int] = None
-        self._closed = False
+        self._hidden = self._closed = False
 
     def line(self, number: int, line: Line) -> None:
         if not line.is_final:
@@ -90,7 +90,7 @@ class TerminalView(View):
         if self._closed:
             return
         self._closed = True
-        if self._drawn:
+        if self._hidden:
             # The terminal may be gone.
             with contextlib.suppress(OSError, ValueError):
                 self._console.file.write(_ERASE_BELOW + _SHOW)
@@ -107,6 +107,7 @@ class TerminalView(View):
         if not scrolled and below == self._drawn:
             return
         self._drawn = below
+        self._hidden = True
         text = _BEGIN + _HIDE + _ERASE_BELOW + "".join(f"{line}\r\n" for line in scrolled)
         text += "\r\n".join(below) + "\r"
         if len(below) > 1:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import Any, Optional
@@ -21,7 +22,7 @@ from speechmatics_sync import (
     __version__,
 )
 
-from ._exits import INTERRUPTED, OK, complain
+from ._exits import INTERRUPTED, OK, complain, leave
 from ._inputs import Input, inputs_of
 from ._jobs import Job, Session, run_jobs
 from ._outputs import Outputs
@@ -37,7 +38,6 @@ def transcribe(arguments: argparse.Namespace) -> int:
 
     Raises:
         SpeechmaticsError: It cannot be begun.
-        KeyboardInterrupt: Ctrl-C came twice.
         OSError: Standard output cannot be written to.
     """
     settings = Settings(flags_of(arguments), profile=arguments.profile, file=arguments.config)
@@ -46,8 +46,8 @@ def transcribe(arguments: argparse.Namespace) -> int:
     inputs = inputs_of(arguments, audio_format)
     outputs = Outputs(arguments.output, arguments.format, inputs, resume=arguments.resume)
     left = [each for each in inputs if not (arguments.resume and outputs.are_there(each))]
-    jobs = [Job(number, given, outputs) for number, given in enumerate(left)]
     view = _view(arguments, outputs, left)
+    jobs = [Job(number, given, outputs, measured=view.live) for number, given in enumerate(left)]
     if view.live:
         settings.default("enable-partials", True)
     with contextlib.ExitStack() as stack:
@@ -57,7 +57,11 @@ def transcribe(arguments: argparse.Namespace) -> int:
         if arguments.verbose:
             for text in settings.told():
                 view.note(text)
-        interrupted = run_jobs(jobs, arguments.jobs, calls.session_for, view)
+        try:
+            interrupted = run_jobs(jobs, arguments.jobs, calls.session_for, view)
+        except KeyboardInterrupt:
+            view.close()
+            leave()
     _report(jobs, len(inputs), arguments)
     if not view.shows_text:
         _rescue(jobs)
@@ -178,7 +182,7 @@ def _view(arguments: argparse.Namespace, outputs: Outputs, inputs: list[Input]) 
 def _shown_records(view: View, arguments: argparse.Namespace) -> Any:
     """Show warnings, and what the library logs, as sentences of the view."""
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(arguments.verbose, 2)]
-    handler = _Handler(view)
+    handler = _Handler(view, ids=bool(arguments.verbose))
     handler.setLevel(logging.ERROR if arguments.quiet else level)
     logger = logging.getLogger("speechmatics_sync")
     before = logger.level
@@ -195,12 +199,14 @@ def _shown_records(view: View, arguments: argparse.Namespace) -> Any:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, *, ids: bool) -> None:
         super().__init__()
         self._view = view
+        self._ids = ids
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._view.later(self.format(record))
+        text = self.format(record)
+        self._view.later(text if self._ids else re.sub(r" \[request_id=\S* \S*\]$", "", text))
 
 
 def _rescue(jobs: list[Job]) -> None:

@@ -23,26 +23,19 @@ class Progress:
 
     Attributes:
         name: What the input is called.
-        live: Whether it has no end of its own.
         done: Seconds of audio that were transcribed.
         total: Seconds in all, or None if nobody knows.
         level: Returns how loud the microphone is, from 0 to 1; None without one.
-        ended: Whether it is over.
+        running: Whether it has begun and is not over.
     """
 
-    def __init__(self, name: str, live: bool) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.live = live
         self.done = 0.0
         self.total: Optional[float] = None
         self.level: Optional[Callable[[], float]] = None
-        self.ended = False
+        self.running = False
         self._begun: Optional[float] = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it has begun and is not over."""
-        return self._begun is not None and not self.ended
 
     @property
     def speed(self) -> float:
@@ -51,12 +44,14 @@ class Progress:
         return self.done / spent if spent else 0.0
 
     def begin(self) -> None:
-        """Start to count the time."""
+        """Start to count the time: the session has started."""
         self._begun = time.monotonic()
 
     def update(self, done: float, total: Optional[float]) -> None:
         """Say how far it is, in seconds of audio."""
-        self.done, self.total = done, total
+        self.done = done
+        if total is not None:
+            self.total = total
 
 
 class View:
@@ -166,13 +161,6 @@ def who_says(line: Line) -> str:
 
 
 def json_line(line: Line) -> str:
-    """Return a final line as JSON."""
-    found = {
-        "start_time": line.start_time,
-        "end_time": line.end_time,
-        "channel": line.channel,
-        "speaker": line.speaker,
-        "text": line.text.strip(),
-    }
-    kept = {key: value for key, value in found.items() if value is not None}
-    return json.dumps(kept, ensure_ascii=False)
+    """Return a final line as `Transcript.to_jsonl` writes it."""
+    written = ("speaker", "channel", "start_time", "end_time", "text")
+    return json.dumps({key: getattr(line, key) for key in written}, ensure_ascii=False)

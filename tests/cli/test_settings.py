@@ -8,9 +8,10 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Callable
 
 import pytest
-from support.cli.commands import Place
+from support.cli.commands import Place, Ran
 
 from speechmatics_sync import (
     AudioEventsConfig,
@@ -20,6 +21,8 @@ from speechmatics_sync import (
     TranscriptionConfig,
     TranslationConfig,
 )
+
+Call = Callable[..., Ran]
 
 OLD = """\
 [default]
@@ -32,16 +35,18 @@ auth_token = 'another-key'
 """
 
 
-def told(place: Place, *flags: str, **options: object) -> dict[str, str]:
+def told(call: Call, *flags: str) -> dict[str, str]:
     """What `-v` says of each setting: its value and what set it. Nothing is transcribed."""
-    ran = place.run("transcribe", "-v", *flags, "none.wav", **options)
+    ran = call("transcribe", "-v", *flags, "none.wav")
     lines = [line.partition(": ")[2] for line in ran.err.splitlines()]
     return dict(line.split(" = ", 1) for line in lines if " = " in line)
 
 
 class TestFlags:
-    def test_every_field_of_the_configuration_is_a_flag_with_its_help(self, place: Place) -> None:
-        shown = " ".join(place.run("transcribe", "--help").out.split())
+    def test_every_field_of_the_configuration_is_a_flag_with_its_help(
+        self, place: Place, call: Call
+    ) -> None:
+        shown = " ".join(call("transcribe", "--help").out.split())
         of_prefix = {
             "": TranscriptionConfig,
             "translation-": TranslationConfig,
@@ -96,20 +101,21 @@ class TestFlags:
     def test_a_wrong_value_names_its_flag(
         self,
         place: Place,
+        call: Call,
         flags: list[str],
         complaint: str,
     ) -> None:
         place.talk()
         place.environment["SPEECHMATICS_RT_URL"] = "ws://127.0.0.1:1"
-        ran = place.run("transcribe", "talk.wav", *flags)
+        ran = call("transcribe", "talk.wav", *flags)
         assert ran.code == 2, ran
         assert complaint in ran.err
         assert len(ran.err.splitlines()) == 1
         assert ran.out == ""
 
-    def test_values_are_read_as_people_write_them(self, place: Place) -> None:
+    def test_values_are_read_as_people_write_them(self, place: Place, call: Call) -> None:
         values = told(
-            place,
+            call,
             *("--additional-vocab", "gnocchi:nyohki,nokey", "--additional-vocab", "Ada"),
             *("--punctuation-permitted-marks", ".,?"),
             *("--transcript-filtering-replacements", "um:er"),
@@ -158,10 +164,10 @@ class TestFile:
             assert ran.code == 1
             assert "newer is not a field of the API" in ran.err  # says the server
 
-    def test_it_may_be_the_transcription_config_alone(self, place: Place) -> None:
+    def test_it_may_be_the_transcription_config_alone(self, place: Place, call: Call) -> None:
         (place.path / "c.json").write_text('{"language": "de", "max_delay": 9}')
         place.environment["SPEECHMATICS_RT_URL"] = "ws://127.0.0.1:1"
-        ran = place.run("transcribe", "--config", "c.json", "none.wav")
+        ran = call("transcribe", "--config", "c.json", "none.wav")
         assert ran.code == 2
         assert "max-delay (c.json) is 9; allowed" in ran.err
 
@@ -181,89 +187,98 @@ class TestFile:
     def test_a_file_that_is_wrong_is_named(
         self,
         place: Place,
+        call: Call,
         text: str,
         complaint: str,
     ) -> None:
         (place.path / "c.json").write_text(text)
         place.environment["SPEECHMATICS_RT_URL"] = "ws://127.0.0.1:1"
-        ran = place.run("transcribe", "--config", "c.json", "none.wav")
+        ran = call("transcribe", "--config", "c.json", "none.wav")
         assert (ran.code, complaint in ran.err) == (2, True), ran
 
 
 class TestOrder:
-    def test_flags_then_environment_then_profile_then_the_old_tool(self, place: Place) -> None:
+    def test_flags_then_environment_then_profile_then_the_old_tool(
+        self, place: Place, call: Call
+    ) -> None:
         old = place.path / "home" / ".speechmatics"
         old.mkdir(parents=True)
         (old / "config").write_text(OLD)
-        first = told(place)
+        first = told(call)
         assert first["url"] == f"ws://127.0.0.1:1/old ({old / 'config'})"
         assert first["temporary-key"].startswith("true")
         assert first["api-key"] == f"<not shown> ({old / 'config'})"
-        assert place.run("config", "set", "url", "ws://127.0.0.1:1/profile").code == 0
-        assert told(place)["url"] == "ws://127.0.0.1:1/profile (profile 'default')"
+        assert call("config", "set", "url", "ws://127.0.0.1:1/profile").code == 0
+        assert told(call)["url"] == "ws://127.0.0.1:1/profile (profile 'default')"
         place.environment["SPEECHMATICS_RT_URL"] = "ws://127.0.0.1:1/variable"
-        assert told(place)["url"] == "ws://127.0.0.1:1/variable (SPEECHMATICS_RT_URL)"
-        flag = told(place, "--url", "ws://127.0.0.1:1/flag")
+        assert told(call)["url"] == "ws://127.0.0.1:1/variable (SPEECHMATICS_RT_URL)"
+        flag = told(call, "--url", "ws://127.0.0.1:1/flag")
         assert flag["url"] == "ws://127.0.0.1:1/flag (--url)"
 
-    def test_a_profile_is_chosen_by_a_flag_or_the_environment(self, place: Place) -> None:
+    def test_a_profile_is_chosen_by_a_flag_or_the_environment(
+        self, place: Place, call: Call
+    ) -> None:
         place.environment["SPEECHMATICS_RT_URL"] = "ws://127.0.0.1:1"
-        assert place.run("config", "set", "language", "de", "--profile", "work").code == 0
-        assert "language" not in told(place)
-        assert told(place, "--profile", "work")["language"] == "de (profile 'work')"
+        assert call("config", "set", "language", "de", "--profile", "work").code == 0
+        assert "language" not in told(call)
+        assert told(call, "--profile", "work")["language"] == "de (profile 'work')"
         place.environment["SPEECHMATICS_PROFILE"] = "work"
-        assert told(place)["language"] == "de (profile 'work')"
+        assert told(call)["language"] == "de (profile 'work')"
 
 
 class TestConfig:
-    def test_the_key_is_read_from_standard_input_and_never_shown(self, place: Place) -> None:
-        ran = place.run("config", "set", "api-key", input="the-secret-key\n")
+    def test_the_key_is_read_from_standard_input_and_never_shown(
+        self, place: Place, call: Call
+    ) -> None:
+        ran = call("config", "set", "api-key", input="the-secret-key\n")
         assert (ran.code, ran.out, ran.err) == (0, "", "")
-        shown = place.run("config", "show")
+        shown = call("config", "show")
         assert "api-key  <not shown>  profile 'default'" in shown.out
         assert "the-secret-key" not in shown.out + shown.err
         if os.name == "posix":
             assert stat.S_IMODE(place.settings_file.stat().st_mode) == 0o600
         assert json.loads(place.settings_file.read_text())["default"]["api-key"] == "the-secret-key"
 
-    def test_the_key_is_no_argument(self, place: Place) -> None:
-        ran = place.run("config", "set", "api-key", "the-secret-key")
+    def test_the_key_is_no_argument(self, place: Place, call: Call) -> None:
+        ran = call("config", "set", "api-key", "the-secret-key")
         assert ran.code == 2
         assert "the-secret-key" not in ran.err
         assert not place.settings_file.exists()
 
-    def test_what_no_key_can_be_is_refused_and_not_shown(self, place: Place) -> None:
-        ran = place.run("config", "set", "api-key", input="Bearer the-secret-key\n")
+    def test_what_no_key_can_be_is_refused_and_not_shown(self, place: Place, call: Call) -> None:
+        ran = call("config", "set", "api-key", input="Bearer the-secret-key\n")
         assert ran.code == 2
         assert "the-secret-key" not in ran.err
-        assert place.run("config", "set", "api-key", input="").code == 2
+        assert call("config", "set", "api-key", input="").code == 2
 
-    def test_a_value_is_checked_when_it_is_set(self, place: Place) -> None:
+    def test_a_value_is_checked_when_it_is_set(self, place: Place, call: Call) -> None:
         for name, value in (("max-delay", "9"), ("max_delay", "x"), ("no-such", "1")):
-            ran = place.run("config", "set", name, value)
+            ran = call("config", "set", name, value)
             assert ran.code == 2, ran
         assert not place.settings_file.exists()
 
-    def test_a_setting_is_forgotten_again(self, place: Place) -> None:
-        assert place.run("config", "set", "enable-entities", "yes").code == 0
-        assert "enable-entities  true" in place.run("config", "show").out
-        assert place.run("config", "unset", "enable-entities").code == 0
-        assert "nothing is set" in place.run("config", "show").out
-        assert place.run("config", "unset", "enable-entities").code == 2
+    def test_a_setting_is_forgotten_again(self, place: Place, call: Call) -> None:
+        assert call("config", "set", "enable-entities", "yes").code == 0
+        assert "enable-entities  true" in call("config", "show").out
+        assert call("config", "unset", "enable-entities").code == 0
+        assert "nothing is set" in call("config", "show").out
+        assert call("config", "unset", "enable-entities").code == 2
 
-    def test_a_file_that_is_no_file_of_profiles_is_named_and_not_shown(self, place: Place) -> None:
+    def test_a_file_that_is_no_file_of_profiles_is_named_and_not_shown(
+        self, place: Place, call: Call
+    ) -> None:
         place.settings_file.parent.mkdir(parents=True)
         place.settings_file.write_text('{"default": "the-secret-key"}')
-        ran = place.run("config", "show")
+        ran = call("config", "show")
         assert ran.code == 2
         assert str(place.settings_file) in ran.err
         assert "the-secret-key" not in ran.err
-        assert place.run("config", "set", "language", "de").code == 2
+        assert call("config", "set", "language", "de").code == 2
         assert "the-secret-key" in place.settings_file.read_text()
 
     @pytest.mark.skipif(not Path("/proc").exists() or os.geteuid() != 0, reason="mounts nothing")
-    def test_a_full_disk_leaves_the_old_file(self, place: Place) -> None:
-        assert place.run("config", "set", "language", "de").code == 0
+    def test_a_full_disk_leaves_the_old_file(self, place: Place, call: Call) -> None:
+        assert call("config", "set", "language", "de").code == 0
         before = place.settings_file.read_text()
         limited = (
             "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"

@@ -45,7 +45,10 @@ class TestPipe:
     def test_jsonl_gives_each_line_as_an_object(self, served: Place) -> None:
         served.talk()
         ran = served.run("transcribe", "talk.wav", "--format", "jsonl")
-        assert ran.out == '{"start_time": 0.0, "end_time": 1.4, "text": "w1 w2 w3."}\n'
+        assert ran.out == (
+            '{"speaker": null, "channel": null, "start_time": 0.0, "end_time": 1.4, '
+            '"text": "w1 w2 w3."}\n'
+        )
 
     def test_a_reader_that_has_enough_is_no_error(self, served: Place) -> None:
         with served.start(

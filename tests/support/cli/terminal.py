@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import fcntl
 import os
 import pty
@@ -13,8 +12,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import pyte
 
@@ -31,7 +29,13 @@ class Terminal:
     """
 
     def __init__(
-        self, place: Place, *words: Any, columns: int = 80, rows: int = 24, **environment: str
+        self,
+        place: Place,
+        *words: Any,
+        columns: int = 80,
+        rows: int = 24,
+        stdin: Any = None,
+        **environment: str,
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=1000)
         self._stream = pyte.Stream(self.screen)
@@ -44,11 +48,11 @@ class Terminal:
             [*COMMAND, *words],
             cwd=place.path,
             env={"TERM": "xterm-256color", **place.environment, **environment},
-            stdin=its,
+            stdin=its if stdin is None else stdin,
             stdout=its,
             stderr=its,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
         )
         os.close(its)
 
@@ -59,7 +63,15 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         os.close(self._ours)
+
+    def give(self, audio: bytes) -> None:
+        """Write to standard input, if it is a pipe."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(audio)
+        self.process.stdin.flush()
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
@@ -118,12 +130,3 @@ class Terminal:
         self._stream.feed(text)
         self.seen.append(self.lines)
         return bool(written)
-
-
-@contextlib.contextmanager
-def terminal(place: Place, *words: Any, **options: Any) -> Iterator[Terminal]:
-    with Terminal(place, *words, **options) as shown:
-        yield shown
-
-
-__all__ = ["Optional", "Terminal", "terminal"]
