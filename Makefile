@@ -4,7 +4,7 @@
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
 # make bench-quick   only what the targets need, in less than three minutes
-# make pictures   draw what make demo shows, into docs/pictures/
+# make pictures   draw what make demo and the command line show, into docs/pictures/
 # make lint   style, types and walls
 # make build  the wheel and the sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
@@ -71,8 +71,9 @@ bench: $(VENV)/bench-full.installed
 bench-quick: $(VENV)/bench.installed
 	@$(BIN)/python benchmarks/speed --quick $(BENCH_ARGS)
 
-pictures: $(VENV)/demo.installed
+pictures: $(VENV)/test.installed
 	$(BIN)/python docs/pictures/draw_demo.py
+	$(BIN)/python docs/pictures/draw_terminal.py
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .

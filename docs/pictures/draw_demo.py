@@ -12,9 +12,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,7 +25,7 @@ HOLD = 8.0  # seconds for which the last screen stays before the picture begins 
 
 FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">
-<title>make demo</title>
+<title>{title}</title>
 <style>
 text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   fill: #d6deeb; white-space: pre }}
@@ -55,12 +55,12 @@ class Text(NamedTuple):
     end: Optional[float]
 
 
-def output_of(*command: str) -> Iterator[tuple[float, str]]:
+def output_of(*command: str, cwd: Path = ROOT) -> Iterator[tuple[float, str]]:
     """Run a command in a terminal; give what it writes, with the seconds since it began to."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     decode = codecs.getincrementaldecoder("utf-8")().decode
-    with subprocess.Popen(command, cwd=ROOT, stdin=its, stdout=its, stderr=its) as process:
+    with subprocess.Popen(command, cwd=cwd, stdin=its, stdout=its, stderr=its) as process:
         os.close(its)
         begun = None
         while True:
@@ -107,7 +107,18 @@ def visible(raw: str) -> str:
     return re.sub(r"\r(\033\[?)?$", "", raw).rpartition("\r\033[K")[2]
 
 
-def drawn(texts: list[Text], ended: float) -> str:
+def plain(one: Text) -> str:
+    """Return a text as SVG, in one colour."""
+    return escape(one.text)
+
+
+def drawn(
+    texts: Sequence[Text],
+    ended: float,
+    *,
+    title: str = "make demo",
+    markup: Callable[[Text], str] = plain,
+) -> str:
     """Return an SVG that shows each text in its time; without animation, the last screen."""
     seconds = ended + HOLD
 
@@ -128,7 +139,7 @@ def drawn(texts: list[Text], ended: float) -> str:
         rules.append(animation(f"t{number}", f"{before}{shown} {hidden}"))
         elements.append(
             f'<text class="{"gone " if hidden else ""}t{number}" y="{one.line * LINE + 14}" '
-            f'textLength="{len(one.text) * CHARACTER:.1f}">{escape(one.text)}</text>'
+            f'textLength="{len(one.text) * CHARACTER:.1f}">{markup(one)}</text>'
         )
     scrolled, steps = 0, []
     for one in sorted(texts, key=lambda one: one.start):
@@ -139,6 +150,7 @@ def drawn(texts: list[Text], ended: float) -> str:
     inner_width, inner_height = round(COLUMNS * CHARACTER), ROWS * LINE
     width, height = inner_width + 2 * MARGIN, inner_height + 2 * MARGIN
     return FRAME.format(
+        title=title,
         width=width,
         height=height,
         frame_width=width - 1,

@@ -124,6 +124,7 @@ class TestContents:
             "CHANGELOG.rst",
             "docs/speed.rst",
             "docs/pictures/demo.svg",
+            "docs/pictures/terminal.svg",
         } <= names
         tops = {name.partition("/")[0] for name in names}
         assert not tops & {"tests", "examples", "benchmarks", "conftest.py"}

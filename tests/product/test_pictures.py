@@ -1,14 +1,19 @@
-"""The README's picture shows what the demo shows, and is drawn with what the demo needs."""
+"""The pictures show what the command line and the demo show."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import draw_demo
+import draw_terminal
+import pyte
+import pytest
 from support.places import ROOT
 
 PICTURE = ROOT / "docs" / "pictures" / "demo.svg"
+TERMINAL = PICTURE.with_name("terminal.svg")
 
 
 def shown(svg: str, *, still: bool) -> list[str]:
@@ -17,8 +22,9 @@ def shown(svg: str, *, still: bool) -> list[str]:
     return [one.text or "" for one in texts if not (still and "gone" in one.attrib["class"])]
 
 
-def test_the_picture_is_small_and_loads_nothing() -> None:
-    svg = PICTURE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("picture", [PICTURE, TERMINAL], ids=lambda path: path.name)
+def test_a_picture_is_small_and_loads_nothing(picture: Path) -> None:
+    svg = picture.read_text(encoding="utf-8")
     assert len(svg) < 100_000
     assert re.findall(r"url\(|@import|href|<script|http(?!://www.w3.org/2000/svg)", svg) == []
 
@@ -31,6 +37,34 @@ def test_the_picture_shows_the_demo_as_it_is() -> None:
     own = [text for text in texts if text[0] != " " and not re.search(r"make|\.wav", text)]
     assert own
     assert [text for text in own if text not in demo] == []
+
+
+def test_the_readmes_picture_shows_the_command_line_as_it_is() -> None:
+    svg = TERMINAL.read_text(encoding="utf-8")
+    texts = shown(svg, still=True)
+    assert texts[0] == "$ speechmatics-sync transcribe --local talk.mp3 -o talk.srt"
+    assert "can you tell me your account number." in texts
+    assert any(re.fullmatch(r"[\d:,]+ --> [\d:,]+", text) for text in texts)
+    assert "0:00/0:10" in svg  # a bar, while it runs
+
+
+def test_a_line_of_the_screen_is_drawn_while_it_is_there_and_in_its_colours() -> None:
+    screen = pyte.Screen(10, 2)
+    stream = pyte.Stream(screen)
+
+    def state(second: float, written: str) -> tuple[float, list[draw_terminal.Row]]:
+        stream.feed(written)
+        return second, [draw_terminal.row_of(screen, row) for row in range(2)]
+
+    texts = draw_terminal.texts_of([state(0, "a\033[36mb\033[0m\r\n<"), state(2, "\r\033[K")])
+    assert [tuple(one) for one in texts] == [(1, "<", 0, 2), (0, "ab", 0, None)]
+    assert [draw_terminal.markup(row) for row in texts.values()] == [
+        "&lt;",
+        'a<tspan fill="#7fdbca">b</tspan>',
+    ]
+    brief = [state(3.0, "\r\033[Kc"), state(3.1, "\r\033[Kd")]
+    texts = draw_terminal.texts_of(brief)
+    assert [one.text for one in texts if one.line == 1] == ["d"]  # c was there too briefly
 
 
 def test_a_line_that_is_rewritten_is_shown_in_its_last_state_and_before_in_each() -> None:
