@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .caption_blocks import Block, Composer
 from .caption_rules import GAP, LINGER, LONGEST, SHORTEST, SPEED, Shape
-from .caption_segments import Segmenter
-from .caption_units import display_width
+from .caption_segments import Segmenter, Span
+from .caption_units import Unit, display_width
 from .speaker_names import Names
 
 __all__ = ["CaptionFault", "CaptionReport", "report_on"]
@@ -86,6 +86,10 @@ class CaptionReport:
         return f"<{type(self).__name__} of {self.captions} captions: {faults}>"
 
 
+_LOOKS = 100.0
+"""More than how a caption looks can cost."""
+
+
 def report_on(blocks: Sequence[Block], shape: Shape, names: Names) -> CaptionReport:
     """Measure captions."""
     faults = [
@@ -154,21 +158,34 @@ def _least(
     index = at = 0
     for run in segmenter.runs():
         broken = dict.fromkeys(least, 0)
+        spans = []
         while index < len(blocks) and at < run.end:
-            at += len(blocks[index].units)
+            spans.append(Span(at, at + len(blocks[index].units)))
+            at = spans[-1].end
             for rule in least:
                 broken[rule] += (index, rule) in faulty
             index += 1
-        if any(broken.values()):
-            other = dict.fromkeys(least, 0)
-            composer = Composer(shape, names)
-            composer.before = units[run.start - 1].key if run.start else None
-            for start, end in segmenter.split(run):
-                following = units[end].start if end < len(units) else None
-                block = composer.block(units[start:end], following)
-                for fault in _faults(0, block, (), shape):
-                    if fault.rule in other:
-                        other[fault.rule] += 1
-            for rule in least:
-                least[rule] += min(broken[rule], other[rule])
+        if not any(broken.values()):
+            continue
+        best = segmenter.split(run)
+        if segmenter.cost(spans, run) - segmenter.cost(best, run) < _LOOKS * len(spans):
+            other = broken  # what weighs as much may be another fault in the place of this one
+        else:
+            other = _broken(units, best, shape, names)
+        for rule in least:
+            least[rule] += min(broken[rule], other[rule])
     return least
+
+
+def _broken(
+    units: Sequence[Unit], spans: Sequence[Span], shape: Shape, names: Names
+) -> dict[str, int]:
+    """How often captions of a run would break each rule."""
+    broken = dict.fromkeys(RULES, 0)
+    composer = Composer(shape, names)
+    composer.before = units[spans[0].start - 1].key if spans[0].start else None
+    for start, end in spans:
+        following = units[end].start if end < len(units) else None
+        for fault in _faults(0, composer.block(units[start:end], following), (), shape):
+            broken[fault.rule] += 1
+    return broken

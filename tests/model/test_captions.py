@@ -9,6 +9,10 @@ from support.speech import SENTENCES, TEXT, Voice, hour
 from support.transcripts import final, mark, result, transcript
 
 from speechmatics_sync import Caption, Captions, ConfigurationError, Transcript
+from speechmatics_sync._model.caption_blocks import Composer
+from speechmatics_sync._model.caption_rules import Shape
+from speechmatics_sync._model.caption_units import Unit
+from speechmatics_sync._model.speaker_names import Key, Names
 
 
 def said(text: str, *, pace: float = 0.4, language: str = "en", **more: Any) -> Transcript:
@@ -228,6 +232,9 @@ class TestTimes:
         assert (captions[0].start_time, captions[0].end_time) == (1.0, 8.0)
 
 
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
 class TestReport:
     @pytest.mark.parametrize("seed", range(2))
     @pytest.mark.parametrize("shape", [{}, {"max_line_length": 42}, {"max_lines": 1}])
@@ -258,6 +265,19 @@ class TestReport:
         speed = len(caption.text) / (caption.end_time - caption.start_time)
         assert fault.value == pytest.approx(speed)
         assert fault.limit == 17
+
+    def test_faults_that_another_split_would_not_have_are_avoidable(self) -> None:
+        shape, names = Shape(37, 2), Names(None, ())
+        composer = Composer(shape, names)
+        words = [
+            Unit(each, at, at + 400, Key(None, None), " ", 0, False)
+            for at, each in zip(range(0, 4000, 400), NUMBERS)
+        ]
+        blocks = [composer.block([word], after.start) for word, after in zip(words, words[1:])]
+        report = Captions(blocks, shape, names).report()
+        assert report.broken["too_short"] == 9
+        assert report.unavoidable["too_short"] == 0
+        assert report.avoidable >= 9
 
     def test_it_is_readable(self) -> None:
         assert repr(said("hello world").captions().report()) == (
