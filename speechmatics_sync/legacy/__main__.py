@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import _running
+from . import _check, _running
 
 
 def main() -> int:
@@ -21,7 +21,17 @@ def main() -> int:
     run.add_argument("-m", dest="is_module", action="store_true", help="it is a module's name")
     run.add_argument("program")
     run.add_argument("arguments", nargs=argparse.REMAINDER, help="the arguments of the program")
+    check = commands.add_parser(
+        "check",
+        help="say what becomes of programs of speechmatics-python and speechmatics-rt",
+        description="Say line by line what becomes of programs of speechmatics-python (with "
+        "speechmatics_sync.legacy) and of speechmatics-rt (with speechmatics_sync).",
+        epilog="exit code: 1 if something is outside of this package, 2 if a file cannot be read",
+    )
+    check.add_argument("files", metavar="FILE", nargs="+")
     arguments = parser.parse_args()
+    if arguments.command == "check":
+        return _check.check(arguments.files)
     _running.run(arguments.program, arguments.arguments, is_module=arguments.is_module)
     return 0
 

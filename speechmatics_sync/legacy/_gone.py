@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NoReturn
+from typing import Any, Callable, NoReturn, Optional
 
-__all__ = ["BATCH", "BatchOnly", "module_getattr", "raise_gone"]
+__all__ = ["BATCH", "BatchOnly", "module_getattr", "raise_gone", "took_its_place"]
 
 BATCH = (
     "the batch API is not part of speechmatics_sync, which is for real time: "
@@ -46,10 +46,13 @@ def raise_gone(owner: str, name: str) -> NoReturn:
     Raises:
         AttributeError: Always; for a name that the old package had, it says what took its place.
     """
-    reason = _BY_NAME.get(name)
-    if reason is None and name.startswith("Batch"):
-        reason = BATCH
+    reason = took_its_place(name)
     raise AttributeError(f"{owner} has no attribute {name!r}" + (f": {reason}" if reason else ""))
+
+
+def took_its_place(name: str) -> Optional[str]:
+    """Return what took the place of a name; None for one that the old package did not have."""
+    return BATCH if name.startswith("Batch") else _BY_NAME.get(name)
 
 
 def module_getattr(module: str) -> Callable[[str], Any]:

@@ -1,0 +1,178 @@
+"""What becomes of old programs is said line by line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+MARK = re.compile(r"#\s*(.*)$")
+
+
+def run(*files: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "speechmatics_sync.legacy", "check", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def lines_of(said: str) -> dict[int, list[str]]:
+    """What is said of each line."""
+    found: dict[int, list[str]] = {}
+    for line in said.splitlines()[:-1]:
+        _, number, text = line.split(":", 2)
+        found.setdefault(int(number), []).append(text.strip())
+    return found
+
+
+def expected(program: str) -> dict[int, list[str]]:
+    """What the comments of a program say is said of their lines."""
+    marks = {at: MARK.search(line) for at, line in enumerate(program.splitlines(), 1)}
+    return {
+        at: [part.strip() for part in mark[1].split(" | ")] for at, mark in marks.items() if mark
+    }
+
+
+OLD = """\
+import speechmatics  # change: write: import speechmatics_sync.legacy as speechmatics
+import speechmatics.models as m  # change: write: import speechmatics_sync.legacy.models as m
+from speechmatics.client import (  # change: write: from speechmatics_sync.legacy.client import We
+    WebsocketClient,
+)
+from speechmatics.batch_client import BatchClient  # change: write: from | outside: BatchClient:
+import other
+
+config = m.TranscriptionConfig("en", enable_partial=True)  # differs: enable_partial is no setting
+config = m.TranscriptionConfig("en", max_delay=10)  # as it is: TranscriptionConfig
+settings = m.ConnectionSettings("url")  # as it is: ConnectionSettings
+settings = m.ConnectionSettings("url", generate_temp_token=True)  # differs: generate_temp_token:
+client = WebsocketClient(settings)  # differs: WebsocketClient: a connection that is lost
+other.run()
+
+
+async def shown(message):
+    print(message)
+
+
+def plain(message):
+    print(message)
+
+
+client.add_event_handler("AddTranscript", shown)  # differs: shown is a coroutine function
+client.add_event_handler(event_name="AddTranscript", event_handler=plain)  # as it is: add_event
+client.add_middleware("EndOfStream", print)  # differs: a change of last_seq_no is not sent
+client.run_synchronously(open("x", "rb"), config)  # as it is: run_synchronously
+client._producer()  # outside: _producer is gone
+speechmatics.client.httpx.post()  # outside: httpx is gone
+client.websocket.close()  # differs: websocket has send() alone
+with speechmatics.batch_client.BatchClient("key") as batch:  # outside: BatchClient:
+    batch.list_jobs()
+"""
+
+RT = """\
+import asyncio
+from speechmatics.rt import AsyncClient, ServerMessageType  # change: write: from speechmatics_s
+from speechmatics.rt import (  # change: write: from speechmatics_sync import MultiChannelClient as
+    AsyncMultiChannelClient as Many,
+)
+from speechmatics.rt import AuthBase, ConnectionError, Microphone  # change: write:
+from speechmatics.rt import TranscriptionConfig  # change: write:
+from speechmatics.rt._models import Anything  # outside: there is no Anything
+
+
+class Vault(AuthBase):
+    async def get_auth_headers(self):  # change: write: def get_auth_headers(self)
+        return {}
+
+
+async def main():  # change: write: def main()
+    async with AsyncClient() as client:  # change: write: with Client(…)
+        client.on(ServerMessageType.ADD_TRANSCRIPT, print)  # differs: on: what the handler raises
+        try:
+            await client.transcribe(a)  # change: write: client.transcribe(a) | differs: transcribe:
+        except ConnectionError:  # differs: ConnectionError: a key that is refused (401)
+            pass
+        await client.send_message({"message": "EndOfStream"})  # change: | differs: EndOfStr
+    async with Many() as client:  # change: write: with MultiChannelClient(…)
+        await client.transcribe({})  # change: | differs: transcribe: a | differs: transcribe:
+    TranscriptionConfig(max_delay=10)  # differs: max_delay is from 0.7 to 4
+    TranscriptionConfig("de")  # as it is: TranscriptionConfig
+    Microphone()  # differs: Microphone is a context manager
+
+
+asyncio.run(main())  # change: write: main()
+"""
+
+
+@pytest.mark.parametrize("program", [OLD, RT], ids=["speechmatics-python", "speechmatics-rt"])
+def test_every_line_that_has_something_to_it_is_told(program: str, tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(program)
+    done = run(str(path))
+    assert done.stderr == ""
+    found, wanted = lines_of(done.stdout), expected(program)
+    assert list(found) == list(wanted)
+    for line, texts in wanted.items():
+        assert len(found[line]) == len(texts), found[line]
+        for said, text in zip(found[line], texts):
+            assert said.startswith(text), line
+    assert done.returncode == 1  # something is outside
+
+
+def test_a_program_that_uses_neither_package_has_nothing_said_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("import speechmatics_other\nclient.run_synchronously()\n")
+    done = run(str(path))
+    assert (done.returncode, done.stdout) == (0, "0 as it is, 0 change, 0 differs, 0 outside\n")
+
+
+def test_a_file_that_is_no_program_does_not_end_the_check(tmp_path: Path) -> None:
+    broken, fine = tmp_path / "broken.py", tmp_path / "fine.py"
+    broken.write_text("def")
+    fine.write_text("from speechmatics.rt import Model\n")
+    done = run(str(broken), str(tmp_path / "none.py"), str(fine))
+    assert done.returncode == 2
+    assert done.stderr.count("cannot be read") == 2
+    assert "fine.py:1: change" in done.stdout
+
+
+def test_a_program_runs_unchanged(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("NAME = 'beside'\n")
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import sys
+            import beside
+            import speechmatics
+            import speechmatics.adapters
+            from speechmatics.client import WebsocketClient
+            from speechmatics import models
+            if __name__ == "__main__":
+                print(WebsocketClient is speechmatics.WebsocketClient, models.__name__)
+                print(sys.argv[1:], beside.NAME)
+                sys.exit(3)
+            """
+        )
+    )
+
+    def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "speechmatics_sync.legacy", "run", *arguments],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+
+    for way in (["program.py"], [str(program)], ["-m", "program"]):
+        done = start(*way, "a", "-b")
+        assert done.returncode == 3, done.stderr
+        assert done.stdout == "True speechmatics_sync.legacy.models\n['a', '-b'] beside\n"
