@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from .._model.audio_format import AudioEncoding, AudioFormat
-from ..errors import ConfigurationError, InvalidAudioError
+from ..errors import AudioError, ConfigurationError, InvalidAudioError
 from .byte_streams import ByteStream
 from .content import LOOKED_AT, content_of, is_taken, more_to_look_at
 from .samples import StoredSamples
@@ -25,6 +26,10 @@ __all__ = ["Beginning", "PushedAudio", "look_at"]
 
 Peek = Callable[[int, int], bytes]
 
+_MP4 = "an MP4 file"
+_MOST_BOXES = 64
+"""Of an MP4 file, to look at for its index."""
+
 
 class Beginning(NamedTuple):
     """What the beginning of a source says of it.
@@ -40,6 +45,7 @@ class Beginning(NamedTuple):
         channels: How many the header says, if one was read.
         header: That which is taken off, if any.
         is_taken: Whether the API takes it as it is, as far as that is known.
+        is_streamable: Whether it can be decoded from its start on, as far as that is known.
     """
 
     audio_format: AudioFormat
@@ -50,6 +56,7 @@ class Beginning(NamedTuple):
     channels: Optional[int] = None
     header: Optional[WavHeader] = None
     is_taken: bool = True
+    is_streamable: bool = True
 
     @property
     def conversion(self) -> Optional[StoredSamples]:
@@ -80,11 +87,13 @@ def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Begi
                 f"{stream.name} has no WAV header: if it holds bare samples, say which with"
                 " audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)"
             )
+        late_index = named is None and content == _MP4 and _index_is_last(stream)
         return Beginning(
             named or AudioFormat(),
             total_bytes=length,
-            content=content,
+            content=f"{content} whose index lies at its end" if late_index else content,
             is_taken=is_taken(content),
+            is_streamable=not late_index,
         )
     audio_format = named or _raw_format(header)
     if audio_format is None:
@@ -106,6 +115,32 @@ def look_at(stream: ByteStream, named: Optional[AudioFormat], size: int) -> Begi
         1,
         header,
     )
+
+
+def _index_is_last(stream: ByteStream) -> bool:
+    """Return whether the samples of an MP4 file come before its index, as phones record them.
+
+    Whoever gets such a file piece by piece cannot decode it. Only a source that can be read again
+    is looked through.
+    """
+    if not stream.rereadable:
+        return False
+    position = 0
+    try:
+        for _ in range(_MOST_BOXES):
+            stream.seek(position)
+            head = stream.read(16)
+            if len(head) < 16:
+                return False
+            size, name, large = struct.unpack(">I4sQ", head)
+            if name in (b"moov", b"mdat"):
+                return bool(name == b"mdat")
+            position += large if size == 1 else max(8, size)
+    except AudioError:
+        return False  # it ends before the next box
+    finally:
+        stream.seek(0)
+    return False
 
 
 class PushedAudio:

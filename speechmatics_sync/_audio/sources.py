@@ -115,11 +115,12 @@ def open_source(
             beginning = opened.look()
             if audio_format is None and _has_to_be_decoded(beginning, stream.name, realtime):
                 audio = DecodedAudio(StreamInput(stream, None, 1, logger))
+                takes = "only raw audio in real time" if beginning.is_streamable else "a stream"
                 logger.info(
                     "%s is %s, and the API takes %s: decoded here to mono %s at %d Hz",
                     stream.name,
                     beginning.content,
-                    "only raw audio in real time" if beginning.is_taken else "no such file",
+                    takes if beginning.is_taken else "no such file",
                     audio.audio_format.encoding,
                     audio.audio_format.sample_rate,
                 )
@@ -137,7 +138,8 @@ def _has_to_be_decoded(beginning: Beginning, name: str, realtime: bool) -> bool:
         return False
     if beginning.is_taken:
         # A WAV file whose header makes no sense would become noise.
-        return realtime and beginning.channels is None and can_decode()
+        wanted = realtime or not beginning.is_streamable
+        return wanted and beginning.channels is None and can_decode()
     if can_decode():
         return True
     missing = missing_extra(

@@ -39,11 +39,11 @@ TAKEN = [
     "ogg vorbis",
     "ogg opus",
     "amr",
-    "m4a",
-    "mp4 with video",
+    "m4a with its index first",
     "mpeg",
     "flac",
 ]
+INDEX_LAST = ["m4a", "mp4 with video"]
 NOT_TAKEN = [
     "wav of Microsoft's ADPCM",
     "wav of 44,100 Hz in stereo",
@@ -93,7 +93,35 @@ def test_what_the_api_does_not_take_is_decoded_and_an_info_says_so(
         assert "decoded here to mono pcm_s16le at 16000 Hz" in record.getMessage()
 
 
-@pytest.mark.parametrize("name", [*TAKEN, *NOT_TAKEN])
+@pytest.mark.parametrize("name", INDEX_LAST)
+def test_a_file_whose_index_lies_at_its_end_is_decoded_if_it_can_be_read_again(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The API takes the type, and cannot decode such a file as it comes."""
+    caplog.set_level(logging.INFO)
+    content = FILES[name]()
+    *again, once = kinds_of(content, tmp_path)
+    for source in again:
+        caplog.clear()
+        with closing(open_source(source)) as opened:
+            assert opened.audio_format == RAW
+            assert likeness(b"".join(opened), said()) > 0.95
+        (record,) = caplog.records
+        assert "index lies at its end, and the API takes a stream" in record.getMessage()
+    with closing(open_source(once)) as opened:
+        assert opened.audio_format == AudioFormat()
+        assert b"".join(opened) == content
+
+
+@pytest.mark.parametrize("size", [1, 40, 200, 4000])
+def test_an_mp4_file_that_breaks_off_before_its_index_is_sent_as_it_is(size: int) -> None:
+    content = b"\0\0\0\x18ftypM4A \0\0\0\0M4A mp42" + b"\0\0\x20\0free" + bytes(size)
+    with closing(open_source(content)) as opened:
+        assert opened.audio_format == AudioFormat()
+        assert b"".join(opened) == content
+
+
+@pytest.mark.parametrize("name", [*TAKEN, *INDEX_LAST, *NOT_TAKEN])
 def test_a_format_that_says_file_means_byte_for_byte(name: str, tmp_path: Path) -> None:
     content = FILES[name]()
     for source in kinds_of(content, tmp_path):
