@@ -88,11 +88,12 @@ class _Piece(NamedTuple):
 class _TurnPassage(Passage):
     """The text of a turn."""
 
-    __slots__ = ("channel",)
+    __slots__ = ("channel", "labels")
 
     def __init__(self, delimiters: Delimiters, words: Sequence[Spoken], channel: Label) -> None:
         super().__init__(delimiters, words)
         self.channel = channel
+        self.labels = channel, self.speaker
 
 
 class TurnReader:
@@ -117,6 +118,7 @@ class TurnReader:
         self._at = 0
         self._channels: dict[Label, _Channel] = {}
         self._closed: list[_TurnPassage] = []
+        self._closed_speakers: set[tuple[Label, Optional[str]]] = set()
         self._open_words = 0
         self._look_at = self._batch
         self._latest = -math.inf
@@ -142,11 +144,7 @@ class TurnReader:
                 passage.start_time,
                 passage.end_time,
                 passage.text,
-                [
-                    word
-                    for first, end in passage.spans
-                    for word in words.by_channel[passage.channel][first:end]
-                ],
+                words.within(passage.channel, passage.spans),
             )
             for passage in self._passages()
         ]
@@ -154,18 +152,19 @@ class TurnReader:
     def text(self) -> str:
         """One line for each turn, with its label; without labels if one speaker said everything."""
         passages = self._passages()
-        channels = {passage.channel for passage in passages}
-        speakers = {(passage.channel, passage.speaker) for passage in passages}
+        open_passages = passages[max(0, len(self._closed) - 1) :]
+        speakers = self._closed_speakers.union(each.labels for each in open_passages)
         if len(speakers) < 2:
             return " ".join(passage.text for passage in passages)
-        lines = []
-        for passage in passages:
-            labels = [passage.channel] if len(channels) > 1 else []
+        channels = {channel for channel, _ in speakers}
+        begins = {}
+        for channel, speaker in speakers:
+            labels = [channel] if len(channels) > 1 else []
             if len(speakers) > len(channels):
-                labels.append(passage.speaker)
+                labels.append(speaker)
             label = " ".join(label for label in labels if label is not None)
-            lines.append(f"{label}: {passage.text}" if label else passage.text)
-        return "\n".join(lines)
+            begins[channel, speaker] = label and f"{label}: "
+        return "\n".join([begins[each.labels] + each.text for each in passages])
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -225,7 +224,7 @@ class TurnReader:
         for (channel, speaker), run in by_speaker:
             words = [word for piece in run for word in piece.words]
             last = passages[-1] if passages else None
-            if last is not None and (last.channel, last.speaker) == (channel.label, speaker):
+            if last is not None and last.labels == (channel.label, speaker):
                 last.extend(words)
             else:
                 passages.append(_TurnPassage(self._delimiters, words, channel.label))
@@ -268,6 +267,7 @@ class TurnReader:
             for channel in self._channels.values():
                 channel.open = [word for word in channel.open if word not in closing]
             for passage in self._closed[kept:]:
+                self._closed_speakers.add(passage.labels)
                 channel = self._channels[passage.channel]
                 if not channel.open:
                     channel.reader.last = passage

@@ -119,7 +119,7 @@ class UtteranceReader:
                 passage.start_time,
                 passage.end_time,
                 passage.text,
-                [word for span in passage.spans for word in words.by_channel[label][slice(*span)]],
+                words.within(label, passage.spans),
                 passage.ended,
                 passage.forced,
             )

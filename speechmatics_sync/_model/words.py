@@ -72,6 +72,13 @@ class WordReader:
                     self.all.append(word)
         self._at = max(self._at, until)
 
+    def within(self, channel: Label, spans: Sequence[tuple[int, int]]) -> list[Word]:
+        """The words of a channel whose numbers lie within spans: from, and up to and without."""
+        words = self.by_channel.get(channel, [])
+        if len(spans) == 1:  # as nearly always
+            return words[slice(*spans[0])]
+        return [word for first, end in spans for word in words[first:end]]
+
     def _word(self, result: Mapping[str, Any], channel: Label) -> Optional[Word]:
         content = content_of(result)
         if not content or result["type"] == "punctuation":
