@@ -9,7 +9,7 @@ What lies far enough back is closed: its words are joined to text, and only that
 at a boundary, which must not change a turn, now or when more is said: between two words of one
 channel, ``a`` and ``b``, such that
 
-- every other word so far ends before ``a`` begins, or begins after ``b`` does. So ``a`` stands
+- every other word so far ends before ``a`` begins, or begins no earlier than ``b``. So ``a`` stands
   between any two words of another channel on both sides, and cuts them;
 - ``a`` and ``b`` are in different pieces; or theirs is the last that begins before the boundary, so
   that its two halves would be neighbours, and one turn again.
@@ -283,7 +283,6 @@ class TurnReader:
             for index, word in enumerate(channel.open)
         ]
         places.sort(key=itemgetter(0, 1, 2))
-        starts = [place[0] for place in places] + [math.inf, math.inf]
         found = 0
         highest = dict.fromkeys(self._channels.values(), -1)
         missing = 0  # words of all channels that stand before one that was seen
@@ -299,7 +298,7 @@ class TurnReader:
                 missing == 0
                 and following[4] is channel
                 and following[2] == index + 1 == highest[channel] + 1
-                and latest_end <= word.start_time < after.start_time < starts[number + 1]
+                and latest_end <= word.start_time < after.start_time
                 and word.end_time <= after.start_time
                 and (ranks[word] != ranks[after] or ranks[word] >= highest_rank)
             ):

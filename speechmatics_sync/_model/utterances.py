@@ -55,15 +55,16 @@ class _UtterancePassage(Passage):
     __slots__ = ("ended", "forced", "speakers")
 
     def __init__(self, delimiters: Delimiters, words: Sequence[Spoken]) -> None:
-        self.speakers: list[str] = []
+        self.speakers: tuple[str, ...] = ()
         self.ended = self.forced = False
         super().__init__(delimiters, words)
 
     def extend(self, words: Sequence[Spoken]) -> None:
         super().extend(words)
         for word in words:
-            if word.speaker is not None and word.speaker not in self.speakers:
-                self.speakers.append(word.speaker)
+            if word.number is None or word.speaker is None or word.speaker in self.speakers:
+                continue
+            self.speakers += (word.speaker,)
 
 
 class _Channel:

@@ -20,22 +20,22 @@ class AudioTimes:
         self._positions = array("d")
         self._moments = array("d")
 
-    def note(self, position: float, now: float) -> None:
-        """Note up to which position, in seconds, audio is sent now."""
+    def note(self, position: float, moment: float) -> None:
+        """Note up to which position, in seconds, audio was sent at a moment."""
         if self._positions and position <= self._positions[-1]:
             return  # it is sent again
         self._positions.append(position)
-        self._moments.append(now)
+        self._moments.append(moment)
         if len(self._positions) >= 2 * _KEPT:
             del self._positions[:_KEPT], self._moments[:_KEPT]
 
-    def when(self, position: float, end: float, now: float) -> Optional[float]:
+    def when(self, position: float, end: float, last: float) -> Optional[float]:
         """Return when the audio up to a position was sent; between two moments, by proportion.
 
         Args:
             position: In seconds.
-            end: Up to which position audio was sent until now, in seconds.
-            now: The moment until which that was so.
+            end: Up to which position audio was sent, in seconds.
+            last: When the last of it was sent.
         """
         after = bisect_left(self._positions, position)
         if not self._positions:
@@ -44,10 +44,10 @@ class AudioTimes:
             return self._moments[0]
         begin, since = self._positions[after - 1], self._moments[after - 1]
         if after < len(self._positions):
-            end, now = self._positions[after], self._moments[after]
+            end, last = self._positions[after], self._moments[after]
         if end <= begin:
             return since
-        return since + (now - since) * min(1.0, (position - begin) / (end - begin))
+        return since + (last - since) * min(1.0, (position - begin) / (end - begin))
 
 
 class Latest:

@@ -40,22 +40,26 @@ class Meter:
         self._protocol: Optional[Protocol] = None
         self._audio_times: dict[Label, AudioTimes] = {}
         self._note_at = 0.0
+        self._last_sent: dict[Label, float] = {}
         self._first_partial_delay: Optional[float] = None
         self._final_latencies = Latest(_FINALS_TIMED)
 
     def sent(self, protocol: Protocol, label: Label, number: int) -> None:
-        """A chunk of a channel is sent, and timed."""
-        now = time.monotonic()
+        """A chunk of a channel is sent; it is timed, unless another one is."""
+        self._last_sent[label] = now = time.monotonic()
+        if self.times_a_chunk:
+            return
         self._timed_chunk, self.times_a_chunk = (label, number, now), True
         if now >= self._note_at:
             self._protocol, self._note_at = protocol, now + _NOTE_INTERVAL
-            self._note_audio(protocol, now)
+            self._note_audio(protocol)
 
-    def _note_audio(self, protocol: Protocol, now: float) -> None:
-        for label, channel in protocol.channels.items():
+    def _note_audio(self, protocol: Protocol) -> None:
+        for label, moment in self._last_sent.items():
+            channel = protocol.channels[label]
             taken = channel.seconds(channel.bytes_taken)
             if taken:
-                self._audio_times.setdefault(label, AudioTimes()).note(taken, now)
+                self._audio_times.setdefault(label, AudioTimes()).note(taken, moment)
 
     def acknowledged(self, label: Label, number: int) -> None:
         """The server acknowledged the chunks of a channel up to this number."""
@@ -94,9 +98,10 @@ class Meter:
         times = self._audio_times.get(label) if label is None or isinstance(label, str) else None
         if times is None:
             return None
-        channel, now = self._protocol.channels[label], time.monotonic()
-        sent = times.when(position, channel.seconds(channel.bytes_taken) or 0.0, now)
-        return None if sent is None else now - sent
+        channel = self._protocol.channels[label]
+        taken = channel.seconds(channel.bytes_taken) or 0.0
+        sent = times.when(position, taken, self._last_sent[label])
+        return None if sent is None else time.monotonic() - sent
 
     def snapshot(self, protocol: Protocol, inbox: Inbox, *, backlog: int) -> SessionStats:
         """Return the figures as they are now."""

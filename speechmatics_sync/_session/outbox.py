@@ -146,8 +146,7 @@ class Outbox:
         ):
             return False
         payload, number = protocol.send_at_once(chunk, label)
-        if not self._meter.times_a_chunk:
-            self._meter.sent(protocol, label, number)
+        self._meter.sent(protocol, label, number)
         connection.send(payload)
         return True
 
@@ -403,7 +402,7 @@ class Outbox:
             if outgoing is None:
                 return
             connection.send(outgoing.payload)
-            if outgoing.number and not self._meter.times_a_chunk:
+            if outgoing.number:
                 self._meter.sent(protocol, outgoing.label, outgoing.number)
 
     def _end(self, labels: Iterable[Label]) -> None:

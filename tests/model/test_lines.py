@@ -148,6 +148,18 @@ def test_words_that_a_final_does_not_cover_stay() -> None:
     ]
 
 
+def test_marks_of_finals_wait_for_the_next_word_and_those_of_partials_are_guesses() -> None:
+    opening = final(mark("¿", 0, attaches_to="next"))
+    guess = partial(mark("¡", 0, attaches_to="next"))
+    que = word("Qué", 0)
+    assert told(opening, guess, partial(que), final(que)) == [
+        [],
+        [],
+        [(1, "¿Qué", 0, False)],
+        [(1, "¿Qué", 4, False)],
+    ]
+
+
 def test_an_entity_is_one_word_as_it_is_written() -> None:
     entity = result("£10", 1, 3, type="entity", spoken_form=[word("ten", 1), word("pounds", 2)])
     assert told(final(word("about", 0), entity)) == [[(1, "about £10", 9, False)]]

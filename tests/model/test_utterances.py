@@ -53,8 +53,10 @@ def test_a_mark_that_comes_after_the_end_belongs_to_the_word_before_it() -> None
 
 def test_marks_without_a_word_are_an_utterance_by_themselves() -> None:
     assert [each.text for each in transcript(final(mark(".", 0))).utterances] == ["."]
-    made = transcript(final(result("a", 0, 1), mark("¿", 1, attaches_to="next")))
-    assert [each.text for each in made.utterances] == ["a ¿"]
+    left = mark("¿", 1, attaches_to="next", speaker="S2")
+    made = transcript(final(result("a", 0, 1, speaker="S1"), left))
+    for _ in range(2):
+        assert [(each.text, each.speakers) for each in made.utterances] == [("a ¿", ["S1"])]
 
 
 def test_they_are_pickled_with_the_transcript() -> None:

@@ -184,6 +184,7 @@ def test_a_stream_that_is_pulled_slowly_gives_the_last_partial_and_every_final()
             pulled = [message for message in stream if message["message"] != "AudioAdded"]
         partials = [message for message in pulled if message["message"] == "AddPartialTranscript"]
         assert numbers(partials) == [49]
+        assert client.stats.partials_superseded == 49
         assert stream.transcript.text == "word0 word1 word2"
 
 
