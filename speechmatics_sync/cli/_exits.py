@@ -26,6 +26,7 @@ __all__ = [
     "complain",
     "exit_code",
     "leave",
+    "one_line",
     "sentence",
 ]
 
@@ -37,6 +38,14 @@ _NO_KEY = (
     "there is no API key: run `speechmatics-sync config set api-key`, or set SPEECHMATICS_API_KEY; "
     "--local needs none"
 )
+
+
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
+
+
+def one_line(text: str) -> str:
+    """Return a text of others without what a terminal would obey, such as escape sequences."""
+    return text.translate(_CONTROLS)
 
 
 class OutputError(SpeechmaticsError):
@@ -84,7 +93,7 @@ def leave() -> NoReturn:
 def complain(text: str) -> None:
     """Write a line to standard error, if there is one that can be written to."""
     try:
-        sys.stderr.write(f"{PROGRAM}: {text}\n")
+        sys.stderr.write(f"{PROGRAM}: {one_line(text)}\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
         pass  # closed, full, or None: there is nobody to tell

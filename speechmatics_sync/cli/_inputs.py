@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import sys
 import wave
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from speechmatics_sync import (
+    AudioError,
     AudioFormat,
     ConfigurationError,
     SpeechmaticsError,
@@ -132,6 +134,8 @@ def _input(
     def opened() -> Iterator[Heard]:
         with contextlib.ExitStack() as stack:
             source: Any = name
+            if name == "-" and sys.stdin is None:
+                raise AudioError("standard input is closed")
             if name == "-":
                 # Not sys.stdin: a thread that waits inside its buffer would abort the exit.
                 source = stack.enter_context(open(0, "rb", buffering=0, closefd=False))

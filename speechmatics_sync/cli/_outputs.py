@@ -58,6 +58,8 @@ class Outputs:
             self._file = self._check_file(Path(output))
         self.formats = self.formats or ["txt"]
         self._check_names(inputs)
+        if {"srt", "vtt"} & set(self.formats):
+            Transcript().to_srt()  # raises if their extra is missing
         if output is not None:
             self._check_folder()
         elif resume:

@@ -18,12 +18,16 @@ from rich.text import Text
 
 from speechmatics_sync import Line, Transcript
 
+from ._exits import one_line
 from ._views import Progress, View, who_says
 
 __all__ = ["TerminalView", "live_console"]
 
 _ERASE_BELOW = "\r\x1b[J"
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
+_CROP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+"""Between them a line that is wider than the terminal is not wrapped. Terminals disagree on the
+width of some characters, and each line below must take one row."""
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 """A terminal that knows them shows what is between them at once; others ignore them."""
 
@@ -72,7 +76,7 @@ class TerminalView(View):
         above: list[Any] = []
         if len(self._names) > 1 and number != self._last_number:
             self._last_number = number
-            above.append(Text(self._names[number], style="bold"))
+            above.append(Text(one_line(self._names[number]), style="bold"))
         self._draw([*above, self._text(line)])
 
     def ended(self, number: int, transcript: Optional[Transcript]) -> None:
@@ -84,7 +88,7 @@ class TerminalView(View):
         self._draw([])
 
     def note(self, text: str) -> None:
-        self._draw([Text(text, style="yellow")])
+        self._draw([Text(one_line(text), style="yellow")])
 
     def close(self) -> None:
         if self._closed:
@@ -109,7 +113,7 @@ class TerminalView(View):
         self._drawn = below
         self._hidden = True
         text = _BEGIN + _HIDE + _ERASE_BELOW + "".join(f"{line}\r\n" for line in scrolled)
-        text += "\r\n".join(below) + "\r"
+        text += _CROP + "\r\n".join(below) + _WRAP + "\r"
         if len(below) > 1:
             text += f"\x1b[{len(below) - 1}A"
         self._console.file.write(text + _END)
@@ -134,7 +138,7 @@ class TerminalView(View):
 
     def _text(self, line: Line) -> Text:
         """Return a line in its speaker's colour; what may still change is dim."""
-        who, said = who_says(line), line.text
+        who, said = one_line(who_says(line)), one_line(line.text)
         text = Text()
         if who:
             colour = self._colours.setdefault(who, _COLOURS[len(self._colours) % len(_COLOURS)])
@@ -147,6 +151,7 @@ class TerminalView(View):
     def _status(self, progress: Progress) -> Text:
         """Return one line that fits into the width."""
         width = self._console.width - 1
+        name = Text(one_line(progress.name), style="dim", no_wrap=True)
         ascii_only = self._console.options.ascii_only
         if progress.level is not None:
             end = f" {_clock(progress.done)}"
@@ -155,13 +160,11 @@ class TerminalView(View):
         if not progress.total:
             end = f"{_clock(progress.done)}"
             room = max(0, width - cell_len(end) - 1)
-            name = Text(progress.name, style="dim", no_wrap=True)
             name.truncate(room, overflow="ellipsis")
             return Text.assemble(name, " ", end, no_wrap=True, overflow="crop")
         share = min(1.0, progress.done / progress.total)
         end = f" {_clock(progress.done)}/{_clock(progress.total)} {progress.speed:.1f}x"
         room = max(0, width - cell_len(end) - 1)
-        name = Text(progress.name, style="dim", no_wrap=True)
         name.truncate(min(room // 2, 30), overflow="ellipsis")
         bar = _meter(share, max(0, room - name.cell_len), ascii_only)
         return Text.assemble(name, " ", bar, end, no_wrap=True, overflow="crop")

@@ -22,7 +22,7 @@ from speechmatics_sync import (
     __version__,
 )
 
-from ._exits import INTERRUPTED, OK, complain, leave
+from ._exits import INTERRUPTED, OK, OutputError, complain, leave
 from ._inputs import Input, inputs_of
 from ._jobs import Job, Session, run_jobs
 from ._outputs import Outputs
@@ -156,6 +156,8 @@ def _view(arguments: argparse.Namespace, outputs: Outputs, inputs: list[Input]) 
     result = None if outputs.to_files else outputs.formats[0]
     stream = sys.stdout
     if stream is None:
+        if result is not None:
+            raise OutputError("standard output is closed: name a file with -o")
         return View()
     terminal = stream.isatty()
     if not terminal and result not in (None, "txt") and hasattr(stream, "reconfigure"):
@@ -205,6 +207,8 @@ class _Handler(logging.Handler):
         self._ids = ids
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR and hasattr(record, "request_id") and not self._ids:
+            return  # a session says it with the error that it raises
         text = self.format(record)
         self._view.later(text if self._ids else re.sub(r" \[request_id=\S* \S*\]$", "", text))
 

@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, TextIO
 
 from speechmatics_sync import Line, Transcript
 
-from ._exits import complain
+from ._exits import complain, one_line
 
 __all__ = ["PlainView", "Progress", "View", "labelled", "rendered"]
 
@@ -152,7 +152,7 @@ def rendered(transcript: Transcript, format: str) -> str:
 def labelled(line: Line) -> str:
     """Return a line after who says it, if that is known."""
     who = who_says(line)
-    return f"{who}: {line.text.strip()}" if who else line.text.strip()
+    return one_line(f"{who}: {line.text.strip()}" if who else line.text.strip())
 
 
 def who_says(line: Line) -> str:

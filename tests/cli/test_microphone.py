@@ -12,14 +12,16 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("needs pseudo-terminals", allow_module_level=True)
 
-from support.audio.sound_server import SAMPLE, SoundServer, _module_server, sound_server
+from support.audio.sound_server import SoundServer, _module_server, sound_server
 from support.cli.commands import Place
 from support.cli.terminal import Terminal
+from support.places import ROOT
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
 __all__ = ["_module_server", "sound_server"]
 
+SAMPLE = ROOT / "examples" / "audio" / "demo.wav"
 SAID = [("hello", 0.2, 0.5), ("world", 0.6, 0.8)]
 METER = re.compile(r"mic  [━─]+ 0:0\d")
 

@@ -77,6 +77,14 @@ class TestFiles:
         assert complaint in ran.err
         assert len(ran.err.splitlines()) == 1
 
+    def test_an_extra_that_is_missing_is_told_before_anything_is_done(self, place: Place) -> None:
+        place.talk()
+        (place.path / "webvtt.py").write_text("raise ImportError")
+        path = f"{place.path}{os.pathsep}{place.environment['PYTHONPATH']}"
+        place.environment.update(PYTHONPATH=path, SPEECHMATICS_RT_URL="ws://127.0.0.1:1")
+        ran = place.run("transcribe", "talk.wav", "-o", "talk.srt")
+        assert (ran.code, "speechmatics-sync[captions]" in ran.err) == (2, True), ran
+
     @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take UTF-8 alone")
     def test_a_name_that_is_not_utf_8_is_kept(self, served: Place) -> None:
         served.talk(b"caf\xe9.wav")

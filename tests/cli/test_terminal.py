@@ -113,6 +113,27 @@ class TestLive:
             assert terminal.everything == [f"w{number}." for number in range(1, 9)]
             check_each_moment(terminal)
 
+    def test_characters_of_disputed_width_shift_nothing(self, place: Place) -> None:
+        """Here pyte takes four columns for a flag that is two columns wide for rich."""
+        place.talk(words=20)
+        said = [(f"{number}🇩🇪", number / 2, number / 2 + 0.3) for number in range(9)]
+        with LocalServer(recognizer=ScriptedRecognizer(said, delay=20)) as server:
+            flags = ("transcribe", "talk.wav", "--url", server.url, "--realtime")
+            with Terminal(place, *flags, columns=20, rows=6) as terminal:
+                terminal.until(lambda lines: lines and " 0:04/" in lines[-1])
+                assert (terminal.screen.cursor.y, terminal.screen.cursor.x) == (0, 0)
+                assert sum("0:04/" in line for line in terminal.lines) == 1
+
+    def test_what_others_say_moves_no_cursor(self, place: Place) -> None:
+        place.talk()
+        said = [("a\x1b[2Jb\n", 0.1, 0.3), ("\x1b]0;title\x07c", 0.4, 0.6)]
+        with LocalServer(recognizer=ScriptedRecognizer(said)) as server:
+            with Terminal(place, "transcribe", "talk.wav", "--url", server.url) as terminal:
+                assert terminal.until_over() == 0
+                assert terminal.lines == ["a [2Jb  ]0;title c."]
+            ran = place.run("transcribe", "talk.wav", "--url", server.url)
+            assert ran.out == "a [2Jb  ]0;title c.\n"
+
     def test_ctrl_c_ends_in_good_order(self, live: Terminal) -> None:
         live.give(counted_audio(3))
         live.until(lambda lines: words(lines) == ["w1", "w2", "w3"])

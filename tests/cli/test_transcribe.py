@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -69,6 +70,8 @@ class TestPipe:
                     process.stdin.flush()
                 except BrokenPipeError:
                     break
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
             assert process.stderr.read() == b""
             assert process.wait() == 0
 
@@ -132,6 +135,29 @@ class TestExitCodes:
         assert lines[0].startswith("speechmatics-sync: none.wav: ")
         assert lines[1].startswith("speechmatics-sync: empty.wav: ")
         assert lines[2:] == ["speechmatics-sync: 2 of 4 transcribed, 2 failed"]
+
+    def test_the_servers_error_is_told_once(self, served: Place) -> None:
+        (served.path / "words.mp3").write_bytes(b"no audio at all" * 100)
+        ran = served.run("transcribe", "words.mp3")
+        assert ran.code in (1, 5)
+        assert len(ran.err.splitlines()) == 1
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+    def test_streams_that_are_closed(self, served: Place) -> None:
+        served.talk()
+        command = f"{sys.executable} -m speechmatics_sync transcribe"
+        for line, code, said in (
+            (f"{command} - <&-", 5, b"standard input is closed"),
+            (f"{command} talk.wav >&-", 1, b"standard output is closed: name a file with -o"),
+            (f"{command} none.wav 2>&-", 5, b""),
+            (f"{command} talk.wav -o talk.txt <&- >&- 2>&-", 0, b""),
+        ):
+            ran = subprocess.run(
+                ["sh", "-c", line], cwd=served.path, env=served.environment, capture_output=True
+            )
+            assert (ran.returncode, ran.stdout) == (code, b""), ran
+            assert said in ran.stderr
+        assert (served.path / "talk.txt").read_text() == "w1 w2 w3.\n"
 
     def test_usage(self, place: Place) -> None:
         for words in ([], ["transcribe"], ["transcribe", "--mic", "a.wav"], ["no-such-command"]):
