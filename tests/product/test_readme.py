@@ -128,6 +128,10 @@ def test_commands_exist() -> None:
             subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
         elif words[0] == "pip":
             assert words[1:] == ["install", "."]  # the wheel is tried in test_packaging
+        elif words[:3] == ["python", "-m", "speechmatics_sync.legacy"] or words[2:3] == [
+            "speechmatics_sync.legacy.cli"
+        ]:
+            pass  # tried in test_guides.py
         elif words[0] != "speechmatics-sync":  # these are tried in tests/cli/test_documented.py
             assert words[:3] == ["python", "-m", "speechmatics_sync.local"]
             tried = [sys.executable, *words[1:3], "--help"]
