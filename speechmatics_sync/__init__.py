@@ -91,8 +91,10 @@ if TYPE_CHECKING:
     from ._audio.open_audio import DecodedAudio, open_audio
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
+    from ._model.caption_files import CaptionFile
     from ._model.captions import Caption, CaptionFault, CaptionReport, Captions
     from ._model.lines import Line, LiveText
+    from ._model.live_captions import LiveCaptions
     from ._model.searching import Match
 
 __all__ = [
@@ -107,6 +109,7 @@ __all__ = [
     "AuthenticationError",
     "Caption",
     "CaptionFault",
+    "CaptionFile",
     "CaptionReport",
     "Captions",
     "Client",
@@ -129,6 +132,7 @@ __all__ = [
     "LanguageInfo",
     "LanguagePackInfo",
     "Line",
+    "LiveCaptions",
     "LiveText",
     "Match",
     "MaxDelayMode",
@@ -185,10 +189,12 @@ __all__ = [
 _LOADED_WHEN_NAMED = {
     "Caption": "_model.captions",
     "CaptionFault": "_model.captions",
+    "CaptionFile": "_model.caption_files",
     "CaptionReport": "_model.captions",
     "Captions": "_model.captions",
     "DecodedAudio": "_audio.open_audio",
     "Line": "_model.lines",
+    "LiveCaptions": "_model.live_captions",
     "LiveText": "_model.lines",
     "Match": "_model.searching",
     "Microphone": "_audio.microphone",

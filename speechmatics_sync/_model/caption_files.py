@@ -6,14 +6,93 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional
 
-from ..errors import missing_extra
+from ..errors import ConfigurationError, missing_extra
+from .saving import Path, suffix_of
 
 if TYPE_CHECKING:
     from .captions import Caption
 
-__all__ = ["srt_of", "vtt_of"]
+__all__ = ["CaptionFile", "srt_of", "vtt_of"]
+
+
+class CaptionFile:
+    """A file of captions that grows, for instance while a session runs.
+
+    It is complete after each caption. `Transcript.save` is for captions that are all there.
+
+    Args:
+        path: The file, ``.srt`` or ``.vtt``. One that is there is overwritten.
+
+    Raises:
+        ConfigurationError: The suffix is another one, or ``webvtt-py`` (extra ``captions``) is not
+            installed.
+        OSError: The file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> live = LiveCaptions()
+        >>> with CaptionFile("audio.srt") as file, client.stream("audio.wav") as stream:
+        ...     for message in stream:
+        ...         file.add(live.add(message))
+        >>> print(Path("audio.srt").read_text())
+        1
+        00:00:00,200 --> 00:00:01,034
+        hello world.
+        <BLANKLINE>
+    """
+
+    __module__ = "speechmatics_sync"  # which loads this one only when it is needed
+
+    def __init__(self, path: Path) -> None:
+        self._suffix = suffix_of(path)
+        if self._suffix not in (".srt", ".vtt"):
+            raise ConfigurationError(
+                f"captions cannot be written as {self._suffix or 'a file without a suffix'};"
+                " allowed: .srt, .vtt"
+            )
+        head = vtt_of([]) if self._suffix == ".vtt" else srt_of([])
+        self._count = 0
+        self._file = open(path, "w", encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115
+        self._write(head)
+
+    def __enter__(self) -> CaptionFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def add(self, captions: Iterable[Caption]) -> None:
+        """Write captions that follow those that are there.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        for caption in captions:
+            self._count += 1
+            if self._suffix == ".vtt":
+                _, _, cue = vtt_of([caption]).partition("\n\n")
+                self._write(f"\n{cue}")
+            else:
+                _, _, cue = srt_of([caption]).partition("\n")
+                gap = "\n" if self._count > 1 else ""
+                self._write(f"{gap}{self._count}\n{cue}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
+        self._file.flush()
+
 
 _WORD_JOINER = "\u2060"
 """Has no width and joins what stands around it: a player shows nothing of it."""

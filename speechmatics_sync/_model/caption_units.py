@@ -80,6 +80,16 @@ def display_width(text: str) -> int:
     return width
 
 
+class _Released:
+    """A word that is shown already."""
+
+    def attach(self, mark: Token, ends_sentence: bool) -> None:
+        """Too late."""
+
+
+_RELEASED = _Released()
+
+
 class UnitReader:
     """Makes the units of one channel, in order.
 
@@ -110,8 +120,18 @@ class UnitReader:
             if spoken is not None:
                 yield from self._take(spoken)
 
+    @property
+    def holds_a_word(self) -> bool:
+        """Whether there is a word that marks may still join."""
+        return self._held is not None
+
+    def release(self) -> Iterator[Unit]:
+        """Give the units that are held. A mark that comes for them later is left out."""
+        yield from self._release()
+        self._reader.last = _RELEASED
+
     def end(self) -> Iterator[Unit]:
-        """Give the units that were held: nothing joins them any more."""
+        """Give all that is held, with marks that wait for a word."""
         left = self._reader.left()
         self._reader = SpokenReader()
         if left is not None:

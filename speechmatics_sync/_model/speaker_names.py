@@ -26,7 +26,10 @@ class Names:
     Args:
         asked: None for a dash (in a text: the label) where the speaker changes, if several speak;
             True for the labels, False for nothing; a mapping of labels to names.
-        keys: Who speaks, of all.
+        keys: All who speak.
+
+    Attributes:
+        are_several: Whether more than one speaks.
     """
 
     def __init__(self, asked: SpeakerLabels, keys: Iterable[Key]) -> None:
@@ -35,13 +38,19 @@ class Names:
                 f"speaker_labels is {asked!r}; allowed: None, True, False or a mapping of labels"
                 " to names"
             )
-        keys = set(keys)
-        channels = {key.channel for key in keys}
-        self.are_several = len(keys) > 1
+        self.are_several = False
         self._asked = asked
         self._names = asked if isinstance(asked, Mapping) else {}
-        self._show_channel = len(channels) > 1 or all(key.speaker is None for key in keys)
-        self._show_speaker = len(keys) > len(channels) or channels == {None}
+        self._keys: set[Key] = set()
+        self.add(keys)
+
+    def add(self, keys: Iterable[Key]) -> None:
+        """Add speakers who were not known before."""
+        self._keys.update(keys)
+        channels = {key.channel for key in self._keys}
+        self.are_several = len(self._keys) > 1
+        self._show_channel = len(channels) > 1 or all(key.speaker is None for key in self._keys)
+        self._show_speaker = len(self._keys) > len(channels) or channels == {None}
 
     def name(self, key: Key) -> str:
         """The name of a speaker; empty if there is no label."""
