@@ -248,7 +248,8 @@ messages = st.lists(
 
 
 def all_of(made: Transcript) -> list[Any]:
-    return [made.text, made.words, made.turns, made.utterances, repr(made)]
+    times = made.start_time, made.end_time
+    return [made.text, made.words, made.turns, made.utterances, times, repr(made)]
 
 
 @examples(300)
