@@ -161,6 +161,8 @@ def test_every_class_is_accounted_for() -> None:
     known |= {cls for _, cls in JOINED}
     known |= {api.ClientMessageType, api.ServerMessageType, api.SessionEvent}
     known |= {api.SessionInfo, api.SessionStats, api.Turn, api.Utterance, api.Word, api.Line}
+    known |= {api.Caption, api.CaptionFault, api.CaptionReport, api.Match}
+    known |= {api.MicrophoneDevice, api.MicrophoneLevel}
     assert ours == known
 
 

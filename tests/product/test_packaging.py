@@ -86,14 +86,19 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for top in {file.parts[0] for file in websocket_client.files or () if file.parts[0] != ".."}:
         shutil.copytree(str(websocket_client.locate_file(top)), packages / top)
     python = environment / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", wheel)
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-index", wheel)
+    run(*pip, env=clean_environment())
     return python
+
+
+def clean_environment() -> dict[str, str]:
+    """With PYTHONPATH pip would find the project itself installed already."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
 
 
 def in_empty(python: Path, code: str) -> str:
     """Run code where neither this project's directory nor this environment can be seen."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    return run(python, "-W", "error", "-c", code, cwd=python.parent, env=clean)
+    return run(python, "-W", "error", "-c", code, cwd=python.parent, env=clean_environment())
 
 
 class TestContents:
