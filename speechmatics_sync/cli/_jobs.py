@@ -194,6 +194,8 @@ def run_jobs(
     def work() -> None:
         for job in _taken(waiting, lock, stopped):
             job.run(session_for, functools.partial(post, job))
+            if job.code in (USAGE, AUTHENTICATION):
+                stopped.set()
             post(job, None)
 
     def post(job: Job, line: Optional[Line]) -> None:
@@ -265,8 +267,6 @@ def _show(
                 view.line(job.number, line)
             else:
                 view.ended(job.number, job.transcript if job.code == OK else None)
-                if job.code in (USAGE, AUTHENTICATION):
-                    stopped.set()
         if time.monotonic() - looked >= _TICK or events.empty():
             looked = time.monotonic()
             view.show_notes()

@@ -32,6 +32,7 @@ class Outputs:
         apart: Whether a part of a file's transcript gets another name than the whole.
         formats: What is written for each input.
         to_files: Whether it is written to files.
+        whole: Whether the whole transcript is needed at the end, and not its lines alone.
 
     Raises:
         ConfigurationError: They do not fit together, or the folder is missing.
@@ -57,6 +58,7 @@ class Outputs:
         else:
             self._file = self._check_file(Path(output))
         self.formats = self.formats or ["txt"]
+        self.whole = self.to_files or not set(self.formats) <= {"txt", "jsonl"}
         self._check_names(inputs)
         if {"srt", "vtt"} & set(self.formats):
             Transcript().to_srt()  # raises if their extra is missing

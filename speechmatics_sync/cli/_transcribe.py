@@ -53,7 +53,7 @@ def transcribe(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.callback(view.close)
         stack.enter_context(_shown_records(view, arguments))
-        calls = _Calls(arguments, settings, stack)
+        calls = _Calls(arguments, settings, stack, collect=outputs.whole)
         if arguments.verbose:
             for text in settings.told():
                 view.note(text)
@@ -84,13 +84,19 @@ class _Calls:
         arguments: What was asked for.
         settings: The settings.
         stack: Ends the embedded server of ``--local``.
+        collect: Whether transcripts are needed; without them live audio may go on for ever.
 
     Raises:
         SpeechmaticsError: A setting is not allowed, or there is no key.
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, settings: Settings, stack: contextlib.ExitStack
+        self,
+        arguments: argparse.Namespace,
+        settings: Settings,
+        stack: contextlib.ExitStack,
+        *,
+        collect: bool,
     ) -> None:
         self._arguments = arguments
         if arguments.local:
@@ -121,6 +127,7 @@ class _Calls:
             "ws_headers": _headers(arguments.header),
             "timeout": arguments.timeout,
             "realtime": arguments.realtime,
+            "collect": collect,
         }
         Client(**self._client)  # raises what is the same for every input
 
@@ -234,11 +241,17 @@ def _report(jobs: list[Job], count: int, arguments: argparse.Namespace) -> None:
             kept = ", ".join(os.fsencode(path).decode("utf-8", "replace") for path in job.saved)
             complain(f"{name}saved as {kept}")
     if several:
-        failed = sum(bool(job.code) for job in jobs)
         done = sum(job.done for job in jobs)
-        skipped = count - len(jobs)
-        text = f"{done} of {count} transcribed"
-        text += f", {skipped} left out" if skipped else ""
-        text += f", {failed} failed" if failed else ""
+        failed = sum(bool(job.problem) for job in jobs)
+        cut = sum(job.code == INTERRUPTED and not job.done and not job.problem for job in jobs)
+        others = {
+            "left out": count - len(jobs),
+            "failed": failed,
+            "cut short": cut,
+            "not begun": len(jobs) - done - failed - cut,
+        }
+        parts = [f"{done} of {count} transcribed"]
+        parts += [f"{number} {what}" for what, number in others.items() if number]
+        text = ", ".join(parts)
         if failed or not arguments.quiet:
             complain(text)

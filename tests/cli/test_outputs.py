@@ -16,7 +16,7 @@ from support.cli.commands import PATIENCE, Place, Ran
 from support.serving import Peer, final, serving
 
 from speechmatics_sync import Transcript
-from speechmatics_sync.local import counted_audio
+from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
 
 Call = Callable[..., Ran]
 FORMATS = ("txt", "json", "jsonl", "srt", "vtt")
@@ -120,6 +120,15 @@ class TestFifty:
         assert (served.path / "out" / "49.txt").read_text() == "kept"
         assert len(files(served.path / "out")) == 50
 
+    def test_a_key_that_is_refused_ends_the_run(self, place: Place) -> None:
+        names = [place.talk(f"{number}.wav", 1).name for number in range(6)]
+        with LocalServer(recognizer=CountedRecognizer(), api_keys="the-key") as server:
+            place.environment["SPEECHMATICS_API_KEY"] = "another-key"
+            ran = place.run("transcribe", *names, "--url", server.url)
+        assert ran.code == 3
+        summary = "speechmatics-sync: 0 of 6 transcribed, 1 failed, 5 not begun"
+        assert ran.err.splitlines()[1:] == [summary]
+
 
 class TestParts:
     def test_ctrl_c_saves_what_was_said_of_live_audio(self, served: Place) -> None:
@@ -153,7 +162,7 @@ class TestParts:
         self.cut(served, "-o", "out/")
         assert files(served.path / "out") == ["talk.partial.txt"]
         ran = served.run("transcribe", "talk.wav", "-o", "out/", "--resume")
-        assert ran.code == 0
+        assert (ran.code, ran.err) == (0, "")
         assert (served.path / "out" / "talk.txt").read_text().endswith("w60.\n")
 
     def test_what_came_before_an_error_is_kept_under_another_name(self, place: Place) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ if sys.platform == "win32":
 
 from support.cli.commands import Place
 from support.cli.terminal import Terminal
+from support.serving import Peer, serving
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer, counted_audio
 
@@ -33,7 +35,7 @@ def words(lines: list[str]) -> list[str]:
     return re.findall(r"\bw\d+\b", "\n".join(lines))
 
 
-def shows(text: str) -> object:
+def shows(text: str) -> Callable[[list[str]], bool]:
     return lambda lines: any(text in line for line in lines)
 
 
@@ -141,6 +143,25 @@ class TestLive:
         assert live.until_over() == 130
         assert live.lines == ["finishing; Ctrl-C again leaves at once", "w1 w2 w3."]
         assert not live.screen.cursor.hidden
+
+    def test_a_second_ctrl_c_leaves_the_terminal_as_it_was(self, place: Place) -> None:
+        def behave(peer: Peer) -> None:
+            peer.start()
+            peer.take_audio()
+            peer.wait_closed()  # without an end of the transcript
+
+        place.talk()
+        with serving(behave) as url, Terminal(place, "transcribe", "talk.wav", "--url", url) as it:
+            it.until(shows("talk.wav"))
+            it.type("\x03")
+            it.until(shows("Ctrl-C again leaves at once"))
+            it.type("\x03")
+            assert it.until_over() == 130
+            assert not it.screen.cursor.hidden
+            assert it.lines == [
+                "finishing; Ctrl-C again leaves at once",
+                "speechmatics-sync: interrupted",
+            ]
 
 
 class TestFiles:
