@@ -52,13 +52,14 @@ class Composer:
 
     Attributes:
         before: Who spoke last in the last caption.
+        free: From when on the next one may appear, in milliseconds.
     """
 
     def __init__(self, shape: Shape, names: Names) -> None:
         self.before: Optional[Key] = None
         self._shape = shape
         self._names = names
-        self._free = 0  # from when on the next caption may appear
+        self.free = 0
 
     def block(self, units: Sequence[Unit], following: Optional[int]) -> Block:
         """Make the next caption.
@@ -70,10 +71,10 @@ class Composer:
         lines = lines_of(units, self._shape, self._names, self.before)
         width = sum(map(display_width, lines)) + len(lines) - 1
         # Words whose times are the same, or run backwards, are shown one after the other.
-        start = max(units[0].start, self._free)
+        start = max(units[0].start, self.free)
         end = display_end(start, max(unit.end for unit in units), following, width)
         end = max(end, start + _FLICKER)
-        self._free = end + GAP
+        self.free = end + GAP
         self.before = passages_of(units)[-1][-1].key
         return Block(units, start, end, lines)
 

@@ -80,16 +80,6 @@ def display_width(text: str) -> int:
     return width
 
 
-class _Released:
-    """A word that is shown already."""
-
-    def attach(self, mark: Token, ends_sentence: bool) -> None:
-        """Too late."""
-
-
-_RELEASED = _Released()
-
-
 class UnitReader:
     """Makes the units of one channel, in order.
 
@@ -125,18 +115,13 @@ class UnitReader:
         """Whether there is a word that marks may still join."""
         return self._held is not None
 
-    def release(self) -> Iterator[Unit]:
-        """Give the units that are held. A mark that comes for them later is left out."""
-        yield from self._release()
-        self._reader.last = _RELEASED
-
     def end(self) -> Iterator[Unit]:
         """Give all that is held, with marks that wait for a word."""
         left = self._reader.left()
         self._reader = SpokenReader()
         if left is not None:
             yield from self._take(left)
-        yield from self._release()
+        yield from self.release()
 
     def _take(self, spoken: Spoken) -> Iterator[Unit]:
         held = self._held
@@ -146,10 +131,11 @@ class UnitReader:
             held.ends_sentence = spoken.ends_sentence
             self._reader.last = held
             return
-        yield from self._release()
+        yield from self.release()
         self._held = spoken
 
-    def _release(self) -> Iterator[Unit]:
+    def release(self) -> Iterator[Unit]:
+        """Give the units that are held. A mark that comes for them later is left out."""
         spoken, self._held = self._held, None
         if spoken is None:
             return

@@ -231,9 +231,10 @@ class LiveCaptions:
             taken += channel.waiting[:count]
             del channel.waiting[:count]
         for unit in sorted(taken, key=lambda unit: unit.start):
-            if self._units and unit.start < self._units[-1].start:  # it came too late for its place
-                unit.start = self._units[-1].start
-                unit.end = max(unit.end, unit.start)
+            # A word that came too late for its place takes the next one.
+            place = self._units[-1].start if self._units else self._composer.free
+            unit.start = max(unit.start, place)
+            unit.end = max(unit.end, unit.start)
             self._names.add([unit.key])
             self._units.append(unit)
 

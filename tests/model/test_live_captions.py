@@ -171,6 +171,7 @@ class TestChannels:
         assert sorted(" ".join(each.text for each in captions).split()) == sorted(
             [*TEXT.split(), "forgotten"]
         )
+        assert min(each.end_time - each.start_time for each in captions) > 0.4
         for caption, after in zip(captions, captions[1:]):
             assert after.start_time - caption.end_time > 0.083
 
