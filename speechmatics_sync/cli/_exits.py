@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 from speechmatics_sync import (
     AudioError,
@@ -28,6 +30,8 @@ __all__ = [
     "leave",
     "one_line",
     "sentence",
+    "shown",
+    "written_to",
 ]
 
 OK, FAILED, USAGE, AUTHENTICATION, CONNECTION, AUDIO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -50,6 +54,24 @@ def one_line(text: str) -> str:
 
 class OutputError(SpeechmaticsError):
     """The output cannot be written."""
+
+
+@contextlib.contextmanager
+def written_to(path: Any) -> Iterator[None]:
+    """Have an OSError say which file cannot be written.
+
+    Raises:
+        OutputError: That.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{shown(path)} cannot be written: {error.strerror or error}") from error
+
+
+def shown(path: Any) -> str:
+    """Return a path as it may be shown: not every one is UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 _CODES: tuple[tuple[type[SpeechmaticsError], int], ...] = (

@@ -21,7 +21,7 @@ from speechmatics_sync import (
     split_channels,
 )
 
-from ._exits import OutputError
+from ._exits import shown, written_to
 
 __all__ = ["Heard", "Input", "inputs_of"]
 
@@ -161,7 +161,7 @@ def _shown(name: str) -> str:
     if _URL.match(name):
         parts = urlsplit(name)
         return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return shown(name)
 
 
 def _channel_files(files: Mapping[str, str]) -> Input:
@@ -208,10 +208,8 @@ def _keeping(source: Any, path: str, audio_format: Optional[AudioFormat]) -> Ite
     with contextlib.ExitStack() as stack:
         if isinstance(source, str):
             source = stack.enter_context(open(source, "rb"))
-        try:
+        with written_to(path):
             file: Any = stack.enter_context(open(path, "wb"))
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from None
         write = file.write
         if given is not None and given.encoding == "pcm_s16le":
             samples = stack.enter_context(wave.open(file, "wb"))

@@ -117,8 +117,10 @@ class Job:
         self.progress.level = heard.level
         if self._measured:
             self.progress.total = self.given.seconds()
-        with session.client as client:
+        with self._outputs.growing(self.given) as files, session.client as client:
             self._client = client
+            if files is not None:
+                files.listen(client)
             if self._finishing:
                 raise SessionError("Interrupted.")
             self.progress.running = True
@@ -129,6 +131,8 @@ class Job:
                 if self._finishing:
                     self.finish()
                 for line in stream.lines():
+                    if files is not None:
+                        files.line(line)
                     show(line)
         if self._finishing:
             self.code = INTERRUPTED

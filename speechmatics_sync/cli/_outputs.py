@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from speechmatics_sync import ConfigurationError, Transcript
 
-from ._exits import OutputError
+from ._exits import OutputError, shown, written_to
 from ._inputs import Input
+
+if TYPE_CHECKING:
+    from ._growing import Growing
 
 __all__ = ["FORMATS", "Outputs"]
 
@@ -27,6 +31,7 @@ class Outputs:
         formats: The arguments of ``--format``; None takes what the name of the file says.
         inputs: What is transcribed.
         resume: Whether what is there is not done again.
+        follow: Whether files grow while they are made, all but JSON.
 
     Attributes:
         apart: Whether a part of a file's transcript gets another name than the whole.
@@ -46,6 +51,7 @@ class Outputs:
         inputs: Sequence[Input],
         *,
         resume: bool = False,
+        follow: bool = False,
     ) -> None:
         self.formats = _formats(formats)
         self.to_files = output is not None
@@ -58,7 +64,14 @@ class Outputs:
         else:
             self._file = self._check_file(Path(output))
         self.formats = self.formats or ["txt"]
-        self.whole = self.to_files or not set(self.formats) <= {"txt", "jsonl"}
+        self._follow = follow
+        if follow and resume:
+            raise ConfigurationError("--follow goes without --resume")
+        if follow and output is None:
+            raise ConfigurationError("--follow needs -o")
+        self.whole = not set(self.formats) <= {"txt", "jsonl"}
+        if self.to_files:
+            self.whole = not follow or "json" in self.formats
         self._check_names(inputs)
         if {"srt", "vtt"} & set(self.formats):
             Transcript().to_srt()  # raises if their extra is missing
@@ -81,6 +94,21 @@ class Outputs:
         paths = self.paths(given)
         return bool(paths) and all(path.exists() for path in paths)
 
+    def growing(self, given: Input) -> contextlib.AbstractContextManager[Optional[Growing]]:
+        """Give what adds to the files of an input that grow; None if there are none.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        if not self._follow:
+            return contextlib.nullcontext()
+        from ._growing import growing
+
+        return growing(path for path in self.paths(given) if not self._is_saved(path))
+
+    def _is_saved(self, path: Path) -> bool:
+        return not self._follow or path.suffix == ".json"
+
     def save(self, given: Input, transcript: Transcript, *, partial: bool = False) -> list[Path]:
         """Write the files of an input; return them.
 
@@ -93,15 +121,12 @@ class Outputs:
         Raises:
             OutputError: A file cannot be written.
         """
-        paths = self.paths(given)
+        paths = [path for path in self.paths(given) if self._is_saved(path)]
         if partial:
             paths = [path.with_name(f"{path.stem}.partial{path.suffix}") for path in paths]
         for path in paths:
-            try:
+            with written_to(path):
                 transcript.save(path)
-            except OSError as error:
-                reason = error.strerror or error
-                raise OutputError(f"{_shown(path)} cannot be written: {reason}") from error
         return paths
 
     # -- inside -----------------------------------------------------------------------------------
@@ -116,12 +141,12 @@ class Outputs:
         suffix = file.suffix[1:].lower()
         if suffix not in FORMATS:
             raise ConfigurationError(
-                f"-o is {_shown(file)!r}, whose name ends in no format; allowed: {_ALLOWED}, or a "
+                f"-o is {shown(file)!r}, whose name ends in no format; allowed: {_ALLOWED}, or a "
                 "folder with / at its end"
             )
         if self.formats and suffix not in self.formats:
             raise ConfigurationError(
-                f"-o is {_shown(file)!r}, and --format is {','.join(self.formats)}"
+                f"-o is {shown(file)!r}, and --format is {','.join(self.formats)}"
             )
         self.formats = self.formats or [suffix]
         return file
@@ -132,7 +157,7 @@ class Outputs:
             for path in self.paths(given):
                 if path in taken:
                     raise ConfigurationError(
-                        f"{taken[path]} and {given.name} would both be written to {_shown(path)}"
+                        f"{taken[path]} and {given.name} would both be written to {shown(path)}"
                     )
                 taken[path] = given.name
 
@@ -143,13 +168,13 @@ class Outputs:
             assert self._file is not None  # noqa: S101
             folder = self._file.parent
             if not folder.is_dir():
-                raise ConfigurationError(f"-o is in {_shown(folder)}, which is not a folder")
+                raise ConfigurationError(f"-o is in {shown(folder)}, which is not a folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise OutputError(f"{_shown(folder)} cannot be written to: {error.strerror}") from None
+            raise OutputError(f"{shown(folder)} cannot be written to: {error.strerror}") from None
 
 
 def _formats(given: Optional[Sequence[str]]) -> list[str]:
@@ -171,7 +196,3 @@ def _is_folder(output: str, count: int) -> bool:
             raise ConfigurationError(f"-o is the file {output!r}, and several files need a folder")
         return True
     return False
-
-
-def _shown(path: Any) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -145,6 +145,7 @@ def _add_transcribe(commands: Any) -> None:
     add("-o", "--output", metavar="FILE|DIR", help="write to a file, or to files in a folder")
     add("--jobs", type=int, default=1, metavar="N", help="how many files at a time; default: 1")
     add("--resume", action="store_true", help="leave out what is there in the output")
+    add("--follow", action="store_true", help="have the files grow while they are made")
     add("-q", "--quiet", action="store_true", help="show no progress and no warnings")
     add = command.add_argument
     add("--config", metavar="FILE", help="settings as the API's JSON; flags go before them")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import re
 import sys
 import warnings
@@ -22,7 +21,7 @@ from speechmatics_sync import (
     __version__,
 )
 
-from ._exits import INTERRUPTED, OK, OutputError, complain, leave
+from ._exits import INTERRUPTED, OK, OutputError, complain, leave, shown
 from ._inputs import Input, inputs_of
 from ._jobs import Job, Session, run_jobs
 from ._outputs import Outputs
@@ -44,7 +43,13 @@ def transcribe(arguments: argparse.Namespace) -> int:
     _check_numbers(arguments)
     audio_format = settings.config("audio_format")
     inputs = inputs_of(arguments, audio_format)
-    outputs = Outputs(arguments.output, arguments.format, inputs, resume=arguments.resume)
+    outputs = Outputs(
+        arguments.output,
+        arguments.format,
+        inputs,
+        resume=arguments.resume,
+        follow=arguments.follow,
+    )
     left = [each for each in inputs if not (arguments.resume and outputs.are_there(each))]
     view = _view(arguments, outputs, left)
     jobs = [Job(number, given, outputs, measured=view.live) for number, given in enumerate(left)]
@@ -238,7 +243,7 @@ def _report(jobs: list[Job], count: int, arguments: argparse.Namespace) -> None:
             if arguments.verbose > 1:
                 sys.stderr.write(job.trace)
         if job.saved and (job.problem or arguments.verbose):
-            kept = ", ".join(os.fsencode(path).decode("utf-8", "replace") for path in job.saved)
+            kept = ", ".join(map(shown, job.saved))
             complain(f"{name}saved as {kept}")
     if several:
         done = sum(job.done for job in jobs)

@@ -15,7 +15,7 @@ from speechmatics_sync import Line, Transcript
 
 from ._exits import complain, one_line
 
-__all__ = ["PlainView", "Progress", "View", "labelled", "rendered"]
+__all__ = ["PlainView", "Progress", "View", "rendered", "who_says", "written"]
 
 
 class Progress:
@@ -117,11 +117,8 @@ class PlainView(View):
         self._turn = 0
 
     def line(self, number: int, line: Line) -> None:
-        if line.is_final and line.text.strip():
-            if self._format == "txt":
-                self._write(number, labelled(line))
-            elif self._format == "jsonl":
-                self._write(number, json_line(line))
+        if line.is_final and line.text.strip() and self._format in ("txt", "jsonl"):
+            self._write(number, written(line, self._format))
 
     def ended(self, number: int, transcript: Optional[Transcript]) -> None:
         if transcript is not None and self._format not in ("txt", "jsonl"):
@@ -149,8 +146,11 @@ def rendered(transcript: Transcript, format: str) -> str:
     return str(made())
 
 
-def labelled(line: Line) -> str:
-    """Return a line after who says it, if that is known."""
+def written(line: Line, format: str) -> str:
+    """Return a final line as text after who says it, or as `Transcript.to_jsonl` writes it."""
+    if format == "jsonl":
+        keys = ("speaker", "channel", "start_time", "end_time", "text")
+        return json.dumps({key: getattr(line, key) for key in keys}, ensure_ascii=False)
     who = who_says(line)
     return one_line(f"{who}: {line.text.strip()}" if who else line.text.strip())
 
@@ -158,9 +158,3 @@ def labelled(line: Line) -> str:
 def who_says(line: Line) -> str:
     """Return the channel and the speaker of a line; "" if there is neither."""
     return " ".join(filter(None, [line.channel, line.speaker]))
-
-
-def json_line(line: Line) -> str:
-    """Return a final line as `Transcript.to_jsonl` writes it."""
-    written = ("speaker", "channel", "start_time", "end_time", "text")
-    return json.dumps({key: getattr(line, key) for key in written}, ensure_ascii=False)

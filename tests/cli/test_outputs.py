@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -62,6 +63,8 @@ class TestFiles:
             (["a.wav", "--format", "txt,srt"], "several formats need -o"),
             (["a.wav", "b.wav", "--format", "srt"], "several files as srt need -o"),
             (["a.wav", "--resume"], "--resume needs -o"),
+            (["a.wav", "--follow"], "--follow needs -o"),
+            (["a.wav", "-o", "x/", "--follow", "--resume"], "--follow goes without --resume"),
             (["a.wav", "b.wav", "--save-audio", "c.wav"], "--save-audio is for one source"),
             (["a.wav", "--channels", "a,a"], "--channels has 'a' twice"),
             (["--channels", "a=a.wav,b"], "--channels has labels with a file and labels without"),
@@ -128,6 +131,44 @@ class TestFifty:
         assert ran.code == 3
         summary = "speechmatics-sync: 0 of 6 transcribed, 1 failed, 5 not begun"
         assert ran.err.splitlines()[1:] == [summary]
+
+
+class TestFollow:
+    def test_files_grow_while_they_are_made(self, served: Place) -> None:
+        words = ("transcribe", "-", "--encoding", "pcm_s16le", "--sample-rate", "16000", "-v")
+        trigger = ("--end-of-utterance-silence-trigger", "0.5")
+        follow = ("-o", "out/", "--format", "txt,jsonl,srt,vtt,json", "--follow")
+        out = served.path / "out"
+        with served.start(*words, *trigger, *follow) as process:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            while b"Recognition started" not in process.stderr.readline():
+                pass
+            for number, expected in ((1, ["w1."]), (2, ["w1.", "w2."])):
+                process.stdin.write(counted_audio(1, first=number) + bytes(16000 * 2 * 3))
+                process.stdin.flush()
+                deadline = time.monotonic() + PATIENCE
+                grown = [out / f"stdin.{format}" for format in ("txt", "jsonl", "srt", "vtt")]
+                while not all(expected[-1] in path.read_text() for path in grown):
+                    assert time.monotonic() < deadline, [path.read_text() for path in grown]
+                    time.sleep(0.01)  # the pace of the poll; what ends the wait is the files
+                assert (out / "stdin.txt").read_text().splitlines() == expected
+                assert not (out / "stdin.json").exists()
+            process.stdin.close()
+            process.stderr.read()
+            assert process.wait(PATIENCE) == 0
+        assert Transcript.load(out / "stdin.json").text == "w1. w2."
+        assert (out / "stdin.srt").read_text().count(" --> ") == 2
+        assert Transcript.load(out / "stdin.json").to_vtt() == (out / "stdin.vtt").read_text()
+
+    def test_a_disk_that_is_full_ends_it(self, served: Place) -> None:
+        served.talk()
+        (served.path / "talk.txt").symlink_to("/dev/full")
+        ran = served.run("transcribe", "talk.wav", "-o", "talk.txt", "--follow")
+        assert ran.code == 1
+        assert ran.err == (
+            "speechmatics-sync: talk.txt cannot be written: No space left on device\n"
+        )
 
 
 class TestParts:
