@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import docutils.core
+import docutils.nodes
 import pytest
 from support.places import ROOT
 
@@ -27,3 +28,15 @@ def test_every_room_is_in_the_picture() -> None:
 )
 def test_every_path_that_it_names_exists(path: str) -> None:
     assert any((above / path).exists() for above in (ROOT, PACKAGE, ROOT / "benchmarks" / "speed"))
+
+
+def test_the_changelog_has_its_title_and_says_nothing_twice() -> None:
+    changelog = docutils.core.publish_doctree(
+        (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8"),
+        settings_overrides={"report_level": 2, "halt_level": 2},
+    )
+    assert changelog.get("title") == "Changelog"
+    entries = [item.astext() for item in changelog.findall(docutils.nodes.list_item)]
+    for entry in entries:
+        beginning = entry.rstrip(".")
+        assert [other for other in entries if other.startswith(beginning)] == [entry]
