@@ -25,6 +25,11 @@ _RECORDINGS = (
     " samples of the shape n × channels"
 )
 
+_BIG_ENDIAN = (
+    "big-endian samples, and the API takes little-endian ones: convert them, in numpy with"
+    " samples.astype(samples.dtype.newbyteorder('<'))"
+)
+
 _CONVERSIONS = {
     ("float", "pcm_s16le"): "(samples.clip(-1, 1) * 32767).astype('int16')",
     ("float", "pcm_f32le"): "samples.astype('float32')",
@@ -97,7 +102,9 @@ def channels_view(array: Any) -> memoryview:
         if view.ndim != 2:
             channel = "; one of one dimension is a source as it is" if view.ndim == 1 else ""
             raise InvalidAudioError(f"{given} of {view.ndim} dimensions{channel}")
-        if order == ">" or code not in (*_BYTES, *"hfb"):
+        if order == ">" and view.itemsize > 1:
+            raise InvalidAudioError(f"{given} of {_BIG_ENDIAN}")
+        if code not in (*_BYTES, *"hfb"):
             kind = f"{_KINDS.get(code, view.format)}{8 * view.itemsize}"
             cure = _cure_of_kind(_KINDS.get(code, ""), view.itemsize, "pcm_f32le")
             raise InvalidAudioError(f"{given} of {kind} samples: {cure}")
@@ -123,21 +130,22 @@ def cure_of_encoded(text: str) -> Optional[str]:
 
 def _check(view: memoryview, audio_format: Optional[AudioFormat], given: str) -> None:
     """Refuse a buffer that is not audio of this format, or of none."""
+    shape = view.shape or ()
+    several = any(length > 1 for length in shape[1:])
+    if several and not (view.c_contiguous and audio_format is None):
+        raise InvalidAudioError(f"{given} {_cure_of_shape(shape)}")
     if not view.c_contiguous:
         raise InvalidAudioError(
             f"{given} that is not contiguous in memory (every second sample, one column …): copy it"
-            " first, with .tobytes()"
+            " first, in numpy with samples.copy()"
         )
     if "O" in view.format:
         raise InvalidAudioError(f"{given} of Python objects, not of samples")
     order, code = _order_and_code(view.format)
     if view.itemsize > 1 and order == ">":
-        raise InvalidAudioError(f"{given} of big-endian samples; the API takes little-endian ones")
+        raise InvalidAudioError(f"{given} of {_BIG_ENDIAN}")
     if audio_format is None:
         return
-    shape = view.shape or ()
-    if any(length > 1 for length in shape[1:]):
-        raise InvalidAudioError(f"{given} {_cure_of_shape(shape)}")
     if code in _BYTES:
         return
     kind = f"{_KINDS[code]}{8 * view.itemsize}" if code in _KINDS else f"format {view.format!r}"
@@ -174,7 +182,7 @@ def _cure_of_bufferless(given: object) -> str:
 def _cure_of_shape(shape: tuple[int, ...]) -> str:
     described = " × ".join(map(str, shape))
     rows = len(shape) == 2 and shape[0] < shape[1]
-    mono = "samples[0]" if rows else "samples[:, 0].copy()"
+    mono = "samples[0].copy()" if rows else "samples[:, 0].copy()"
     return (
         f"of the shape {described}, and a source has one channel, in an array of one dimension:"
         f" pass one of them, in numpy {mono}, or each as a source of MultiChannelClient"

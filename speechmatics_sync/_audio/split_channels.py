@@ -278,7 +278,7 @@ def split_known(recording: Any, labels: Optional[Sequence[str]] = None) -> Optio
         }
     with channels_view(recording) as view:
         frames, count = _shape(view)
-        if frames < count and (labels is None or len(labels) != count):
+        if 0 < frames < count and (labels is None or len(labels) != count):
             raise InvalidAudioError(
                 f"an array to split is of the shape n × channels, and this one is of"
                 f" {frames} × {count}: pass its transpose, in numpy samples.T"

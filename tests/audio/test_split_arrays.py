@@ -118,7 +118,7 @@ def test_a_channel_is_held_to_the_format() -> None:
     [
         ("numpy.zeros((10, 2))", r"float64 samples: .*astype\('float32'\)"),
         ("numpy.zeros((10, 2), 'int32')", r"int32 samples: .*astype"),
-        ("numpy.zeros((10, 2), '>i2')", "int16 samples"),
+        ("numpy.zeros((10, 2), '>i2')", r"big-endian samples.*newbyteorder\('<'\)"),
         ("numpy.zeros((10, 2), 'uint16')", "uint16 samples"),
         ("numpy.zeros((10, 2), complex)", "samples: convert"),
         ("numpy.zeros((10, 2), bool)", "bool8 samples"),
@@ -139,6 +139,14 @@ def test_what_is_no_such_array_is_an_error_that_says_what_to_do(given_: str, sai
 
     with pytest.raises(AudioError, match=said):
         split_channels(eval(given_, {"numpy": numpy, "LikeTensor": LikeTensor}))
+
+
+def test_an_array_without_samples_has_channels_without_samples() -> None:
+    sources = split_channels(numpy.zeros((0, 2), "int16"))
+    assert {label: read_all(source, S16) for label, source in sources.items()} == {
+        "1": b"",
+        "2": b"",
+    }
 
 
 def test_there_is_a_label_for_each_channel() -> None:
