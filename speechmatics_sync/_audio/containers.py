@@ -90,6 +90,7 @@ def open_url(url: Secret[str], name: str, warn: Callable[[str], None]) -> Any:
     if failed is av.OSError:
         reason += (
             ": there is no such host, its certificate is not trusted, or it ended the connection"
+            " without any audio"
         )
     raise AudioError(f"{name} cannot be opened: {reason}")
 

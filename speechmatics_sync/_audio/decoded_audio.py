@@ -198,9 +198,9 @@ class DecodedAudio:
         self.codec = begun.codec
         self.input_sample_rate = begun.input_rate
         self.input_channels = begun.input_channels
-        self._described = (
-            f": {self.codec}, {self.input_channels} channels at {self.input_sample_rate} Hz"
-        )
+        count = self.input_channels
+        channels = "1 channel" if count == 1 else f"{count} channels"
+        self._described = f": {self.codec}, {channels} at {self.input_sample_rate} Hz"
 
     def __repr__(self) -> str:
         return f"<DecodedAudio of {self.name}{self._described}>"

@@ -156,15 +156,27 @@ class Decoder:
             yield from self._rest_of_resampler()
             self._check_rate(frame.sample_rate)
             self._averages = self._has_to_be_averaged(frame.layout)
-            layout = frame.layout
-            if frame.layout.nb_channels != self.channels and not self._averages:
-                layout = av.AudioLayout(f"{self.channels}c")
-            self._resampler = av.AudioResampler("s16", layout, self.rate)
             self._shape = shape
         self._seconds += frame.samples / frame.sample_rate
         frame.pts = None  # samples are counted, whatever the container says of their times
-        for each in self._resampler.resample(frame):
+        for each in self._resampled(frame):
             yield self._bytes_of(each)
+
+    def _resampled(self, frame: Any) -> list[Any]:
+        count = frame.layout.nb_channels
+        try:
+            if self._resampler is None:
+                layout = frame.layout
+                if count != self.channels and not self._averages:
+                    layout = av.AudioLayout(f"{self.channels}c")
+                self._resampler = av.AudioResampler("s16", layout, self.rate)
+            frames: list[Any] = self._resampler.resample(frame)
+        except ValueError:
+            raise InvalidAudioError(
+                f"FFmpeg cannot mix the {count} channels of {self.name} to {self.channels}: ask for"
+                f" channels=1, or for channels={count}"
+            ) from None
+        return frames
 
     def _rest_of_resampler(self) -> Generator[bytes, None, None]:
         if self._resampler is not None:

@@ -139,7 +139,7 @@ class _WavPass:
 
     def __init__(self, source: AudioSource) -> None:
         header = source.look().header
-        self.codec = "" if header is None else header.description
+        self.codec = "" if header is None else header.kind
         self.input_rate = self.rate = source.audio_format.sample_rate
         self.input_seconds = source.total_seconds
         self.read = source.read
@@ -163,6 +163,8 @@ def _url_input(
             f"{name} cannot be opened: the protocol is {scheme}; allowed: {', '.join(_SCHEMES)}."
             " Pass the bytes themselves, as a file object or an iterable"
         )
+    # FFmpeg knows protocols in small letters only.
+    url = Secret(scheme + url.reveal()[len(scheme) :])
     return UrlInput(url, name, rate, channels, logger)
 
 

@@ -111,11 +111,16 @@ class WavHeader(NamedTuple):
         return self.format_tag not in (*_PLAIN, _EXTENSIBLE) and self.channels > 0
 
     @property
+    def kind(self) -> str:
+        """What one sample is, in words."""
+        name = _TAG_NAMES.get(self.format_tag, f"format {self.format_tag}")
+        return f"{self.bits_per_sample}-bit {name}"
+
+    @property
     def description(self) -> str:
         """What the samples are, in words."""
-        kind = _TAG_NAMES.get(self.format_tag, f"format {self.format_tag}")
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        return f"{self.bits_per_sample}-bit {kind}, {channels} at {self.sample_rate} Hz"
+        return f"{self.kind}, {channels} at {self.sample_rate} Hz"
 
 
 class Walk(Generic[_Result]):

@@ -133,6 +133,28 @@ def test_of_channels_that_are_nowhere_none_is_left_out(channels: int) -> None:
             assert likeness(audio.read(), said(1)) > 0.95
 
 
+def test_a_mix_that_ffmpeg_cannot_make_is_an_error_that_says_what_can_be_made() -> None:
+    mono, nine = wav(bytes(1600)), wav(bytes(1800), fmt=fmt_chunk(channels=9))
+    for content, channels, own in [(mono, 9, 1), (nine, 2, 9)]:
+        said_of_it = f"cannot mix .* to {channels}: .*={own}$"
+        with (
+            open_audio(content, channels=channels) as audio,
+            pytest.raises(AudioError, match=said_of_it),
+        ):
+            audio.read()
+    with open_audio(nine, channels=9) as audio:
+        assert audio.read() == bytes(1800)
+
+
+@pytest.mark.parametrize("extra", ["without PyAV", "with it"])
+def test_what_was_found_is_shown_in_words(extra: str) -> None:
+    options = {} if extra == "without PyAV" else {"sample_rate": 8000}
+    codec = "16-bit PCM" if extra == "without PyAV" else "pcm_s16le"
+    with open_audio(wav(bytes(1600)), **options) as audio:
+        assert audio.codec == codec
+        assert repr(audio) == f"<DecodedAudio of the audio: {codec}, 1 channel at 16000 Hz>"
+
+
 def test_several_channels_are_no_source_for_a_client() -> None:
     content = encode(stereo(said(1), said(1)), "flac", "flac", channels=2)
     with open_audio(content, channels=2) as audio, pytest.raises(AudioError, match="2 channels"):

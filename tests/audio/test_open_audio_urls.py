@@ -83,6 +83,11 @@ def test_a_file_sounds_as_it_was_recorded_and_nothing_is_warned_of(
     assert not caplog.records
 
 
+def test_the_protocol_may_be_in_capitals() -> None:
+    with listening(sending(*sized(MP3))) as port, open_audio(url_of(port, scheme="HTTP")) as audio:
+        assert audio.read()
+
+
 def test_radio_is_heard_while_it_goes_on() -> None:
     """The station has sent one and a half seconds, and waits until they were heard."""
     heard = threading.Event()
@@ -222,7 +227,7 @@ def test_a_playlist_in_a_file_connects_to_nothing(tmp_path: Path) -> None:
         ([head(status="401 Unauthorized")], "401"),
         ([head(status="503 Busy")], "5XX"),
         (sized(b"<!doctype html><html><body>Sign in</body></html>" * 20), "no audio or video"),
-        ([b""], "ended the connection|End of file"),
+        ([b""], "ended the connection without any audio|End of file"),
         (sized(M4A), "index.*at its end"),
         (chunked(M4A), "index.*at its end"),
         (to_the_end(M4A), "index.*at its end"),
