@@ -10,10 +10,16 @@ from speechmatics_sync import (
     AudioEncoding,
     AudioEvent,
     AudioFormat,
+    Caption,
+    CaptionFile,
+    CaptionReport,
+    Captions,
     Client,
     ConnectionConfig,
     ConversationConfig,
     LanguagePackInfo,
+    LiveCaptions,
+    Match,
     Model,
     MultiChannelClient,
     RecognitionAlternative,
@@ -140,6 +146,25 @@ def use(client: Client) -> None:
     with Client(reconnect=None, handler_errors="log") as opened:
         assert_type(opened, Client)
     assert_type(transcribe("call.wav", api_key="key"), Transcript)
+
+
+def export(transcript: Transcript) -> None:
+    captions = transcript.captions(max_line_length=42, speaker_labels={"S1": "Ada"})
+    assert_type(captions, Captions)
+    assert_type(captions[0], Caption)
+    assert_type(captions[:1], Captions)
+    assert_type(captions[0].lines, tuple[str, ...])
+    assert_type(captions.report(), CaptionReport)
+    assert_type(transcript.to_srt(), str)
+    assert_type(transcript.to_rows(), list[dict[str, Any]])
+    assert_type(transcript.search("two words"), list[Match])
+    assert_type(Transcript.load("call.json"), Transcript)
+    assert_type(Transcript.join([transcript, transcript], offsets=[0, 2.5]), Transcript)
+    transcript.save("call.vtt", max_lines=1)
+    live = LiveCaptions(speaker_labels=True)
+    with CaptionFile("call.srt") as file:
+        file.add(live.add({"message": "EndOfTranscript"}))
+    assert_type(live.current, Optional[Caption])
 
 
 def use_channels(client: MultiChannelClient) -> None:
