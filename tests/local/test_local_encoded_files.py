@@ -16,7 +16,7 @@ from support.audio.encoded import FILES, ROUGH, encode, in_pieces, likeness, sai
 from support.places import ROOT, SAMPLES
 
 from speechmatics_sync import AudioFormat, Client, TranscriptionError
-from speechmatics_sync.local import LocalServer
+from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 from speechmatics_sync.local._audio import decoder_for
 from speechmatics_sync.local._validation import Refused
 
@@ -162,8 +162,9 @@ def test_the_words_of_a_file_are_heard(
     assert not caplog.records
 
 
-def test_a_session_is_told_what_is_wrong_with_its_file(hearing: LocalServer) -> None:
-    with Client(url=hearing.url) as client:
+def test_a_session_is_told_what_is_wrong_with_its_file() -> None:
+    server = LocalServer(recognizer=ScriptedRecognizer([]), strict=True)
+    with server, Client(url=server.url) as client:
         with pytest.raises(TranscriptionError, match="invalid_audio_type"):
             client.transcribe(FILES["aiff"](), audio_format=AudioFormat())
         client.transcribe(FILES["mp3"](), timeout=60)  # the server goes on

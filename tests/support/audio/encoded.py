@@ -180,7 +180,7 @@ def _wav(codec: str, **options: str) -> Callable[[], bytes]:
     return lambda: encode(said(), "wav", codec, options=options)
 
 
-FILES: dict[str, Callable[[], bytes]] = {
+_FILES: dict[str, Callable[[], bytes]] = {
     "wav of 16 bits": lambda: wav(said()),
     "wav of 8 bits": _wav("pcm_u8"),
     "wav of 24 bits": _wav("pcm_s24le"),
@@ -240,7 +240,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "au": lambda: encode(said(), "au", "pcm_s16be"),
     "caf": lambda: encode(said(), "caf", "pcm_s16be"),
 }
-"""By name: files of `said`, made when they are asked for."""
+
+FILES = {name: functools.cache(make) for name, make in _FILES.items()}
+"""By name: files of `said`, each made when it is first asked for."""
 
 ROUGH = {"amr": 0.7}
 """How like the original speech is from codecs that keep what is said, and not the waveform."""
