@@ -342,7 +342,9 @@ def rt_main(args: dict[str, Any]) -> None:
         _check_channels(files, labels, config.diarization)
         run(dict(zip(labels, files)))
     elif files[0] == "-":
-        run(sys.stdin.buffer)
+        # Not sys.stdin: a thread that waits inside its buffer would abort the exit.
+        with open(0, "rb", buffering=0, closefd=False) as standard_input:
+            run(standard_input)
     else:
         for name in files:
             with open(name, "rb") as file:

@@ -384,16 +384,15 @@ def _url(url: str, language: str) -> str:
 
 
 def _auth(settings: ConnectionSettings) -> Optional[AuthBase]:
-    key = settings.auth_token
-    if not key:
+    if not settings.auth_token:
         return None
     address = urlsplit(settings.url)
     if address.scheme == "ws" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
         report(LOGGER, "The key goes to %s unencrypted: use a wss:// URL", address.hostname)
     if not settings.generate_temp_token:
-        return StaticKeyAuth(key)
+        return StaticKeyAuth(settings.auth_token)
     return JWTAuth(
-        key,
+        settings.auth_token,
         region=settings.region or "eu",
         client_ref=settings.client_ref or None,
         mp_url=os.environ.get("SM_MANAGEMENT_PLATFORM_URL") or settings.mp_url,

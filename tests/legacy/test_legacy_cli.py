@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ import pytest
 from support.legacy.sessions import AUDIO
 from support.legacy.sessions import old_server as old_server
 from support.places import ROOT
-from support.serving import STARTED, Peer, final, serving
+from support.serving import PATIENCE, STARTED, Peer, final, serving
+from support.sessions import wait_for
 
 from speechmatics_sync.legacy import cli, config
 from speechmatics_sync.legacy.cli import Transcripts, add_printing_handlers
@@ -283,3 +286,32 @@ def test_it_runs_under_its_own_name(old_server: LocalServer, audio_file: str, ho
     failed = run("rt", "transcribe", "--url", old_server.url, *RAW, "--max-delay", "10", "-")
     assert failed.returncode == 1
     assert failed.stderr.startswith("TranscriptionError: transcription_config.max_delay")
+
+
+def test_ctrl_c_ends_a_session_quietly(home: Path) -> None:
+    spoken = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.receive()
+        spoken.set()
+        peer.wait_closed()
+
+    with serving(behave) as url:
+        arguments = ["rt", "transcribe", "--url", url, *RAW, "-"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "speechmatics_sync.legacy.cli", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "HOME": str(home)},
+        )
+        assert process.stdin is not None
+        process.stdin.write(AUDIO)
+        process.stdin.flush()
+        wait_for(spoken)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (0, b"")
+    assert err == b"WARNING:speechmatics.cli:Keyboard interrupt received.\n"
