@@ -223,11 +223,10 @@ class Connection:
         if not isinstance(outcome, speechmatics_sync.SpeechmaticsError):
             raise outcome
         if self._transcribed and isinstance(outcome, speechmatics_sync.TransportError):
-            # What the server acknowledged was never checked; that it ended too early, neither.
-            if self._ended.issuperset(self._channels) or not is_strict():
-                report(LOGGER, "The session has ended, and yet: %s", outcome.message)
-                return
-        elif not is_strict() and _was_silent(outcome):
+            # What the server acknowledged was never checked.
+            report(LOGGER, "The session has ended, and yet: %s", outcome.message)
+            return
+        if not is_strict() and _was_silent(outcome):
             LOGGER.info("The session ended before its time: %s", outcome.message)
             return
         refused = self._auth.refused

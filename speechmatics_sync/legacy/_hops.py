@@ -40,10 +40,7 @@ class Hops:
                 return
             try:
                 future.set_result(function(*arguments))
-            except (KeyboardInterrupt, SystemExit) as error:
-                future.set_exception(error)
-                raise
-            except BaseException as error:
+            except BaseException as error:  # Ctrl-C too: it comes out of the run
                 future.set_exception(error)
 
         self._begin(future, lambda: self.soon(run))
@@ -63,8 +60,6 @@ class Hops:
             except BaseException as error:
                 if not future.cancelled():
                     future.set_exception(error)
-                if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                    raise
 
         def start() -> None:
             task = self._loop.create_task(run())

@@ -79,6 +79,7 @@ def test_a_client_counts_each_session_from_the_start(old_server: LocalServer) ->
     client = client_of(old_server.url)
     for _ in range(2):
         client.run_synchronously(audio(), CONFIG, RAW)
+        assert client.seq_no == {"single": CHUNKS}
     assert old_server.sessions[-1].last_seq_no == CHUNKS
 
 
@@ -196,6 +197,7 @@ def test_an_update_is_sent_before_the_next_chunk(old_server: LocalServer) -> Non
 
 def test_an_update_that_changes_nothing_is_not_sent(old_server: LocalServer) -> None:
     client = client_of(old_server.url)
+    client.update_transcription_config(TranscriptionConfig("de"))  # run() has its own
     same = TranscriptionConfig("en")
     client.add_event_handler("AudioAdded", lambda _: client.update_transcription_config(same))
     client.run_synchronously(audio(), CONFIG, RAW)

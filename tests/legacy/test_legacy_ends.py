@@ -16,7 +16,7 @@ from support.legacy.sessions import (
     client_of,
 )
 from support.legacy.sessions import old_server as old_server
-from support.serving import Peer, serving
+from support.serving import PATIENCE, Peer, serving
 from support.sessions import InThread, wait_for
 
 from speechmatics_sync.legacy import strict_errors
@@ -36,6 +36,7 @@ class Endless:
         self.wait.set()
 
     def read(self, size: int) -> bytes:
+        self.reader = threading.current_thread()
         self.read_once.set()
         self.wait.wait()
         return bytes(size)
@@ -51,7 +52,6 @@ def test_stop_ends_the_audio_from_another_thread(old_server: LocalServer) -> Non
     assert old_server.sessions[-1].messages[-1]["message"] == "EndOfStream"
 
 
-@pytest.mark.leaves_threads(reason="one is inside read(), which the test ends later")
 def test_stop_does_not_wait_for_a_read_that_gives_nothing(old_server: LocalServer) -> None:
     client = client_of(old_server.url)
     source = Endless()
@@ -61,6 +61,8 @@ def test_stop_does_not_wait_for_a_read_that_gives_nothing(old_server: LocalServe
     client.stop()
     call.result()
     source.wait.set()
+    source.reader.join(PATIENCE)
+    assert client.seq_no == {}
     assert old_server.sessions[-1].last_seq_no == 0
 
 
@@ -178,6 +180,31 @@ def test_a_task_that_is_cancelled_ends_its_session(old_server: LocalServer) -> N
 
     asyncio.run(main())
     assert client.websocket is None
+
+
+def test_a_read_that_waits_ends_with_its_session(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    ended: list[str] = []
+
+    class Never:
+        async def read(self, _: int) -> bytes:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ended.append("cancelled")
+                raise
+            return b""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        client.add_event_handler("RecognitionStarted", lambda _: loop.call_later(0.05, client.stop))
+        await client.run(Never(), CONFIG, RAW)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:  # it was told to end
+            await asyncio.wait(left, timeout=5)
+        assert ended == ["cancelled"]
+
+    asyncio.run(main())
 
 
 # -- what was lost in silence ---------------------------------------------------------------------
