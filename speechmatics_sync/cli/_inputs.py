@@ -100,6 +100,8 @@ def inputs_of(arguments: Any, audio_format: Optional[AudioFormat]) -> list[Input
         raise ConfigurationError("there is nothing to transcribe: name a file, -, or --mic")
     if names.count("-") > 1:
         raise ConfigurationError("standard input (-) can be transcribed once")
+    if "-" in names and sys.stdin is not None and sys.stdin.isatty():
+        raise ConfigurationError("standard input (-) is a terminal: redirect audio to it")
     save = arguments.save_audio
     if save is not None and (len(names) > 1 or labels):
         raise ConfigurationError("--save-audio is for one source, and for no channels of it")

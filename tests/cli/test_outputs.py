@@ -193,6 +193,7 @@ class TestParts:
             while b"Recognition started" not in process.stderr.readline():
                 pass
             process.send_signal(signal.SIGINT)
+            self.summary = process.stderr.read().decode().splitlines()[-1]
             assert process.wait(PATIENCE) == 130
 
     def test_ctrl_c_saves_what_there_is_of_a_file(self, served: Place) -> None:
@@ -205,6 +206,12 @@ class TestParts:
         ran = served.run("transcribe", "talk.wav", "-o", "out/", "--resume")
         assert (ran.code, ran.err) == (0, "")
         assert (served.path / "out" / "talk.txt").read_text().endswith("w60.\n")
+
+    def test_a_summary_says_what_ctrl_c_left(self, served: Place) -> None:
+        served.talk("next.wav", 1)
+        self.cut(served, "-o", "out/", "next.wav")
+        assert files(served.path / "out") == ["talk.partial.txt"]
+        assert self.summary == "speechmatics-sync: 0 of 2 transcribed, 1 cut short, 1 not begun"
 
     def test_what_came_before_an_error_is_kept_under_another_name(self, place: Place) -> None:
         def behave(peer: Peer) -> None:

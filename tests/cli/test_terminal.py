@@ -200,6 +200,11 @@ class TestFiles:
 
 
 class TestPlain:
+    def test_a_keyboard_is_no_source(self, served: Place) -> None:
+        with Terminal(served, "transcribe", "-") as terminal:
+            assert terminal.until_over() == 2
+            assert "standard input (-) is a terminal" in " ".join(terminal.lines)
+
     def test_no_colour_where_none_is_wanted(self, served: Place) -> None:
         served.talk()
         with Terminal(served, "transcribe", "talk.wav", NO_COLOR="1") as terminal:
