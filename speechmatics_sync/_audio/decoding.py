@@ -18,6 +18,7 @@ from .byte_streams import ByteStream
 from .careful_file import CarefulFile
 from .containers import close, open_file, open_url, reason_of_av
 from .samples import rate_for
+from .wav import end_of_wav
 
 __all__ = ["Decoder", "decoder_of_stream", "decoder_of_url"]
 
@@ -172,9 +173,10 @@ class Decoder:
                 self._resampler = av.AudioResampler("s16", layout, self.rate)
             frames: list[Any] = self._resampler.resample(frame)
         except ValueError:
+            own = "" if count == 1 else f", or for all {count}"
             raise InvalidAudioError(
-                f"FFmpeg cannot mix the {count} channels of {self.name} to {self.channels}: ask for"
-                f" channels=1, or for channels={count}"
+                f"FFmpeg cannot make {self.channels} channels of {self.name}, which has {count}:"
+                f" ask for channels=1{own}"
             ) from None
         return frames
 
@@ -280,8 +282,11 @@ class Decoder:
             )
 
     def _lacks_bytes(self) -> bool:
-        """Return whether a server promised more bytes than it sent."""
-        size = self._container.size if self._file is None else 0
+        """Return whether a server, or the header of a WAV file, promised more bytes than came."""
+        if self._file is not None:
+            # FFmpeg takes the length of most WAV files from what is there.
+            return end_of_wav(self._file.beginning) > self._bytes
+        size: int = self._container.size
         # Behind the last packet there may be tags. Without a promised size, the end of a body
         # cannot be told from a lost connection: FFmpeg reports an error for some that are whole.
         return size - self._bytes > (0 if self._ended_by is not None else _TAGS)

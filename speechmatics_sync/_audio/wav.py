@@ -24,6 +24,7 @@ __all__ = [
     "DataChunk",
     "Walk",
     "WavHeader",
+    "end_of_wav",
     "holds_more_audio",
     "read_snd_header",
     "read_wav_header",
@@ -121,6 +122,18 @@ class WavHeader(NamedTuple):
         """What the samples are, in words."""
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         return f"{self.kind}, {channels} at {self.sample_rate} Hz"
+
+
+def end_of_wav(beginning: bytes) -> int:
+    """Return where the samples of a WAV file end by its header; 0 if that is not certain.
+
+    Args:
+        beginning: The first bytes of any file.
+    """
+    header = read_wav_header(lambda offset, size: beginning[offset : offset + size])
+    if header is None or not header.data_size_is_certain:
+        return 0
+    return header.data_offset + header.data_size - header.data_size % max(1, header.frame_size)
 
 
 class Walk(Generic[_Result]):

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.audio.encoded import encode, in_pieces, likeness, said
+from support.audio.encoded import encode, in_pieces, likeness, said, stereo
 from support.audio.sources import fmt_chunk, wav
 from support.places import ROOT, SAMPLES
 
-from speechmatics_sync import AudioError, open_audio
+from speechmatics_sync import AudioError, open_audio, split_channels
 
 INDEX_AT_END = encode(said(), "ipod", "aac")
 INDEX_FIRST = encode(said(), "ipod", "aac", options={"movflags": "faststart"})
@@ -89,8 +89,9 @@ def test_what_is_no_source_is_an_error(source: Any) -> None:
 
 
 def test_what_is_decoded_already_is_not_decoded_again() -> None:
-    with open_audio(MP3) as audio, pytest.raises(AudioError, match="is decoded already"):
-        open_audio(audio)
+    for take in (open_audio, split_channels):
+        with open_audio(MP3) as audio, pytest.raises(AudioError, match="is decoded already"):
+            take(audio)
 
 
 def test_an_index_behind_the_sound_cannot_be_reached_in_a_pipe() -> None:
@@ -106,6 +107,8 @@ def test_an_index_behind_the_sound_cannot_be_reached_in_a_pipe() -> None:
         (MP3[: len(MP3) // 2], r"1\.[89]|2\.0"),
         (AAC[: len(AAC) // 2], r"1\.[89]|2\.\d"),
         (encode(said(), "aiff", "pcm_s16be")[:64_054], r"2\.0"),
+        (encode(said(), "wav", "pcm_s24le", rate=44100)[: 44 + 3 * 88_200], r"2\.0"),
+        (wav(stereo(said(), said()), fmt=fmt_chunk(channels=2))[: 44 + 128_000], r"2\.0"),
         (encode(said(), "webm", "libopus", rate=48000)[:16_000], r"[123]\.\d"),
     ],
 )
@@ -134,6 +137,11 @@ def test_a_file_that_breaks_off_gives_what_there_is_and_a_warning_with_the_secon
         encode(said(), "mp3", "mp3", codec_options={"q": "2"}, options={"write_xing": "0"}),
         encode(said(), "mp4", "aac", video=True),
         encode(said(), "wav", "adpcm_ms"),
+        encode(said(), "wav", "pcm_s24le", rate=44100),
+        wav(said() * 2, fmt=fmt_chunk(channels=2), after=b"LIST\4\0\0\0abcd"),
+        wav(said() * 2 + b"\0", fmt=fmt_chunk(channels=2)),
+        wav(said() * 2, fmt=fmt_chunk(channels=2), data_size=0xFFFFFFFF),
+        wav(said() * 2, fmt=fmt_chunk(channels=2), data_size=0),
     ],
 )
 def test_a_whole_file_warns_of_nothing(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
