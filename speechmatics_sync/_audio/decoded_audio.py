@@ -221,17 +221,17 @@ class DecodedAudio:
         if hasattr(self, "_failed"):
             self.close()
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes: ``size``, or all if it is negative; b"" at the end. May block.
+    def read(self, size: Optional[int] = -1) -> bytes:
+        """Return the next bytes: ``size``, or all if it is negative or None; b"" at the end.
 
-        Fewer come at the end, and of live audio.
+        Fewer come at the end, and of live audio. May block.
 
         Raises:
             AudioError: The input cannot be read or decoded, or was closed.
         """
         try:
             with self._lock:
-                return self._read(size)
+                return self._read(-1 if size is None else size)
         finally:
             self._free_if_closed()
 

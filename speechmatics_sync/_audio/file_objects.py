@@ -144,6 +144,8 @@ def path_error(path: Any, error: Exception) -> AudioError:
         )
     elif len(text) > _LONGEST_NAME and (cure := cure_of_encoded(text)):
         hint = f". This is no path: {cure}"
+    elif text == "-":
+        hint = '. Standard input is open_audio("-"), or sys.stdin.buffer'
     elif text.startswith("~"):
         hint = ". ~ stands for no directory here: pass os.path.expanduser(path)"
     return AudioError(f"{path_name(path)} cannot be read: {reason_of(error)}{hint}")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from .._logs import logger as _logger
-from .._model.audio_format import AudioFormat
+from .._model.audio_format import AudioFormat, described
 from ..errors import AudioError, ConfigurationError, InvalidAudioError, missing_extra
 from .buffers import audio_view
 from .byte_streams import ByteStream, OwnedFileStream, byte_stream_of
@@ -103,8 +103,8 @@ def open_source(
     said = format_said_by(source)
     if said is not None and audio_format is not None and said.to_dict() != audio_format.to_dict():
         raise InvalidAudioError(
-            f"the source has the audio_format {said!r}, and {audio_format!r} was passed: leave"
-            " audio_format out"
+            f"the source says that it is {described(said)}, and the audio_format that was passed is"
+            f" {described(audio_format)}: leave audio_format out"
         )
     audio_format = audio_format or said
     stream = byte_stream_of(source, audio_format or AudioFormat())

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Union
 
 from .._model.secret import Secret
+from ..errors import InvalidAudioError
 from .byte_streams import is_bytes_like
+from .decoded_audio import DecodedAudio
 from .file_objects import attribute_of, start_of
 from .split_channels import Separable, labels_of, split_known
 
@@ -47,6 +49,10 @@ def split_channels(
         >>> sources = split_channels("call.wav", labels=["agent", "customer"])
         >>> transcript = client.transcribe(sources)
     """
+    if isinstance(recording, DecodedAudio):
+        raise InvalidAudioError(
+            f"{recording!r} is decoded already: pass to split_channels what open_audio was given"
+        )
     given = Secret(recording)  # a URL may have a key in it
     del recording
     known = None if _is_live(given.reveal()) else split_known(given.reveal(), labels)

@@ -8,7 +8,7 @@ from ..errors import ConfigurationError
 from .checks import number, one_of
 from .settings import Settings
 
-__all__ = ["AudioEncoding", "AudioFormat", "lacks_rate"]
+__all__ = ["AudioEncoding", "AudioFormat", "described", "lacks_rate"]
 
 
 class AudioEncoding(str, Enum):
@@ -92,6 +92,14 @@ class AudioFormat(Settings):
             return {"type": "file", **self.extra}
         shape = {"encoding": plain["encoding"], "sample_rate": int(plain["sample_rate"])}
         return {"type": "raw", **shape, **self.extra}
+
+
+def described(audio_format: AudioFormat) -> str:
+    """Return a format in words, for error messages."""
+    plain = audio_format.to_dict()
+    if "encoding" not in plain:
+        return "a file"
+    return f"{plain['encoding']} at {plain['sample_rate']} Hz"
 
 
 def lacks_rate(audio_format: AudioFormat) -> bool:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Optional
 
+from ..errors import ConfigurationError
 from .messages import ServerMessageType, SessionEvent
 from .results import EndOfUtterance, LanguageInfo, check_transcript
 from .session_info import RecognitionStarted
@@ -138,7 +139,13 @@ class LiveText:
 
         Raises:
             TransportError: The message is malformed; nothing of it was added.
+            ConfigurationError: It is no dict.
         """
+        if not isinstance(message, Mapping):
+            raise ConfigurationError(
+                f"message is of type {type(message).__name__}; allowed: a dict, as handlers and"
+                " streams give it"
+            )
         name = message.get("message")
         add = _ADD.get(name) if isinstance(name, str) else None
         return [] if add is None else add(self, message)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Callable, Optional
 
 from .._logs import SessionLogger
-from .._model.audio_format import AudioFormat, lacks_rate
+from .._model.audio_format import AudioFormat, described, lacks_rate
 from .._model.typing import Label
 from ..errors import ConfigurationError
 
@@ -70,9 +70,9 @@ class FormatAgreement:
             return
         first = next(iter(known.values()))
         if any(each.to_dict() != first.to_dict() for each in known.values()):
-            described = ", ".join(f"{name!r} is {_described(each)}" for name, each in known.items())
+            found = ", ".join(f"{name!r} is {described(each)}" for name, each in known.items())
             raise ConfigurationError(
-                f"All channels share one audio format, and the sources differ: {described}. Pass"
+                f"All channels share one audio format, and the sources differ: {found}. Pass"
                 " audio_format=AudioFormat(), which sends each as the file that it is, or convert"
                 " them to one format, which open_audio(…, sample_rate=…) does."
             )
@@ -82,10 +82,3 @@ class FormatAgreement:
     def all_proposed(self) -> bool:
         """Whether every source has been opened, or could not be."""
         return len(self._formats) == len(self._labels)
-
-
-def _described(audio_format: AudioFormat) -> str:
-    plain = audio_format.to_dict()
-    if "encoding" not in plain:
-        return "a file"
-    return f"{plain['encoding']} at {plain['sample_rate']} Hz"

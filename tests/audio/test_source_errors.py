@@ -116,6 +116,11 @@ def test_audio_in_a_text_is_not_shown_whole_and_the_error_says_how_it_becomes_by
     assert len(str(raised.value)) < 1000
 
 
+def test_a_dash_is_a_path_and_what_reads_standard_input_is_named() -> None:
+    with pytest.raises(AudioError, match=r"the file '-' cannot be read: .*open_audio\(\"-\"\)"):
+        check_source("-")
+
+
 def test_what_is_said_of_bytes_is_a_sentence() -> None:
     for audio in (wav(), bytearray(wav())):
         with pytest.raises(AudioError, match=r"^the audio is a WAV file of"):

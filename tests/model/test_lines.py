@@ -16,7 +16,7 @@ from support.fuzzing import examples
 from support.live import END_OF_TRANSCRIPT, Watcher, partial, utterance_end, watched
 from support.transcripts import final, mark, result, results, transcript
 
-from speechmatics_sync import Line, LiveText, TransportError
+from speechmatics_sync import ConfigurationError, Line, LiveText, TransportError
 
 STOP = mark(".", 2, is_eos=True)
 
@@ -317,6 +317,14 @@ def test_of_a_garbled_message_nothing_is_taken(message: Any) -> None:
     with pytest.raises(TransportError):
         live.add(message)
     assert live.open_lines == before
+
+
+@pytest.mark.parametrize("no_message", [None, "{}", [], 5])
+def test_what_is_no_message_is_an_error_that_says_what_is(no_message: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"type {type(no_message).__name__}; allowed: a dict"
+    ):
+        LiveText().add(no_message)
 
 
 def test_a_line_is_a_plain_value() -> None:
