@@ -103,7 +103,9 @@ def _calls(program: Program) -> Iterator[Finding]:
         last = (name or "").rpartition(".")[2]
         if last == "WebsocketClient":
             yield Finding(node.lineno, DIFFERS, f"WebsocketClient: {_RECONNECTS}")
-            if (not node.args and not node.keywords) or isinstance(_first(node), ast.Constant):
+            given: Optional[ast.AST] = node.args[0] if node.args else None
+            given = given or _keyword(node, "connection_settings_or_auth_token")
+            if given is None or isinstance(given, ast.Constant):
                 yield Finding(node.lineno, DIFFERS, f"WebsocketClient: {_TEMPORARY}")
         elif last == "ConnectionSettings":
             temporary = _keyword(node, "generate_temp_token")
@@ -150,10 +152,6 @@ def _method(program: Program, node: ast.Call, method: str) -> Iterator[Finding]:
         yield Finding(node.lineno, DIFFERS, "a change of last_seq_no is not sent")
     elif method in _METHODS:
         yield Finding(node.lineno, AS_IT_IS, method)
-
-
-def _first(node: ast.Call) -> Optional[ast.AST]:
-    return node.args[0] if node.args else None
 
 
 def _keyword(node: ast.Call, name: str) -> Optional[ast.AST]:

@@ -54,6 +54,8 @@ config = m.TranscriptionConfig("en", max_delay=10)  # as it is: TranscriptionCon
 settings = m.ConnectionSettings("url")  # as it is: ConnectionSettings
 settings = m.ConnectionSettings("url", generate_temp_token=True)  # differs: generate_temp_token:
 client = WebsocketClient(settings)  # differs: WebsocketClient: a connection that is lost
+WebsocketClient("key")  # differs: WebsocketClient: a connection | differs: WebsocketClient: a temp
+WebsocketClient()  # differs: WebsocketClient: a connection | differs: WebsocketClient: a temp
 other.run()
 
 

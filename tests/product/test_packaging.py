@@ -185,6 +185,13 @@ class TestEmptyEnvironment:
         assert version == speechmatics_sync.__version__
         assert Path(path).is_relative_to(installed.parent.parent)
 
+    def test_old_programs_find_their_modules_without_an_extra(self, installed: Path) -> None:
+        in_empty(
+            installed,
+            "import speechmatics_sync.legacy as speechmatics\n"
+            "for name in dir(speechmatics): getattr(speechmatics, name)",
+        )
+
     def test_every_public_name_is_there_without_an_extra(self, installed: Path) -> None:
         in_empty(
             installed,
