@@ -18,6 +18,12 @@ from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audi
 RAW = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
 
 
+@pytest.fixture(scope="module")
+def audio() -> bytes:
+    """More than is sent before the signal comes."""
+    return counted_audio(2000)
+
+
 @pytest.fixture
 def nothing_is_freed() -> Iterator[None]:
     """What other tests left is not freed in the main thread meanwhile.
@@ -33,8 +39,9 @@ def nothing_is_freed() -> Iterator[None]:
 
 @pytest.mark.usefixtures("nothing_is_freed")
 @pytest.mark.parametrize("trial", range(30))
-def test_sending_until_ctrl_c_and_stopping_then_transcribes_what_was_sent(trial: int) -> None:
-    audio = counted_audio(2000)
+def test_sending_until_ctrl_c_and_stopping_then_transcribes_what_was_sent(
+    trial: int, audio: bytes
+) -> None:
     with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:  # noqa: SIM117
         with Client(url=server.url) as client:
             client.start_session(audio_format=RAW)
