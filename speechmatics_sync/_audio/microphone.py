@@ -20,7 +20,7 @@ from .._logs import logger
 from .._model.audio_format import AudioEncoding, AudioFormat
 from .._model.checks import count
 from .._model.settings import argument
-from ..errors import AudioError
+from ..errors import AudioError, ConfigurationError
 from .recording_devices import KEPT_SECONDS, Capture, MicrophoneDevice, device_named, devices
 from .resampling import Resampler
 from .split_channels import Separable
@@ -102,6 +102,8 @@ class Microphone(OneProcess, Separable):
         self.audio_format = AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)
         self._rate = int(self.audio_format.sample_rate)
         self._count: int = argument("channels", channels, count)
+        if save is not None and not isinstance(save, (str, os.PathLike)):
+            raise ConfigurationError(f"save is {save!r}; allowed: a path, or None")
         self.device = device_named(device)
         self.name = self.device.name
         self._save = save

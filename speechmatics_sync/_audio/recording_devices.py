@@ -143,7 +143,7 @@ def device_named(wanted: Union[int, str, None]) -> MicrophoneDevice:
         index = plain_number(wanted, whole=True)
         matches = [device for device in found if device.index == index]
         if not matches:
-            raise InvalidAudioError(f"device is {wanted!r}; allowed: the index of {_listed(found)}")
+            raise _unknown(wanted, found)
         return matches[0]
     text = wanted.casefold()
     matches = [device for device in found if text in f"{device.name} {device.host_api}".casefold()]
@@ -155,7 +155,7 @@ def device_named(wanted: Union[int, str, None]) -> MicrophoneDevice:
         if len(matches) > 1 and narrower:
             matches = narrower
     if not matches:
-        raise InvalidAudioError(f"device is {wanted!r}; allowed: a part of one of {_listed(found)}")
+        raise _unknown(wanted, found)
     if len(matches) > 1:
         raise InvalidAudioError(
             f"device is {wanted!r}, which several have: name more of it, or the index of"
@@ -166,6 +166,13 @@ def device_named(wanted: Union[int, str, None]) -> MicrophoneDevice:
 
 def _default_api(found: list[MicrophoneDevice]) -> Optional[str]:
     return next((device.host_api for device in found if device.is_default), None)
+
+
+def _unknown(wanted: object, found: list[MicrophoneDevice]) -> AudioError:
+    return InvalidAudioError(
+        f"device is {wanted!r}; allowed: the index, or a part of the name, of one of these:"
+        f" {_listed(found)}"
+    )
 
 
 def _listed(found: list[MicrophoneDevice]) -> str:

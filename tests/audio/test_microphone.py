@@ -366,8 +366,13 @@ def test_more_channels_than_there_are_is_an_error(sound_server: SoundServer) -> 
     [
         ({"sample_rate": 10}, "sample_rate is 10"),
         ({"channels": 0}, "channels is 0"),
-        ({"device": "no such device"}, "device is 'no such device'; allowed: a part of"),
-        ({"device": 4711}, "device is 4711; allowed: the index of"),
+        (
+            {"device": "no such device"},
+            "device is 'no such device'; allowed: the index, or a part of",
+        ),
+        ({"device": 4711}, "device is 4711; allowed: the index, or .* of these: 0: "),
+        ({"save": 5}, "save is 5; allowed: a path"),
+        ({"save": True}, "save is True; allowed: a path"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(
