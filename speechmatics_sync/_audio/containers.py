@@ -18,6 +18,11 @@ from .content import content_of
 __all__ = ["close", "open_file", "open_url", "reason_of_av"]
 
 _BUFFER_SIZE = 1 << 16
+_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""Has PyAV open a file whose tags are not UTF-8. From version 19 it does so unasked, and takes no
+such argument."""
 _LIVE_PROBE = {"probesize": "32768", "analyzeduration": "500000"}
 """Bytes, and microseconds, in which to find out what live audio is: it comes no faster than it is
 spoken, and by default FFmpeg waits for several seconds of it."""
@@ -113,7 +118,7 @@ def _opened(target: Any, options: dict[str, str], **more: Any) -> Any:
         target,
         mode="r",
         container_options=options,
-        metadata_errors="replace",
+        **_TAGS,
         buffer_size=_BUFFER_SIZE,
         **more,
     )

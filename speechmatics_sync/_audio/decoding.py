@@ -286,10 +286,14 @@ class Decoder:
         if self._file is not None:
             # FFmpeg takes the length of most WAV files from what is there.
             return end_of_wav(self._file.beginning) > self._bytes
-        size: int = self._container.size
         # Behind the last packet there may be tags. Without a promised size, the end of a body
         # cannot be told from a lost connection: FFmpeg reports an error for some that are whole.
-        return size - self._bytes > (0 if self._ended_by is not None else _TAGS)
+        return self._size - self._bytes > (0 if self._ended_by is not None else _TAGS)
+
+    @property
+    def _size(self) -> int:
+        """Bytes of the whole input, 0 if nobody knows: before PyAV 19 that is a negative number."""
+        return max(self._container.size or 0, 0)
 
     @property
     def _says_its_length(self) -> bool:
@@ -298,8 +302,8 @@ class Decoder:
         if kind != "mp3" or not self.input_seconds:
             return kind not in _LENGTH_IS_A_GUESS
         # A header with the number of frames is optional. Without it, the length is this quotient.
-        rate, size = self._stream.codec_context.bit_rate, self._container.size
-        return not rate or size <= 0 or abs(size * 8 / rate / self.input_seconds - 1) > 0.02
+        rate, size = self._stream.codec_context.bit_rate, self._size
+        return not rate or not size or abs(size * 8 / rate / self.input_seconds - 1) > 0.02
 
     def _is_empty(self) -> BaseException:
         """Return the error for an input that gave no audio at all."""

@@ -59,6 +59,13 @@ def test_every_kind_of_file_sounds_as_it_was_recorded(name: str, tmp_path: Path)
         assert audio.read(None) == heard
 
 
+def test_a_file_whose_tags_are_in_another_code_is_heard() -> None:
+    title = b"TIT2\0\0\0\7\0\0\3" + "Müller".encode("latin-1")  # 3 promises UTF-8
+    tags = b"ID3\3\0\0\0\0\0" + bytes([len(title)]) + title
+    with open_audio(tags + made("mp3")) as audio:
+        assert sounds_right(audio, audio.read())
+
+
 @pytest.mark.parametrize("name", sorted({*FILES} - NEEDS_TO_GO_BACK))
 def test_every_kind_of_stream_sounds_as_it_was_recorded(name: str) -> None:
     with open_audio(in_pieces(made(name))) as audio:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 
 import av
 import numpy as np
+import pytest
 import soxr
 
 from support.audio.sources import extensible, fmt_chunk, wav
@@ -180,6 +181,12 @@ def _wav(codec: str, **options: str) -> Callable[[], bytes]:
     return lambda: encode(said(), "wav", codec, options=options)
 
 
+def _amr() -> bytes:
+    if "libopencore_amrnb" not in av.codecs_available:  # PyAV 19 can read AMR, not write it
+        pytest.skip("this PyAV cannot write AMR")
+    return encode(said(), "amr", "libopencore_amrnb", rate=8000, bit_rate=12_200)
+
+
 _FILES: dict[str, Callable[[], bytes]] = {
     "wav of 16 bits": lambda: wav(said()),
     "wav of 8 bits": _wav("pcm_u8"),
@@ -222,7 +229,7 @@ _FILES: dict[str, Callable[[], bytes]] = {
     "webm of a browser's recorder": lambda: encode(
         said(), "webm", "libopus", rate=48000, piped=True, options={"live": "1"}
     ),
-    "amr": lambda: encode(said(), "amr", "libopencore_amrnb", rate=8000, bit_rate=12_200),
+    "amr": _amr,
     "m4a": lambda: encode(said(), "ipod", "aac"),
     "m4a with its index first": lambda: encode(
         said(), "ipod", "aac", options={"movflags": "faststart"}
