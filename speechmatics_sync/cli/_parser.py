@@ -56,6 +56,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{PROGRAM}: {message} (see {self.prog} --help)\n")
 
 
+class _Output(argparse.Action):
+    """Another ``-o`` would write nothing to the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: Optional[str] = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error("-o is given twice: --format txt,srt writes several formats")
+        setattr(namespace, self.dest, values)
+
+
 class _Version(argparse.Action):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "nargs": 0})
@@ -142,7 +157,8 @@ def _add_transcribe(commands: Any) -> None:
         metavar="F,…",
         help="txt, json, jsonl, srt, vtt; default: by the name of -o, else txt",
     )
-    add("-o", "--output", metavar="FILE|DIR", help="write to a file, or to files in a folder")
+    where = "write to a file, or to files in a folder"
+    add("-o", "--output", action=_Output, metavar="FILE|DIR", help=where)
     add("--jobs", type=int, default=1, metavar="N", help="how many files at a time; default: 1")
     add("--resume", action="store_true", help="leave out what is there in the output")
     add("--follow", action="store_true", help="have the files grow while they are made")

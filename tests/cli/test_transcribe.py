@@ -20,6 +20,9 @@ from speechmatics_sync.local import LocalServer, ScriptedRecognizer, counted_aud
 SENTENCES = [("one", 0.1, 0.3), ("two", 0.4, 0.6)]
 
 
+TWICE = ["transcribe", "a.wav", "-o", "a.txt", "-o", "a.srt"]
+
+
 class TestPipe:
     def test_a_pipe_gets_each_final_line_and_nothing_else(self, served: Place) -> None:
         served.talk()
@@ -160,7 +163,13 @@ class TestExitCodes:
         assert (served.path / "talk.txt").read_text() == "w1 w2 w3.\n"
 
     def test_usage(self, place: Place) -> None:
-        for words in ([], ["transcribe"], ["transcribe", "--mic", "a.wav"], ["no-such-command"]):
+        for words in (
+            [],
+            ["transcribe"],
+            ["transcribe", "--mic", "a.wav"],
+            TWICE,
+            ["no-such-command"],
+        ):
             ran = place.run(*words)
             assert (ran.code, len(ran.err.splitlines()), ran.out) == (2, 1, ""), ran
 
