@@ -41,6 +41,9 @@ _SHORT = 0.3
 _LEFT_OUT = 0.2
 """Seconds that go with a packet that cannot be decoded, at most."""
 
+_SMALLEST_SPEECH = 13
+"""Bytes of a packet of speech in AMR, at least; descriptions of silence have 6, or 1."""
+
 _TAGS = 1 << 15
 """Bytes that may follow the audio of a file."""
 
@@ -206,6 +209,7 @@ class Decoder:
         ).tobytes()
 
     def _decoded_frames(self) -> Generator[Any, None, None]:
+        last: Optional[Any] = None
         for packet in self._packets():
             self._note_place(packet)
             try:
@@ -213,10 +217,21 @@ class Decoder:
             except EOFError:
                 continue
             except (av.FFmpegError, ValueError) as error:
-                if packet is not None and packet.size:
+                if packet is None or not packet.size:
+                    continue
+                if not self._is_pause(packet):
                     self._skip(error)
-                continue
-            yield from (frame for frame in frames if frame.samples)
+                # What follows keeps its time.
+                seconds = float((packet.duration or 0) * (packet.time_base or 0))
+                frames = [] if last is None else [_silence(last, min(seconds, _LEFT_OUT))]
+            for frame in frames:
+                if frame.samples:
+                    yield frame
+                    last = frame
+
+    def _is_pause(self, packet: Any) -> bool:
+        """Return whether this is a pause as telephones record them, which FFmpeg cannot decode."""
+        return self.codec.startswith("amr") and packet.size < _SMALLEST_SPEECH
 
     def _packets(self) -> Generator[Any, None, None]:
         """Yield packets, and at the end one that is empty."""
@@ -321,6 +336,15 @@ class Decoder:
     @property
     def _seekable(self) -> bool:
         return self._file is not None and self._file.seekable()
+
+
+def _silence(like: Any, seconds: float) -> Any:
+    """Return a frame of silence of the same kind as another."""
+    frame = av.AudioFrame(like.format, like.layout, int(seconds * like.sample_rate))
+    frame.sample_rate = like.sample_rate
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    return frame
 
 
 def decoder_of_stream(
