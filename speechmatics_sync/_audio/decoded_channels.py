@@ -50,8 +50,10 @@ class DecodedChannel:
             sample, cut = divmod(self._position, 2)
             self._frames.seek(sample)
             self._held = b""
-        if size and not self._held:
-            self._held = self._frames.read(self._index, size // 2 + 1)[cut:]
+        # What is live may make a read wait: with something in hand, that is given alone.
+        if len(self._held) < size and (self.seekable() or not self._held):
+            more = (size - len(self._held)) // 2 + 1
+            self._held += self._frames.read(self._index, more)[cut:]
         data, self._held = self._held[:size], self._held[size:]
         self._position += len(data)
         self._held_at = self._position

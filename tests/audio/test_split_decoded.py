@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.audio.encoded import encode, in_pieces, likeness, said, stereo
 from support.audio.sources import Slow, fmt_chunk, read_all, wav
@@ -89,6 +89,7 @@ def test_channels_of_codecs_sound_as_they_were_recorded(
 
 
 @given(st.lists(st.tuples(st.integers(0, 64_000), st.integers(1, 5000)), max_size=6))
+@example([(0, 1), (1, 2)])
 def test_every_place_of_a_channel_has_its_bytes(places: list[tuple[int, int]]) -> None:
     channel = split_channels(FLAC)["2"]
     for place, size in places:
