@@ -22,8 +22,14 @@ if os.environ.get("PLAIN"):
 # Threads and sockets that are just ending are given this long; nothing is asserted about speed.
 ENDING_SECONDS = 10.0
 
-# A busy machine must not fail a test: no limit on how long an example takes.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine must not fail a test: no limit on how long an example takes. In CI there are twice as
+# many examples, as in ``support.fuzzing.examples``.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=100 if os.environ.get("CI") == "true" else 50,
+)
 settings.load_profile("patient")
 
 

@@ -12,8 +12,9 @@ import pysubs2
 import pytest
 import srt
 import webvtt
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from support.fuzzing import examples
 from support.places import ROOT
 from support.speech import TEXT, Voice
 from support.transcripts import final, result, transcript
@@ -43,7 +44,7 @@ WORDS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(WORDS)
 @example(["<i>", "x", "</i>"])
 @example(["00:00:01,000", "-->", "00:00:02,000"])
@@ -58,7 +59,7 @@ def test_what_others_read_in_srt_is_what_was_said(words: list[str]) -> None:
         assert cue.content.translate(INVISIBLE) == caption.text
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(WORDS)
 @example(["<v", "Bob>", "-->", "&amp;"])
 def test_what_others_read_in_webvtt_is_what_was_said(words: list[str]) -> None:
@@ -73,7 +74,7 @@ def test_what_others_read_in_webvtt_is_what_was_said(words: list[str]) -> None:
         assert html.unescape(cue.text).translate(INVISIBLE) == caption.text.replace("\n", "\\N")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(WORDS)
 def test_no_line_holds_what_the_formats_give_a_meaning(words: list[str]) -> None:
     captions = saying(*words)

@@ -6,8 +6,9 @@ import itertools
 import math
 from typing import Any, Optional
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import examples
 from support.transcripts import final, mark, result, transcript
 
 from speechmatics_sync import Captions, Transcript
@@ -62,7 +63,7 @@ shapes = st.fixed_dictionaries(
 CHANNELS = [(None,), ("x",), ("x", "y")]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(transcripts(usual=False, channels=CHANNELS, most=25), shapes)
 def test_no_word_is_lost_or_twice_or_out_of_order_and_no_two_are_shown_at_once(
     said: Transcript, shape: Any
@@ -85,7 +86,7 @@ def test_no_word_is_lost_or_twice_or_out_of_order_and_no_two_are_shown_at_once(
     assert report.unavoidable["line_length"] == report.broken["line_length"]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(transcripts(usual=True, channels=CHANNELS, most=25), shapes)
 def test_of_usual_speech_no_rule_is_broken_that_the_words_allow(
     said: Transcript, shape: Any
@@ -103,7 +104,7 @@ def reads_well(words: list[Any], following: Optional[Any]) -> bool:
     return width <= 30 and shown >= 834 and end - start <= 7000 and width * 1000 <= 17 * shown
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.data())
 def test_if_words_can_be_split_without_a_fault_they_are(data: st.DataObject) -> None:
     """Every split of a few words is tried."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import examples
 from support.live import END_OF_TRANSCRIPT, partial, utterance_end
 from support.speech import SENTENCES, TEXT, Voice, hour
 from support.transcripts import final, mark, result, results, transcript
@@ -175,7 +176,7 @@ class TestChannels:
         for caption, after in zip(captions, captions[1:]):
             assert after.start_time - caption.end_time > 0.083
 
-    @settings(max_examples=100, deadline=None)
+    @examples(100)
     @given(st.lists(st.builds(final, said, said, said), max_size=8), st.booleans())
     def test_no_word_is_lost_or_twice_whatever_comes(self, messages: list[Any], ends: bool) -> None:
         live = LiveCaptions(max_line_length=6, speaker_labels=False)

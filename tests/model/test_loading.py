@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import examples
 from support.transcripts import final, mark, result, results, transcript
 
 from speechmatics_sync import ConfigurationError, Transcript
@@ -111,7 +112,7 @@ class TestRoundTrip:
             assert read.speakers == said.speakers
             assert list(read.channels) == ["a", "b"]
 
-    @settings(max_examples=100, deadline=None)
+    @examples(100)
     @given(st.lists(st.builds(final, results, results), max_size=4))
     def test_of_any_results(self, messages: list[Any]) -> None:
         said = transcript(*messages)
