@@ -22,8 +22,8 @@ if os.environ.get("PLAIN"):
 # Threads and sockets that are just ending are given this long; nothing is asserted about speed.
 ENDING_SECONDS = 10.0
 
-# A busy machine must not fail a test: no limit on how long an example takes. In CI there are twice as
-# many examples, as in ``support.fuzzing.examples``.
+# A busy machine must not fail a test: no limit on how long an example takes. In CI there are twice
+# as many examples, as in ``support.fuzzing.examples``.
 settings.register_profile(
     "patient",
     deadline=None,
