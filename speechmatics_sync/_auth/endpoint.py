@@ -55,6 +55,7 @@ class Endpoint:
             raise ConfigurationError(
                 f"sdk_identifier is a string, not of type {type(sdk_identifier).__name__}."
             )
+        self.sdk_identifier = sdk_identifier
         self._auth = auth
         self._scheme = scheme
         self._allow_insecure = allow_insecure

@@ -159,6 +159,9 @@ class ManagementPlatform:
         from .._transport.tls import tls_context
         from .cancellable_http import CancellableSession
 
+        query = {"type": "rt"}
+        if cancellation.sdk_identifier:
+            query["sm-sdk"] = cancellation.sdk_identifier
         limit = max(0.001, deadline.remaining(_ATTEMPT_SECONDS) or 0.0)
         whole = Deadline(limit)
         try:
@@ -169,7 +172,7 @@ class ManagementPlatform:
                 http.trust_env = not self.url.startswith("http:")
                 with http.post(
                     f"{self.url}/v1/api_keys",
-                    params={"type": "rt"},
+                    params=query,
                     json=self._order,
                     headers={REQUEST_ID_HEADER: request_id},
                     auth=self._bearer,

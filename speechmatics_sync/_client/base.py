@@ -67,7 +67,8 @@ class BaseClient(EventEmitter):
         reconnect: When and how often to connect again after a lost connection; None: never.
         handler_errors: ``"raise"``: an exception in a handler ends the session, and the call that
             waits for the session raises it. ``"log"``: it is logged, and the session goes on.
-        sdk_identifier: The name of this client for the service (``sm-sdk`` in the URL).
+        sdk_identifier: The name of this client for the service (``sm-sdk`` in the URL, and
+            where a temporary key is asked for).
 
     Raises:
         ConfigurationError: A setting is not allowed, or the server needs a key and there is none.

@@ -31,15 +31,18 @@ class Cancellation:
     Args:
         log: The logger of the session it is done for.
         ssl_context: For the TLS of what is done; None for the default.
+        sdk_identifier: How the user named the client to the service, if at all.
     """
 
     def __init__(
         self,
         log: Union[logging.Logger, logging.LoggerAdapter[Any]],
         ssl_context: Optional[ssl.SSLContext] = None,
+        sdk_identifier: Optional[str] = None,
     ) -> None:
         self.log = log
         self.ssl_context = ssl_context
+        self.sdk_identifier = sdk_identifier
         self.cancelled = False
         # Reentrant: a signal handler may cancel in the thread that holds it.
         self._lock = threading.RLock()

@@ -70,7 +70,7 @@ class ConnectAttempt:
         self._ws_headers = ws_headers
         self._config = config
         self._log = log
-        self._cancellation = Cancellation(log, config.ssl_context)
+        self._cancellation = Cancellation(log, config.ssl_context, endpoint.sdk_identifier)
         # Guards everything below. Reentrant: the handler of a signal may cancel the attempt in the
         # thread that waits for it.
         self._changed = threading.Condition()

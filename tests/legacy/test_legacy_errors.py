@@ -19,6 +19,7 @@ import speechmatics_sync
 from speechmatics_sync.legacy import strict_errors
 from speechmatics_sync.legacy.client import WebsocketClient
 from speechmatics_sync.legacy.exceptions import TranscriptionError
+from speechmatics_sync.legacy.helpers import get_version
 from speechmatics_sync.legacy.models import ConnectionSettings
 from speechmatics_sync.local import (
     Close,
@@ -202,7 +203,7 @@ def test_a_temporary_key_is_asked_for_as_before() -> None:
     assert sent == ["Bearer temporary"]
     request: Any = responses.calls[0].request
     assert request.headers["Authorization"] == f"Bearer {KEY}"
-    assert request.url.partition("?")[2] == "type=rt"
+    assert request.url.partition("?")[2] == f"type=rt&sm-sdk=python-{get_version()}"
     assert sorted(request.body.decode().strip("{}").replace('"', "").split(", ")) == [
         "client_ref: me",
         "region: eu",
