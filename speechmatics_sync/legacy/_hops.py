@@ -65,7 +65,9 @@ class Hops:
             task = self._loop.create_task(run())
             # One that was cancelled before it began would warn that it was never awaited.
             task.add_done_callback(lambda _: _close(awaitable))
-            future.add_done_callback(lambda _: self.soon(task.cancel))
+            future.add_done_callback(
+                lambda done: self.soon(task.cancel) if done.cancelled() else None
+            )
 
         try:
             self._begin(future, lambda: self.soon(start))
