@@ -170,7 +170,7 @@ class Connection:
         self._client = client = (MultiChannelClient if channels else Client)(**self._options)
         for name in (*(each.value for each in ServerMessageType), SessionEvent.RECONNECTING):
             client.on(name, self._take)
-        sources = {name: _Chunks(self, name, streams[name], chunk_size) for name in streams}
+        sources = {name: Stream(self, name, streams[name], chunk_size) for name in streams}
         source: Any = sources if channels else sources[None]
         finished = asyncio.Event()
 
@@ -289,8 +289,11 @@ class Connection:
         return chunk
 
 
-class _Chunks(Iterator[Any]):
-    """A source for speechmatics_sync: what a stream of the old package reads."""
+class Stream(Iterator[Any]):
+    """A source for speechmatics_sync: what a stream of the old package reads.
+
+    Errors name it: "the Stream gave str, not bytes".
+    """
 
     def __init__(
         self, connection: Connection, channel: Optional[str], stream: Any, chunk_size: int

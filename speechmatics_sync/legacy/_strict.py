@@ -15,7 +15,8 @@ def strict_errors(enabled: bool = True) -> None:
     Errors, unless this is off: a KeyError in a handler, a handler that is a coroutine function, a
     session that the server ends before all audio is transcribed. Log lines: a setting that
     `TranscriptionConfig` does not know, a source without audio, a key that is sent unencrypted, an
-    acknowledgement that never came.
+    acknowledgement that never came, new settings after the last chunk of audio, a change by a
+    middleware that is not sent.
 
     Args:
         enabled: False gives the silence of the old package, for the whole process.

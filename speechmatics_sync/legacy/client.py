@@ -253,6 +253,8 @@ class WebsocketClient:
         except ForceEndSession:
             LOGGER.warning("The session was ended by a ForceEndSession")
         finally:
+            if self._updated:
+                report(LOGGER, "New settings came after the last chunk of audio: they are not sent")
             self.session_running = False
             self._stopping = False
             self.websocket = None
@@ -332,9 +334,11 @@ class _Owner:
             name, fields = ClientMessageType.EndOfStream, {}
         else:
             name, fields = ClientMessageType.EndOfChannel, {"channel": channel}
-        client._call_middlewares(
-            name, {"message": name.value, **fields, "last_seq_no": sent}, False
-        )
+        message = {"message": name.value, **fields, "last_seq_no": sent}
+        changed = dict(message)
+        client._call_middlewares(name, changed, False)
+        if changed != message:
+            report(LOGGER, "A middleware changed %s: the change is not sent", name.value)
 
 
 _NOTED = (ServerMessageType.RecognitionStarted, ServerMessageType.Warning)

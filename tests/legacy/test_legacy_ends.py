@@ -19,6 +19,7 @@ from support.legacy.sessions import old_server as old_server
 from support.serving import PATIENCE, Peer, serving
 from support.sessions import InThread, wait_for
 
+from speechmatics_sync import AudioError
 from speechmatics_sync.legacy import strict_errors
 from speechmatics_sync.legacy.exceptions import ForceEndSession
 from speechmatics_sync.legacy.models import (
@@ -248,6 +249,31 @@ def test_a_source_without_audio_is_reported(
     client_of(old_server.url).run_synchronously(io.BytesIO(), CONFIG, RAW)
     assert old_server.sessions[-1].last_seq_no == 0
     assert ("gave no audio" in caplog.text) == strict
+
+
+def test_what_a_middleware_changes_in_vain_is_reported(
+    old_server: LocalServer, strict: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(old_server.url)
+    client.add_middleware("EndOfStream", lambda message, _: message.update(last_seq_no=99))
+    client.run_synchronously(audio(), CONFIG, RAW)
+    assert old_server.sessions[-1].last_seq_no == client.seq_no["single"]
+    assert ("A middleware changed EndOfStream" in caplog.text) == strict
+
+
+def test_settings_that_come_too_late_are_reported(
+    old_server: LocalServer, strict: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(old_server.url)
+    late = TranscriptionConfig("en", max_delay=2)
+    client.add_event_handler("EndOfTranscript", lambda _: client.update_transcription_config(late))
+    client.run_synchronously(audio(), CONFIG, RAW)
+    assert ("after the last chunk" in caplog.text) == strict
+
+
+def test_a_stream_of_text_is_named_as_such(old_server: LocalServer) -> None:
+    with pytest.raises(AudioError, match="the Stream gave str, not bytes"):
+        client_of(old_server.url).run_synchronously(io.StringIO("audio"), CONFIG, RAW)
 
 
 def test_a_setting_that_does_not_exist_is_reported(
