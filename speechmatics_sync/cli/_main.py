@@ -23,6 +23,8 @@ def run(argv: Optional[list[str]]) -> int:
         SystemExit: The arguments are wrong, or ask for help.
     """
     verbose = 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a code page has few characters
     try:
         arguments = parsed(argv)
         verbose = getattr(arguments, "verbose", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any, NoReturn, Optional
 
@@ -53,6 +54,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        if unknown and os.path.exists(words):
+            message = f"{words} is no flag: a file whose name begins with - comes after --"
         self.exit(2, f"{PROGRAM}: {message} (see {self.prog} --help)\n")
 
 

@@ -23,7 +23,9 @@ from ._views import Progress, View, who_says
 
 __all__ = ["TerminalView", "live_console"]
 
-_ERASE_BELOW = "\r\x1b[J"
+_ERASE_BELOW = "\r \x1b[J\r"
+"""Erases from the second column, for tmux puts what is erased from the first one of the first row
+into its history: each frame would be found there."""
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _CROP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 """Between them a line that is wider than the terminal is not wrapped. Terminals disagree on the

@@ -173,9 +173,9 @@ def _view(arguments: argparse.Namespace, outputs: Outputs, inputs: list[Input]) 
         return View()
     terminal = stream.isatty()
     if not terminal and result not in (None, "txt") and hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8")  # what programs expect of these formats
-    elif hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="replace")  # a code page has few characters
+        stream.reconfigure(
+            encoding="utf-8", errors="replace"
+        )  # what programs expect of these formats
     if terminal and not arguments.quiet and result in (None, "txt"):
         try:
             from ._terminal import TerminalView, live_console

@@ -153,6 +153,15 @@ def test_the_script_of_bash_completes(place: Place, tmp_path: Path) -> None:
     assert ran.stdout.split() == ["--max-delay-mode"]
 
 
+@pytest.mark.parametrize(
+    "words", [("transcribe", "--help"), ("doctor", "--url", "ws://127.0.0.1:1")]
+)
+def test_a_code_page_of_few_characters(place: Place, words: tuple[str, ...]) -> None:
+    ran = place.run(*words, environment={"PYTHONIOENCODING": "ascii"})
+    assert ran.code in (0, 4), ran
+    assert "UnicodeEncodeError" not in ran.err
+
+
 def test_the_version(call: Call) -> None:
     assert call("--version").out.split()[:2] == ["speechmatics-sync", __version__]
 
