@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from . import _check, _running
@@ -32,6 +33,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command == "check":
         return _check.check(arguments.files)
+    if not arguments.is_module and not os.path.exists(arguments.program):
+        run.error(f"there is no file {arguments.program!r}; -m runs a module by its name")
     _running.run(arguments.program, arguments.arguments, is_module=arguments.is_module)
     return 0
 

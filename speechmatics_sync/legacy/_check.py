@@ -37,8 +37,9 @@ def check(files: list[str]) -> int:
                 found = findings(file.read())
         except (OSError, SyntaxError, ValueError) as error:
             unreadable = True
-            reason = getattr(error, "strerror", None) or error
-            sys.stderr.write(f"{path}: cannot be read: {reason}\n")
+            line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+            reason = getattr(error, "strerror", None) or getattr(error, "msg", None) or error
+            sys.stderr.write(f"{path}{line}: cannot be read: {reason}\n")
             continue
         counts.update(finding.kind for finding in found)
         for finding in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from typing import Optional
 
@@ -100,7 +101,8 @@ def _async(program: Program) -> Iterator[Finding]:
     }
     for node in ast.walk(program.tree):
         if isinstance(node, ast.Await) and _awaits(program, node):
-            yield Finding(node.lineno, CHANGE, f"write: {ast.unparse(node.value)}")
+            plainly = ast.unparse(_WithoutAwait().visit(copy.deepcopy(node)))
+            yield Finding(node.lineno, CHANGE, f"write: {plainly}")
         elif isinstance(node, ast.AsyncWith):
             for item in node.items:
                 name = _class(program, item.context_expr)
@@ -120,6 +122,14 @@ def _async(program: Program) -> Iterator[Finding]:
             for method in node.body:
                 if isinstance(method, ast.AsyncFunctionDef) and method.name == "get_auth_headers":
                     yield Finding(method.lineno, CHANGE, "write: def get_auth_headers(self)")
+
+
+class _WithoutAwait(ast.NodeTransformer):
+    """Takes ``await`` away, in the arguments of a call too."""
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        awaited: ast.AST = self.visit(node.value)
+        return awaited
 
 
 def _awaits(program: Program, node: ast.AST) -> bool:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from speechmatics_sync import AuthBase, JWTAuth, ReconnectPolicy, StaticKeyAuth
 
 from ._connection import Connection as connect
-from ._gone import module_getattr, raise_gone
+from ._gone import module_getattr, raise_gone, took_its_place
 from ._strict import is_strict, report
 from .exceptions import EndOfTranscriptException, ForceEndSession, TranscriptionError
 from .helpers import get_version, json_utf8, read_in_chunks
@@ -106,6 +106,11 @@ class WebsocketClient:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise_gone(type(self).__name__, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("_") and took_its_place(name):
+            raise_gone(type(self).__name__, name)  # setting it would have no effect
+        super().__setattr__(name, value)
 
     # -- before and during a session --------------------------------------------------------------
 

@@ -330,6 +330,12 @@ def test_a_name_that_is_gone_says_what_took_its_place(owner: Any, name: str, wor
         getattr(owner, name)
 
 
+def test_setting_a_name_that_is_gone_says_what_took_its_place() -> None:
+    client, name = client_of("ws://localhost"), "_session_needs_closing"
+    with pytest.raises(AttributeError, match=r"use stop\(\)"):
+        setattr(client, name, True)
+
+
 def test_names_of_batch_can_be_imported_and_say_that_they_are_not_part_of_this() -> None:
     from speechmatics_sync.legacy.batch_client import BatchClient
     from speechmatics_sync.legacy.models import BatchTranscriptionConfig
