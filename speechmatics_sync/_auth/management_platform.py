@@ -22,7 +22,7 @@ from .._model.secret import Secret
 from .._transport.addresses import REQUEST_ID_HEADER
 from .._transport.retry_after import http_date, seconds_to_wait
 from .._words import Words
-from ..errors import AuthenticationError
+from ..errors import AuthenticationError, SpeechmaticsError
 
 if TYPE_CHECKING:
     import requests
@@ -295,9 +295,12 @@ def _no_answer(error: Exception) -> _NoAnswer:
     """Describe an error without its own words, which may hold a proxy's password."""
     cause: Optional[BaseException] = error
     system: Optional[OSError] = None
+    ours: Optional[SpeechmaticsError] = None
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
+        if isinstance(cause, SpeechmaticsError):
+            ours = cause
         if isinstance(cause, OSError) and cause.strerror:
             system = cause
         cause = cause.__cause__ or cause.__context__
@@ -310,6 +313,8 @@ def _no_answer(error: Exception) -> _NoAnswer:
     limit_met = exhausted(error)
     if limit_met is not None:
         return _NoAnswer(limit_met.message.rstrip("."), True)
+    if ours is not None:  # its words hide passwords
+        return _NoAnswer(ours.message.rstrip("."), True)
     name = type(error).__name__
     return _NoAnswer(f"{system.strerror} ({name})" if system else name, True)
 

@@ -230,11 +230,16 @@ class Exports:
             text: One or more words.
             context: How many words around them a `Match` shows on either side.
 
+        Raises:
+            ConfigurationError: ``text`` is no text.
+
         Example:
             >>> match = client.transcribe("audio.wav").search("World")[0]
             >>> match.start_time, match.before, match.text
             (0.6, 'hello ', 'world.')
         """
+        if not isinstance(text, str):
+            raise ConfigurationError(f"text is {text!r}; allowed: a str, one or more words")
         from .searching import search
 
         now = self._everything()

@@ -130,7 +130,8 @@ class Imports:
                 audio ends: give offsets where a part may end with silence.
 
         Raises:
-            ConfigurationError: An offset is no number, or there are not as many as parts.
+            ConfigurationError: A part is no transcript, an offset is no number, or there are not as
+                many as parts.
 
         Example:
             >>> parts = [client.transcribe("audio.wav"), client.transcribe("audio.wav")]
@@ -138,7 +139,13 @@ class Imports:
             >>> [word.start_time for word in whole.words]
             [0.2, 0.6, 2.2, 2.6]
         """
+        if isinstance(parts, Imports):
+            raise ConfigurationError("parts is one Transcript; allowed: a list of them")
         parts = list(parts)
+        for number, part in enumerate(parts):
+            if not isinstance(part, Imports):
+                kind = type(part).__name__
+                raise ConfigurationError(f"parts[{number}] is of type {kind}; allowed: Transcript")
         begins = _offsets(offsets, parts)
         made = cls()
         if parts:

@@ -17,7 +17,7 @@ from support.places import ROOT
 from support.serving import PATIENCE, Peer, listening, serving
 from support.sessions import RAW, speech
 
-from speechmatics_sync import Client, JWTAuth
+from speechmatics_sync import AuthenticationError, Client, JWTAuth
 
 
 def gives_a_key(connection: socket.socket) -> None:
@@ -136,3 +136,9 @@ def test_without_a_descriptor_a_fetch_says_which_limit_was_met(platform: str, le
     assert "ulimit -n" in said
     assert "Too many open files" not in said
     assert said.endswith("Bearer a-token\n")
+
+
+def test_a_host_that_is_not_known_is_named() -> None:
+    auth = JWTAuth("an-api-key", mp_url="https://no-such-host.invalid")
+    with pytest.raises(AuthenticationError, match=r"The host no-such-host\.invalid is not known"):
+        auth.get_auth_headers()

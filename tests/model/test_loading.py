@@ -224,3 +224,8 @@ class TestJoin:
     def test_offsets_that_do_not_fit_are_refused(self, offsets: Any) -> None:
         with pytest.raises(ConfigurationError, match="offset"):
             Transcript.join([Transcript(), Transcript()], offsets=offsets)
+
+    @pytest.mark.parametrize("parts", [Transcript(), ["a.json"], [Transcript(), None]])
+    def test_parts_that_are_no_transcripts_are_refused(self, parts: Any) -> None:
+        with pytest.raises(ConfigurationError, match=r"^parts.* is (one|of type) .*; allowed: "):
+            Transcript.join(parts)

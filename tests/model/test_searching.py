@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from support.transcripts import final, mark, result, transcript
 
-from speechmatics_sync import Match, Transcript
+from speechmatics_sync import ConfigurationError, Match, Transcript
 
 
 def said(text: str, *, per_final: int = 2) -> Transcript:
@@ -84,3 +87,9 @@ def test_a_match_belongs_to_one_speaker_on_one_channel() -> None:
 
 def test_matches_do_not_overlap() -> None:
     assert [match.start_time for match in said("no no no no").search("no no")] == [0, 2]
+
+
+@pytest.mark.parametrize("text", [None, ["two", "words"], b"words"])
+def test_what_is_no_text_is_refused(text: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^text is {re.escape(repr(text))}; allowed: "):
+        said("two words").search(text)
