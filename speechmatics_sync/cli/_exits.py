@@ -44,6 +44,10 @@ _NO_KEY = (
 )
 
 
+_IN_PYTHON = "audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)"
+_AS_FLAGS = "--encoding pcm_s16le --sample-rate HZ"
+"""What the library advises, and the same for those who call the command."""
+
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 
@@ -103,7 +107,7 @@ def sentence(error: BaseException, *, verbose: int = 0) -> str:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:
         text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
+    return " ".join(text.split()).replace(_IN_PYTHON, _AS_FLAGS)
 
 
 def leave() -> NoReturn:

@@ -40,7 +40,7 @@ def transcribe(arguments: argparse.Namespace) -> int:
         OSError: Standard output cannot be written to.
     """
     settings = Settings(flags_of(arguments), profile=arguments.profile, file=arguments.config)
-    _check_numbers(arguments)
+    _check(arguments)
     audio_format = settings.config("audio_format")
     inputs = inputs_of(arguments, audio_format)
     outputs = Outputs(
@@ -75,7 +75,9 @@ def transcribe(arguments: argparse.Namespace) -> int:
     return max((job.code for job in jobs), default=OK)
 
 
-def _check_numbers(arguments: argparse.Namespace) -> None:
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.local and "url" in flags_of(arguments):
+        raise ConfigurationError("--local and --url both say which server transcribes")
     if arguments.jobs < 1:
         raise ConfigurationError(f"--jobs is {arguments.jobs}; allowed: 1 or more")
     if arguments.timeout is not None and not arguments.timeout > 0:

@@ -173,6 +173,18 @@ class TestExitCodes:
             ran = place.run(*words)
             assert (ran.code, len(ran.err.splitlines()), ran.out) == (2, 1, ""), ran
 
+    def test_the_advice_names_flags_and_no_python(self, served: Place) -> None:
+        (served.path / "bare.wav").write_bytes(bytes(range(256)) * 40)
+        ran = served.run("transcribe", "bare.wav")
+        assert (ran.code, "AudioFormat" in ran.err) == (5, False), ran
+        assert "--encoding pcm_s16le --sample-rate" in ran.err
+
+    def test_two_servers_are_one_too_many(self, place: Place) -> None:
+        place.talk()
+        ran = place.run("transcribe", "--local", "--url", "ws://127.0.0.1:1", "talk.wav")
+        assert ran.code == 2, ran
+        assert "--local and --url" in ran.err
+
     def test_a_traceback_only_where_it_is_asked_for(self, served: Place) -> None:
         assert "Traceback" not in served.run("transcribe", "-v", "none.wav").err
         assert "Traceback" in served.run("transcribe", "-vv", "none.wav").err
