@@ -175,7 +175,7 @@ def get_arg_parser() -> argparse.ArgumentParser:
     rt = modes.add_parser("rt", help="real time").add_subparsers(title="Commands", dest="command")
     _add_transcribe(rt.add_parser("transcribe", help=for_real_time))
     _add_transcribe(modes.add_parser("transcribe", help=for_real_time))
-    modes.add_parser("batch", help=argparse.SUPPRESS, add_help=False)
+    modes.add_parser("batch", add_help=False)  # named, to say that it is gone
     _add_config(modes.add_parser("config", help="keep settings in the configuration file"))
     return parser
 

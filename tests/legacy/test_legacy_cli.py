@@ -200,6 +200,13 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
     assert ("speechmatics-batch" in said) == (arguments[0] != "rt")
 
 
+def test_the_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--help") == 0
+    listed = capsys.readouterr().out.partition("Mode:")[2]
+    assert "keep settings" in listed
+    assert "SUPPRESS" not in listed
+
+
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(
