@@ -190,12 +190,11 @@ class WebsocketClient:
             tasks.append(asyncio.current_task())  # type: ignore[arg-type]
             await asyncio.wait_for(self.run(*args, **kwargs), timeout=timeout)
 
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        # Not in an except block: its RuntimeError would be shown with every error of the run.
+        if _in_event_loop():
+            _in_thread(run, tasks)
+        else:
             asyncio.run(run())
-            return
-        _in_thread(run, tasks)
 
     async def run(
         self,
@@ -406,6 +405,14 @@ def _auth(settings: ConnectionSettings) -> Optional[AuthBase]:
         client_ref=settings.client_ref or None,
         mp_url=os.environ.get("SM_MANAGEMENT_PLATFORM_URL") or settings.mp_url,
     )
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _in_thread(run: Callable[[], Any], tasks: list[asyncio.Task[Any]]) -> None:

@@ -138,8 +138,9 @@ def test_what_a_source_raises_comes_out_as_it_is(old_server: LocalServer) -> Non
             raise Odd
 
     for source in (Broken(), AsyncBroken()):
-        with pytest.raises(Odd):
+        with pytest.raises(Odd) as caught:
             client_of(old_server.url).run_synchronously(source, CONFIG, RAW)
+        assert caught.value.__context__ is None  # which a traceback would show
 
 
 def test_a_handler_that_exits_ends_the_program(old_server: LocalServer) -> None:
