@@ -7,22 +7,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.audio.encoded import encode, in_pieces, likeness, said, stereo
+from support.audio.encoded import FILES, encode, in_pieces, likeness, said, stereo
 from support.audio.sources import fmt_chunk, wav
 from support.places import ROOT, SAMPLES
 
 from speechmatics_sync import AudioError, open_audio, split_channels
 
-INDEX_AT_END = encode(said(), "ipod", "aac")
-INDEX_FIRST = encode(said(), "ipod", "aac", options={"movflags": "faststart"})
-FLAC = encode(said(), "flac", "flac")
-MP3 = encode(said(), "mp3", "mp3")
-AAC = encode(said(), "adts", "aac")
+INDEX_AT_END = FILES["m4a"]
+INDEX_FIRST = FILES["m4a with its index first"]
+FLAC, MP3, AAC = FILES["flac"], FILES["mp3"], FILES["aac"]
+STEREO = fmt_chunk(channels=2)
+DAMAGED = {"mp3": MP3, "aac": AAC, "m4a": INDEX_AT_END}
 
 
 def heard_of(source: Any) -> bytes:
@@ -37,14 +38,15 @@ def heard_of(source: Any) -> bytes:
         (bytes(range(256)) * 50, "no audio or video that can be decoded", "an audio_format"),
         (b"<!doctype html><html><body>Sign in</body></html>" * 9, "no sound, but a web page", ""),
         (b"PK\3\4\x14\0\0\0\x08\0" + bytes(range(256)), "no sound, but a ZIP archive", ""),
-        (INDEX_AT_END[:20_000], "begins as an MP4 file", "before its index"),
+        (lambda: INDEX_AT_END()[:20_000], "begins as an MP4 file", "before its index"),
         (b"#EXTM3U\n#EXTINF:2,\nfile:///etc/passwd\n", "a playlist", r"open_audio\(url\)"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "a playlist", r"open_audio\(url\)"),
     ],
 )
 def test_what_is_no_sound_is_an_error_that_says_what_it_is(
-    content: bytes, found: str, cure: str, tmp_path: Path
+    content: Any, found: str, cure: str, tmp_path: Path
 ) -> None:
+    content = content() if callable(content) else content
     path = tmp_path / "file.mp3"
     path.write_bytes(content)
     for source in (path, content, in_pieces(content)):
@@ -90,32 +92,36 @@ def test_what_is_no_source_is_an_error(source: Any) -> None:
 
 def test_what_is_decoded_already_is_not_decoded_again() -> None:
     for take in (open_audio, split_channels):
-        with open_audio(MP3) as audio, pytest.raises(AudioError, match="is decoded already"):
+        with open_audio(MP3()) as audio, pytest.raises(AudioError, match="is decoded already"):
             take(audio)
 
 
 def test_an_index_behind_the_sound_cannot_be_reached_in_a_pipe() -> None:
     with pytest.raises(AudioError, match=r"index.*at its end.*save it as a file.*faststart"):
-        heard_of(in_pieces(INDEX_AT_END))
+        heard_of(in_pieces(INDEX_AT_END()))
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
 
 
 @pytest.mark.parametrize(
-    ("content", "second"),
+    ("make", "second"),
     [
-        (INDEX_FIRST[: len(INDEX_FIRST) // 2], r"1\.[89]|2\.\d"),
-        (FLAC[: len(FLAC) // 2], r"1\.[89]|2\.\d"),
-        (MP3[: len(MP3) // 2], r"1\.[89]|2\.0"),
-        (AAC[: len(AAC) // 2], r"1\.[89]|2\.\d"),
-        (encode(said(), "aiff", "pcm_s16be")[:64_054], r"2\.0"),
-        (encode(said(), "wav", "pcm_s24le", rate=44100)[: 44 + 3 * 88_200], r"2\.0"),
-        (wav(stereo(said(), said()), fmt=fmt_chunk(channels=2))[: 44 + 128_000], r"2\.0"),
-        (encode(said(), "webm", "libopus", rate=48000)[:16_000], r"[123]\.\d"),
+        (lambda: half(INDEX_FIRST()), r"1\.[89]|2\.\d"),
+        (lambda: half(FLAC()), r"1\.[89]|2\.\d"),
+        (lambda: half(MP3()), r"1\.[89]|2\.0"),
+        (lambda: half(AAC()), r"1\.[89]|2\.\d"),
+        (lambda: encode(said(), "aiff", "pcm_s16be")[:64_054], r"2\.0"),
+        (lambda: encode(said(), "wav", "pcm_s24le", rate=44100)[: 44 + 3 * 88_200], r"2\.0"),
+        (lambda: wav(stereo(said(), said()), fmt=STEREO)[: 44 + 128_000], r"2\.0"),
+        (lambda: encode(said(), "webm", "libopus", rate=48000)[:16_000], r"[123]\.\d"),
     ],
 )
 def test_a_file_that_breaks_off_gives_what_there_is_and_a_warning_with_the_second(
-    content: bytes, second: str, caplog: pytest.LogCaptureFixture
+    make: Callable[[], bytes], second: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = heard_of(content)
+    heard = heard_of(make())
     assert likeness(heard, said(len(heard) / 32000)) > 0.95
     warnings = [record.getMessage() for record in caplog.records]
     assert warnings
@@ -126,26 +132,31 @@ def test_a_file_that_breaks_off_gives_what_there_is_and_a_warning_with_the_secon
 
 
 @pytest.mark.parametrize(
-    "content",
+    "make",
     [
         MP3,
         FLAC,
         AAC,
         INDEX_AT_END,
-        encode(said(), "ogg", "libopus", rate=48000),
-        encode(said(), "mp3", "mp3", codec_options={"q": "2"}),
-        encode(said(), "mp3", "mp3", codec_options={"q": "2"}, options={"write_xing": "0"}),
-        encode(said(), "mp4", "aac", video=True),
-        encode(said(), "wav", "adpcm_ms"),
-        encode(said(), "wav", "pcm_s24le", rate=44100),
-        wav(said() * 2, fmt=fmt_chunk(channels=2), after=b"LIST\4\0\0\0abcd"),
-        wav(said() * 2 + b"\0", fmt=fmt_chunk(channels=2)),
-        wav(said() * 2, fmt=fmt_chunk(channels=2), data_size=0xFFFFFFFF),
-        wav(said() * 2, fmt=fmt_chunk(channels=2), data_size=0),
+        lambda: encode(said(), "ogg", "libopus", rate=48000),
+        lambda: encode(said(), "mp3", "mp3", codec_options={"q": "2"}),
+        lambda: encode(said(), "mp3", "mp3", codec_options={"q": "2"}, options={"write_xing": "0"}),
+        lambda: encode(said(), "mp4", "aac", video=True),
+        lambda: encode(said(), "wav", "adpcm_ms"),
+        lambda: encode(said(), "wav", "pcm_s24le", rate=44100),
+        lambda: wav(said() * 2, fmt=STEREO, after=b"LIST\4\0\0\0abcd"),
+        pytest.param(
+            lambda: wav(said() * 2 + b"\0", fmt=STEREO),
+            marks=pytest.mark.skipif(av.__version__ < "16", reason="FFmpeg 7 calls it damage"),
+        ),
+        lambda: wav(said() * 2, fmt=STEREO, data_size=0xFFFFFFFF),
+        lambda: wav(said() * 2, fmt=STEREO, data_size=0),
     ],
 )
-def test_a_whole_file_warns_of_nothing(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    heard_of(content)
+def test_a_whole_file_warns_of_nothing(
+    make: Callable[[], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    heard_of(make())
     assert not caplog.records
 
 
@@ -157,11 +168,11 @@ def damaged(content: bytes, places: int) -> bytes:
     return bytes(broken)
 
 
-@pytest.mark.parametrize("content", [MP3, AAC, INDEX_AT_END])
+@pytest.mark.parametrize("name", DAMAGED)
 def test_what_cannot_be_decoded_is_left_out_and_counted(
-    content: bytes, caplog: pytest.LogCaptureFixture
+    name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with open_audio(damaged(content, 3)) as audio:
+    with open_audio(damaged(DAMAGED[name](), 3)) as audio:
         heard = audio.read()
         audio.seek(0)
         assert audio.read() == heard
@@ -173,17 +184,20 @@ def test_what_cannot_be_decoded_is_left_out_and_counted(
     assert "packets" in count
 
 
-@pytest.mark.parametrize("content", [AAC, INDEX_AT_END])
-def test_what_follows_damage_keeps_its_time(content: bytes) -> None:
+@pytest.mark.parametrize(("name", "exact"), [("aac", False), ("m4a", True)])
+def test_what_follows_damage_keeps_its_time(name: str, exact: bool) -> None:
+    """To the sample in a file that names its times; what has none is found again by its frames."""
+    content = DAMAGED[name]()
     whole, heard = heard_of(content), heard_of(damaged(content, 3))
-    assert heard != whole
+    assert not heard.startswith(whole)
     assert len(heard) == len(whole)
-    assert heard[-40_000:] == whole[-40_000:]
+    assert heard.endswith(whole[-40_000:]) or not exact
+    assert likeness(heard[-40_000:], whole[-40_000:]) > 0.9
 
 
 def test_the_pauses_of_a_telephone_call_keep_their_length(caplog: pytest.LogCaptureFixture) -> None:
     """FFmpeg decodes no AMR frames that say only what the silence is like, or nothing."""
-    content = encode(said(), "amr", "libopencore_amrnb", rate=8000, bit_rate=12_200)
+    content = FILES["amr"]()
     magic, frame, silence, nothing = 6, 32, b"\x44" + bytes(5), b"\x7c"
     pause = silence + nothing * 49
     heard = heard_of(content[: magic + 50 * frame] + pause + content[magic + 100 * frame :])
@@ -200,9 +214,11 @@ def test_a_rate_that_no_sound_has_is_refused() -> None:
         heard_of(content)
 
 
-@given(data=st.data(), content=st.sampled_from([MP3, AAC, FLAC, INDEX_FIRST]))
-def test_damage_of_any_kind_is_sound_or_an_audio_error(data: st.DataObject, content: bytes) -> None:
-    broken = bytearray(content[: data.draw(st.integers(0, 20_000))])
+@given(data=st.data(), make=st.sampled_from([MP3, AAC, FLAC, INDEX_FIRST]))
+def test_damage_of_any_kind_is_sound_or_an_audio_error(
+    data: st.DataObject, make: Callable[[], bytes]
+) -> None:
+    broken = bytearray(make()[: data.draw(st.integers(0, 20_000))])
     for _ in range(data.draw(st.integers(0, 20))):
         if broken:
             at = data.draw(st.integers(0, len(broken) - 1))
@@ -217,7 +233,7 @@ def test_damage_of_any_kind_is_sound_or_an_audio_error(data: st.DataObject, cont
 
 def test_nothing_of_ffmpeg_is_printed_and_its_logging_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_bytes(damaged(MP3, 5))
+    path.write_bytes(damaged(MP3(), 5))
     program = (
         "import av.logging, sys\n"
         "before = av.logging.get_level()\n"

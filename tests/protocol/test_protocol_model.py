@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Optional
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -359,7 +360,7 @@ class Session(UserAndNetwork):
         }
 
 
-TestSession = Session.TestCase
+TestSession = pytest.mark.timeout(300)(Session.TestCase)  # four hundred sessions
 TestSession.settings = settings(
     examples(400),
     report_multiple_bugs=False,
