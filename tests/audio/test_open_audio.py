@@ -348,6 +348,6 @@ def test_two_hours_of_mp3_take_less_than_100_mb(tmp_path: Path) -> None:
         [sys.executable, "-c", MEMORY, str(path), "900"], capture_output=True, text=True, cwd=ROOT
     )
     peaks = [int(kilobytes) for kilobytes in ran.stdout.split()]
-    assert len(peaks) == 15, ran.stderr
+    assert len(peaks) in (15, 16), ran.stderr  # the last block may reach beyond the end
     a_minute = (peaks[14] - peaks[2]) / 12
     assert peaks[14] + 105 * a_minute < 100 * 1024
