@@ -29,12 +29,14 @@ EXPECTED = PROGRAMS.with_name("expected.json")
 @contextlib.contextmanager
 def servers() -> Iterator[dict[str, str]]:
     """Servers of each kind, by what the programs call them."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        nowhere = taken.getsockname()[1]
     with (
+        socket.socket() as refusing,
         LocalServer(recognizer=CountedRecognizer(), strict=True) as plain,
         LocalServer(recognizer=CountedRecognizer(), api_keys=["the-key"]) as keyed,
     ):
+        # Bound and not listening: a port that was given back would soon be another test's server.
+        refusing.bind(("127.0.0.1", 0))
+        nowhere = refusing.getsockname()[1]
         yield {
             "plain": plain.url,
             "keyed": keyed.url,
