@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from support.audio.encoded import encode, in_pieces, likeness, said
 from support.places import ROOT
-from support.serving import PATIENCE, Peer, listening, read_request, serving
+from support.serving import PATIENCE, Peer, listening, read_request, refusing, serving
 from support.sessions import client_of
 
 from speechmatics_sync import AudioError, open_audio
@@ -249,9 +249,8 @@ def test_what_is_wrong_is_an_error_and_no_key_is_in_it(
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(AudioError, match=r"'http://127\.0\.0\.1:\d+/file' cannot be opened"):
+    cannot = r"'http://127\.0\.0\.1:\d+/file' cannot be opened"
+    with refusing() as port, pytest.raises(AudioError, match=cannot):
         open_audio(url_of(port))
 
 

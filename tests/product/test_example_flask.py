@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import io
-import socket
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from support.examples import (
     web_app,
     words_of,
 )
-from support.serving import answering, listening
+from support.serving import answering, listening, refusing
 
 __all__ = ["environment", "recordings"]
 
@@ -71,9 +70,10 @@ def test_a_request_without_a_file_is_told_which_field_to_use(environment: dict[s
 
 
 def test_a_service_that_cannot_be_reached_is_unavailable(environment: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with web_app("flask_app.py", environment, f"ws://127.0.0.1:{port}/v2") as url:
+    with (
+        refusing() as port,
+        web_app("flask_app.py", environment, f"ws://127.0.0.1:{port}/v2") as url,
+    ):
         answer = post(url, SAMPLE.read_bytes())
     assert answer.status_code == 503
     assert str(port) not in answer.text, "where the service is, is not the sender's business"

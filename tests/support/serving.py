@@ -151,6 +151,14 @@ def _join_handlers() -> None:
 
 
 @contextlib.contextmanager
+def refusing() -> Iterator[int]:
+    """Give a port that refuses connections, bound: one given back may be another test's server."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@contextlib.contextmanager
 def listening(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     """Serve plain TCP: every connection is handed to ``behave``; give the port."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -14,7 +14,7 @@ from typing import Any, Callable
 import pytest
 from support.proxying import full_port
 from support.secrecy import KEY, all_said_by, everything_logged
-from support.serving import PATIENCE, answering, listening, read_request, serving
+from support.serving import PATIENCE, answering, listening, read_request, refusing, serving
 from support.sessions import (
     RAW,
     InThread,
@@ -314,9 +314,8 @@ def test_connection_closed_at_once_is_a_connection_error(read_first: bool) -> No
 
 
 def test_port_that_is_closed_is_a_connection_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        port = closing.getsockname()[1]
-    error = attempt(f"ws://127.0.0.1:{port}/v2")
+    with refusing() as port:
+        error = attempt(f"ws://127.0.0.1:{port}/v2")
     assert isinstance(error, ConnectionError)
     assert f"127.0.0.1:{port}" in str(error)
 

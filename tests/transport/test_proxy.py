@@ -13,7 +13,7 @@ import pytest
 import trustme
 from support.proxying import proxying
 from support.secrecy import KEY, all_said_by, everything_logged
-from support.serving import PATIENCE, Peer, listening, serving
+from support.serving import PATIENCE, Peer, listening, refusing, serving
 from support.sessions import RAW, InThread, speech, wait_for
 
 from speechmatics_sync import (
@@ -303,9 +303,8 @@ def test_port_that_is_no_proxy_is_a_connection_error(answer: bytes) -> None:
 
 
 def test_proxy_that_is_not_there_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        port = closing.getsockname()[1]
-    error = fail(f"wss://{HOST}/v2", proxy=f"http://user:{QUOTED}@127.0.0.1:{port}")
+    with refusing() as port:
+        error = fail(f"wss://{HOST}/v2", proxy=f"http://user:{QUOTED}@127.0.0.1:{port}")
     assert isinstance(error, ConnectionError)
     assert f"proxy 127.0.0.1:{port}" in str(error)
     assert "no-proxy.invalid" in str(fail(f"wss://{HOST}/v2", proxy="http://no-proxy.invalid:1"))
@@ -405,9 +404,8 @@ def test_socks_proxy_that_refuses_is_a_connection_error(answer: bytes) -> None:
 
 def test_socks_proxy_that_is_not_there_is_a_connection_error() -> None:
     pytest.importorskip("python_socks")
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        port = closing.getsockname()[1]
-    error = fail(f"wss://{HOST}/v2", proxy=f"socks5h://127.0.0.1:{port}")
+    with refusing() as port:
+        error = fail(f"wss://{HOST}/v2", proxy=f"socks5h://127.0.0.1:{port}")
     assert isinstance(error, ConnectionError)
     assert f"127.0.0.1:{port}" in str(error)
 

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import pytest
 from support.proxying import full_port, proxying
-from support.serving import PATIENCE, Peer, listening, serving
+from support.serving import PATIENCE, Peer, listening, refusing, serving
 from support.sessions import RAW, InThread, client_of, speech, wait_for
 
 from speechmatics_sync import (
@@ -148,13 +148,12 @@ def test_address_that_took_the_connection_and_did_not_work_is_tried_last(
 
 
 def test_addresses_of_ipv6_and_ipv4_take_turns(system: Names, tried: list[tuple[Any, ...]]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        port = closing.getsockname()[1]
-    older = [address(f"127.0.0.{number}", port) for number in (1, 2)]
-    newer = [address(place, port, socket.AF_INET6) for place in ("::1", "::2", "::3")]
-    system.known = [*older, *newer, older[0]]
-    with pytest.raises(ConnectionError):
-        transcribe(named())
+    with refusing() as port:
+        older = [address(f"127.0.0.{number}", port) for number in (1, 2)]
+        newer = [address(place, port, socket.AF_INET6) for place in ("::1", "::2", "::3")]
+        system.known = [*older, *newer, older[0]]
+        with pytest.raises(ConnectionError):
+            transcribe(named())
     assert [place[0] for place in tried] == ["::1", "127.0.0.1", "::2", "127.0.0.2", "::3"]
 
 
@@ -162,9 +161,7 @@ def test_address_that_refuses_is_followed_by_the_next_at_once(
     system: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("speechmatics_sync._transport.tcp._HEAD_START", NEVER)
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        closed = closing.getsockname()[1]
-    with serving(succeed) as url:
+    with refusing() as closed, serving(succeed) as url:
         system.known = [address("127.0.0.1", closed), address("127.0.0.1", port_of(url))]
         transcribe(named())
 
