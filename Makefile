@@ -59,7 +59,7 @@ test: $(VENV)/test.installed
 	$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(VENV)/test.installed
-	@echo "The tests without speech, in under two minutes on two cores."
+	@echo "The tests without speech, in some three minutes on two cores."
 	$(PYTEST) -m "not speech" $(PYTEST_ARGS)
 
 soak: $(VENV)/test.installed
