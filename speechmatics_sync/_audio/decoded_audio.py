@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Optional, Protocol
 
@@ -23,6 +24,7 @@ __all__ = [
     "EachOnce",
     "Input",
     "Pass",
+    "Seekable",
     "StreamInput",
     "UrlInput",
     "can_decode",
@@ -155,7 +157,44 @@ class UrlInput:
         """Nothing is open between passes."""
 
 
-class DecodedAudio:
+class Seekable(ABC):
+    """The place in samples that are decoded again up to it; nothing is moved before the next read.
+
+    Attributes:
+        name: The input, without secrets.
+    """
+
+    name: str
+    _position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to another place, in bytes of the samples; return it. Decodes up to it when read.
+
+        Raises:
+            OSError: The input cannot be read again, or ``whence`` counts from the end.
+            ValueError: The place lies before the start.
+        """
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence != os.SEEK_SET:
+            raise io.UnsupportedOperation("the end of decoded audio is known only when it is read")
+        if offset < 0:
+            raise ValueError(f"the place is {offset}; allowed: 0 and more")
+        if offset != self._position and not self.seekable():
+            raise io.UnsupportedOperation(f"{self.name} cannot be read again")
+        self._position = offset
+        return offset
+
+    def tell(self) -> int:
+        """Return the place in bytes of the samples."""
+        return self._position
+
+    @abstractmethod
+    def seekable(self) -> bool:
+        """Return whether it can be read again."""
+
+
+class DecodedAudio(Seekable):
     """The audio of a file or stream of any kind, decoded while it is read. Made by `open_audio`.
 
     A source, and a binary file object of 16-bit samples: ``read(n)`` returns the next ``n`` bytes,
@@ -234,28 +273,6 @@ class DecodedAudio:
                 return self._read(-1 if size is None else size)
         finally:
             self._free_if_closed()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to another place, in bytes of the samples; return it. Decodes up to it when read.
-
-        Raises:
-            OSError: The input cannot be read again, or ``whence`` counts from the end.
-            ValueError: The place lies before the start.
-        """
-        if whence == os.SEEK_CUR:
-            offset += self._position
-        elif whence != os.SEEK_SET:
-            raise io.UnsupportedOperation("the end of decoded audio is known only when it is read")
-        if offset < 0:
-            raise ValueError(f"the place is {offset}; allowed: 0 and more")
-        if offset != self._position and not self.seekable():
-            raise io.UnsupportedOperation(f"{self.name} cannot be read again")
-        self._position = offset
-        return offset
-
-    def tell(self) -> int:
-        """Return the place in bytes of the samples."""
-        return self._position
 
     def seekable(self) -> bool:
         """Return whether it can be read again."""

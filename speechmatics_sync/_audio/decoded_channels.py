@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import collections
-import io
-import os
 import threading
 from typing import Callable, Optional, Protocol
 
 from .._model.audio_format import AudioFormat
 from ..errors import AudioError
-from .decoded_audio import DecodedAudio
+from .decoded_audio import DecodedAudio, Seekable
 
 __all__ = ["DecodedChannel", "channels_of"]
 
@@ -18,7 +16,7 @@ _MOST_AHEAD = 600
 """Seconds that one channel of live audio may be read ahead of another; they are held in memory."""
 
 
-class DecodedChannel:
+class DecodedChannel(Seekable):
     """A source that gives one channel of a recording. Made by `split_channels`.
 
     Attributes:
@@ -58,19 +56,6 @@ class DecodedChannel:
         self._position += len(data)
         self._held_at = self._position
         return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to another place, in bytes of the channel's samples; return it."""
-        if whence != os.SEEK_SET:
-            raise io.UnsupportedOperation("decoded audio is sought from its start")
-        if offset != self._position and not self.seekable():
-            raise io.UnsupportedOperation(f"{self.name} cannot be read again")
-        self._position = offset
-        return offset
-
-    def tell(self) -> int:
-        """Return the place in bytes of the channel's samples."""
-        return self._position
 
     def seekable(self) -> bool:
         """Return whether it can be read again."""

@@ -100,6 +100,16 @@ def test_every_place_of_a_channel_has_its_bytes(places: list[tuple[int, int]]) -
     channel.close()
 
 
+def test_a_place_before_the_start_of_a_channel_is_refused() -> None:
+    channel = split_channels(FLAC)["1"]
+    channel.seek(10)
+    assert channel.seek(-4, 1) == 6
+    with pytest.raises(ValueError, match="-1; allowed: 0 and more"):
+        channel.seek(-1)
+    assert channel.tell() == 6
+    channel.close()
+
+
 def test_channels_of_live_audio_are_read_in_threads_of_their_own() -> None:
     sources = split_channels(in_pieces(FLAC, 500))
     readers = [InThread(read_all, source) for source in sources.values()]
