@@ -1,6 +1,7 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
 # make test   every test
 # make test-fast   every test that recognises no speech
+# make test-services   the tests with other programs: web servers, a browser, notebooks, task queues
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
 # make bench-quick   only what the targets need, in less than three minutes
@@ -44,7 +45,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast soak bench bench-quick pictures lint format build clean
+.PHONY: demo test test-fast test-services soak bench bench-quick pictures lint format build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -61,6 +62,10 @@ test: $(VENV)/test.installed
 test-fast: $(VENV)/test.installed
 	@echo "The tests without speech, in some three minutes on two cores."
 	$(PYTEST) -m "not speech" $(PYTEST_ARGS)
+
+test-services: $(VENV)/services.installed
+	@echo "The tests with web servers, a browser, notebooks and task queues."
+	$(COMPILED) -n 2 --dist loadfile $(PYTEST_ARGS) tests/services
 
 soak: $(VENV)/test.installed
 	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
@@ -112,6 +117,11 @@ $(VENV)/test.installed: $(DECLARED) | $(BIN)/python
 		&& echo "Without pocketsphinx, which could not be compiled …" \
 		&& $(PIP) -e '.[test]' > $(PIP_LOG) 2>&1; } || $(explain)
 	@$(COMPILED) --collect-only -q > /dev/null 2>&1 || true  # what is wrong, the tests will show
+	@touch $@
+
+$(VENV)/services.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing web frameworks, notebooks and task queues …"
+	@$(PIP) -e '.[services]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@
 
 # Wheels only: nothing is compiled by surprise on a machine that has none.
