@@ -70,6 +70,7 @@ from ._model.transcription_config import (
     WordReplacement,
 )
 from ._model.turns import Turn
+from ._model.typing import Source
 from ._model.utterances import Utterance
 from ._model.words import Word
 from ._version import __version__
@@ -155,6 +156,7 @@ __all__ = [
     "SessionEvent",
     "SessionInfo",
     "SessionStats",
+    "Source",
     "SpeakerDiarizationConfig",
     "SpeakerIdentifier",
     "SpeakersResult",

@@ -17,7 +17,7 @@ from .._model.transcription_config import (
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.typing import NOW
+from .._model.typing import NOW, Source
 from ..errors import ConfigurationError
 from .arguments import checked_source, checked_timeout, session_options
 from .base import BaseClient
@@ -42,7 +42,7 @@ class Client(BaseClient):
 
     def transcribe(
         self,
-        source: object,
+        source: Source,
         *,
         transcription_config: Optional[TranscriptionConfig] = None,
         audio_format: Optional[AudioFormat] = None,
@@ -108,7 +108,7 @@ class Client(BaseClient):
 
     def stream(
         self,
-        source: object,
+        source: Source,
         *,
         transcription_config: Optional[TranscriptionConfig] = None,
         audio_format: Optional[AudioFormat] = None,
@@ -233,7 +233,7 @@ class Client(BaseClient):
 
 
 def transcribe(
-    source: object,
+    source: Source,
     *,
     auth: Union[AuthBase, str, None] = None,
     api_key: Optional[str] = None,

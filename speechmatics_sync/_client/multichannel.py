@@ -15,7 +15,7 @@ from .._model.transcription_config import (
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.typing import NOW, Label
+from .._model.typing import NOW, Label, Source
 from ..errors import ConfigurationError
 from .arguments import checked_source, checked_timeout, session_options
 from .base import BaseClient
@@ -44,7 +44,7 @@ class MultiChannelClient(BaseClient):
 
     def transcribe(
         self,
-        sources: Mapping[str, object],
+        sources: Mapping[str, Source],
         *,
         transcription_config: Optional[TranscriptionConfig] = None,
         audio_format: Optional[AudioFormat] = None,
@@ -109,7 +109,7 @@ class MultiChannelClient(BaseClient):
 
     def stream(
         self,
-        sources: Mapping[str, object],
+        sources: Mapping[str, Source],
         *,
         transcription_config: Optional[TranscriptionConfig] = None,
         audio_format: Optional[AudioFormat] = None,

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
-__all__ = ["NOW", "Label", "Message", "Now"]
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # type checkers know it without the package
+else:
+    Buffer = Union[bytes, bytearray, memoryview]
+
+__all__ = ["NOW", "Label", "Message", "Now", "Readable", "Source"]
+
+
+class Readable(Protocol):
+    """What is read in pieces: a binary file, a response, a `Microphone`."""
+
+    def read(self, size: int, /) -> Buffer:
+        """Return at most ``size`` bytes; none at the end."""
+
+
+Source = Union[str, "os.PathLike[str]", Readable, Buffer, Iterable[Buffer]]
+"""A source of audio: a path, a binary file, bytes, or an iterable of chunks of bytes."""
 
 Label = Optional[str]
 """A channel's label; None in a session with one channel."""

@@ -11,7 +11,8 @@ import pytest
 import speechmatics_sync
 from speechmatics_sync import ConfigurationError, Transcript, TranscriptionConfig
 
-PUBLIC = [name for name in speechmatics_sync.__all__ if name != "__version__"]
+# A union of types, as Source is, can carry neither a module nor a docstring.
+PUBLIC = [name for name in speechmatics_sync.__all__ if name not in ("Source", "__version__")]
 
 
 def test_dir_shows_what_is_public_and_nothing_else() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+import io
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Optional, TextIO, Union
 
 from typing_extensions import assert_type
 
@@ -28,6 +32,7 @@ from speechmatics_sync import (
     ServerMessageType,
     SessionInfo,
     SessionStats,
+    Source,
     SpeakerDiarizationConfig,
     SpeakerIdentifier,
     SpeakersResult,
@@ -195,3 +200,26 @@ def fail(client: Client) -> None:
         assert_type(error.type, str)
         assert_type(error.close_code, Optional[int])
         assert_type(error.transcript, Optional[Transcript])
+
+
+# -- sources ---------------------------------------------------------------------------------------
+
+
+class Recorder:
+    def read(self, size: int) -> bytes:
+        return bytes(size)
+
+
+def chunks() -> Iterator[bytearray]:
+    yield bytearray(2)
+
+
+def sources(client: Client, binary: BinaryIO, text: TextIO, parts: dict[str, bytes]) -> None:
+    every: list[Source] = ["audio.wav", Path("audio.wav"), binary, io.BytesIO(), memoryview(b"")]
+    every += [b"", array("h"), [b""], chunks(), Recorder(), split_channels("call.wav")["left"]]
+    for source in every:
+        client.transcribe(source)
+    client.transcribe(5)  # type: ignore[arg-type]
+    client.transcribe(text)  # type: ignore[arg-type]
+    client.stream(parts)  # type: ignore[arg-type]
+    transcribe(None)  # type: ignore[arg-type]

@@ -1,0 +1,33 @@
+"""What editors, notebooks and ``help()`` show of the public names can be read."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+
+import pytest
+
+import speechmatics_sync
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in speechmatics_sync.__all__
+        if inspect.isclass(getattr(speechmatics_sync, name))
+    ],
+)
+def test_types_are_shown_without_the_checks_of_their_values(name: str) -> None:
+    shown = pydoc.render_doc(getattr(speechmatics_sync, name), renderer=pydoc.plaintext)
+    assert "Annotated[" not in shown
+    assert "<function" not in shown
+
+
+def test_defaults_and_types_of_settings_are_shown() -> None:
+    shown = str(inspect.signature(speechmatics_sync.TranscriptionConfig))
+    assert shown.startswith(
+        "(language: str = 'en', model: Union[speechmatics_sync.Model, str, None"
+    )
+    assert "max_delay: Optional[float] = None" in shown
+    assert not shown.endswith("-> None")
