@@ -48,11 +48,6 @@ from ._model.results import (
 from ._model.session_info import LanguagePackInfo, RecognitionStarted, SessionInfo
 from ._model.speakers import SpeakerDiarizationConfig, SpeakerIdentifier
 from ._model.stats import SessionStats
-from ._model.transcript import (
-    Transcript,
-    Translation,
-    _Final,  # noqa: F401  (see the end of this file)
-)
 from ._model.transcription_config import (
     AdditionalVocab,
     AudioEventsConfig,
@@ -69,10 +64,15 @@ from ._model.transcription_config import (
     TranslationConfig,
     WordReplacement,
 )
-from ._model.turns import Turn
 from ._model.typing import Source
-from ._model.utterances import Utterance
-from ._model.words import Word
+from ._transcript.transcript import (
+    Transcript,
+    Translation,
+    _Final,  # noqa: F401  (see the end of this file)
+)
+from ._transcript.turns import Turn
+from ._transcript.utterances import Utterance
+from ._transcript.words import Word
 from ._version import __version__
 from .errors import (
     AudioError,
@@ -92,11 +92,11 @@ if TYPE_CHECKING:
     from ._audio.open_audio import DecodedAudio, open_audio
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
-    from ._model.caption_files import CaptionFile
-    from ._model.captions import Caption, CaptionFault, CaptionReport, Captions
-    from ._model.lines import Line, LiveText
-    from ._model.live_captions import LiveCaptions
-    from ._model.searching import Match
+    from ._transcript.captions.captions import Caption, CaptionFault, CaptionReport, Captions
+    from ._transcript.captions.files import CaptionFile
+    from ._transcript.captions.live_captions import LiveCaptions
+    from ._transcript.lines import Line, LiveText
+    from ._transcript.searching import Match
 
 __all__ = [
     "AdditionalVocab",
@@ -189,16 +189,16 @@ __all__ = [
 
 
 _LOADED_WHEN_NAMED = {
-    "Caption": "_model.captions",
-    "CaptionFault": "_model.captions",
-    "CaptionFile": "_model.caption_files",
-    "CaptionReport": "_model.captions",
-    "Captions": "_model.captions",
+    "Caption": "_transcript.captions.captions",
+    "CaptionFault": "_transcript.captions.captions",
+    "CaptionFile": "_transcript.captions.files",
+    "CaptionReport": "_transcript.captions.captions",
+    "Captions": "_transcript.captions.captions",
     "DecodedAudio": "_audio.open_audio",
-    "Line": "_model.lines",
-    "LiveCaptions": "_model.live_captions",
-    "LiveText": "_model.lines",
-    "Match": "_model.searching",
+    "Line": "_transcript.lines",
+    "LiveCaptions": "_transcript.captions.live_captions",
+    "LiveText": "_transcript.lines",
+    "Match": "_transcript.searching",
     "Microphone": "_audio.microphone",
     "MicrophoneDevice": "_audio.microphone",
     "MicrophoneLevel": "_audio.microphone",

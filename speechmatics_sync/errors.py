@@ -10,7 +10,7 @@ import builtins
 from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
-    from ._model.transcript import Transcript
+    from ._transcript.transcript import Transcript
 
 __all__ = [
     "AudioError",

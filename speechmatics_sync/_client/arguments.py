@@ -12,8 +12,8 @@ from .._model.audio_format import AudioFormat
 from .._model.checks import number, optional
 from .._model.secret import Secret
 from .._model.settings import argument
-from .._model.transcript import Transcript
 from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
+from .._transcript.transcript import Transcript
 from ..errors import AudioError, ConfigurationError
 
 if TYPE_CHECKING:

@@ -26,7 +26,6 @@ from .._model.secret import Secret
 from .._model.session_info import LanguagePackInfo, SessionInfo
 from .._model.speakers import SpeakerIdentifier
 from .._model.stats import SessionStats
-from .._model.transcript import Transcript
 from .._model.transcription_config import (
     AudioFilteringConfig,
     ConversationConfig,
@@ -34,6 +33,7 @@ from .._model.transcription_config import (
     MidSessionConfig,
 )
 from .._model.typing import Label
+from .._transcript.transcript import Transcript
 from ..errors import (
     ConfigurationError,
     SessionError,

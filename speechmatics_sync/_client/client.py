@@ -10,7 +10,6 @@ from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.secret import Secret
 from .._model.session_info import SessionInfo
-from .._model.transcript import Transcript
 from .._model.transcription_config import (
     AudioEventsConfig,
     Diarization,
@@ -18,6 +17,7 @@ from .._model.transcription_config import (
     TranslationConfig,
 )
 from .._model.typing import NOW, Source
+from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError
 from .arguments import checked_source, checked_timeout, session_options
 from .base import BaseClient

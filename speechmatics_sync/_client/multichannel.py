@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from .._model.audio_format import AudioFormat
 from .._model.secret import Secret
 from .._model.session_info import SessionInfo
-from .._model.transcript import Transcript
 from .._model.transcription_config import (
     AudioEventsConfig,
     Diarization,
@@ -16,6 +15,7 @@ from .._model.transcription_config import (
     TranslationConfig,
 )
 from .._model.typing import NOW, Label, Source
+from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError
 from .arguments import checked_source, checked_timeout, session_options
 from .base import BaseClient

@@ -9,10 +9,10 @@ from typing import Any, Callable, Optional
 
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.one_process import OneProcess
-from .._model.lines import Line, LiveText
 from .._model.messages import ServerMessageType
-from .._model.transcript import Transcript
 from .._session.session import End, Session
+from .._transcript.lines import Line, LiveText
+from .._transcript.transcript import Transcript
 from ..errors import SpeechmaticsError, TimeoutError, TransportError
 from .interrupts import Interrupts
 from .progress import ProgressReport

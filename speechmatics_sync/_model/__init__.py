@@ -1,4 +1,4 @@
-"""Plain values: configuration, messages, results and transcripts.
+"""Plain values: configuration, messages and results.
 
 Knows no other room: only ``errors``, and ``_numbers``, which says what a number is.
 """

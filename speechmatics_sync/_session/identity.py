@@ -10,7 +10,7 @@ from .._auth.headers import request_id_in
 from .._logs import SessionLogger
 from .._model.secret import Secret
 from .._model.session_info import LanguagePackInfo
-from .._model.transcript import Transcript
+from .._transcript.transcript import Transcript
 from ..errors import SessionError, SpeechmaticsError
 
 __all__ = ["Identity"]

@@ -35,10 +35,10 @@ from .._model.connection_config import ConnectionConfig
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.session_info import SessionInfo
 from .._model.stats import SessionStats
-from .._model.transcript import Transcript
 from .._model.typing import Label, Message
 from .._protocol.requests import Recognition
 from .._protocol.session import Protocol
+from .._transcript.transcript import Transcript
 from ..errors import ConnectionError, SessionError, SpeechmaticsError
 from .audio_formats import FormatAgreement
 from .connecting import Connector

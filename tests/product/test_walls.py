@@ -107,6 +107,10 @@ BREACHES = {
         "_model/__init__.py",
         "from .. import _logs",
     ),
+    "The transcript knows no session, no protocol and no connection": (
+        "_transcript/__init__.py",
+        "from .. import _protocol",
+    ),
     "What lies beside the library imports its face, and logs and reads numbers as it does": (
         "local/__init__.py",
         "from .. import _audio",

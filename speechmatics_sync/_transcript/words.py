@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol, TypeVar
 
+from .._model.typing import Label
 from .spoken import content_of
-from .typing import Label
 
 __all__ = ["Said", "Word", "WordReader"]
 

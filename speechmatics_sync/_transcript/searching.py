@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from .._model.typing import Label
 from .spoken import Delimiters, Spoken, SpokenReader
-from .typing import Label
 from .words import Said
 
 __all__ = ["Match", "search"]

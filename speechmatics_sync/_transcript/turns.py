@@ -28,8 +28,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Optional
 
+from .._model.typing import Label
 from .spoken import Delimiters, Passage, Spoken, SpokenReader
-from .typing import Label
 from .words import Said, Word, WordReader
 
 __all__ = ["Turn", "TurnReader"]

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .caption_blocks import Block, Composer
-from .caption_rules import GAP, LINGER, LONGEST, SHORTEST, SPEED, Shape
-from .caption_segments import Segmenter, Span
-from .caption_units import Unit, display_width
-from .speaker_names import Names
+from ..speaker_names import Names
+from .blocks import Block, Composer
+from .rules import GAP, LINGER, LONGEST, SHORTEST, SPEED, Shape
+from .segments import Segmenter, Span
+from .units import Unit, display_width
 
 __all__ = ["CaptionFault", "CaptionReport", "report_on"]
 

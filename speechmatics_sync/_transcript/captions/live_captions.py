@@ -19,18 +19,18 @@ import math
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
-from .caption_blocks import Block, Composer
-from .caption_rules import PAUSE, SHORTEST, Shape, shape_of
-from .caption_segments import Segmenter, Span, needed
-from .caption_units import Unit, UnitReader
+from ..._model.results import EndOfUtterance, LanguageInfo
+from ..._model.session_info import RecognitionStarted
+from ..._model.typing import Label
+from ..lines import LiveText
+from ..speaker_names import Names, SpeakerLabels
+from ..spoken import Delimiters
+from .blocks import Block, Composer
 from .captions import Caption, caption_of
-from .lines import LiveText
-from .results import EndOfUtterance, LanguageInfo
 from .rolling_rows import RollingRows
-from .session_info import RecognitionStarted
-from .speaker_names import Names, SpeakerLabels
-from .spoken import Delimiters
-from .typing import Label
+from .rules import PAUSE, SHORTEST, Shape, shape_of
+from .segments import Segmenter, Span, needed
+from .units import Unit, UnitReader
 
 __all__ = ["LiveCaptions"]
 

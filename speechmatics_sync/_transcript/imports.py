@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
+from .._model.results import AudioEvent, SpeakersResult
+from .._model.session_info import LanguagePackInfo
 from .._numbers import plain_number
 from ..errors import ConfigurationError, TransportError
-from .results import AudioEvent, SpeakersResult
-from .session_info import LanguagePackInfo
 from .utterances import UtteranceEnd
 
 if TYPE_CHECKING:
+    from .._model.speakers import SpeakerIdentifier
     from .reading import Everything
     from .saving import Path
-    from .speakers import SpeakerIdentifier
 
 __all__ = ["Imports"]
 

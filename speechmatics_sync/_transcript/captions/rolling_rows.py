@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-from .caption_rules import Shape
-from .caption_units import display_width
+from ..lines import Line
+from ..speaker_names import Key, Names
 from .captions import Caption
-from .lines import Line
-from .speaker_names import Key, Names
+from .rules import Shape
+from .units import display_width
 
 __all__ = ["RollingRows", "rows_of"]
 

@@ -9,10 +9,10 @@ from support.speech import SENTENCES, TEXT, Voice, hour
 from support.transcripts import final, mark, result, transcript
 
 from speechmatics_sync import Caption, Captions, ConfigurationError, Transcript
-from speechmatics_sync._model.caption_blocks import Composer
-from speechmatics_sync._model.caption_rules import Shape
-from speechmatics_sync._model.caption_units import Unit
-from speechmatics_sync._model.speaker_names import Key, Names
+from speechmatics_sync._transcript.captions.blocks import Composer
+from speechmatics_sync._transcript.captions.rules import Shape
+from speechmatics_sync._transcript.captions.units import Unit
+from speechmatics_sync._transcript.speaker_names import Key, Names
 
 
 def said(text: str, *, pace: float = 0.4, language: str = "en", **more: Any) -> Transcript:

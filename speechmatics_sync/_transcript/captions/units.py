@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-from .caption_breaks import Kind, break_cost, kind_of, mark_cost
-from .speaker_names import Key
-from .spoken import Delimiters, Spoken, SpokenReader, Token
-from .typing import Label
-from .words import Said
+from ..._model.typing import Label
+from ..speaker_names import Key
+from ..spoken import Delimiters, Spoken, SpokenReader, Token
+from ..words import Said
+from .breaks import Kind, break_cost, kind_of, mark_cost
 
 __all__ = ["Unit", "UnitReader", "display_width", "in_order", "units_by_channel"]
 

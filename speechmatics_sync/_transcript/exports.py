@@ -10,7 +10,7 @@ from .speaker_names import SpeakerLabels
 from .spoken import Delimiters
 
 if TYPE_CHECKING:
-    from .captions import Captions
+    from .captions.captions import Captions
     from .saving import Path
     from .searching import Match
     from .turns import Turn
@@ -66,7 +66,7 @@ class Exports:
             ...     print(caption.start_time, caption.end_time, caption.text)
             0.2 1.034 hello world.
         """
-        from .captions import captions_of
+        from .captions.captions import captions_of
 
         now = self._everything()
         return captions_of(

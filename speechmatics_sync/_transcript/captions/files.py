@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..errors import ConfigurationError, missing_extra
-from .saving import Path, suffix_of
+from ...errors import ConfigurationError, missing_extra
+from ..saving import Path, suffix_of
 
 if TYPE_CHECKING:
     from .captions import Caption

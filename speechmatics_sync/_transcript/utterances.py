@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
+from .._model.typing import Label
 from .spoken import Delimiters, Passage, Spoken, SpokenReader
-from .typing import Label
 from .words import Said, Word, WordReader
 
 __all__ = ["Utterance", "UtteranceEnd", "UtteranceReader"]

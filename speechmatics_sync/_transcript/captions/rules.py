@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .._numbers import plain_number
-from ..errors import ConfigurationError
+from ..._numbers import plain_number
+from ...errors import ConfigurationError
 
 __all__ = [
     "GAP",

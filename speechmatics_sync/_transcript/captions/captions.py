@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Union, overload
 
-from .caption_blocks import Block, blocks_of
-from .caption_files import srt_of, vtt_of
-from .caption_report import CaptionFault, CaptionReport, report_on
-from .caption_rules import Shape, shape_of
-from .caption_units import in_order, units_by_channel
-from .speaker_names import Names, SpeakerLabels
-from .spoken import Delimiters
-from .words import Said
+from ..speaker_names import Names, SpeakerLabels
+from ..spoken import Delimiters
+from ..words import Said
+from .blocks import Block, blocks_of
+from .files import srt_of, vtt_of
+from .report import CaptionFault, CaptionReport, report_on
+from .rules import Shape, shape_of
+from .units import in_order, units_by_channel
 
 __all__ = ["Caption", "CaptionFault", "CaptionReport", "Captions", "captions_of"]
 

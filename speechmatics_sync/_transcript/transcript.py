@@ -18,11 +18,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
-from ..errors import TransportError
-from .exports import Exports
-from .imports import Imports
-from .reading import Everything, Readers, Reading
-from .results import (
+from .._model.results import (
     AudioEvent,
     EndOfUtterance,
     LanguageInfo,
@@ -32,8 +28,12 @@ from .results import (
     TranslationResult,
     check_transcript,
 )
-from .session_info import LanguagePackInfo, RecognitionStarted
-from .speakers import SpeakerIdentifier
+from .._model.session_info import LanguagePackInfo, RecognitionStarted
+from .._model.speakers import SpeakerIdentifier
+from ..errors import TransportError
+from .exports import Exports
+from .imports import Imports
+from .reading import Everything, Readers, Reading
 from .turns import Turn
 from .utterances import Utterance, UtteranceEnd
 from .words import Word

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from .caption_rules import Shape
-from .caption_units import Unit, display_width
-from .speaker_names import Key, Names
+from ..speaker_names import Key, Names
+from .rules import Shape
+from .units import Unit, display_width
 
 __all__ = ["SAME_LINE", "Layout", "lines_of", "passages_of"]
 

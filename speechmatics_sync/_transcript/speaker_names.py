@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Optional, Union
 
+from .._model.typing import Label
 from ..errors import ConfigurationError
-from .typing import Label
 
 __all__ = ["Key", "Names", "SpeakerLabels"]
 

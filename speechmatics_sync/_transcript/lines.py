@@ -23,12 +23,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Optional
 
+from .._model.messages import ServerMessageType, SessionEvent
+from .._model.results import EndOfUtterance, LanguageInfo, check_transcript
+from .._model.session_info import RecognitionStarted
+from .._model.typing import Label
 from ..errors import ConfigurationError
-from .messages import ServerMessageType, SessionEvent
-from .results import EndOfUtterance, LanguageInfo, check_transcript
-from .session_info import RecognitionStarted
 from .spoken import Delimiters, Passage, Spoken, SpokenReader
-from .typing import Label
 
 __all__ = ["Line", "LiveText"]
 

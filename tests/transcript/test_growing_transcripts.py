@@ -16,8 +16,8 @@ from support.live import utterance_end
 from support.transcripts import final, mark, result, results, transcript
 
 from speechmatics_sync import Transcript, Turn, Word
-from speechmatics_sync._model.spoken import Delimiters
-from speechmatics_sync._model.turns import TurnReader
+from speechmatics_sync._transcript.spoken import Delimiters
+from speechmatics_sync._transcript.turns import TurnReader
 
 Results = list[dict[str, Any]]
 

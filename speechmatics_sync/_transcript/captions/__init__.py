@@ -1,0 +1,1 @@
+"""Captions: what was said, in portions that can be read while it is heard."""
