@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from ._transcript.captions.live_captions import LiveCaptions
     from ._transcript.lines import Line, LiveText
     from ._transcript.searching import Match
+    from ._transcript.server_sent_events import LineBroadcast, server_sent_event
 
 __all__ = [
     "AdditionalVocab",
@@ -133,6 +134,7 @@ __all__ = [
     "LanguageInfo",
     "LanguagePackInfo",
     "Line",
+    "LineBroadcast",
     "LiveCaptions",
     "LiveText",
     "Match",
@@ -183,6 +185,7 @@ __all__ = [
     "WordReplacement",
     "__version__",
     "open_audio",
+    "server_sent_event",
     "split_channels",
     "transcribe",
 ]
@@ -196,6 +199,7 @@ _LOADED_WHEN_NAMED = {
     "Captions": "_transcript.captions.captions",
     "DecodedAudio": "_audio.open_audio",
     "Line": "_transcript.lines",
+    "LineBroadcast": "_transcript.server_sent_events",
     "LiveCaptions": "_transcript.captions.live_captions",
     "LiveText": "_transcript.lines",
     "Match": "_transcript.searching",
@@ -205,6 +209,7 @@ _LOADED_WHEN_NAMED = {
     "Stream": "_client.stream",
     "WavReader": "_audio.wav_reader",
     "open_audio": "_audio.open_audio",
+    "server_sent_event": "_transcript.server_sent_events",
 }
 """Few programs name these, and what they are made of takes time to load."""
 

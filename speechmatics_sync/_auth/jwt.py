@@ -35,6 +35,8 @@ __all__ = ["JWTAuth"]
 _PLATFORM_VARIABLE = "SM_MANAGEMENT_PLATFORM_URL"
 _PLATFORM_URL = "https://mp.speechmatics.com"
 
+_ttl = number(60, 86_400, whole=True, unit="(a number of seconds)")
+
 
 class JWTAuth(OneProcess, AuthBase):
     """Connects with temporary keys, each fetched with the API key and used until it expires.
@@ -94,9 +96,7 @@ class JWTAuth(OneProcess, AuthBase):
                 f"JWTAuth has no API key to fetch temporary keys with: set {KEY_VARIABLE} "
                 "or pass api_key=…."
             )
-        self._ttl: int = argument(
-            "ttl", ttl, number(60, 86_400, whole=True, unit="(a number of seconds)")
-        )
+        self._ttl: int = argument("ttl", ttl, _ttl)
         order: dict[str, Union[int, str]] = {
             "ttl": self._ttl,
             "region": argument("region", region, string(1)),
@@ -117,6 +117,25 @@ class JWTAuth(OneProcess, AuthBase):
                 temporary key, or could not be reached.
         """
         return {"Authorization": f"Bearer {self._token().reveal()}"}
+
+    def temporary_key(self, *, ttl: Optional[int] = None) -> str:
+        """Return a new temporary key, to hand to somebody else: a browser that connects itself.
+
+        Each call fetches one; it is not that of this object's clients. Whoever has it can begin
+        sessions at your expense until it expires: ask who wants it first, and keep it short-lived.
+
+        Args:
+            ttl: How long it lives, 60 to 86400 seconds; None: as long as this object's keys.
+
+        Returns:
+            The key, a JWT. A browser puts it into the URL of its WebSocket, as ``?jwt=…``.
+
+        Raises:
+            AuthenticationError: As in `get_auth_headers`.
+            ConfigurationError: ``ttl`` is refused.
+        """
+        seconds: Optional[int] = argument("ttl", ttl, optional(_ttl))
+        return self._platform.fetch(current_cancellation(), seconds).token.reveal()
 
     def invalidate(self) -> bool:
         """Drop the temporary key, so that the next call fetches another; return True."""

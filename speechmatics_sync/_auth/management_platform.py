@@ -102,8 +102,12 @@ class ManagementPlatform:
         self._request_id = request_id
         self._pause = _pause  # tests wait less
 
-    def fetch(self, cancellation: Cancellation) -> TemporaryKey:
+    def fetch(self, cancellation: Cancellation, ttl: Optional[int] = None) -> TemporaryKey:
         """Return a new temporary key, in at most three attempts and about 30 seconds.
+
+        Args:
+            cancellation: Ends it.
+            ttl: How many seconds the key is to live, in place of what the order says.
 
         Raises:
             AuthenticationError: There is none, or the caller is no longer waiting.
@@ -111,16 +115,17 @@ class ManagementPlatform:
         import random
         import uuid
 
+        order = self._order if ttl is None else {**self._order, "ttl": ttl}
         deadline = Deadline(_TOTAL_SECONDS)
         request_id = self._request_id or str(uuid.uuid4())
         asked = f"Asked {self.url} for a temporary key ({REQUEST_ID_HEADER} {request_id})"
         for attempt in range(1, _ATTEMPTS + 1):
             sent = time.monotonic()
             raise_if_cancelled(cancellation)
-            outcome = self._attempt(request_id, deadline, cancellation)
+            outcome = self._attempt(order, request_id, deadline, cancellation)
             raise_if_cancelled(cancellation)  # then the answer may have been cut off
             if isinstance(outcome, _Answer) and outcome.status == 201:
-                key = self._accept(outcome, sent, asked)
+                key = self._accept(outcome, sent, asked, float(order["ttl"]))
                 cancellation.log.debug("%s: received one", asked)
                 return key
             if isinstance(outcome, _Answer):
@@ -151,7 +156,11 @@ class ManagementPlatform:
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(
-        self, request_id: str, deadline: Deadline, cancellation: Cancellation
+        self,
+        order: Mapping[str, Union[int, str]],
+        request_id: str,
+        deadline: Deadline,
+        cancellation: Cancellation,
     ) -> Union[_Answer, _NoAnswer]:
         import_modules("requests", f"{__package__}.cancellable_http")
         import requests
@@ -173,7 +182,7 @@ class ManagementPlatform:
                 with http.post(
                     f"{self.url}/v1/api_keys",
                     params=query,
-                    json=self._order,
+                    json=order,
                     headers={REQUEST_ID_HEADER: request_id},
                     auth=self._bearer,
                     timeout=limit,
@@ -200,7 +209,7 @@ class ManagementPlatform:
         except OSError as error:  # those of requests are
             return _no_answer(error)
 
-    def _accept(self, answer: _Answer, sent: float, asked: str) -> TemporaryKey:
+    def _accept(self, answer: _Answer, sent: float, asked: str, ttl: float) -> TemporaryKey:
         found = Secret(answer.member("key_value"))
         token = Secret(str(found.reveal()))
         if not isinstance(found.reveal(), str) or not re.fullmatch(r"[\x21-\x7e]+", token.reveal()):
@@ -211,7 +220,7 @@ class ManagementPlatform:
             )
         lifetime = _lifetime(token, answer.date)
         if lifetime is None:
-            lifetime = float(self._order["ttl"])
+            lifetime = ttl
         # Leave time for the handshake that carries the key, but not much of a short life.
         margin = min(10.0, lifetime / 10)
         # From before the request: the key may have been made at once. If this machine was suspended

@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.one_process import OneProcess
 from .._model.messages import ServerMessageType
 from .._session.session import End, Session
 from .._transcript.lines import Line, LiveText
+from .._transcript.server_sent_events import (
+    KEEP_ALIVE,
+    KEEP_ALIVE_SECONDS,
+    LAST_EVENT,
+    checked_keep_alive,
+    line_event,
+)
 from .._transcript.transcript import Transcript
 from ..errors import SpeechmaticsError, TimeoutError, TransportError
 from .interrupts import Interrupts
@@ -104,17 +111,56 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             ...             print(line.text)
             hello world.
         """
+        for message in self:
+            yield from self._lines_of(message)
+
+    def events(self, *, keep_alive: float = KEEP_ALIVE_SECONDS) -> Iterator[str]:
+        """Iterate over `lines` as server-sent events: the body of one response of a web server.
+
+        Each line is an event, as `LineBroadcast.events` describes it; the last one, after
+        EndOfTranscript, is ``end``. When the web server closes the iterator, because the browser is
+        gone, the session ends.
+
+        Args:
+            keep_alive: Seconds without a line after which a comment is sent, at most 3600. It
+                keeps proxies from closing the connection, and shows that a browser is gone.
+
+        Raises:
+            SpeechmaticsError: As in iterating over the stream: an event of your own may tell it.
+
+        Example:
+            >>> for event in client.stream("audio.wav").events():
+            ...     print(event, end="")
+        """
+        return self._events(checked_keep_alive(keep_alive))
+
+    def _events(self, keep_alive: float) -> Iterator[str]:
+        try:
+            while True:
+                message = self._next(Deadline(keep_alive))
+                if isinstance(message, End):
+                    break
+                if message is None:
+                    yield KEEP_ALIVE
+                    continue
+                for line in self._lines_of(message):
+                    yield line_event(line)
+            yield LAST_EVENT
+        except GeneratorExit:
+            self.close()
+            raise
+
+    def _lines_of(self, message: dict[str, Any]) -> list[Line]:
+        """Add a message to the live text; return the lines that it changes."""
         if self._live is None:
             pack = self._session.identity.language_pack_info
             self._live = LiveText(word_delimiter=" " if pack is None else pack.word_delimiter)
-        for message in self:
-            try:
-                lines = self._live.add(message)
-            except TransportError as error:
-                self._session.fail(error, discard=True)
-                self._leave(error)
-                raise
-            yield from lines
+        try:
+            return self._live.add(message)
+        except TransportError as error:
+            self._session.fail(error, discard=True)
+            self._leave(error)
+            raise
 
     def run(self) -> Transcript:
         """Run the handlers of all messages; return the transcript."""
@@ -128,6 +174,11 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
 
         The session is closed after the last message and after any error.
         """
+        message = self._next(Deadline(None))
+        return None if isinstance(message, End) else message
+
+    def _next(self, patience: Deadline) -> Union[dict[str, Any], End, None]:
+        """Return the next message, END after the last, or None if none came in time."""
         session = self._session
         tick = None if self._progress is None and self._interrupts is None else _TICK
         try:
@@ -138,9 +189,8 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
                     session.fail(late, discard=True)
                 if self._interrupts is not None and self._interrupts.take():
                     self._end_audio()
-                message = session.next_message(
-                    interruptible(self._deadline.remaining(at_most=tick))
-                )
+                wait = self._deadline.remaining(at_most=patience.remaining(at_most=tick))
+                message = session.next_message(interruptible(wait))
                 try:
                     if self._progress is not None:
                         self._report(self._progress)
@@ -153,11 +203,13 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
                     break
                 if message is not None and message.get("message") not in _ACKNOWLEDGEMENTS:
                     return message
+                if message is None and patience.passed():
+                    return None
         except BaseException as error:
             self._leave(error)
             raise
         self.close()
-        return None
+        return message
 
     def __enter__(self) -> Stream:
         return self
