@@ -27,6 +27,7 @@ from .file_objects import (
     regular_size,
     start_of,
 )
+from .http_bodies import body_of
 from .split_channels import SplitChannel
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class ByteStream:
         complete: Whether all bytes exist already, so that small pieces are gathered.
         in_memory: Whether reading never waits for anything, not even a disk.
         total_seconds: How long the audio is by what the source says of itself, if it does.
+        expected_bytes: How many bytes are to come at least, if the caller knows.
     """
 
     def __init__(self, name: str, *, rereadable: bool = False, complete: bool = False) -> None:
@@ -72,6 +74,11 @@ class ByteStream:
         self.complete = complete
         self.in_memory = False
         self.total_seconds: Optional[float] = None
+        self.expected_bytes: Optional[int] = None
+        self._came = 0
+        """How many bytes were read, from where the source stood at first."""
+        self._broke_off: Optional[Exception] = None
+        """What a read raised, and is taken for the end: what is missing is told afterwards."""
         self._peeked = bytearray()
         self._rest: Optional[memoryview] = None
         self._ended = False
@@ -124,6 +131,25 @@ class ByteStream:
             begun = longer
         return begun
 
+    def read_to_expected_end(self) -> None:
+        """Read on, behind the audio, until all bytes that are to come have come. May block."""
+        while self._lacks_bytes() and self._fetch(_LARGEST_PEEK):
+            pass
+
+    def shortfall(self) -> Optional[AudioError]:
+        """Return an error that says how many bytes are missing at the end, if any are."""
+        if not self._lacks_bytes():
+            return None
+        error = AudioError(
+            f"{self.name} is not complete: {self._came} bytes came, and expected_bytes is"
+            f" {self.expected_bytes}"
+        )
+        error.__cause__ = self._broke_off
+        return error
+
+    def _lacks_bytes(self) -> bool:
+        return self.expected_bytes is not None and self._came < self.expected_bytes
+
     def in_hand(self) -> bytes:
         """Return what the source has given already and was not read yet."""
         return bytes(self._peeked) + (b"" if self._rest is None else bytes(self._rest))
@@ -168,6 +194,7 @@ class ByteStream:
         self._ended = False
         self._failed = None
         # Most files can be moved beyond their end: read the byte before, to see that it exists.
+        self._came = max(0, position - 1)
         try:
             self._go_to(max(0, position - 1))
         except AudioError:
@@ -208,13 +235,18 @@ class ByteStream:
 
     def _next_piece(self, size: int) -> Piece:
         try:
-            return self._piece(size)
+            piece = self._piece(size)
         except AudioError:
             raise
         except Exception as error:
+            if self._lacks_bytes():  # so a web server may tell that a browser is gone
+                self._broke_off = error
+                return b""
             raise AudioError(
                 f"{self.name} cannot be read: {type(error).__name__}: {reason_of(error)}"
             ) from error
+        self._came += len(piece)
+        return piece
 
     def _glance(self, size: int) -> Optional[bytes]:
         """Return the next bytes without a read, or None if that is not possible."""
@@ -352,7 +384,7 @@ class _BytesStream(ByteStream):
         self._payload = payload
         self._audio_format = audio_format
         self._go_to(0)
-        self._length = 0 if self._rest is None else self._rest.nbytes
+        self._length = self._came
 
     def length(self) -> Optional[int]:
         return self._length
@@ -364,6 +396,7 @@ class _BytesStream(ByteStream):
         # A new view each time: a view that is kept would keep the owner from resizing the data.
         view = audio_view(self._payload, self._audio_format)[position:]
         self._rest = view if view else None
+        self._came = position + view.nbytes
         self._ended = True
 
 
@@ -403,19 +436,6 @@ class _IterableStream(ByteStream):
                 return view
 
 
-class _HttpBody:
-    """The body of a `requests.Response` whose bytes are still to come, decoded as they come."""
-
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-
-    def read(self, size: int) -> Any:
-        return self._raw.read(size, decode_content=True)
-
-    def read1(self, size: int) -> Any:
-        return self._raw.read1(size, decode_content=True)
-
-
 class _ChannelStream(_IterableStream):
     """One channel of a recording, which can be read from any position."""
 
@@ -448,29 +468,12 @@ def byte_stream_of(source: Any, audio_format: AudioFormat) -> ByteStream:
     own_name = attribute_of(source, "name") or attribute_of(source, "__name__")
     if isinstance(own_name, str):
         name += f" {own_name!r}"
-    source = _body_of(source, audio_format.chunk_size)
+    source = body_of(source, audio_format.chunk_size)
     if attribute_of(source, "read") is not None:
         return _FileStream(source, name, audio_format)
     if is_bytes_like(source):
         return _BytesStream(source, name, audio_format)
     return _IterableStream(source, name, audio_format)
-
-
-def _body_of(source: Any, chunk_size: int) -> Any:
-    """Return the body of an HTTP response, of `requests` or `httpx`; anything else as it is.
-
-    What they give when they are iterated over or read is of no use: 128 bytes at a time, or all.
-    """
-    if callable(attribute_of(source, "iter_content")):
-        raw = attribute_of(source, "raw")
-        ready = attribute_of(source, "_content_consumed")
-        # urllib3 2 has read1; with 1.26, pieces come when they are full.
-        if not ready and attribute_of(raw, "stream") and attribute_of(raw, "read1"):
-            return _HttpBody(raw)
-        return source.iter_content(chunk_size)
-    if callable(attribute_of(source, "iter_bytes")):
-        return source.iter_bytes()
-    return source
 
 
 def is_bytes_like(source: object) -> bool:

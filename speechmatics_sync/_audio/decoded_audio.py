@@ -62,6 +62,10 @@ class Input(Protocol):
     complete: bool
     rereadable: bool
 
+    @property
+    def stream(self) -> Optional[ByteStream]:
+        """Where its bytes come from, if they are read here."""
+
     def begin(self) -> Pass:
         """Begin at the start. Blocks until the input says what it is."""
 
@@ -82,7 +86,7 @@ class StreamInput:
         self.name = stream.name
         self.complete = stream.complete
         self.rereadable = stream.rereadable
-        self._stream = stream
+        self.stream = stream
         self._sample_rate = sample_rate
         self._channels = channels
         self._logger = logger
@@ -93,16 +97,16 @@ class StreamInput:
         from .decoding import decoder_of_stream
 
         if self.rereadable:
-            self._stream.seek(0)
+            self.stream.seek(0)
         return decoder_of_stream(
-            self._stream,
+            self.stream,
             rate=self._sample_rate,
             channels=self._channels,
             warn=self._warnings.warning,
         )
 
     def release(self) -> None:
-        self._stream.close(self._logger)
+        self.stream.close(self._logger)
 
 
 class EachOnce:
@@ -124,6 +128,7 @@ class UrlInput:
 
     complete = False
     rereadable = False
+    stream = None
 
     def __init__(
         self,
@@ -288,6 +293,11 @@ class DecodedAudio(Seekable):
         self._free_if_closed()
 
     @property
+    def input_stream(self) -> Optional[ByteStream]:
+        """Where the bytes come from that are decoded; None for a URL."""
+        return self._input.stream
+
+    @property
     def closed(self) -> bool:
         """Whether it was closed."""
         return self._closed
@@ -351,6 +361,8 @@ class DecodedAudio(Seekable):
             self._free()
             raise
         if not self._held:
+            if self._input.stream is not None:
+                self._input.stream.read_to_expected_end()
             self._free()
         return bool(self._held)
 

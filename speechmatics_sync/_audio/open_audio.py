@@ -121,16 +121,16 @@ class _WavInput:
         self.name = stream.name
         self.complete = stream.complete
         self.rereadable = stream.rereadable
-        self._stream = stream
+        self.stream = stream
         self._warnings: Any = EachOnce(logger)
 
     def begin(self) -> Pass:
         if self.rereadable:
-            self._stream.seek(0)
-        return _WavPass(AudioSource(self._stream, None, logger=self._warnings))
+            self.stream.seek(0)
+        return _WavPass(AudioSource(self.stream, None, logger=self._warnings))
 
     def release(self) -> None:
-        self._stream.close(logger)
+        self.stream.close(logger)
 
 
 class _WavPass:

@@ -21,8 +21,10 @@ from .buffers import audio_view
 from .byte_streams import ByteStream, OwnedFileStream, byte_stream_of
 from .converted_stream import ConvertedStream
 from .decoded_audio import DecodedAudio, StreamInput, can_decode
+from .decoded_channels import DecodedChannel
 from .headers import Beginning, look_at
 from .source_checks import check_source, format_said_by
+from .split_channels import SplitChannel
 from .wav import MORE_AUDIO, holds_more_audio
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def open_source(
     audio_format: Optional[AudioFormat] = None,
     *,
     realtime: bool = False,
+    expected_bytes: Optional[int] = None,
     logger: Logger = _logger,
 ) -> AudioSource:
     """Open a source, and hold its beginning against the audio format, or take the format from it.
@@ -84,12 +87,14 @@ def open_source(
         audio_format: The format of the bytes; None: that which the source says it has, by an
             attribute ``audio_format``, else what its beginning says.
         realtime: Whether raw audio is wanted, so that every file is decoded, if PyAV is installed.
+        expected_bytes: How many bytes the source has, with a header: for `AudioSource.shortfall`.
         logger: Gets a warning if a WAV file is shorter than its header says or holds more audio, or
             if a generator fails when it is closed.
 
     Raises:
         AudioError: ``source`` is no source, cannot be opened or read, or is not of the format.
-        ConfigurationError: It has to be decoded, and PyAV is not installed.
+        ConfigurationError: It has to be decoded, and PyAV is not installed; or it is made here of
+            something else, whose bytes ``expected_bytes`` cannot mean.
 
     Example:
         >>> source = open_source("audio.wav")
@@ -108,7 +113,11 @@ def open_source(
         )
     audio_format = audio_format or said
     stream = byte_stream_of(source, audio_format or AudioFormat())
-    opened = AudioSource(stream, audio_format, logger=logger)
+    counted = stream
+    if expected_bytes is not None:
+        counted = _counted(source, stream)
+        counted.expected_bytes = expected_bytes
+    opened = AudioSource(stream, audio_format, counted, logger=logger)
     # The chunks of a sequence are there, and to read them moves nothing of the caller's.
     if audio_format is None or opened.at_hand or isinstance(source, Sequence):
         try:
@@ -125,11 +134,26 @@ def open_source(
                     audio.audio_format.sample_rate,
                 )
                 decoded = OwnedFileStream(audio, stream.name, audio.audio_format)
-                opened = AudioSource(decoded, audio.audio_format, logger=logger)
+                opened = AudioSource(decoded, audio.audio_format, counted, logger=logger)
         except BaseException:
             opened.close()
             raise
     return opened
+
+
+def _counted(source: object, stream: ByteStream) -> ByteStream:
+    """Return where the bytes come from that the caller knows the number of."""
+    found: Optional[ByteStream] = stream
+    if isinstance(source, DecodedAudio):
+        found = source.input_stream
+    elif isinstance(source, (SplitChannel, DecodedChannel)):
+        found = None
+    if found is None:
+        raise ConfigurationError(
+            f"expected_bytes counts the bytes that are passed to the client, and {stream.name} is"
+            " made here of something else: check how long that is before"
+        )
+    return found
 
 
 def _has_to_be_decoded(beginning: Beginning, name: str, realtime: bool) -> bool:
@@ -170,9 +194,16 @@ class AudioSource:
     """
 
     def __init__(
-        self, stream: ByteStream, audio_format: Optional[AudioFormat], *, logger: Logger = _logger
+        self,
+        stream: ByteStream,
+        audio_format: Optional[AudioFormat],
+        counted: Optional[ByteStream] = None,
+        *,
+        logger: Logger = _logger,
     ) -> None:
         self._stream = stream
+        self._counted = counted or stream
+        """Where the bytes come from that ``expected_bytes`` counts."""
         self._sound = stream
         """The same, or its samples after conversion."""
         self._logger = logger
@@ -244,6 +275,7 @@ class AudioSource:
             size = min(size, data_size - self._position)
             if not size:
                 self._warn_of_what_follows()
+                self._stream.read_to_expected_end()
                 return b""
         chunk = self._sound.read(size)
         if chunk:
@@ -258,6 +290,10 @@ class AudioSource:
         else:
             self._warn_if_cut_short()
         return chunk
+
+    def shortfall(self) -> Optional[AudioError]:
+        """Return an error, at the end, if fewer bytes came than were expected."""
+        return self._counted.shortfall()
 
     def why_empty(self) -> str:
         """Return a sentence that says why there is no audio, empty if that is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from .._auth.headers import checked_headers
@@ -13,13 +14,14 @@ from .._model.checks import number, optional
 from .._model.secret import Secret
 from .._model.settings import argument
 from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
+from .._model.typing import Label
 from .._transcript.transcript import Transcript
 from ..errors import AudioError, ConfigurationError
 
 if TYPE_CHECKING:
     from .._session.options import SessionOptions
 
-__all__ = ["check_kind", "checked_source", "checked_timeout", "session_options"]
+__all__ = ["check_kind", "checked_sizes", "checked_source", "checked_timeout", "session_options"]
 
 _Config = TypeVar("_Config")
 
@@ -29,6 +31,7 @@ _SESSION_MODULES = (
     "speechmatics_sync._client.interrupts",
 )
 
+_size = number(0, whole=True, unit="(a number of bytes)")
 _timeout = optional(number(above=0, high=threading.TIMEOUT_MAX, unit="seconds"))
 _timeout_or_now = optional(number(0, threading.TIMEOUT_MAX, unit="seconds"))
 
@@ -37,6 +40,12 @@ def checked_timeout(timeout: Any, *, at_once: bool = False) -> Optional[float]:
     """Return a time limit in seconds; 0 is one if ``at_once`` is set."""
     plain: Optional[float] = argument("timeout", timeout, _timeout_or_now if at_once else _timeout)
     return plain
+
+
+def checked_sizes(sizes: Mapping[Any, Any]) -> dict[Label, int]:
+    """Return the ``expected_bytes`` that are known, by channel."""
+    known = {label: size for label, size in sizes.items() if size is not None}
+    return {label: argument("expected_bytes", size, _size) for label, size in known.items()}
 
 
 def _import_session() -> None:

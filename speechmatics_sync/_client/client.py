@@ -19,7 +19,7 @@ from .._model.transcription_config import (
 from .._model.typing import NOW, Source
 from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError
-from .arguments import checked_source, checked_timeout, session_options
+from .arguments import checked_sizes, checked_source, checked_timeout, session_options
 from .base import BaseClient
 from .progress import ProgressCallback
 
@@ -54,6 +54,7 @@ class Client(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
         on_interrupt: str = "raise",
+        expected_bytes: Optional[int] = None,
     ) -> Transcript:
         """Transcribe a source from start to end. Handlers run in the calling thread.
 
@@ -75,12 +76,17 @@ class Client(BaseClient):
             on_interrupt: ``"raise"``: Ctrl-C ends the session and is raised. ``"finish"``: the
                 first Ctrl-C in the main thread ends the audio, as `end_of_stream` does; what was
                 said until then is transcribed, and this returns. A second one is raised.
+            expected_bytes: How many bytes the source has, with a header if there is one: the
+                Content-Length of a request's body, None if it has none. If fewer come, or reading
+                fails before, what came is transcribed, and then an AudioError is raised that has
+                it. More are no error.
 
         Returns:
             The complete transcript.
 
         Raises:
-            AudioError: The source cannot be read, is empty, or gives something other than bytes.
+            AudioError: The source cannot be read, is empty, gives something other than bytes, or
+                fewer than ``expected_bytes``.
             AuthenticationError: The server refused the key.
             ConfigurationError: A setting is not allowed; nothing was sent.
             ConnectionError: No connection could be made, or it was lost for good.
@@ -99,7 +105,7 @@ class Client(BaseClient):
         checked_source(source)
         options = _options(
             transcription_config, audio_format, translation_config, audio_events_config,
-            headers, collect,
+            headers, collect, expected_bytes=expected_bytes,
         )  # fmt: skip
         stream = self._stream(
             "transcribe", {None: source}, timeout, realtime, progress, on_interrupt, options
@@ -120,6 +126,7 @@ class Client(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         collect: bool = True,
         on_interrupt: str = "raise",
+        expected_bytes: Optional[int] = None,
     ) -> Stream:
         """Transcribe a source and iterate over the server's messages.
 
@@ -135,7 +142,7 @@ class Client(BaseClient):
         checked_source(source)
         options = _options(
             transcription_config, audio_format, translation_config, audio_events_config,
-            headers, collect,
+            headers, collect, expected_bytes=expected_bytes,
         )  # fmt: skip
         stream = self._stream(
             "stream", {None: source}, timeout, realtime, progress, on_interrupt, options
@@ -252,6 +259,7 @@ def transcribe(
     progress: Union[bool, ProgressCallback, None] = None,
     collect: bool = True,
     on_interrupt: str = "raise",
+    expected_bytes: Optional[int] = None,
 ) -> Transcript:
     """Transcribe a source from start to end with a `Client` of its own.
 
@@ -274,6 +282,7 @@ def transcribe(
         progress: True shows a progress bar; a callable is called with seconds done and in total.
         collect: Whether to keep the transcript in memory.
         on_interrupt: What the first Ctrl-C does.
+        expected_bytes: How many bytes the source has; fewer are an AudioError.
 
     Returns:
         The complete transcript.
@@ -307,14 +316,19 @@ def transcribe(
             progress=progress,
             collect=collect,
             on_interrupt=on_interrupt,
+            expected_bytes=expected_bytes,
         )
 
 
-def _options(transcription_config: Optional[TranscriptionConfig], *others: Any) -> SessionOptions:
+def _options(
+    transcription_config: Optional[TranscriptionConfig],
+    *others: Any,
+    expected_bytes: Optional[int] = None,
+) -> SessionOptions:
     options = session_options(transcription_config, *others)
     diarization = options.transcription_config.diarization
     if diarization in (Diarization.CHANNEL, Diarization.CHANNEL_AND_SPEAKER):
         raise ConfigurationError(
             f"diarization={diarization!r} is for several channels: use MultiChannelClient."
         )
-    return options
+    return options._replace(expected_bytes=checked_sizes({None: expected_bytes}))

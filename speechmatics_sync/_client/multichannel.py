@@ -17,7 +17,7 @@ from .._model.transcription_config import (
 from .._model.typing import NOW, Label, Source
 from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError
-from .arguments import checked_source, checked_timeout, session_options
+from .arguments import checked_sizes, checked_source, checked_timeout, session_options
 from .base import BaseClient
 from .progress import ProgressCallback
 
@@ -57,6 +57,7 @@ class MultiChannelClient(BaseClient):
         collect: bool = True,
         on_source_error: str = "raise",
         on_interrupt: str = "raise",
+        expected_bytes: Optional[Mapping[str, int]] = None,
     ) -> Transcript:
         """Transcribe a source for each channel from start to end.
 
@@ -80,6 +81,9 @@ class MultiChannelClient(BaseClient):
                 ``"end_channel"``: only the channel ends; handlers of `SessionEvent.SOURCE_ERROR`
                 are called.
             on_interrupt: As for `Client.transcribe`; of all channels.
+            expected_bytes: How many bytes a source has, by the keys of ``sources``, of those of
+                which it is known; as for `Client.transcribe`. With ``"end_channel"`` a source that
+                gives fewer is told like one that fails. Not for what `split_channels` returns.
 
         Returns:
             The complete transcript: `Transcript.channels` by label, and `Transcript.turns` of all
@@ -100,7 +104,7 @@ class MultiChannelClient(BaseClient):
         del ws_headers
         labelled, options = _configured(
             sources, transcription_config, audio_format, translation_config, audio_events_config,
-            headers, collect, on_source_error,
+            headers, collect, on_source_error, expected_bytes,
         )  # fmt: skip
         stream = self._stream(
             "transcribe", labelled, timeout, realtime, progress, on_interrupt, options
@@ -122,6 +126,7 @@ class MultiChannelClient(BaseClient):
         collect: bool = True,
         on_source_error: str = "raise",
         on_interrupt: str = "raise",
+        expected_bytes: Optional[Mapping[str, int]] = None,
     ) -> Stream:
         """Transcribe several sources and iterate over the server's messages for all channels.
 
@@ -136,7 +141,7 @@ class MultiChannelClient(BaseClient):
         del ws_headers
         labelled, options = _configured(
             sources, transcription_config, audio_format, translation_config, audio_events_config,
-            headers, collect, on_source_error,
+            headers, collect, on_source_error, expected_bytes,
         )  # fmt: skip
         stream = self._stream(
             "stream", labelled, timeout, realtime, progress, on_interrupt, options
@@ -272,6 +277,7 @@ def _configured(
     ws_headers: Secret[Any],
     collect: bool,
     on_source_error: Optional[str] = None,
+    expected_bytes: Optional[Mapping[str, int]] = None,
 ) -> tuple[Mapping[Label, Any], SessionOptions]:
     """Return the sources by the labels that the session uses, and the session's options.
 
@@ -298,13 +304,32 @@ def _configured(
             f"diarization is {config.diarization!r}; allowed with several channels: 'channel', "
             "'channel_and_speaker'"
         )
-    labelled = _labelled(sources, config.channel_diarization_labels)
+    given_labels = config.channel_diarization_labels
+    labelled = _labelled(sources, given_labels)
+    sizes = checked_sizes(_labelled(_size_of_each(sources, expected_bytes), given_labels))
     if on_source_error is not None:
         for source in labelled.values():
             checked_source(source)
     config.channel_diarization_labels = list(labelled)
-    options = options._replace(labels=tuple(labelled), on_source_error=on_source_error or "raise")
+    options = options._replace(
+        labels=tuple(labelled),
+        on_source_error=on_source_error or "raise",
+        expected_bytes=sizes,
+    )
     return {label: source for label, source in labelled.items()}, options  # noqa: C416
+
+
+def _size_of_each(
+    sources: Mapping[str, Any], expected_bytes: Optional[Mapping[str, int]]
+) -> dict[str, Optional[int]]:
+    if expected_bytes is None:
+        expected_bytes = {}
+    if not isinstance(expected_bytes, Mapping) or not set(expected_bytes) <= set(sources):
+        raise ConfigurationError(
+            f"expected_bytes is {expected_bytes!r}; allowed: a dict of a number for each source"
+            f" whose size is known, by {', '.join(map(repr, sources))}"
+        )
+    return {name: expected_bytes.get(name) for name in sources}
 
 
 def _labelled(sources: Mapping[str, Any], labels: Optional[Sequence[str]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from .._model.audio_format import AudioFormat
@@ -28,6 +28,8 @@ class SessionOptions(NamedTuple):
     labels: Sequence[str] = ()
     """The channels, of a session that has several."""
     on_source_error: str = "raise"
+    expected_bytes: Mapping[Label, int] = {}
+    """How many bytes the source of a channel has, where the caller knows."""
 
     @property
     def channels(self) -> Sequence[Label]:

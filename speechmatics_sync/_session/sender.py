@@ -96,6 +96,7 @@ class Sender:
                     self._source,
                     self._options.audio_format,
                     realtime=self._realtime,
+                    expected_bytes=self._options.expected_bytes.get(self._label),
                     logger=self._log,
                 )
             if self._realtime:
@@ -118,7 +119,7 @@ class Sender:
                     opened.close()
 
     def _end_channel(self, opened: Optional[AudioSource], *, failed: bool = False) -> None:
-        """End the channel, unless it has ended."""
+        """End the channel, unless it has ended; note whether audio is missing."""
         protocol = self._outbox.protocol
         channel = protocol.channels[self._label]
         with self._life.lock:
@@ -126,12 +127,26 @@ class Sender:
                 protocol.give_up_refill(self._label)
             if self._life.state.over or channel.ended:
                 return
+            shortfall = None if opened is None else opened.shortfall()
             others = [protocol.channels[name] for name in protocol.channels if name != self._label]
             if not protocol.bytes_taken and all(other.ended for other in others):
                 what = _ALL_EMPTY if others else "The source is empty"
                 hint = "" if opened is None else opened.why_empty()
+                if shortfall is not None:
+                    hint = f" {shortfall.message}."
                 raise AudioError(f"{what}: there is no audio to transcribe.{hint}")
+            if shortfall is not None:
+                self._tell(shortfall)
             self._outbox.end_of_channel(self._label)
+
+    def _tell(self, shortfall: AudioError) -> None:
+        """Have the session end with an error once what came of the source is transcribed."""
+        error = self._named(shortfall)
+        error.__cause__ = shortfall.__cause__
+        if self._options.on_source_error == "end_channel":
+            self._delivery.report(error, self._label)
+        else:
+            self._life.fail_at_end(error)
 
     def _named(self, error: AudioError) -> AudioError:
         """Return an error that names the channel, if there are several."""

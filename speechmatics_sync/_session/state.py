@@ -105,6 +105,7 @@ class Lifecycle:
         self._failed_at: Optional[TracebackType] = None
 
         # Guarded by the lock.
+        self._shortfall: Optional[BaseException] = None
         self._when_over: list[Callable[[], None]] = []
 
         # Set without the lock, for the garbage collector may do it in any thread, at any line. So
@@ -128,6 +129,7 @@ class Lifecycle:
         """End the session, well if there is no failure, unless it is over. Needs the lock."""
         if self.state.over:
             return
+        failure = failure or self._shortfall
         if failure is None:
             self.move(Cause.TRANSCRIBED)
         else:
@@ -140,6 +142,10 @@ class Lifecycle:
             self._identity.log.info("Session ended, everything transcribed")
         else:
             self._identity.log.info("Session ended: %s", type(failure).__name__)
+
+    def fail_at_end(self, failure: BaseException) -> None:
+        """Have the session end with an error when all is transcribed. Needs the lock."""
+        self._shortfall = self._shortfall or failure
 
     def give_up_handling(self, failure: BaseException) -> None:
         """End with an error what is transcribed and not handled to its end. Needs the lock."""
