@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from .._concurrency.one_process import OneProcess
 from .._logs import PackageLogger
@@ -17,12 +17,13 @@ from .event_hints import are_one_function, near_match
 if TYPE_CHECKING:
     import logging
 
+    from .event_types import Register
+
     Logger = Union[logging.Logger, logging.LoggerAdapter[Any]]
 
 __all__ = ["EventEmitter", "Handler"]
 
 Handler = Callable[[dict[str, Any]], object]
-HandlerT = TypeVar("HandlerT", bound=Handler)
 
 
 class _Registration:
@@ -78,59 +79,51 @@ class EventEmitter(OneProcess):
         self._listened: set[str] = set()
         self._warned: set[object] = set()
 
-    @overload
-    def on(self, event: str, callback: HandlerT) -> HandlerT: ...
+    if TYPE_CHECKING:
+        # Overloads for every known event, so that the message that a handler gets has a type.
+        on: Register
+        """Call a handler for every event of a name. Without a handler, this is a decorator."""
+        once: Register
+        """Call a handler for the next event only; it is removed before it runs."""
+    else:
 
-    @overload
-    def on(self, event: str, callback: None = None) -> Callable[[HandlerT], HandlerT]: ...
+        def on(self, event, callback=None):
+            """Call a handler for every event of a name. Without a handler, this is a decorator.
 
-    def on(
-        self, event: str, callback: Optional[HandlerT] = None
-    ) -> Union[HandlerT, Callable[[HandlerT], HandlerT]]:
-        """Call a handler for every event of a name. Without a handler, this is a decorator.
+            A handler that is added twice for the same event is called once. That it was is a
+            WARNING in the log, as is an event whose name is nearly one that is known.
 
-        A handler that is added twice for the same event is called once. That it was is a WARNING
-        in the log, as is an event whose name is nearly one that is known.
+            Args:
+                event: A `ServerMessageType`, its string, or the name of any other message.
+                callback: A function of one argument, the message (a dict).
 
-        Args:
-            event: A `ServerMessageType`, its string, or the name of any other message.
-            callback: A function of one argument, the message (a dict).
+            Returns:
+                The handler, or the decorator.
 
-        Returns:
-            The handler, or the decorator.
+            Raises:
+                TypeError: The event is not a string, or the handler is not callable.
+                ConfigurationError: The handler is a coroutine function or a generator function. One
+                    that only returns a coroutine or a generator fails at its first call.
 
-        Raises:
-            TypeError: The event is not a string, or the handler is not callable.
-            ConfigurationError: The handler is a coroutine function or a generator function. One
-                that only returns a coroutine or a generator fails at its first call.
+            Example:
+                >>> @client.on(ServerMessageType.ADD_TRANSCRIPT)
+                ... def show(message):
+                ...     print(message["metadata"]["transcript"])
+            """
+            return self._register(event, callback, once=False)
 
-        Example:
-            >>> @client.on(ServerMessageType.ADD_TRANSCRIPT)
-            ... def show(message):
-            ...     print(message["metadata"]["transcript"])
-        """
-        return self._register(event, callback, once=False)
+        def once(self, event, callback=None):
+            """Call a handler for the next event only; it is removed before it runs.
 
-    @overload
-    def once(self, event: str, callback: HandlerT) -> HandlerT: ...
+            Arguments, result and errors are those of `on`. A handler already added by `on` is still
+            called every time.
 
-    @overload
-    def once(self, event: str, callback: None = None) -> Callable[[HandlerT], HandlerT]: ...
+            Example:
+                >>> client.once(ServerMessageType.RECOGNITION_STARTED, print)
+            """
+            return self._register(event, callback, once=True)
 
-    def once(
-        self, event: str, callback: Optional[HandlerT] = None
-    ) -> Union[HandlerT, Callable[[HandlerT], HandlerT]]:
-        """Call a handler for the next event only; it is removed before it runs.
-
-        Arguments, result and errors are those of `on`. A handler already added by `on` is still
-        called every time.
-
-        Example:
-            >>> client.once(ServerMessageType.RECOGNITION_STARTED, print)
-        """
-        return self._register(event, callback, once=True)
-
-    def off(self, event: str, callback: Handler) -> None:
+    def off(self, event: str, callback: Callable[[Any], object]) -> None:
         """Remove a handler that `on` or `once` added; does nothing if it is not registered.
 
         Raises:
@@ -194,18 +187,18 @@ class EventEmitter(OneProcess):
                 self._replace(name, ())
 
     def _register(
-        self, event: str, callback: Optional[HandlerT], *, once: bool
-    ) -> Union[HandlerT, Callable[[HandlerT], HandlerT]]:
+        self, event: str, callback: Optional[Handler], *, once: bool
+    ) -> Union[Handler, Callable[[Handler], Handler]]:
         name = _event_name(event)
         if callback is not None:
             return self._add(name, callback, once)
 
-        def decorator(handler: HandlerT) -> HandlerT:
+        def decorator(handler: Handler) -> Handler:
             return self._add(name, handler, once)
 
         return decorator
 
-    def _add(self, name: str, handler: HandlerT, once: bool) -> HandlerT:
+    def _add(self, name: str, handler: Handler, once: bool) -> Handler:
         _check_handler(handler)
         with self._registrations_lock:
             before = registrations = self._registrations.get(name, ())

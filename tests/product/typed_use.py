@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Optional, TextIO, Union
 from typing_extensions import assert_type
 
 from speechmatics_sync import (
+    AddTranscriptDict,
     AudioEncoding,
     AudioEvent,
     AudioFormat,
@@ -30,6 +31,7 @@ from speechmatics_sync import (
     RecognitionResult,
     ReconnectPolicy,
     ServerMessageType,
+    SessionEvent,
     SessionInfo,
     SessionStats,
     Source,
@@ -223,3 +225,31 @@ def sources(client: Client, binary: BinaryIO, text: TextIO, parts: dict[str, byt
     client.transcribe(text)  # type: ignore[arg-type]
     client.stream(parts)  # type: ignore[arg-type]
     transcribe(None)  # type: ignore[arg-type]
+
+
+# -- handlers --------------------------------------------------------------------------------------
+
+
+def show_final(message: AddTranscriptDict) -> None:
+    assert_type(message["metadata"]["transcript"], str)
+    for result in message["results"]:
+        assert_type(result["start_time"], float)
+        for alternative in result.get("alternatives", []):
+            assert_type(alternative["content"], str)
+    message["metadata"]["transkript"]  # type: ignore[typeddict-item]
+
+
+def show_any(message: dict[str, Any]) -> None:
+    print(message)
+
+
+def handlers(client: Client, name: str) -> None:
+    client.on(ServerMessageType.ADD_TRANSCRIPT, show_final)
+    client.on("AddPartialTranscript")(show_final)
+    client.once("EndOfUtterance", show_any)
+    client.on(name, show_any)
+    client.on("AddTranscript", lambda message: print(message["metadata"]["transcript"].upper()))
+    client.on("Novelty", lambda message: print(message["anything"]))
+    client.on("AudioAdded", show_final)  # type: ignore[type-var]
+    client.on(SessionEvent.RECONNECTING, lambda message: print(message["attempt"] + 1))
+    client.off("AddTranscript", show_final)

@@ -1,0 +1,290 @@
+"""The server's messages as types: what an editor completes and a type checker knows of a dict.
+
+A message is a plain dict, whatever is sent; a newer server may add fields. Times are in seconds.
+Source: the API's description (``realtime.yaml``); LanguageInfo from the documentation beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, TypedDict
+
+__all__ = [
+    "AddTranscriptDict",
+    "AddTranslationDict",
+    "AlternativeDict",
+    "AudioAddedDict",
+    "AudioEventEndedDict",
+    "AudioEventStartedDict",
+    "ChannelAudioAddedDict",
+    "EndOfTranscriptDict",
+    "EndOfUtteranceDict",
+    "LanguageInfoDict",
+    "NoticeDict",
+    "RecognitionStartedDict",
+    "ReconnectDict",
+    "ResultDict",
+    "SourceErrorDict",
+    "SpeakersResultDict",
+]
+
+
+class LanguagePackInfoDict(TypedDict, total=False):
+    """What the service says of the language's model."""
+
+    language_description: str
+    word_delimiter: str
+    writing_direction: str
+    itn: bool
+    adapted: bool
+
+
+class RecognitionStartedDict(TypedDict, total=False):
+    """A RecognitionStarted."""
+
+    message: str
+    orchestrator_version: str
+    id: str
+    language_pack_info: LanguagePackInfoDict
+    channel_ids: list[str]
+
+
+class AudioAddedDict(TypedDict):
+    """An AudioAdded."""
+
+    message: str
+    seq_no: int
+
+
+class ChannelAudioAddedDict(AudioAddedDict):
+    """A ChannelAudioAdded."""
+
+    channel: str
+
+
+class DisplayDict(TypedDict):
+    """How a word is displayed: ``ltr`` or ``rtl``."""
+
+    direction: str
+
+
+class _Alternative(TypedDict):
+    content: str
+    confidence: float
+
+
+class AlternativeDict(_Alternative, total=False):
+    """One reading of a result."""
+
+    language: str
+    display: DisplayDict
+    speaker: str
+    tags: list[str]
+
+
+class FormDict(TypedDict):
+    """A part of an entity, as it was said or as it is written."""
+
+    type: str
+    start_time: float
+    end_time: float
+    alternatives: list[AlternativeDict]
+
+
+class _Result(TypedDict):
+    type: str
+    start_time: float
+    end_time: float
+
+
+class ResultDict(_Result, total=False):
+    """A word, a punctuation mark or an entity."""
+
+    attaches_to: str
+    is_eos: bool
+    alternatives: list[AlternativeDict]
+    volume: float
+    entity_class: str
+    spoken_form: list[FormDict]
+    written_form: list[FormDict]
+
+
+class MetadataDict(TypedDict):
+    """Where a transcript starts and ends, and its text."""
+
+    start_time: float
+    end_time: float
+    transcript: str
+
+
+class _Transcript(TypedDict):
+    message: str
+    metadata: MetadataDict
+    results: list[ResultDict]
+
+
+class AddTranscriptDict(_Transcript, total=False):
+    """An AddTranscript or AddPartialTranscript."""
+
+    format: str
+    channel: str
+    forced: bool
+
+
+class UtteranceEndDict(TypedDict, total=False):
+    """When an utterance ended."""
+
+    start_time: float
+    end_time: float
+
+
+class _EndOfUtterance(TypedDict):
+    message: str
+    metadata: UtteranceEndDict
+
+
+class EndOfUtteranceDict(_EndOfUtterance, total=False):
+    """An EndOfUtterance."""
+
+    channel: str
+    forced: bool
+
+
+class _Sentence(TypedDict):
+    content: str
+    start_time: float
+    end_time: float
+
+
+class SentenceDict(_Sentence, total=False):
+    """A sentence of a translation."""
+
+    speaker: str
+
+
+class _Translation(TypedDict):
+    message: str
+    language: str
+    results: list[SentenceDict]
+
+
+class AddTranslationDict(_Translation, total=False):
+    """An AddTranslation or AddPartialTranslation."""
+
+    format: str
+
+
+class EndOfTranscriptDict(TypedDict):
+    """An EndOfTranscript."""
+
+    message: str
+
+
+class AudioEventStartDict(TypedDict):
+    """A sound other than speech that begins."""
+
+    type: str
+    start_time: float
+    confidence: float
+
+
+class AudioEventEndDict(TypedDict):
+    """A sound other than speech that ends."""
+
+    type: str
+    end_time: float
+
+
+class _AudioEventStarted(TypedDict):
+    message: str
+    event: AudioEventStartDict
+
+
+class AudioEventStartedDict(_AudioEventStarted, total=False):
+    """An AudioEventStarted."""
+
+    channel: str
+
+
+class _AudioEventEnded(TypedDict):
+    message: str
+    event: AudioEventEndDict
+
+
+class AudioEventEndedDict(_AudioEventEnded, total=False):
+    """An AudioEventEnded."""
+
+    channel: str
+
+
+class _Notice(TypedDict):
+    message: str
+    type: str
+    reason: str
+
+
+class NoticeDict(_Notice, total=False):
+    """An Info, Warning or Error."""
+
+    code: int
+    seq_no: int
+    duration_limit: float
+    quality: str
+    usage: float
+    quota: float
+    last_updated: str
+    region: str
+
+
+class IdentifiedSpeakerDict(TypedDict):
+    """A speaker and the identifiers by which the service knows the voice again."""
+
+    label: str
+    speaker_identifiers: list[str]
+
+
+class SpeakersResultDict(TypedDict):
+    """A SpeakersResult."""
+
+    message: str
+    speakers: list[IdentifiedSpeakerDict]
+
+
+class _Reconnect(TypedDict):
+    message: str
+    attempt: int
+    reason: str
+    audio_time: Optional[float]
+    seconds_replayed: Optional[float]
+    seconds_lost: Optional[float]
+
+
+class ReconnectDict(_Reconnect, total=False):
+    """A SessionReconnecting or SessionReconnected; the last two are of the latter."""
+
+    session_id: Optional[str]
+    labels_restart: bool
+
+
+class LanguageInfoDict(TypedDict, total=False):
+    """A LanguageInfo."""
+
+    message: str
+    language: str
+    word_delimiter: str
+    writing_direction: str
+    partial: bool
+
+
+class SourceErrorDict(TypedDict):
+    """A SourceError: the source of a channel failed."""
+
+    message: str
+    channel: str
+    reason: str
+    error: BaseException
+
+
+# Like every public name, they say that they come from the package.
+for _name in __all__:
+    globals()[_name].__module__ = "speechmatics_sync"
+del _name
