@@ -46,6 +46,7 @@ from .progress import ProgressCallback, progress_report
 if TYPE_CHECKING:
     from .._session.options import SessionOptions
     from .._session.session import Session
+    from .display import SessionDisplay
     from .stream import Stream
 
 __all__ = ["BaseClient"]
@@ -416,6 +417,7 @@ class BaseClient(EventEmitter):
         timeout: Optional[float],
         realtime: bool,
         progress: Union[bool, ProgressCallback, None],
+        display: Optional[bool],
         on_interrupt: str,
         options: SessionOptions,
     ) -> Stream:
@@ -431,16 +433,26 @@ class BaseClient(EventEmitter):
             )
         if realtime and options.audio_format is not None:
             check_realtime(options.audio_format)
+        if display is not None and not isinstance(display, bool):
+            raise ConfigurationError(f"display is {display!r}; allowed: True, False")
         report = progress_report(progress)
+        if display and options.transcription_config.enable_partials is None:
+            options.transcription_config.enable_partials = True
         session: Optional[Session] = None
+        shown: Optional[SessionDisplay] = None
         interrupts: Optional[Interrupts] = None
         try:
             session = self._begin(call, options)
+            if display:
+                from .display import SessionDisplay
+
+                shown = SessionDisplay(session.log, self._listened)
+                report = (shown.report() if progress is True else None) or report
             if report is not None:
                 report.log = session.log
             if on_interrupt == "finish":
                 interrupts = Interrupts(session)
-            stream = Stream(session, self._dispatch, Deadline(timeout), report, interrupts)
+            stream = Stream(session, self._dispatch, Deadline(timeout), report, shown, interrupts)
             if interrupts is not None:
                 interrupts.install(stream)
             session.start(sources=sources, realtime=realtime)
@@ -448,6 +460,8 @@ class BaseClient(EventEmitter):
         except BaseException as error:
             if session is not None:
                 session.close(error)
+            if shown is not None:
+                shown.close()
             if interrupts is not None:
                 interrupts.remove()
             raise

@@ -52,6 +52,7 @@ class Client(BaseClient):
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
+        display: Optional[bool] = None,
         collect: bool = True,
         on_interrupt: str = "raise",
         expected_bytes: Optional[int] = None,
@@ -72,6 +73,9 @@ class Client(BaseClient):
             realtime: Send raw audio no faster than it is spoken.
             progress: True shows a progress bar (extra ``progress``). A callable is called with the
                 seconds of audio done, and the seconds in total or None if not known.
+            display: True shows what is said while it is said: in a notebook's cell; in a terminal;
+                elsewhere each line on stdout when it is final. Partials are turned on unless
+                ``transcription_config`` says otherwise.
             collect: Whether to keep the transcript in memory; False for streams without end.
             on_interrupt: ``"raise"``: Ctrl-C ends the session and is raised. ``"finish"``: the
                 first Ctrl-C in the main thread ends the audio, as `end_of_stream` does; what was
@@ -108,7 +112,14 @@ class Client(BaseClient):
             headers, collect, expected_bytes=expected_bytes,
         )  # fmt: skip
         stream = self._stream(
-            "transcribe", {None: source}, timeout, realtime, progress, on_interrupt, options
+            "transcribe",
+            {None: source},
+            timeout,
+            realtime,
+            progress,
+            display,
+            on_interrupt,
+            options,
         )
         return stream.run()
 
@@ -124,6 +135,7 @@ class Client(BaseClient):
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
+        display: Optional[bool] = None,
         collect: bool = True,
         on_interrupt: str = "raise",
         expected_bytes: Optional[int] = None,
@@ -145,7 +157,7 @@ class Client(BaseClient):
             headers, collect, expected_bytes=expected_bytes,
         )  # fmt: skip
         stream = self._stream(
-            "stream", {None: source}, timeout, realtime, progress, on_interrupt, options
+            "stream", {None: source}, timeout, realtime, progress, display, on_interrupt, options
         )
         stream.wait_until_started()
         return stream
@@ -257,6 +269,7 @@ def transcribe(
     timeout: Optional[float] = None,
     realtime: bool = False,
     progress: Union[bool, ProgressCallback, None] = None,
+    display: Optional[bool] = None,
     collect: bool = True,
     on_interrupt: str = "raise",
     expected_bytes: Optional[int] = None,
@@ -280,6 +293,7 @@ def transcribe(
         timeout: Seconds that the whole call may take; None: no limit.
         realtime: Send raw audio no faster than it is spoken.
         progress: True shows a progress bar; a callable is called with seconds done and in total.
+        display: True shows what is said while it is said.
         collect: Whether to keep the transcript in memory.
         on_interrupt: What the first Ctrl-C does.
         expected_bytes: How many bytes the source has; fewer are an AudioError.
@@ -314,6 +328,7 @@ def transcribe(
             timeout=timeout,
             realtime=realtime,
             progress=progress,
+            display=display,
             collect=collect,
             on_interrupt=on_interrupt,
             expected_bytes=expected_bytes,

@@ -54,6 +54,7 @@ class MultiChannelClient(BaseClient):
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
+        display: Optional[bool] = None,
         collect: bool = True,
         on_source_error: str = "raise",
         on_interrupt: str = "raise",
@@ -76,6 +77,7 @@ class MultiChannelClient(BaseClient):
             timeout: Seconds that the whole call may take; None: no limit.
             realtime: Send raw audio no faster than it is spoken, all channels by one clock.
             progress: As for `Client.transcribe`; of the longest channel.
+            display: As for `Client.transcribe`.
             collect: Whether to keep the transcript in memory; False for streams without end.
             on_source_error: ``"raise"``: a source that fails ends the session with an AudioError.
                 ``"end_channel"``: only the channel ends; handlers of `SessionEvent.SOURCE_ERROR`
@@ -107,7 +109,7 @@ class MultiChannelClient(BaseClient):
             headers, collect, on_source_error, expected_bytes,
         )  # fmt: skip
         stream = self._stream(
-            "transcribe", labelled, timeout, realtime, progress, on_interrupt, options
+            "transcribe", labelled, timeout, realtime, progress, display, on_interrupt, options
         )
         return stream.run()
 
@@ -123,6 +125,7 @@ class MultiChannelClient(BaseClient):
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
+        display: Optional[bool] = None,
         collect: bool = True,
         on_source_error: str = "raise",
         on_interrupt: str = "raise",
@@ -144,7 +147,7 @@ class MultiChannelClient(BaseClient):
             headers, collect, on_source_error, expected_bytes,
         )  # fmt: skip
         stream = self._stream(
-            "stream", labelled, timeout, realtime, progress, on_interrupt, options
+            "stream", labelled, timeout, realtime, progress, display, on_interrupt, options
         )
         stream.wait_until_started()
         return stream

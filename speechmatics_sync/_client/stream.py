@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.one_process import OneProcess
@@ -23,6 +23,9 @@ from .._transcript.transcript import Transcript
 from ..errors import SpeechmaticsError, TimeoutError, TransportError
 from .interrupts import Interrupts
 from .progress import ProgressReport
+
+if TYPE_CHECKING:
+    from .display import SessionDisplay
 
 __all__ = ["Stream"]
 
@@ -60,12 +63,14 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
         dispatch: Callable[[Session, dict[str, Any]], None],
         deadline: Deadline,
         progress: Optional[ProgressReport],
+        display: Optional[SessionDisplay],
         interrupts: Optional[Interrupts],
     ) -> None:
         self._session = session
         self._dispatch = dispatch
         self._deadline = deadline
         self._progress = progress
+        self._display = display
         self._interrupts = interrupts
         self._live: Optional[LiveText] = None
         self._dropped = session.end_with(self)
@@ -87,6 +92,8 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             raise RuntimeError("a handler raised StopIteration") from error
         if message is None:
             raise StopIteration
+        if self._display is not None:
+            self._display.clear()  # who iterates may print
         return message
 
     def lines(self) -> Iterator[Line]:
@@ -180,7 +187,9 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
     def _next(self, patience: Deadline) -> Union[dict[str, Any], End, None]:
         """Return the next message, END after the last, or None if none came in time."""
         session = self._session
-        tick = None if self._progress is None and self._interrupts is None else _TICK
+        display = self._display
+        waits = self._progress is None and self._interrupts is None and display is None
+        tick = None if waits else _TICK
         try:
             while True:
                 if self._deadline.passed():
@@ -189,12 +198,16 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
                     session.fail(late, discard=True)
                 if self._interrupts is not None and self._interrupts.take():
                     self._end_audio()
+                if display is not None:
+                    display.tick()
                 wait = self._deadline.remaining(at_most=patience.remaining(at_most=tick))
                 message = session.next_message(interruptible(wait))
                 try:
                     if self._progress is not None:
                         self._report(self._progress)
                     if isinstance(message, dict):
+                        if display is not None:
+                            display.add(message)
                         self._dispatch(session, message)
                 except BaseException as error:
                     session.fail(error, discard=True)
@@ -249,6 +262,8 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
         self._session.close(error)
         if self._progress is not None:
             self._progress.close()
+        if self._display is not None:
+            self._display.close()
         if self._interrupts is not None:
             self._interrupts.remove()
         self._dropped.detach()  # last: an interrupt before this leaves the session to close again

@@ -21,7 +21,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .._model.messages import ServerMessageType, SessionEvent
 from .._model.results import EndOfUtterance, LanguageInfo, check_transcript
@@ -29,6 +29,9 @@ from .._model.session_info import RecognitionStarted
 from .._model.typing import Label
 from ..errors import ConfigurationError
 from .spoken import Delimiters, Passage, Spoken, SpokenReader
+
+if TYPE_CHECKING:
+    from .views.live import LiveDisplay
 
 __all__ = ["Line", "LiveText"]
 
@@ -125,6 +128,7 @@ class LiveText:
         self._delimiters = Delimiters(word_delimiter, self._by_language)
         self._channels: dict[Label, _Channel] = {}
         self._ids = itertools.count(1)
+        self._display: Optional[LiveDisplay] = None
 
     @property
     def open_lines(self) -> list[Line]:
@@ -148,7 +152,36 @@ class LiveText:
             )
         name = message.get("message")
         add = _ADD.get(name) if isinstance(name, str) else None
-        return [] if add is None else add(self, message)
+        lines = [] if add is None else add(self, message)
+        if self._display is not None:
+            self._display.show(lines)
+            if name == ServerMessageType.END_OF_TRANSCRIPT:
+                self._display.settle()
+            else:
+                self._display.tick()
+        return lines
+
+    def display(self) -> None:
+        """Show the lines while they grow: in the notebook's cell that calls this, or on stdout.
+
+        For sessions that are pushed, and for messages from elsewhere: `Client.transcribe` and
+        `Client.stream` have ``display=True``. In a terminal, final lines scroll and the rest stands
+        below them, dim. Where stdout is no terminal, each final line is written. What cannot be
+        shown is logged, and ends nothing.
+
+        Example:
+            >>> live = LiveText()
+            >>> live.display()
+            >>> for name in LiveText.MESSAGES:
+            ...     client.on(name, live.add)
+            >>> transcript = client.transcribe("audio.wav")
+            hello world.
+        """
+        from .views.live import display_here
+
+        if self._display is not None:
+            self._display.close()
+        self._display = display_here()
 
     def _add_started(self, message: Mapping[str, Any]) -> list[Line]:
         started = RecognitionStarted.from_message(message)

@@ -1,9 +1,4 @@
-"""The live view of a terminal: final lines scroll, and what may still change stands below them.
-
-What stands below is drawn in one write, and the cursor is left at its beginning. So it is erased
-from where the cursor is to the end of the screen, however the terminal has wrapped it since, and
-nothing is left behind when the window becomes narrower.
-"""
+"""The live view of a terminal: final lines scroll, and what may still change stands below them."""
 
 from __future__ import annotations
 
@@ -17,23 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from speechmatics_sync import Line, Transcript
+from speechmatics_sync._screen import COLOURS, Screen
 
 from ._exits import one_line
 from ._views import Progress, View, who_says
 
 __all__ = ["TerminalView", "live_console"]
 
-_ERASE_BELOW = "\r \x1b[J\r"
-"""Erases from the second column, for tmux puts what is erased from the first one of the first row
-into its history: each frame would be found there."""
-_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
-_CROP, _WRAP = "\x1b[?7l", "\x1b[?7h"
-"""Between them a line that is wider than the terminal is not wrapped. Terminals disagree on the
-width of some characters, and each line below must take one row."""
-_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-"""A terminal that knows them shows what is between them at once; others ignore them."""
-
-_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 _BARS = 4
 """How many of the inputs that are being transcribed are shown."""
 _LEAST_DECIBELS = -50.0
@@ -64,9 +49,9 @@ class TerminalView(View):
         self._open: dict[tuple[int, Any], Line] = {}
         self._colours: dict[str, str] = {}
         self._running: Sequence[Progress] = ()
-        self._drawn: list[str] = []
+        self._screen = Screen(console.file)  # type: ignore[arg-type]
         self._last_number: Optional[int] = None
-        self._hidden = self._closed = False
+        self._closed = False
 
     def line(self, number: int, line: Line) -> None:
         if not line.is_final:
@@ -96,30 +81,16 @@ class TerminalView(View):
         if self._closed:
             return
         self._closed = True
-        if self._hidden:
-            # The terminal may be gone.
-            with contextlib.suppress(OSError, ValueError):
-                self._console.file.write(_ERASE_BELOW + _SHOW)
-                self._console.file.flush()
+        # The terminal may be gone.
+        with contextlib.suppress(OSError, ValueError):
+            self._screen.clear()
 
     # -- drawing ----------------------------------------------------------------------------------
 
     def _draw(self, above: Sequence[Any]) -> None:
         """Write these lines for good, and what stands below them."""
-        if self._closed:
-            return
-        scrolled = [line for each in above for line in self._lines(each)]
-        below = self._below()
-        if not scrolled and below == self._drawn:
-            return
-        self._drawn = below
-        self._hidden = True
-        text = _BEGIN + _HIDE + _ERASE_BELOW + "".join(f"{line}\r\n" for line in scrolled)
-        text += _CROP + "\r\n".join(below) + _WRAP + "\r"
-        if len(below) > 1:
-            text += f"\x1b[{len(below) - 1}A"
-        self._console.file.write(text + _END)
-        self._console.file.flush()
+        if not self._closed:
+            self._screen.draw([line for each in above for line in self._lines(each)], self._below())
 
     def _lines(self, renderable: Any) -> list[str]:
         """Return what a renderable looks like at the present width."""
@@ -143,7 +114,7 @@ class TerminalView(View):
         who, said = one_line(who_says(line)), one_line(line.text)
         text = Text()
         if who:
-            colour = self._colours.setdefault(who, _COLOURS[len(self._colours) % len(_COLOURS)])
+            colour = self._colours.setdefault(who, COLOURS[len(self._colours) % len(COLOURS)])
             text.append(f"{who}: ", style=f"bold {colour}")
         settled = len(said) if line.is_final else line.settled
         text.append(said[:settled].lstrip())

@@ -115,7 +115,7 @@ BREACHES = {
         "local/__init__.py",
         "from .. import _audio",
     ),
-    "The command line imports nothing but faces": (
+    "The command line imports nothing but faces, and draws as the library does": (
         "cli/__init__.py",
         "from speechmatics_sync.local import _server",
     ),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
+from ..columns import display_width
 from ..speaker_names import Key, Names
 from .layout import lines_of, passages_of
 from .rules import GAP, Shape
 from .segments import Segmenter, display_end
-from .units import Unit, display_width
+from .units import Unit
 
 __all__ = ["Block", "Composer", "blocks_of"]
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from ..columns import display_width
 from ..speaker_names import Key, Names
 from .rules import Shape
-from .units import Unit, display_width
+from .units import Unit
 
 __all__ = ["SAME_LINE", "Layout", "lines_of", "passages_of"]
 

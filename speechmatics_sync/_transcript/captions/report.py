@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..columns import display_width
 from ..speaker_names import Names
 from .blocks import Block, Composer
 from .rules import GAP, LINGER, LONGEST, SHORTEST, SPEED, Shape
 from .segments import Segmenter, Span
-from .units import Unit, display_width
+from .units import Unit
 
 __all__ = ["CaptionFault", "CaptionReport", "report_on"]
 

@@ -18,11 +18,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
+from ..columns import display_width
 from ..speaker_names import Key, Names
 from .breaks import NEVER
 from .layout import SAME_LINE, Layout, passages_of
 from .rules import GAP, LINGER, LONGEST, PAUSE, SHORTEST, SPEED, Shape
-from .units import Unit, display_width
+from .units import Unit
 
 __all__ = ["Segmenter", "Span", "display_end", "needed"]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from ..._model.typing import Label
+from ..columns import display_width
 from ..speaker_names import Key
 from ..spoken import Delimiters, Spoken, SpokenReader, Token
 from ..words import Said
 from .breaks import Kind, break_cost, kind_of, mark_cost
 
-__all__ = ["Unit", "UnitReader", "display_width", "in_order", "units_by_channel"]
+__all__ = ["Unit", "UnitReader", "in_order", "units_by_channel"]
 
 _SPACE = re.compile(r"[^\S\u00a0\u2007\u202f]+|[\x00-\x1f\x7f-\x9f]+")
 """Where a text may be broken, and what cannot be shown. Not the spaces that forbid a break."""
@@ -66,18 +66,6 @@ class Unit:
         self.delimiter = delimiter
         self.cost = cost
         self.ends_sentence = ends_sentence
-
-
-def display_width(text: str) -> int:
-    """How many columns a text takes: two for a wide character, none for one that combines."""
-    if text.isascii():
-        return len(text)
-    width = 0
-    for character in text:
-        if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-            continue
-        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-    return width
 
 
 class UnitReader:
