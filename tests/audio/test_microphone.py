@@ -396,6 +396,7 @@ def test_the_level_tells_speech_from_silence(sound_server: SoundServer, spoken: 
             deadline = time.monotonic() + PATIENCE
             while microphone.level.peak < 0.1:
                 assert time.monotonic() < deadline
+                time.sleep(0.01)  # sound takes its time
             level = microphone.level
     assert 0.0 < level.rms < level.peak <= 1.0
 

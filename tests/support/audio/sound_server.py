@@ -98,8 +98,14 @@ class SoundServer:
             time.sleep(0.01)  # the pace of the poll; what ends the wait is the state itself
         self.control("set-default-sink", "sink")
         self.control("set-default-source", "sink.monitor")
-        # A null sink that nobody listens to makes sound for two seconds at once, and then rests.
+        # A null sink that nobody listens to makes sound for two seconds at once, and then rests. So
+        # somebody listens always, and the sink begins anew once it knows: PortAudio waits for a
+        # sound as it opens a device, in a loop that takes all of a processor.
         self._run("parec", "--latency-msec=10", "--raw")
+        while self.recorders() < 0:
+            assert time.monotonic() < deadline, "parec does not record"
+        for suspended in ("1", "0"):
+            self.control("suspend-sink", "sink", suspended)
 
     def _run(self, *command: str) -> None:
         process = subprocess.Popen(
@@ -175,7 +181,7 @@ def _module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundSe
 @pytest.fixture
 def sound_server(_module_server: SoundServer) -> SoundServer:
     """A sound server, and the only one that PortAudio knows of in this process."""
-    if not _module_server.running:  # to start one takes two seconds
+    if not _module_server.running:
         _module_server.start()
     Microphone.devices(refresh=True)
     return _module_server
