@@ -1,5 +1,7 @@
 """Every kind of loss, in every state of a session, for every way to run one: nothing is lost.
 
+One cell of two, so that of loss, state, way, and one stream or several channels, every three meet.
+
 The audio counts (`witness`), and the server is strict. The connection is lost at a message that is
 named, not at a moment (`fault_proxy`), so that each cell is the same each time. The cells of one
 kind of loss run side by side, for those that end by a time limit would otherwise take long.
@@ -8,8 +10,9 @@ kind of loss run side by side, for those that end by a time limit would otherwis
 from __future__ import annotations
 
 import io
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple
 
@@ -96,7 +99,7 @@ class Run:
     """One session, and what it does in the middle."""
 
     def __init__(self, cell: Cell, url: str, lost: threading.Event) -> None:
-        self.several = cell.session.startswith("several")
+        self.several = cell.channels != "one stream"
         self.channels: Any = CHANNELS if self.several else ONE_STREAM
         silent = LOSSES[cell.loss]["kind"] in ("silence", "mute")
         kind = MultiChannelClient if self.several else Client
@@ -115,7 +118,7 @@ class Run:
         self._lost = lost
         if not self.asks:
             lost.set()
-        elif not cell.session.endswith("pushed"):
+        elif cell.way != "pushed":
             self.client.once("AddTranscript", lambda message: self._ask())
 
     def transcribe(self) -> Transcript:
@@ -189,14 +192,10 @@ def _cut(counted: Counted) -> Iterator[bytes]:
         yield audio[at : at + CHUNK]
 
 
-SESSIONS: dict[str, Callable[[Run], Transcript]] = {
-    f"{channels}, {name}": call
-    for channels in ("one stream", "several channels")
-    for name, call in (
-        ("transcribed", Run.transcribe),
-        ("pulled", Run.stream),
-        ("pushed", Run.push),
-    )
+WAYS: dict[str, Callable[[Run], Transcript]] = {
+    "transcribed": Run.transcribe,
+    "pulled": Run.stream,
+    "pushed": Run.push,
 }
 
 
@@ -206,7 +205,28 @@ SESSIONS: dict[str, Callable[[Run], Transcript]] = {
 class Cell(NamedTuple):
     loss: str
     state: str
-    session: str
+    channels: str
+    way: str
+
+
+def _cells() -> Iterator[Cell]:
+    for row, loss in enumerate(LOSSES):
+        for column, state in enumerate(STATES):
+            for place, way in enumerate(WAYS):
+                several = (row + column + place) % 2
+                yield Cell(loss, state, "several channels" if several else "one stream", way)
+
+
+CELLS = list(_cells())
+
+
+@pytest.mark.parametrize("dimensions", [*itertools.combinations(range(4), 3)])
+def test_every_three_meet(dimensions: tuple[int, ...]) -> None:
+    def of(cells: Iterable[Cell]) -> set[tuple[str, ...]]:
+        return {tuple(cell[dimension] for dimension in dimensions) for cell in cells}
+
+    kinds = LOSSES, STATES, ("one stream", "several channels"), WAYS
+    assert of(CELLS) == of(itertools.starmap(Cell, itertools.product(*kinds)))
 
 
 class Matrix:
@@ -227,7 +247,7 @@ class Matrix:
         return self._outcomes[cell].result()
 
     def _run(self, cell: Cell) -> list[str]:
-        ends = len(CHANNELS) if cell.session.startswith("several") else 1
+        ends = 1 if cell.channels == "one stream" else len(CHANNELS)
         state, lost = STATES[cell.state](ends), threading.Event()
 
         def when(frame: Frame) -> bool:
@@ -242,7 +262,7 @@ class Matrix:
         with proxy:
             run = Run(cell, proxy.url, lost)
             with run.client:
-                transcript = SESSIONS[cell.session](run)
+                transcript = WAYS[cell.way](run)
                 problems = run.witness.problems(transcript, run.client.stats)
         if proxy.happened != {LOSSES[cell.loss]["kind"]: 1}:
             problems.append(f"the connection was to be lost once: {proxy.happened}")
@@ -276,7 +296,7 @@ def _not_asked_again(leg: SessionRecord) -> list[str]:
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     selected = [
-        Cell(**item.callspec.params)
+        item.callspec.params["cell"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == test_name
     ]
@@ -285,19 +305,21 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
         yield Matrix(server, selected)
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-@pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize(
-    "loss",
+    "cell",
     [
-        pytest.param(loss, marks=() if loss == "half a frame" else pytest.mark.once)
-        for loss in LOSSES
+        pytest.param(
+            cell,
+            id="-".join(cell),
+            marks=() if cell.loss == "half a frame" else pytest.mark.once,
+        )
+        for cell in CELLS
     ],
 )
 def test_what_the_user_receives_is_that_of_an_uninterrupted_session(
-    loss: str, state: str, session: str, matrix: Matrix
+    cell: Cell, matrix: Matrix
 ) -> None:
-    assert matrix.problems(Cell(loss, state, session)) == []
+    assert matrix.problems(cell) == []
 
 
 test_name = test_what_the_user_receives_is_that_of_an_uninterrupted_session.__name__
