@@ -44,6 +44,8 @@ PATIENCE = 120.0
 """Seconds after which a session counts as hanging."""
 NUMBERS = 32767
 """`counted_audio` has so many words."""
+WORDS, PACED_WORDS = (8, 60), (4, 24)
+"""From how many to how many a channel has, and one that is paced."""
 
 
 @dataclass
@@ -180,7 +182,7 @@ class Call:
     # -- inside ---------------------------------------------------------------------------------
 
     def _counted(self) -> Counted:
-        count = self.chance.randint(4, 24) if self.paced else self.chance.randint(8, 60)
+        count = self.chance.randint(*(PACED_WORDS if self.paced else WORDS))
         return Counted(self.chance.randint(1, NUMBERS - count), count)
 
     def _options(self) -> dict[str, Any]:

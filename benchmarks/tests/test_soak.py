@@ -42,7 +42,8 @@ def figure(name: str, printed: str) -> str:
 @pytest.mark.timeout(60)
 def test_nothing_is_lost_in_a_short_soak() -> None:
     soaked = run(
-        "import soak, sys; sys.argv += '--seconds 0.1 --sessions 8 --seed 3'.split();"
+        "import calls, soak, sys; calls.WORDS = calls.PACED_WORDS = (4, 12);"
+        "sys.argv += '--seconds 0.1 --sessions 8 --seed 3'.split();"
         "sys.exit(soak.main())"
     )
     assert soaked.returncode == 0, soaked.stdout + soaked.stderr
@@ -59,7 +60,7 @@ def test_a_soak_in_which_sessions_fail_ends_with_the_seed_to_repeat_it() -> None
     soaked = run(
         "import calls, soak, sys, weather; weather.FIRST = weather.LATER = {'refuse': 1};"
         "calls.POLICY = calls.ReconnectPolicy(max_attempts=1, initial_delay=0.01);"
-        "sys.exit(not soak.soak(seconds=1, sessions=4, seed=4, healthy=False))"
+        "sys.exit(not soak.soak(seconds=0.1, sessions=4, seed=4, healthy=False))"
     )
     assert soaked.returncode == 1, soaked.stdout + soaked.stderr
     assert "ConnectionError" in soaked.stdout
