@@ -21,7 +21,7 @@ RAW = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
 @pytest.fixture(scope="module")
 def audio() -> bytes:
     """More than is sent before the signal comes."""
-    return counted_audio(2000)
+    return counted_audio(1000)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_sending_until_ctrl_c_and_stopping_then_transcribes_what_was_sent(
     with LocalServer(recognizer=CountedRecognizer(), strict=True) as server:  # noqa: SIM117
         with Client(url=server.url) as client:
             client.start_session(audio_format=RAW)
-            timer = threading.Timer(0.001 * trial, _interrupt)
+            timer = threading.Timer(0.0003 * trial, _interrupt)
             with contextlib.suppress(KeyboardInterrupt):
                 timer.start()
                 for start in range(0, len(audio), 640):
