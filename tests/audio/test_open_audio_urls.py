@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -21,18 +22,21 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from support.audio.encoded import encode, in_pieces, likeness, said
+from support.audio.encoded import FILES, encode, in_pieces, likeness, said
 from support.places import ROOT
 from support.serving import PATIENCE, Peer, listening, read_request, refusing, serving
 from support.sessions import client_of
 
 from speechmatics_sync import AudioError, open_audio
 
-MP3 = encode(said(), "mp3", "mp3")
-RADIO = encode(said(), "mp3", "mp3", piped=True, options={"write_xing": "0"})
-M4A = encode(said(11), "ipod", "aac")
-"""Longer than what FFmpeg holds, within which it can go back."""
+mp3, radio = FILES["mp3"], FILES["mp3 of a stream"]
 SECRET = "s3cret"
+
+
+@functools.cache
+def m4a() -> bytes:
+    """Longer than what FFmpeg holds, within which it can go back."""
+    return encode(said(11), "ipod", "aac")
 
 
 def head(
@@ -75,7 +79,7 @@ def url_of(port: int, path: str = "file", scheme: str = "http", host: str = "127
 def test_a_file_sounds_as_it_was_recorded_and_nothing_is_warned_of(
     form: Callable[[bytes], tuple[bytes, bytes]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with listening(sending(*form(MP3))) as port, open_audio(url_of(port)) as audio:
+    with listening(sending(*form(mp3()))) as port, open_audio(url_of(port)) as audio:
         assert likeness(audio.read(), said()) > 0.95
         assert not audio.seekable()
         assert f"the URL 'http://127.0.0.1:{port}/file'" in repr(audio)
@@ -84,7 +88,10 @@ def test_a_file_sounds_as_it_was_recorded_and_nothing_is_warned_of(
 
 
 def test_the_protocol_may_be_in_capitals() -> None:
-    with listening(sending(*sized(MP3))) as port, open_audio(url_of(port, scheme="HTTP")) as audio:
+    with (
+        listening(sending(*sized(mp3()))) as port,
+        open_audio(url_of(port, scheme="HTTP")) as audio,
+    ):
         assert audio.read()
 
 
@@ -92,7 +99,7 @@ def test_radio_is_heard_while_it_goes_on() -> None:
     """The station has sent one and a half seconds, and waits until they were heard."""
     heard = threading.Event()
 
-    def radio(connection: socket.socket) -> None:
+    def station(connection: socket.socket) -> None:
         request = read_request(connection)
         assert b"icy-metadata: 1" in request.lower()
         # Every 8,000 bytes, the station says what it plays.
@@ -102,11 +109,11 @@ def test_radio_is_heard_while_it_goes_on() -> None:
             connection.sendall(
                 head("audio/mpeg", "icy-name: Radio", "icy-metaint: 8000", version="1.0")
             )
-            connection.sendall(RADIO[:5000])
+            connection.sendall(radio()[:5000])
             assert heard.wait(PATIENCE)
-            connection.sendall(RADIO[5000:8000] + said_now + RADIO[8000:])
+            connection.sendall(radio()[5000:8000] + said_now + radio()[8000:])
 
-    with listening(radio) as port, open_audio(url_of(port)) as audio:
+    with listening(station) as port, open_audio(url_of(port)) as audio:
         begin = audio.read(3200)
         assert begin
         heard.set()
@@ -121,7 +128,7 @@ def test_a_station_is_let_go_before_its_end() -> None:
         try:
             connection.sendall(head(version="1.0"))
             while True:
-                connection.sendall(RADIO)
+                connection.sendall(radio())
         except OSError:
             gone.set()
 
@@ -223,20 +230,20 @@ def test_a_playlist_in_a_file_connects_to_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "said_of_it"),
     [
-        ([head(status="404 Not Found")], "404"),
-        ([head(status="401 Unauthorized")], "401"),
-        ([head(status="503 Busy")], "5XX"),
-        (sized(b"<!doctype html><html><body>Sign in</body></html>" * 20), "no audio or video"),
-        ([b""], "ended the connection without any audio|End of file"),
-        (sized(M4A), "index.*at its end"),
-        (chunked(M4A), "index.*at its end"),
-        (to_the_end(M4A), "index.*at its end"),
+        (lambda: [head(status="404 Not Found")], "404"),
+        (lambda: [head(status="401 Unauthorized")], "401"),
+        (lambda: [head(status="503 Busy")], "5XX"),
+        (lambda: sized(b"<!doctype html><body>Sign in</body></html>" * 20), "no audio or video"),
+        (lambda: [b""], "ended the connection without any audio|End of file"),
+        (lambda: sized(m4a()), "index.*at its end"),
+        (lambda: chunked(m4a()), "index.*at its end"),
+        (lambda: to_the_end(m4a()), "index.*at its end"),
     ],
 )
 def test_what_is_wrong_is_an_error_and_no_key_is_in_it(
     answer: Any, said_of_it: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    behave = sending(*answer)
+    behave = sending(*answer())
     with listening(behave) as port, pytest.raises(AudioError, match=said_of_it) as raised:
         open_audio(url_of(port)).read()
     shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
@@ -258,7 +265,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
 def test_a_body_that_ends_before_its_length_gives_a_warning_with_the_second(
     rest: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    behave = sending(sized(MP3 + rest)[0], MP3[: len(MP3) // 2])
+    behave = sending(sized(mp3() + rest)[0], mp3()[: len(mp3()) // 2])
     with listening(behave) as port, open_audio(url_of(port)) as audio:
         heard = audio.read()
     assert likeness(heard, said(len(heard) / 32_000)) > 0.95
@@ -277,7 +284,7 @@ def tls_server(authority: trustme.CA, name: str) -> Iterator[int]:
 
     def behave(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as secured:
-            sending(*sized(MP3))(secured)
+            sending(*sized(mp3()))(secured)
 
     with listening(behave) as port:
         yield port
@@ -354,7 +361,7 @@ def silent_server(*parts: bytes) -> Iterator[tuple[int, threading.Event]]:
 
 
 def test_a_program_ends_while_a_thread_waits_for_a_server() -> None:
-    with silent_server(head(version="1.0"), RADIO) as (port, _):
+    with silent_server(head(version="1.0"), radio()) as (port, _):
         process = subprocess.Popen(
             [sys.executable, "-c", BLOCKED, url_of(port)],
             stdin=subprocess.PIPE,
@@ -375,7 +382,7 @@ def test_a_session_is_closed_while_its_radio_is_silent() -> None:
         peer.start()
         peer.wait_closed()
 
-    with silent_server(head(version="1.0"), RADIO[:12_000]) as (port, _):
+    with silent_server(head(version="1.0"), radio()[:12_000]) as (port, _):
         with serving(behave) as url, client_of(url) as client:
             stream = client.stream(open_audio(url_of(port)), timeout=PATIENCE)
             begun = time.monotonic()

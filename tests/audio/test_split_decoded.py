@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +32,11 @@ __all__ = ["server"]
 
 RAW = AudioFormat(AudioEncoding.PCM_S16LE, 16000)
 LEFT, RIGHT = said()[:64_000], said()[64_000:]
-FLAC = encode(stereo(LEFT, RIGHT), "flac", "flac", channels=2)
+
+
+@functools.cache
+def flac() -> bytes:
+    return encode(stereo(LEFT, RIGHT), "flac", "flac", channels=2)
 
 
 def three() -> bytes:
@@ -60,7 +65,7 @@ def kinds_of(content: bytes, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", kinds_of(b"", Path("/tmp")))
 def test_each_channel_is_a_source_of_its_own(kind: str, tmp_path: Path) -> None:
-    sources = split_channels(kinds_of(FLAC, tmp_path)[kind], labels=["agent", "customer"])
+    sources = split_channels(kinds_of(flac(), tmp_path)[kind], labels=["agent", "customer"])
     agent, customer = (open_source(source) for source in sources.values())
     with closing(agent), closing(customer):
         assert agent.audio_format == customer.audio_format == RAW
@@ -91,7 +96,7 @@ def test_channels_of_codecs_sound_as_they_were_recorded(
 @given(st.lists(st.tuples(st.integers(0, 64_000), st.integers(1, 5000)), max_size=6))
 @example([(0, 1), (1, 2)])
 def test_every_place_of_a_channel_has_its_bytes(places: list[tuple[int, int]]) -> None:
-    channel = split_channels(FLAC)["2"]
+    channel = split_channels(flac())["2"]
     for place, size in places:
         assert channel.seek(place) == channel.tell() == place
         assert channel.read(size) == RIGHT[place : place + size]
@@ -101,7 +106,7 @@ def test_every_place_of_a_channel_has_its_bytes(places: list[tuple[int, int]]) -
 
 
 def test_a_place_before_the_start_of_a_channel_is_refused() -> None:
-    channel = split_channels(FLAC)["1"]
+    channel = split_channels(flac())["1"]
     channel.seek(10)
     assert channel.seek(-4, 1) == 6
     with pytest.raises(ValueError, match="-1; allowed: 0 and more"):
@@ -111,7 +116,7 @@ def test_a_place_before_the_start_of_a_channel_is_refused() -> None:
 
 
 def test_channels_of_live_audio_are_read_in_threads_of_their_own() -> None:
-    sources = split_channels(in_pieces(FLAC, 500))
+    sources = split_channels(in_pieces(flac(), 500))
     readers = [InThread(read_all, source) for source in sources.values()]
     assert [reader.result() for reader in readers] == [LEFT, RIGHT]
 
@@ -126,7 +131,7 @@ def test_a_channel_of_live_audio_that_nobody_reads_is_an_error() -> None:
 def test_a_url_is_split_and_its_key_is_not_shown() -> None:
     def behave(connection: Any) -> None:
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: audio/flac\r\n\r\n" + FLAC)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: audio/flac\r\n\r\n" + flac())
 
     with listening(behave) as port:
         sources = split_channels(f"http://127.0.0.1:{port}/sound?key=s3cret")
@@ -136,13 +141,13 @@ def test_a_url_is_split_and_its_key_is_not_shown() -> None:
 
 def test_labels_have_to_fit() -> None:
     with pytest.raises(ConfigurationError, match="2 different names"):
-        split_channels(FLAC, labels=["one"])
+        split_channels(flac(), labels=["one"])
 
 
 def test_a_session_of_decoded_channels_sends_each(server: LocalServer) -> None:
     with MultiChannelClient(url=server.url) as client:
-        client.transcribe(split_channels(FLAC, labels=["agent", "customer"]), timeout=PATIENCE)
-        client.transcribe(split_channels(in_pieces(FLAC)), timeout=PATIENCE)
+        client.transcribe(split_channels(flac(), labels=["agent", "customer"]), timeout=PATIENCE)
+        client.transcribe(split_channels(in_pieces(flac())), timeout=PATIENCE)
     for session in server.sessions[-2:]:
         assert session.start["audio_format"] == RAW.to_dict()
         assert {each.audio_bytes for each in session.channels.values()} == {64_000}

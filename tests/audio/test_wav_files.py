@@ -67,14 +67,14 @@ def test_the_samples_of_a_file_are_sent_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("sizes", [[1 << 20], [1], [5, 0, 4096]])
-def test_so_it_is_for_a_reader_that_is_given_pieces(name: str, sizes: list[int]) -> None:
+def test_so_it_is_for_a_reader_that_is_given_pieces(name: str) -> None:
     file = FILES[name]
-    reader = WavReader()
-    sent = b"".join(reader.feed(piece) for piece in split(file.content, sizes)) + reader.end()
-    assert sent == file.sent
-    assert reader.audio_format == AudioFormat(file.encoding, RATE)
-    assert reader.channels == 1
+    for sizes in ([1 << 20], [1], [5, 0, 4096]):
+        reader = WavReader()
+        sent = b"".join(reader.feed(piece) for piece in split(file.content, sizes)) + reader.end()
+        assert sent == file.sent, sizes
+        assert reader.audio_format == AudioFormat(file.encoding, RATE), sizes
+        assert reader.channels == 1, sizes
 
 
 @pytest.mark.parametrize("name", BROKEN_HEADERS)

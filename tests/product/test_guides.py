@@ -14,9 +14,8 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import docutils.core
-import docutils.nodes
 import pytest
+from support.pages import blocks
 from support.places import ROOT
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
@@ -39,14 +38,9 @@ json.dump(said, sys.stdout)
 
 def pairs(page: Path) -> list[tuple[str, str]]:
     """The code before and now, of each row of the tables."""
-    document = docutils.core.publish_doctree(page.read_text(encoding="utf-8"))
-    found = []
-    for row in document.findall(docutils.nodes.row):
-        blocks = [block.astext() for block in row.findall(docutils.nodes.literal_block)]
-        if blocks:
-            before, now = blocks
-            found.append((before, now))
-    return found
+    code = [block.code for block in blocks(page) if block.in_table]
+    assert len(code) % 2 == 0
+    return list(zip(code[::2], code[1::2]))
 
 
 @pytest.fixture(scope="module")

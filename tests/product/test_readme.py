@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shlex
 import subprocess
@@ -17,31 +16,18 @@ import pytest
 import responses
 from support.audio.encoded import encode
 from support.audio.sound_server import _module_server, sound_server
+from support.pages import PAGES, README, blocks
 from support.places import ROOT
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
 __all__ = ["_module_server", "sound_server"]
 
-README = ROOT / "README.rst"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.rst"))]
 WORDS = [("hello", 0.2, 0.5), ("world", 0.6, 1.0)]
 
 
-@functools.cache
-def _document(page: Path) -> docutils.nodes.document:
-    return docutils.core.publish_doctree(
-        page.read_text(encoding="utf-8"), settings_overrides={"report_level": 2, "halt_level": 2}
-    )
-
-
 def _blocks(language: str, *pages: Path) -> list[str]:
-    return [
-        block.astext()
-        for page in pages
-        for block in _document(page).findall(docutils.nodes.literal_block)
-        if language in block["classes"]
-    ]
+    return [block.code for page in pages for block in blocks(page) if block.language == language]
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +93,15 @@ def test_quick_start_prints_what_was_said(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_to_files_lead_to_files(page: Path) -> None:
-    document = _document(page)
+def test_a_page_is_valid_its_code_is_found_and_links_to_files_lead_to_files(page: Path) -> None:
+    document = docutils.core.publish_doctree(
+        page.read_text(encoding="utf-8"), settings_overrides={"report_level": 2, "halt_level": 2}
+    )
+    code = [
+        (node["classes"][-1], node.astext())
+        for node in document.findall(docutils.nodes.literal_block)
+    ]
+    assert [(block.language, block.code) for block in blocks(page)] == code
     uris = [
         node["refuri"] for node in document.findall(docutils.nodes.reference) if "refuri" in node
     ]

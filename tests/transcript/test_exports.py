@@ -7,7 +7,6 @@ import subprocess
 import sys
 from typing import Any
 
-import pandas
 import pytest
 from support.places import ROOT
 from support.transcripts import final, mark, result, transcript
@@ -113,6 +112,8 @@ class TestData:
         }
 
     def test_a_data_frame_holds_the_rows(self) -> None:
+        import pandas  # here, as it takes long, and each process collects every test
+
         said = transcript(*CALL)
         frame = said.to_dataframe()
         assert isinstance(frame, pandas.DataFrame)

@@ -168,13 +168,17 @@ def likeness(heard: bytes, original: bytes, rate: int = RATE) -> float:
         original: The same, at `RATE`.
         rate: That of ``heard``.
     """
-    sounds = [np.frombuffer(each, "<i2").astype(np.float32) for each in (heard, original)]
-    sounds[1] = soxr.resample(sounds[1], RATE, rate)
-    length = max(len(sound) for sound in sounds) * 2
+    sounds = [np.frombuffer(heard, "<i2").astype(np.float32), _resampled(original, rate)]
+    length = 1 << (max(len(sound) for sound in sounds) * 2).bit_length()
     spectra = [np.fft.rfft(sound, length) for sound in sounds]
     lags = np.fft.irfft(spectra[0] * np.conj(spectra[1]), length)[: rate // 5]
     energy = float(np.sqrt(np.sum(sounds[0] ** 2) * np.sum(sounds[1] ** 2)))
     return float(np.max(lags)) / energy
+
+
+@functools.cache
+def _resampled(original: bytes, rate: int) -> Any:
+    return soxr.resample(np.frombuffer(original, "<i2").astype(np.float32), RATE, rate)
 
 
 def _wav(codec: str, **options: str) -> Callable[[], bytes]:
