@@ -92,6 +92,9 @@ if TYPE_CHECKING:
     from ._audio.open_audio import DecodedAudio, open_audio
     from ._audio.wav_reader import WavReader
     from ._client.stream import Stream
+    from ._many.jobs import Job
+    from ._many.ledger import Ledger
+    from ._many.transcribing import transcribe_many
     from ._model.message_types import (
         AddTranscriptDict,
         AddTranslationDict,
@@ -158,9 +161,11 @@ __all__ = [
     "InfoMessage",
     "InfoType",
     "JWTAuth",
+    "Job",
     "LanguageInfo",
     "LanguageInfoDict",
     "LanguagePackInfo",
+    "Ledger",
     "Line",
     "LineBroadcast",
     "LiveCaptions",
@@ -222,6 +227,7 @@ __all__ = [
     "server_sent_event",
     "split_channels",
     "transcribe",
+    "transcribe_many",
 ]
 
 
@@ -242,6 +248,8 @@ _LOADED_WHEN_NAMED = {
     "EndOfTranscriptDict": "_model.message_types",
     "EndOfUtteranceDict": "_model.message_types",
     "LanguageInfoDict": "_model.message_types",
+    "Job": "_many.jobs",
+    "Ledger": "_many.ledger",
     "Line": "_transcript.lines",
     "LineBroadcast": "_transcript.server_sent_events",
     "LiveCaptions": "_transcript.captions.live_captions",
@@ -260,6 +268,7 @@ _LOADED_WHEN_NAMED = {
     "WavReader": "_audio.wav_reader",
     "open_audio": "_audio.open_audio",
     "server_sent_event": "_transcript.server_sent_events",
+    "transcribe_many": "_many.transcribing",
 }
 """Few programs name these, and what they are made of takes time to load."""
 

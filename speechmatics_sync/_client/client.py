@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._session.options import SessionOptions
     from .stream import Stream
 
-__all__ = ["Client", "transcribe"]
+__all__ = ["Client", "single_options", "transcribe"]
 
 
 class Client(BaseClient):
@@ -107,7 +107,7 @@ class Client(BaseClient):
         headers = Secret(ws_headers)
         del ws_headers
         checked_source(source)
-        options = _options(
+        options = single_options(
             transcription_config, audio_format, translation_config, audio_events_config,
             headers, collect, expected_bytes=expected_bytes,
         )  # fmt: skip
@@ -152,7 +152,7 @@ class Client(BaseClient):
         headers = Secret(ws_headers)
         del ws_headers
         checked_source(source)
-        options = _options(
+        options = single_options(
             transcription_config, audio_format, translation_config, audio_events_config,
             headers, collect, expected_bytes=expected_bytes,
         )  # fmt: skip
@@ -198,7 +198,7 @@ class Client(BaseClient):
         """
         headers = Secret(ws_headers)
         del ws_headers
-        options = _options(
+        options = single_options(
             transcription_config, audio_format or AudioFormat(), translation_config,
             audio_events_config, headers, collect,
         )  # fmt: skip
@@ -335,11 +335,12 @@ def transcribe(
         )
 
 
-def _options(
+def single_options(
     transcription_config: Optional[TranscriptionConfig],
     *others: Any,
     expected_bytes: Optional[int] = None,
 ) -> SessionOptions:
+    """Return the options of a session of one stream, checked."""
     options = session_options(transcription_config, *others)
     diarization = options.transcription_config.diarization
     if diarization in (Diarization.CHANNEL, Diarization.CHANNEL_AND_SPEAKER):

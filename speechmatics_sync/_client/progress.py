@@ -16,6 +16,9 @@ ProgressCallback = Callable[[float, Optional[float]], object]
 What it raises ends the session and comes out of the call, as the exception of a handler does.
 """
 
+_COUNTED = {"s": "seconds", "files": "files"}
+"""By the unit of a bar: what it counts."""
+
 _NO_BAR = "No progress bar: %s: %s"
 
 
@@ -41,10 +44,11 @@ class ProgressReport:
 class _Bar(ProgressReport):
     """A progress bar, in a terminal or a notebook; none where it cannot be drawn."""
 
-    def __init__(self, tqdm: Any) -> None:
+    def __init__(self, tqdm: Any, unit: str) -> None:
         # Without the subclass, tqdm's monitor thread would outlive the session. One that could not
         # be made is disabled, or `__del__` would try to close it.
         self._tqdm = type("_Tqdm", (tqdm,), {"monitor_interval": 0, "disable": True})
+        self._unit = unit
         self._bar: Any = None
         self._dropped = False
         super().__init__(lambda done, total: self._attempt(self._draw, done, total))
@@ -66,13 +70,15 @@ class _Bar(ProgressReport):
     def _draw(self, done: float, total: Optional[float]) -> None:
         if self._bar is None:
             self._bar = self._tqdm(
-                unit="s",
+                unit=self._unit,
                 desc="transcribing",
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}]",
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| "
+                + ("{n:.1f}" if self._unit == "s" else "{n}")
+                + "/{total_fmt} {unit} [{elapsed}]",
             )
         if total is not None and self._bar.total is None:
-            self._bar.total = round(total, 1)
-        self._bar.n = round(done, 1)
+            self._bar.total = round(total, 1) if self._unit == "s" else int(total)
+        self._bar.n = round(done, 1) if self._unit == "s" else int(done)
         self._bar.refresh()
 
     def close(self) -> None:
@@ -80,8 +86,14 @@ class _Bar(ProgressReport):
             self._attempt(self._bar.close)
 
 
-def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[ProgressReport]:
+def progress_report(
+    progress: Union[bool, ProgressCallback, None], unit: str = "s"
+) -> Optional[ProgressReport]:
     """Return the report for a caller's ``progress`` argument; None if no report is wanted.
+
+    Args:
+        progress: The argument.
+        unit: What a bar counts.
 
     Raises:
         ConfigurationError: ``progress`` is neither a bool nor callable, or tqdm is missing.
@@ -92,7 +104,8 @@ def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[P
         return ProgressReport(progress)
     if progress is not True:
         raise ConfigurationError(
-            f"progress is True, or is called with the seconds done and in all; not {progress!r}."
+            f"progress is True, or is called with the {_COUNTED[unit]} done and in all; "
+            f"not {progress!r}."
         )
     try:
         from tqdm.auto import tqdm
@@ -104,4 +117,4 @@ def progress_report(progress: Union[bool, ProgressCallback, None]) -> Optional[P
         # Such as its warning in a notebook without ipywidgets, where warnings are errors.
         logger.info(_NO_BAR, type(error).__name__, error)
         return None
-    return _Bar(tqdm)
+    return _Bar(tqdm, unit)

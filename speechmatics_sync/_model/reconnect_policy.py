@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
 
-from .checks import InvalidValue, count, duration, time_limit
+from .checks import InvalidValue, boolean, count, duration, time_limit
 from .settings import Settings
 
 __all__ = ["ReconnectPolicy"]
@@ -26,6 +26,8 @@ class ReconnectPolicy(Settings):
         rollover_margin: How long before the server ends a session to replace its connection.
         session_limit: Longest use of one session of the server, more than ``rollover_margin``;
             None relies on the server, which announces the end after 48 hours.
+        retry_busy: Whether a session that has not begun waits for a server without capacity. False
+            raises that error at once, for programs that have a queue of their own.
 
     Raises:
         ConfigurationError: A value is not allowed; the message names the field.
@@ -42,6 +44,7 @@ class ReconnectPolicy(Settings):
     replay_seconds: Annotated[float, duration] = 300
     rollover_margin: Annotated[float, duration] = 10.0
     session_limit: Annotated[Optional[float], time_limit] = None
+    retry_busy: Annotated[bool, boolean] = True
 
     @classmethod
     def _check_together(cls, plain: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ What is retried:
   ``open_timeout``, a host name that cannot be looked up for now. A server that does not send
   RecognitionStarted in time is tried once more.
 - At most ``max_attempts`` times in a row; settled audio resets the count.
+- Before it, with ``retry_busy=False``: not where the server has no room, as `lacks_room` tells.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import random
 from typing import Callable, Optional
 
 from .._model.reconnect_policy import ReconnectPolicy
+from .._protocol.server_errors import is_busy
 from .._transport.retry_after import seconds_to_wait
 from ..errors import (
     AuthenticationError,
@@ -32,7 +34,7 @@ from ..errors import (
     TranscriptionError,
 )
 
-__all__ = ["Backoff", "given_up"]
+__all__ = ["Backoff", "given_up", "lacks_room"]
 
 _PASSING = frozenset({429, 502, 503, 504})
 """HTTP statuses of the handshake that mean: try again later."""
@@ -87,6 +89,8 @@ class Backoff:
             return None
         if self.attempts >= policy.max_attempts:
             return None
+        if not begun and not policy.retry_busy and (busy or lacks_room(error)):
+            return None
         wait = 0.0
         if self.attempts or not opened or busy:
             doubled = policy.initial_delay * 2.0 ** min(max(0, self.attempts - 1), 60)
@@ -122,6 +126,15 @@ class Backoff:
             passing = error.status in _PASSING and not isinstance(error, ProxyError)
             return opened or passing or isinstance(error, (HandshakeCutError, NameLookupError))
         return isinstance(error, TranscriptionError) and opened
+
+
+def lacks_room(error: BaseException) -> bool:
+    """Return whether an error that came before a session had begun says: too many sessions."""
+    if isinstance(error, TranscriptionError):
+        return is_busy(error.type)
+    if isinstance(error, ConnectionError) and not isinstance(error, ProxyError):
+        return error.status in _PASSING or isinstance(error, HandshakeCutError)
+    return False
 
 
 def given_up(error: SpeechmaticsError, attempts: int) -> SpeechmaticsError:

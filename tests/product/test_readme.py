@@ -18,10 +18,11 @@ from support.audio.encoded import encode
 from support.audio.sound_server import _module_server, sound_server
 from support.pages import PAGES, README, blocks
 from support.places import ROOT
+from support.spawning import keeps_a_resource_tracker
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
-__all__ = ["_module_server", "sound_server"]
+__all__ = ["_module_server", "keeps_a_resource_tracker", "sound_server"]
 
 WORDS = [("hello", 0.2, 0.5), ("world", 0.6, 1.0)]
 
