@@ -85,6 +85,7 @@ lint: $(VENV)/lint.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy --strict speechmatics_sync
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/lint.installed
 	$(BIN)/ruff check --fix .
@@ -140,6 +141,6 @@ $(VENV)/bench-full.installed: $(VENV)/bench.installed
 	@touch $@
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python
-	@echo "Installing ruff, import-linter, mypy and what builds …"
+	@echo "Installing ruff, import-linter, mypy, pyright and what builds …"
 	@$(PIP) -e '.[lint]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@

@@ -291,7 +291,7 @@ for _name in __all__:
     _public = globals().get(_name)
     if callable(_public):
         _public.__module__ = __name__
-del _name, _public
+del _name, _public  # pyright: ignore[reportPossiblyUnboundVariable]
 
 # Pickles made by version 0.1 look for classes in these modules, which no longer exist, and for
 # `_Final` in the pickle of a transcript.

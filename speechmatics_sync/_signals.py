@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def _handlers() -> Iterator[CodeType]:
     """Give the code of each signal handler that is set."""
     for number in signal.valid_signals():
         handler: object = signal.getsignal(number)
-        while hasattr(handler, "func"):  # functools.partial
+        while isinstance(handler, functools.partial):
             handler = handler.func
         if not callable(handler):
             continue  # not handled in Python

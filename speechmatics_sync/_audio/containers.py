@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import av
+import av.error
 
 from .._model.secret import Secret
 from ..errors import AudioError, InvalidAudioError
@@ -87,12 +88,12 @@ def open_url(url: Secret[str], name: str, warn: Callable[[str], None]) -> Any:
             reason, failed = reason_of_av(error), type(error)
         parts.close()
     # No cause: the error of PyAV has the URL, with whatever key is in it.
-    if failed is av.InvalidDataError:
+    if failed is av.error.InvalidDataError:
         raise InvalidAudioError(
             f"{name} gives no audio or video that can be decoded ({reason}): see what it gives to"
             " a browser; it may ask for a login, or be a web page around the audio"
         )
-    if failed is av.OSError:
+    if failed is av.error.OSError:
         reason += (
             ": there is no such host, its certificate is not trusted, or it ended the connection"
             " without any audio"

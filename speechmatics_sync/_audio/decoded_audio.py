@@ -44,6 +44,7 @@ class Pass(Protocol):
 
     def read(self) -> bytes:
         """Return the next 16-bit samples; none at the end."""
+        ...
 
     def close(self) -> None:
         """Free what the pass holds, but not the input."""
@@ -68,6 +69,7 @@ class Input(Protocol):
 
     def begin(self) -> Pass:
         """Begin at the start. Blocks until the input says what it is."""
+        ...
 
     def release(self) -> None:
         """Close what the input has opened; `begin` opens it again."""

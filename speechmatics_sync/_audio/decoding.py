@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import Any, Callable, Optional
 
 import av
+import av.error
 
 from .._model.secret import Secret
 from ..errors import AudioError, InvalidAudioError
@@ -216,7 +217,7 @@ class Decoder:
                 frames = packet.decode() if packet else self._stream.codec_context.decode(None)
             except EOFError:
                 continue
-            except (av.FFmpegError, ValueError) as error:
+            except (av.error.FFmpegError, ValueError) as error:
                 if packet is None or not packet.size:
                     continue
                 if not self._is_pause(packet):
@@ -242,13 +243,13 @@ class Decoder:
                     failures = 0
                     yield packet
                 return
-            except av.InvalidDataError as error:
+            except av.error.InvalidDataError as error:
                 failures += 1
                 if failures > _BAD_READS:
                     self._ended_by = error
                     break
                 self._skip(error)
-            except av.FFmpegError as error:
+            except av.error.FFmpegError as error:
                 self._ended_by = error
                 break
         yield None
@@ -418,4 +419,4 @@ def _length(container: Any, stream: Any) -> Optional[float]:
 
 
 def _is_early_end(error: Exception) -> bool:
-    return isinstance(error, av.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
+    return isinstance(error, av.error.InvalidDataError) or getattr(error, "errno", None) == errno.EIO

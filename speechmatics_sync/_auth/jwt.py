@@ -183,7 +183,7 @@ class JWTAuth(OneProcess, AuthBase):
     def _run(self, fetch: _Fetch, cancellation: Cancellation) -> Secret[str]:
         """Fetch for all threads that wait."""
         try:
-            fetch.key = self._platform.fetch(cancellation)
+            fetch.key = fetched = self._platform.fetch(cancellation)
         except AuthenticationError as error:
             if not cancellation.cancelled:
                 fetch.error = copy.copy(error)
@@ -194,7 +194,7 @@ class JWTAuth(OneProcess, AuthBase):
                 self._fetch = None
                 fetch.done = True
                 self._changed.notify_all()
-        return fetch.key.token
+        return fetched.token
 
     def _wait_for(self, fetch: _Fetch, cancellation: Cancellation) -> None:
         with cancellation.on_cancel(self._wake), self._changed:

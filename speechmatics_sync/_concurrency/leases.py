@@ -23,6 +23,7 @@ class Stoppable(Protocol):
     @property
     def works(self) -> bool:
         """Whether it can be used; not if it is broken."""
+        ...
 
     def stop(self) -> None:
         """End it, after its last lease."""

@@ -55,6 +55,7 @@ class Pumped(Hashable, Protocol):
     @property
     def finished(self) -> bool:
         """Whether there is nothing more to do."""
+        ...
 
     def rest(self, poller: Poller, /) -> Optional[float]:
         """Have a poller return this object when there may be something to do.
@@ -73,6 +74,7 @@ class Pumped(Hashable, Protocol):
         Returns:
             Whether `finished` or `rest` may say something else than before.
         """
+        ...
 
     def leave(self) -> None:
         """Have the poller return this object no more."""

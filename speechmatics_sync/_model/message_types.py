@@ -287,4 +287,4 @@ class SourceErrorDict(TypedDict):
 # Like every public name, they say that they come from the package.
 for _name in __all__:
     globals()[_name].__module__ = "speechmatics_sync"
-del _name
+del _name  # pyright: ignore[reportPossiblyUnboundVariable]

@@ -44,13 +44,14 @@ def parsed_proxy(url: Secret[Any]) -> Union[Proxy, str]:
             "a URL whose user or password has one of / ? # [ ], "
             "which are written as %2F %3F %23 %5B %5D there"
         )
+    nowhere = "no URL with a host and a port"
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        return nowhere
     if not host or port == 0:
-        return "no URL with a host and a port"
+        return nowhere
     foreign = not_ascii(host)
     if foreign is not None:
         return f"a URL with {foreign}"

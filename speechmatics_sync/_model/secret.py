@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 __all__ = ["Secret"]
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", covariant=True)
 
 
 class Secret(Generic[_T]):

@@ -19,6 +19,7 @@ class Readable(Protocol):
 
     def read(self, size: int, /) -> Buffer:
         """Return at most ``size`` bytes; none at the end."""
+        ...
 
 
 Source = Union[str, "os.PathLike[str]", Readable, Buffer, Iterable[Buffer]]

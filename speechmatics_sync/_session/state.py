@@ -206,7 +206,7 @@ class Lifecycle:
         copied: Optional[BaseException] = None
         with contextlib.suppress(Exception):  # of a user's class, which may not allow it
             copied = copy.copy(failure)
-        if type(copied) is not type(failure) or copied.args != failure.args:
+        if copied is None or type(copied) is not type(failure) or copied.args != failure.args:
             ended = SessionError(f"The session was ended by {type(failure).__name__}.")
             return self._identity.attach_to(ended)  # type: ignore[no-any-return]
         copied.__cause__ = failure.__cause__

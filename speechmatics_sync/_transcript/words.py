@@ -45,6 +45,7 @@ class Said(Protocol):
 
     def parts(self) -> Iterable[Mapping[str, Any]]:
         """The results, each as the server sent it."""
+        ...
 
 
 class WordReader:

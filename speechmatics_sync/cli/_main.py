@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -23,7 +24,7 @@ def run(argv: Optional[list[str]]) -> int:
         SystemExit: The arguments are wrong, or ask for help.
     """
     verbose = 0
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a code page has few characters
     try:
         arguments = parsed(argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import re
 import sys
@@ -174,7 +175,7 @@ def _view(arguments: argparse.Namespace, outputs: Outputs, inputs: list[Input]) 
             raise OutputError("standard output is closed: name a file with -o")
         return View()
     terminal = stream.isatty()
-    if not terminal and result not in (None, "txt") and hasattr(stream, "reconfigure"):
+    if not terminal and result not in (None, "txt") and isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(
             encoding="utf-8", errors="replace"
         )  # what programs expect of these formats

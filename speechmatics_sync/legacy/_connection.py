@@ -47,15 +47,18 @@ class Owner(Protocol):
 
     def wants(self, message: dict[str, Any]) -> bool:
         """Return whether a message is to be given to `consume`; any thread may ask."""
+        ...
 
     def consume(self, message: dict[str, Any]) -> None:
         """Run the handlers of a message."""
 
     def stopping(self) -> bool:
         """Return whether the audio is to end now; any thread may ask."""
+        ...
 
     def has_work(self, channel: Optional[str]) -> bool:
         """Return whether `before_sending` has anything to do; any thread may ask."""
+        ...
 
     def before_sending(self, channel: Optional[str], chunk: Any) -> Any:
         """Run the middlewares of a chunk; return what to send."""

@@ -57,15 +57,17 @@ def _samples_of(encoded: bytes, encoding: AudioEncoding) -> Samples:
 
 
 class AudioDecoder(ABC):
-    """Decodes a client's bytes to samples.
+    """Decodes a client's bytes to samples."""
 
-    Attributes:
-        sample_rate: The sample rate of the client's audio in Hz; None until it is known.
-        seconds: Seconds of audio received.
-    """
+    @property
+    @abstractmethod
+    def seconds(self) -> float:
+        """Seconds of audio received."""
 
-    sample_rate: Optional[int] = None
-    seconds: float = 0.0
+    @property
+    @abstractmethod
+    def sample_rate(self) -> Optional[int]:
+        """The sample rate of the client's audio in Hz; None until it is known."""
 
     @abstractmethod
     def feed(self, encoded: bytes) -> Samples:
@@ -93,7 +95,7 @@ class RawDecoder(AudioDecoder):
     """
 
     def __init__(self, encoding: str, sample_rate: int, channels: int = 1) -> None:
-        self.sample_rate: int = sample_rate
+        self._sample_rate = sample_rate
         self._encoding = AudioEncoding(encoding)
         self._frame_size = channels * AudioFormat(encoding).bytes_per_sample
         self._channels = channels
@@ -104,8 +106,12 @@ class RawDecoder(AudioDecoder):
             self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="int16")
 
     @property
-    def seconds(self) -> float:  # type: ignore[override]
-        return self._count / self.sample_rate
+    def seconds(self) -> float:
+        return self._count / self._sample_rate
+
+    @property
+    def sample_rate(self) -> int:
+        return self._sample_rate
 
     def feed(self, encoded: bytes) -> Samples:
         encoded = self._pending + encoded
@@ -140,11 +146,11 @@ class WavDecoder(AudioDecoder):
         self._begun = False
 
     @property
-    def sample_rate(self) -> Optional[int]:  # type: ignore[override]
+    def sample_rate(self) -> Optional[int]:
         return None if self._audio is None else self._audio.sample_rate
 
     @property
-    def seconds(self) -> float:  # type: ignore[override]
+    def seconds(self) -> float:
         return 0.0 if self._audio is None else self._audio.seconds
 
     def feed(self, encoded: bytes) -> Samples:
@@ -180,11 +186,11 @@ class FileDecoder(AudioDecoder):
         """What came, until it is known what it is."""
 
     @property
-    def sample_rate(self) -> Optional[int]:  # type: ignore[override]
+    def sample_rate(self) -> Optional[int]:
         return self._decoder.sample_rate
 
     @property
-    def seconds(self) -> float:  # type: ignore[override]
+    def seconds(self) -> float:
         return self._decoder.seconds
 
     def feed(self, encoded: bytes) -> Samples:

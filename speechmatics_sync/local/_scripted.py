@@ -151,7 +151,7 @@ class ScriptedRecognizer(Recognizer):
         self._script: tuple[Word, ...] = ()
         self._scripts: Optional[dict[str, tuple[Word, ...]]] = None
         if isinstance(words, Mapping):
-            self._scripts = {channel: _in_order(script) for channel, script in words.items()}
+            self._scripts = {str(channel): _in_order(script) for channel, script in words.items()}
         else:
             self._script = _in_order(words)
         self._delay = delay

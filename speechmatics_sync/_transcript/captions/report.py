@@ -12,7 +12,7 @@ from .units import Unit
 
 __all__ = ["CaptionFault", "CaptionReport", "report_on"]
 
-RULES = (
+RULES: tuple[str, ...] = (
     "lines",
     "line_length",
     "too_short",
@@ -150,7 +150,7 @@ def _least(
     blocks: Sequence[Block], faults: Sequence[CaptionFault], shape: Shape, names: Names
 ) -> dict[str, int]:
     """How many captions are too short or too fast in the best split of each run of words."""
-    least = dict.fromkeys(("too_short", "too_fast"), 0)
+    least: dict[str, int] = dict.fromkeys(("too_short", "too_fast"), 0)
     faulty = {(fault.index, fault.rule) for fault in faults if fault.rule in least}
     if not faulty:
         return least
