@@ -419,4 +419,6 @@ def _length(container: Any, stream: Any) -> Optional[float]:
 
 
 def _is_early_end(error: Exception) -> bool:
-    return isinstance(error, av.error.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
+    return (
+        isinstance(error, av.error.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
+    )
