@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, cast
 
 from ..errors import ConfigurationError
 from .reading import Everything
 from .speaker_names import SpeakerLabels
 from .spoken import Delimiters
+from .tables import Table
 
 if TYPE_CHECKING:
     from .captions.captions import Captions
     from .saving import Path
     from .searching import Match
+    from .transcript import Transcript
     from .turns import Turn
     from .words import Word
 
@@ -243,6 +245,15 @@ class Exports:
         from .searching import search
 
         now = self._everything()
-        return search(
+        found = search(
             now.said[: now.until], Delimiters(now.delimiter, now.delimiters), text, context=context
         )
+        return Table(found)
+
+    def _repr_html_(self) -> str:
+        from .views.page import transcript_html
+
+        return transcript_html(cast("Transcript", self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.to_txt(), "text/html": self._repr_html_()}

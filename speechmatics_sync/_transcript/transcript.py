@@ -34,6 +34,7 @@ from ..errors import TransportError
 from .exports import Exports
 from .imports import Imports
 from .reading import Everything, Readers, Reading
+from .tables import Table
 from .turns import Turn
 from .utterances import Utterance, UtteranceEnd
 from .words import Word
@@ -46,7 +47,7 @@ _FORMAT = "2.9"
 """The version of json-v2 until a message names another one."""
 
 
-class Translation(list[TranslatedSentence]):
+class Translation(Table[TranslatedSentence]):
     """The translated sentences of one language, in order."""
 
     @property
@@ -234,12 +235,12 @@ class Transcript(Exports, Imports):
     @property
     def words(self) -> list[Word]:
         """Every final word and entity, in the order in which they came."""
-        return self._read(lambda readers, now: list(readers.words(now).all))
+        return self._read(lambda readers, now: Table(readers.words(now).all))
 
     @property
     def turns(self) -> list[Turn]:
         """The words by speaker and channel, in the order of time; see `Turn`."""
-        return self._read(lambda readers, now: readers.turns(now).turns(readers.words(now)))
+        return self._read(lambda readers, now: Table(readers.turns(now).turns(readers.words(now))))
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -249,7 +250,7 @@ class Transcript(Exports, Imports):
         ``end_of_utterance_silence_trigger``, and after `force_end_of_utterance`.
         """
         return self._read(
-            lambda readers, now: readers.utterances(now).utterances(readers.words(now))
+            lambda readers, now: Table(readers.utterances(now).utterances(readers.words(now)))
         )
 
     @property
@@ -267,7 +268,7 @@ class Transcript(Exports, Imports):
     def audio_events(self) -> list[AudioEvent]:
         """Sounds other than speech; ``end_time`` is None for a sound that has not ended."""
         with self._lock:
-            return [replace(event) for event in self._audio_events]
+            return Table(replace(event) for event in self._audio_events)
 
     @property
     def speakers(self) -> list[SpeakerIdentifier]:

@@ -23,7 +23,7 @@ channel, for no word of it has followed.
 import bisect
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Optional
@@ -59,7 +59,7 @@ class Turn:
     start_time: float
     end_time: float
     text: str
-    words: list[Word]
+    words: list[Word] = field(repr=False)
 
 
 class _Channel:

@@ -1,7 +1,7 @@
 """Utterances: what is said on a channel between one EndOfUtterance and the next."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
 from .._model.typing import Label
@@ -33,7 +33,7 @@ class Utterance:
     start_time: float
     end_time: float
     text: str
-    words: list[Word]
+    words: list[Word] = field(repr=False)
     ended: bool
     forced: bool
 

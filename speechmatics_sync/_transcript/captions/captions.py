@@ -104,6 +104,16 @@ class Captions(Sequence[Caption]):
         until = f", until {self[-1].end_time} s" if self else ""
         return f"<{type(self).__name__}: {len(self)}{until}>"
 
+    def _repr_html_(self) -> str:
+        from ..views.table import table_html
+
+        return table_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        from ..views.table import table_text
+
+        printer.text(table_text(self) if self else repr(self))
+
     def to_srt(self) -> str:
         """The captions as a SubRip file (extra ``captions``).
 

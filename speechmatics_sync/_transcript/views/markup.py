@@ -38,7 +38,7 @@ def small(text: str) -> str:
 
 def mark_of(html: str) -> str:
     """Return an id that is the same for the same content, so that saved notebooks do not differ."""
-    return "speechmatics-" + hashlib.sha256(html.encode("utf-8", "replace")).hexdigest()[:12]
+    return "speechmatics-" + hashlib.sha256(html.encode()).hexdigest()[:12]
 
 
 def root(html: str, script: str = "") -> str:
@@ -46,6 +46,7 @@ def root(html: str, script: str = "") -> str:
 
     The text of the script ends no script element: it is this package's own.
     """
+    html = html.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
     mark = mark_of(html)
     opened = f'<div id="{mark}" style="line-height:1.5;max-width:60em">{html}'
     if not script:
