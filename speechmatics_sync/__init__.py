@@ -18,6 +18,7 @@ from ._auth.keys import AuthBase, StaticKeyAuth
 from ._client.client import Client, transcribe
 from ._client.event_emitter import EventEmitter
 from ._client.multichannel import MultiChannelClient
+from ._client.observers import observe_sessions
 from ._concurrency.importing import import_modules
 from ._model.audio_format import AudioEncoding, AudioFormat
 from ._model.connection_config import ConnectionConfig
@@ -30,6 +31,7 @@ from ._model.messages import (
     WarningType,
 )
 from ._model.notices import ErrorMessage, InfoMessage, WarningMessage
+from ._model.observed import ObservedSession, SessionChange
 from ._model.reconnect_policy import ReconnectPolicy
 from ._model.results import (
     AudioEvent,
@@ -179,6 +181,7 @@ __all__ = [
     "Model",
     "MultiChannelClient",
     "NoticeDict",
+    "ObservedSession",
     "OperatingPoint",
     "PunctuationOverrides",
     "RecognitionAlternative",
@@ -191,6 +194,7 @@ __all__ = [
     "ReconnectPolicy",
     "ResultDict",
     "ServerMessageType",
+    "SessionChange",
     "SessionError",
     "SessionEvent",
     "SessionInfo",
@@ -223,6 +227,7 @@ __all__ = [
     "Word",
     "WordReplacement",
     "__version__",
+    "observe_sessions",
     "open_audio",
     "server_sent_event",
     "split_channels",

@@ -69,7 +69,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         self.in_background = in_background
         self.words = Words()
         """What each record is cleaned with."""
-        self._waiting: collections.deque[_Entry] = collections.deque()
+        self._waiting: collections.deque[Union[_Entry, Callable[[], None]]] = collections.deque()
         self._drops = itertools.count()
         """Counts dropped records. To read it counts one too, so `_asked` counts the readings."""
         self._asked = 0
@@ -93,6 +93,19 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         try:
             if self.isEnabledFor(level):
                 self._take(self._entry(level, str(msg), args, exc_info, kwargs.get("extra")))
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
+
+    def inform(self, call: Callable[[], None], *, soon: bool) -> None:
+        """Make a call that only informs, and raises nothing, as if it handled a record.
+
+        Args:
+            call: What to call.
+            soon: Whether to start a thread for it, rather than leave it to the next `flush`.
+        """
+        try:
+            self._take(call, soon)
         except Exception as error:
             if raised_by_signal(error):
                 raise
@@ -137,15 +150,17 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         """Return what each record bears, as attributes and in its text."""
         return {}
 
-    def _take(self, entry: _Entry) -> None:
+    def _take(self, entry: Union[_Entry, Callable[[], None]], soon: bool = True) -> None:
         if self.in_background is None:
-            self._emit(entry)
+            self._handle(entry)
             return
         self._waiting.append(entry)
         if len(self._waiting) > _KEPT:
             with contextlib.suppress(IndexError):  # another thread took the last
                 self._waiting.popleft()
                 next(self._drops)
+        if not soon:
+            return
         try:
             self._idle.pop()
         except IndexError:
@@ -159,7 +174,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
                 raise
 
     def flush(self) -> None:
-        """Hand on here what still waits because there was no thread for it.
+        """Hand on here what still waits, because there was no thread for it or it was not urgent.
 
         May block in a user's code: to be called without a lock.
         """
@@ -178,7 +193,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
                 while self._waiting:
                     try:
                         self._tell_of_drops()
-                        self._emit(self._waiting.popleft())
+                        self._handle(self._waiting.popleft())
                     except BaseException:
                         # Elsewhere it is no interrupt: a handler called sys.exit, for example.
                         if threading.current_thread() is threading.main_thread():
@@ -201,6 +216,12 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
             text = "%d log records were dropped: handlers of records were too slow for them"
             self._emit(self._entry(logging.WARNING, text, (dropped - self._told,), None, None))
         self._told = dropped
+
+    def _handle(self, entry: Union[_Entry, Callable[[], None]]) -> None:
+        if isinstance(entry, _Entry):
+            self._emit(entry)
+        else:
+            entry()
 
     def _emit(self, entry: _Entry) -> None:
         """Make a record and have it handled.

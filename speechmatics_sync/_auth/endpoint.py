@@ -76,6 +76,12 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({without_query(self.url.reveal())!r})"
 
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host name and port."""
+        parts = urlsplit(self.url.reveal())
+        return parts.hostname or "", parts.port or (80 if self._scheme == "ws" else 443)
+
     def headers(
         self,
         request_id: str,

@@ -41,6 +41,7 @@ from ..errors import (
 )
 from .arguments import check_kind, checked_timeout
 from .event_emitter import EventEmitter
+from .observers import observers
 from .progress import ProgressCallback, progress_report
 
 if TYPE_CHECKING:
@@ -349,6 +350,7 @@ class BaseClient(EventEmitter):
                     self._listened,
                     self._reconnect,
                     first_id,
+                    observers(),
                 )
             if self._dropped is not None:
                 self._dropped.detach()

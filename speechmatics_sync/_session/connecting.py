@@ -19,6 +19,7 @@ from .._model.connection_config import ConnectionConfig
 from .._model.secret import Secret
 from .._transport.connection import Connection
 from ..errors import AuthenticationError, TimeoutError
+from .observation import Observation
 from .state import Lifecycle
 
 __all__ = ["ConnectAttempt", "Connector"]
@@ -95,6 +96,11 @@ class ConnectAttempt:
                 return
         if connection is not None:
             connection.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has come to an open connection."""
+        return self._done and self._error is None
 
     @property
     def finished(self) -> bool:
@@ -188,6 +194,7 @@ class Connector:
         life: The session's state.
         threads: The session's threads.
         log: The session's logger.
+        observation: Tells that the session has begun, and has started.
     """
 
     def __init__(
@@ -199,6 +206,7 @@ class Connector:
         life: Lifecycle,
         threads: Threads,
         log: SessionLogger,
+        observation: Observation,
     ) -> None:
         self._endpoint = endpoint
         self._ws_headers = ws_headers
@@ -206,6 +214,7 @@ class Connector:
         self._life = life
         self._threads = threads
         self._log = log
+        self._observation = observation
 
         # Set by the receiver with the lock held; any thread may read it without.
         self._latest: Optional[ConnectAttempt] = None
@@ -230,3 +239,4 @@ class Connector:
         # A user's `AuthBase`, which nothing can interrupt.
         with self._threads.in_user_code(_CANCELLED_GRACE):
             attempt.run()
+        self._observation.follow_start(self._threads, connected=attempt.connected)

@@ -103,6 +103,14 @@ class Meter:
         sent = times.when(position, taken, self._last_sent[label])
         return None if sent is None else time.monotonic() - sent
 
+    def untranscribed(self, seconds: Optional[float], size: int) -> str:
+        """Return how much of so much audio has no final, for a log record."""
+        if seconds is not None:
+            return f"{max(0.0, seconds - (self.final_end or 0.0)):.1f} s of audio"
+        if self.final_end is None:
+            return f"{size} bytes of a file"
+        return f"of {size} bytes of a file, those after {self.final_end:.1f} s"
+
     def snapshot(self, protocol: Protocol, inbox: Inbox, *, backlog: int) -> SessionStats:
         """Return the figures as they are now."""
         taken = protocol.seconds_taken

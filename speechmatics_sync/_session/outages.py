@@ -11,6 +11,7 @@ from .._protocol.events import Started
 from .identity import Identity
 from .inbox import Inbox
 from .meter import Meter
+from .observation import Observation
 from .outbox import Outbox
 from .reconnecting import Backoff
 from .state import Cause, Lifecycle, SessionState
@@ -30,17 +31,18 @@ class Outages:
         outbox: Sends over the connection.
         inbox: Gets a Reconnecting message when an outage begins, and Reconnected when it ends.
         meter: Counts them.
+        observation: Tells of them.
     """
 
     def __init__(
         self,
         policy: Optional[ReconnectPolicy],
-        *,
         life: Lifecycle,
         identity: Identity,
         outbox: Outbox,
         inbox: Inbox,
         meter: Meter,
+        observation: Observation,
     ) -> None:
         self.policy = policy
         self.backoff = Backoff(policy)
@@ -49,6 +51,7 @@ class Outages:
         self._outbox = outbox
         self._inbox = inbox
         self._meter = meter
+        self._observation = observation
         self._reason = ""
         """Why the session is RECONNECTING."""
 
@@ -64,7 +67,7 @@ class Outages:
         if self._life.state is not SessionState.RECONNECTING:
             self._reason = reason
             self._life.move(Cause.REPLACED)
-            self._announce(SessionEvent.RECONNECTING)
+            self._announce(SessionEvent.RECONNECTING, "reconnecting")
         self._outbox.room.notify_all()
 
     def end(self, event: Started) -> None:
@@ -75,28 +78,33 @@ class Outages:
         if event.first:
             identity.language_pack_info = event.language_pack_info
             identity.log.info("Recognition started")
+            self._observation.tell("started")
         self._life.connected()
         if reconnected:
             self._meter.reconnects += 1
             for start, end in self._outbox.protocol.succession.replay.gaps:
                 identity.transcript.add_gap(start, end)
                 identity.log.warning("The audio from %.1f s to %.1f s is lost", start, end)
-            self._announce(SessionEvent.RECONNECTED)
+            self._announce(SessionEvent.RECONNECTED, "reconnected")
             identity.log.info("Reconnected; the session goes on")
         self._outbox.room.notify_all()
 
-    def _announce(self, event: SessionEvent) -> None:
+    def _announce(self, event: SessionEvent, kind: str) -> None:
         replay = self._outbox.protocol.succession.replay
-        message: Message = {
-            "message": event.value,
+        facts: Message = {
             "attempt": self.backoff.attempts,
-            "reason": self._reason,
-            "audio_time": replay.audio_time,
             "seconds_replayed": replay.seconds_replayed,
             "seconds_lost": replay.seconds_lost,
+        }
+        message: Message = {
+            "message": event.value,
+            "reason": self._reason,
+            "audio_time": replay.audio_time,
+            **facts,
         }
         if event is SessionEvent.RECONNECTED:
             message["session_id"] = self._identity.session_id
             if replay.labels_restart:
                 message["labels_restart"] = True
         self._inbox.put(message)
+        self._observation.tell(kind, **facts)

@@ -32,6 +32,7 @@ from .._concurrency.threads import Threads
 from .._concurrency.weak_calls import weakly
 from .._model.audio_format import AudioFormat
 from .._model.connection_config import ConnectionConfig
+from .._model.observed import Observers
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.session_info import SessionInfo
 from .._model.stats import SessionStats
@@ -46,6 +47,7 @@ from .delivery import Delivery
 from .identity import Identity
 from .inbox import Inbox
 from .meter import Meter
+from .observation import Observation
 from .options import SessionOptions
 from .outages import Outages
 from .outbox import Outbox
@@ -83,6 +85,7 @@ class Session:
             acknowledgements without one are not queued.
         policy: What to do when the connection is lost; None gives up at once.
         request_id: The session's id, unless the user's headers have one; None makes a new one.
+        observers: Are told what happens to the session.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Session:
         listened: Collection[str],
         policy: Optional[ReconnectPolicy] = None,
         request_id: Optional[str] = None,
+        observers: Observers = (),
     ) -> None:
         # The parts never change; each says itself which thread or lock may touch it. None holds
         # the session: what holds audio and a transcript must not wait for the garbage collector.
@@ -117,9 +121,13 @@ class Session:
         self._delivery = Delivery(
             identity, inbox, meter, collect=options.collect, listened=listened
         )
-        self._connector = Connector(
-            endpoint, options.ws_headers, config, life=life, threads=threads, log=log
+        self._observation = observation = Observation(
+            observers, options, endpoint, life, identity, inbox, outbox, meter
         )
+        self._connector = Connector(
+            endpoint, options.ws_headers, config,
+            life=life, threads=threads, log=log, observation=observation,
+        )  # fmt: skip
         self._receiver = Receiver(
             config,
             life=life,
@@ -127,9 +135,7 @@ class Session:
             connector=self._connector,
             outbox=outbox,
             delivery=self._delivery,
-            outages=Outages(
-                policy, life=life, identity=identity, outbox=outbox, inbox=inbox, meter=meter
-            ),
+            outages=Outages(policy, life, identity, outbox, inbox, meter, observation),
             fail=fail,
             request_close=weakly(self._request_close, otherwise=None),
         )
@@ -173,6 +179,7 @@ class Session:
             with STARTING.held(), self.life.lock:
                 if self.life.state.over:
                     return
+                self._observation.begin()
                 self._threads.start("receiver", self._run, "receiver", self._receiver.run)
                 for label, source in (sources or {}).items():
                     sender = Sender(
@@ -409,7 +416,8 @@ class Session:
             self._warn_of_rest(why)
 
     def _warn_of_rest(self, why: str) -> None:
-        self.log.warning("%s: %s stay untranscribed", why, self.untranscribed)
+        rest = self.meter.untranscribed(self.audio_seconds, self.audio_bytes)
+        self.log.warning("%s: %s stay untranscribed", why, rest)
 
     def close(self, error: Optional[BaseException] = None) -> None:
         """End everything now and wait until it is gone, at most ``close_timeout`` seconds.
@@ -464,12 +472,8 @@ class Session:
     def stats(self) -> SessionStats:
         """A snapshot of the session's figures."""
         self.identity.check_process()
-        protocol = self.outbox.current_protocol()
-        if protocol is None:
-            return SessionStats()
-        with self.life.lock:
-            backlog = self.outbox.connection.backlog if self.outbox.connection else 0
-            return self.meter.snapshot(protocol, self._inbox, backlog=backlog)
+        self.outbox.current_protocol()
+        return self._observation.read_stats()
 
     @property
     def audio_bytes(self) -> int:
@@ -488,13 +492,3 @@ class Session:
         """Seconds of the longest source, if the length of each is known."""
         known = [each for each in self.outbox.source_seconds.values() if each is not None]
         return max(known) if len(known) == len(self.options.channels) else None
-
-    @property
-    def untranscribed(self) -> str:
-        """How much audio was sent and has no final, for a log record."""
-        seconds = self.audio_seconds
-        if seconds is not None:
-            return f"{max(0.0, seconds - (self.meter.final_end or 0.0)):.1f} s of audio"
-        if self.meter.final_end is None:
-            return f"{self.audio_bytes} bytes of a file"
-        return f"of {self.audio_bytes} bytes of a file, those after {self.meter.final_end:.1f} s"
