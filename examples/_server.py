@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Callable, Optional
 
 
 @contextlib.contextmanager
@@ -20,3 +21,13 @@ def server_url() -> Iterator[Optional[str]]:
     with LocalServer() as server:
         print(f"No SPEECHMATICS_API_KEY: embedded server at {server.url}", file=sys.stderr)
         yield server.url
+
+
+def serve(create_app: Callable[[Optional[str]], Any], description: str) -> None:
+    """Run a Flask application until Ctrl-C: what the web examples do when they are run."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--port", type=int, default=5000, help="default: 5000")
+    arguments = parser.parse_args()
+    with server_url() as url, contextlib.suppress(KeyboardInterrupt):
+        create_app(url).run(port=arguments.port, threaded=True)  # returns on Ctrl-C
+    sys.exit(130)

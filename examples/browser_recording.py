@@ -3,20 +3,18 @@
     python examples/browser_recording.py [--port 5000]      # then open http://127.0.0.1:5000
 
 A browser's recorder makes webm with opus (Chrome, Firefox) or mp4 with aac (Safari), without a
-length; `open_audio` decodes it while it arrives. Browsers give a page the microphone on 127.0.0.1
-and over https only.
+length; that is decoded here while it arrives (extra ``audio``). Browsers give a page the microphone
+on 127.0.0.1 and over https only.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import Any, Optional
 
-from _server import server_url
+from _server import serve
 from flask import Flask, jsonify, request
 
-from speechmatics_sync import AudioError, Client, SpeechmaticsError, open_audio
+from speechmatics_sync import AudioError, Client, SpeechmaticsError
 
 SECONDS_PER_RECORDING = 300
 LARGEST_RECORDING = 64 * 1024 * 1024
@@ -71,12 +69,17 @@ def create_app(url: Optional[str] = None) -> Flask:
 
     @app.post("/transcribe")
     def transcribe() -> Any:
-        with Client(url=url) as client, open_audio(request.stream) as recording:
-            return jsonify(text=client.transcribe(recording, timeout=SECONDS_PER_RECORDING).text)
+        with Client(url=url) as client:
+            transcript = client.transcribe(
+                request.stream,
+                expected_bytes=request.content_length,  # fewer: the browser is gone
+                timeout=SECONDS_PER_RECORDING,
+            )
+        return jsonify(text=transcript.text)
 
     @app.errorhandler(AudioError)
     def bad_audio(error: AudioError) -> Any:
-        return jsonify(error=f"This is not audio: {error.message}"), 400
+        return jsonify(error=f"This cannot be transcribed: {error.message}"), 400
 
     @app.errorhandler(SpeechmaticsError)
     def service_failed(error: SpeechmaticsError) -> Any:
@@ -86,17 +89,5 @@ def create_app(url: Optional[str] = None) -> Flask:
     return app
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve a page that records.")
-    parser.add_argument("--port", type=int, default=5000, help="default: 5000")
-    arguments = parser.parse_args()
-    with server_url() as url:
-        create_app(url).run(port=arguments.port, threaded=True)  # returns on Ctrl-C
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    serve(create_app, "Serve a page that records.")

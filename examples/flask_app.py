@@ -8,11 +8,9 @@ In production, with a key: ``gunicorn --chdir examples --threads 8 "flask_app:cr
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import Any, Optional
 
-from _server import server_url
+from _server import serve
 from flask import Flask, jsonify, request
 from werkzeug.exceptions import HTTPException
 
@@ -74,17 +72,5 @@ def create_app(url: Optional[str] = None) -> Flask:
     return app
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve POST /transcribe.")
-    parser.add_argument("--port", type=int, default=5000, help="default: 5000")
-    args = parser.parse_args()
-    with server_url() as url:
-        create_app(url).run(port=args.port, threaded=True)  # returns on Ctrl-C
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    serve(create_app, "Serve POST /transcribe.")

@@ -167,7 +167,7 @@ def test_the_page_records_and_sends(environment: dict[str, str]) -> None:
     assert 'fetch("/transcribe"' in page.text
     for answer in (nothing, no_sound):
         assert answer.status_code == 400
-        assert answer.json()["error"].startswith("This is not audio: ")
+        assert answer.json()["error"].startswith("This cannot be transcribed: ")
 
 
 def test_a_service_that_cannot_be_reached_is_said_without_details(

@@ -9,6 +9,7 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docutils.core
 import docutils.nodes
@@ -81,9 +82,22 @@ def test_python_blocks_run(
         code = code.replace("import LocalServer", "import LocalServer, ScriptedRecognizer")
     with responses.RequestsMock(assert_all_requests_are_fired=False) as keys:
         keys.post("https://mp.speechmatics.com/v1/api_keys", status=201, json={"key_value": "t"})
-        exec(compile(code, "a block of the docs", "exec"), {"__name__": "__main__"})
+        names: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(code, "a block of the docs", "exec"), names)
+        if "app" in names:  # a web application
+            _ask(names["app"], (workplace / "audio.wav").read_bytes())
     if "transcri" in code:
         assert "not everything was transcribed" not in capsys.readouterr().out
+
+
+def _ask(app: Any, body: bytes) -> None:
+    """Post a recording to each of an application's own addresses."""
+    rules = [rule for rule in app.url_map.iter_rules() if "POST" in rule.methods]
+    assert rules
+    for rule in rules:
+        answer = app.test_client().post(rule.rule, data=body)
+        assert answer.status_code == 200
+        assert b"hello" in answer.data or answer.json == {"key": "t"}
 
 
 def test_quick_start_prints_what_was_said(

@@ -1,0 +1,1 @@
+"""Tests of a Flask application: ``cd examples; python -m pytest --pyargs tests_flask``."""
