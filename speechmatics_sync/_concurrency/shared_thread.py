@@ -120,7 +120,9 @@ class _Task:
         self.queued: Optional[float] = None
         """The time of its entry in the queue, due or earlier. Every other entry is out of date."""
         self.error: Optional[BaseException] = None
-        self.over = threading.Event()
+        self.over = threading.Lock()
+        """Released when it is over. An Event would be six objects for each session."""
+        self.over.acquire()
 
 
 class SharedThread:
@@ -159,7 +161,7 @@ class SharedThread:
         """
         task = self._tasks[pumped] = _Task(pumped)
         self._poller.wake(pumped)
-        while self.works and not task.over.wait(_BROKEN_CHECK):
+        while self.works and not task.over.acquire(timeout=_BROKEN_CHECK):
             pass
         error, task.error = task.error, None  # its frames hold the task
         if error is not None:
@@ -191,7 +193,7 @@ class SharedThread:
         self._broken = True
         try:
             for task in list(self._tasks.values()):
-                task.over.set()
+                task.over.release()
         except MemoryError:
             pass  # they see it when they check
 
@@ -263,7 +265,7 @@ class SharedThread:
         self._tasks.pop(pumped, None)
         task.queued = None
         del task.pumped  # an entry of the queue that is out of date may hold the task for long
-        task.over.set()
+        task.over.release()
 
     def _schedule(self, task: _Task, rest: Optional[float]) -> None:
         """Note when a task is due, and queue it unless it is queued for sooner."""

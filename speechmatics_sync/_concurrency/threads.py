@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import weakref
 from typing import Any, Callable, Generic, Optional, TypeVar
 
 from ..errors import ConnectionError
@@ -124,7 +125,8 @@ class Threads:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._started: list[threading.Thread] = []
+        self._started: list[weakref.ref[threading.Thread]] = []
+        """Weak, so that a session does not keep what the thread that connected it left."""
         self._background: list[threading.Thread] = []
         self._in_user_code: dict[threading.Thread, float] = {}
         self._joining_since: Optional[float] = None
@@ -140,11 +142,12 @@ class Threads:
             ConnectionError: The system has none left.
         """
         thread = self._thread(role, run, *args)
-        self._started.append(thread)
+        started = weakref.ref(thread)
+        self._started.append(started)
         try:
             start_thread(thread)
         except BaseException:
-            self._started.remove(thread)
+            self._started.remove(started)
             raise
         return thread
 
@@ -244,7 +247,8 @@ class Threads:
         """
         self.stop_workers()
         self._joining_since = self._joining_since or time.monotonic()
-        left = [thread for thread in self._started if not self._joined(thread, deadline)]
+        started = [thread for each in self._started if (thread := each()) is not None]
+        left = [thread for thread in started if not self._joined(thread, deadline)]
         return self.join_background(deadline) and not left
 
     def join_background(self, deadline: Deadline) -> bool:

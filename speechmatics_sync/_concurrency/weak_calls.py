@@ -7,7 +7,7 @@ which only the garbage collector finds.
 from __future__ import annotations
 
 import weakref
-from typing import Callable, TypeVar
+from typing import Any, Callable, Generic, TypeVar
 
 __all__ = ["weakly"]
 
@@ -21,10 +21,19 @@ def weakly(method: Callable[..., _T], *, otherwise: _T) -> Callable[..., _T]:
         method: A bound method.
         otherwise: What to return once the object is gone.
     """
-    weak = weakref.WeakMethod(method)
+    return _WeakCall(method, otherwise)
 
-    def call(*args: object, **options: object) -> _T:
-        bound = weak()
-        return otherwise if bound is None else bound(*args, **options)
 
-    return call
+class _WeakCall(Generic[_T]):
+    """A call of a method. One object: `weakref.WeakMethod` and a function around it are ten."""
+
+    __slots__ = ("_function", "_object", "_otherwise")
+
+    def __init__(self, method: Any, otherwise: _T) -> None:
+        self._function: Callable[..., _T] = method.__func__
+        self._object = weakref.ref(method.__self__)
+        self._otherwise = otherwise
+
+    def __call__(self, *args: object, **options: object) -> _T:
+        found = self._object()
+        return self._otherwise if found is None else self._function(found, *args, **options)

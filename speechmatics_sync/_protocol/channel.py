@@ -8,7 +8,8 @@ chunks if the source can be read again.
 from __future__ import annotations
 
 import collections
-from typing import Optional
+import itertools
+from typing import Optional, Union
 
 __all__ = ["LEAD_SECONDS", "Channel", "LegChannel"]
 
@@ -25,21 +26,94 @@ _GRID = 10
 """Audio is sent again from a multiple of a tenth of a second, so that times stay round."""
 
 
-class _Sent:
-    """Chunks of one size that were sent one after another; without ``chunk``, any number."""
+class _Counted:
+    """Chunks of one size that were sent one after another, and whose source can be read again."""
 
-    __slots__ = ("chunk", "count", "number", "size", "start")
+    __slots__ = ("count", "number", "size", "start")
 
-    def __init__(self, number: int, start: int, size: int, chunk: Optional[bytes]) -> None:
+    def __init__(self, number: int, start: int, chunk: bytes) -> None:
         self.number = number
         self.start = start
-        self.size = size
+        self.size = len(chunk)
         self.count = 1
-        self.chunk = chunk
 
     @property
     def end(self) -> int:
         return self.start + self.size * self.count
+
+    def add(self, number: int, start: int, chunk: bytes) -> bool:
+        """Add the next chunk; return False if it is of another size, or not the next."""
+        if len(chunk) != self.size or start != self.end or number != self.number + self.count:
+            return False
+        self.count += 1
+        return True
+
+    def find(self, position: int) -> tuple[int, int]:
+        """Return number and start of the chunk that has a position, or else of the first one."""
+        before = max(0, position - self.start) // self.size
+        return self.number + before, self.start + before * self.size
+
+    def release(self, before: int) -> None:
+        """Give up the chunks that end before a position; all of them where ``end`` does."""
+        gone = min(self.count, max(0, before - self.start) // self.size)
+        self.start += gone * self.size
+        self.number += gone
+        self.count -= gone
+
+    def cut(self, position: int) -> None:
+        """Forget the chunks from a position on, at which one begins."""
+        self.count = min(self.count, (position - self.start) // self.size)
+
+    def audio(self, position: int) -> list[bytes]:
+        """Return what is kept of the audio from a position on."""
+        return []
+
+
+class _Kept:
+    """Chunks that were sent one after another.
+
+    One object, however many: what the garbage collector has to look at should not grow with the
+    audio. With hundreds of sessions it would stop all of them every few seconds.
+    """
+
+    __slots__ = ("chunks", "end", "number", "start")
+
+    def __init__(self, number: int, start: int, chunk: bytes) -> None:
+        self.number = number
+        self.start = start
+        self.end = start + len(chunk)
+        self.chunks = collections.deque((chunk,))
+
+    def add(self, number: int, start: int, chunk: bytes) -> bool:
+        if start != self.end or number != self.number + len(self.chunks):
+            return False
+        self.chunks.append(chunk)
+        self.end += len(chunk)
+        return True
+
+    def find(self, position: int) -> tuple[int, int]:
+        number, start = self.number + len(self.chunks), self.end
+        for chunk in reversed(self.chunks):
+            number -= 1
+            start -= len(chunk)
+            if start <= position:
+                break
+        return number, start
+
+    def release(self, before: int) -> None:
+        while self.chunks and self.start + len(self.chunks[0]) <= before:
+            self.start += len(self.chunks.popleft())
+            self.number += 1
+
+    def cut(self, position: int) -> None:
+        while self.end > position:
+            self.end -= len(self.chunks.pop())
+
+    def audio(self, position: int) -> list[bytes]:
+        first, start = self.find(position)
+        chunks = list(itertools.islice(self.chunks, first - self.number, None))
+        chunks[0] = chunks[0][max(0, position - start) :]
+        return chunks
 
 
 class Channel:
@@ -84,7 +158,7 @@ class Channel:
         """Bytes of audio that are kept to be sent again; None for ``file`` audio."""
         if replay_seconds is not None and self._bytes_per_second is not None:
             self.most_retained = int(replay_seconds * self._bytes_per_second)
-        self._retained: collections.deque[_Sent] = collections.deque()
+        self._retained: list[Union[_Counted, _Kept]] = []
 
     # -- taking ---------------------------------------------------------------------------------
 
@@ -150,17 +224,16 @@ class Channel:
         self.next_number = number + 1
         if not self._retains:
             return
-        if self.rereadable:
-            last = self._retained[-1] if self._retained else None
-            if last is not None and last.size == len(chunk) and last.chunk is None:
-                last.count += 1
-            else:
-                self._retained.append(_Sent(number, start, len(chunk), None))
-            return
-        if self.most_retained is None:
+        kind: type[Union[_Counted, _Kept]] = _Counted if self.rereadable else _Kept
+        if kind is _Kept and self.most_retained is None:
             return  # a file can only be sent again from its start
-        self._retained.append(_Sent(number, start, len(chunk), chunk))
-        self.release(start + len(chunk) - self.most_retained, acknowledged=True)
+        last = self._retained[-1] if self._retained else None
+        if last is None or type(last) is not kind or not last.add(number, start, chunk):
+            self._retained.append(kind(number, start, chunk))
+        if self.most_retained is not None and kind is _Kept:
+            before = start + len(chunk) - self.most_retained
+            if before > 0:
+                self.release(before, acknowledged=True)
 
     def acknowledge(self, number: int, position: int) -> bool:
         """Note that audio was read up to a chunk and a position; return whether that is news."""
@@ -182,14 +255,10 @@ class Channel:
             before = min(before, self.bytes_acknowledged)
         while self._retained:
             first = self._retained[0]
-            if first.count > 1 and first.start + first.size <= before:
-                gone = min(first.count - 1, (before - first.start) // first.size)
-                first.start += gone * first.size
-                first.number += gone
-                first.count -= gone
+            first.release(before)
             if first.end > before:
                 return
-            self._retained.popleft()
+            del self._retained[0]
 
     # -- sending again --------------------------------------------------------------------------
 
@@ -219,7 +288,7 @@ class Channel:
         """
         for each in self._retained:
             if each.end > position:
-                return each.start + max(0, position - each.start) // each.size * each.size
+                return each.find(position)[1]
         return sent
 
     def take_back(self, position: int, *, settled: bool = True) -> list[bytes]:
@@ -235,26 +304,18 @@ class Channel:
         """
         again = [each for each in self._retained if each.end > position]
         if again:
-            first = again[0]
-            self.next_number = first.number + max(0, position - first.start) // first.size
-        chunks = [
-            each.chunk[max(0, position - each.start) :] for each in again if each.chunk is not None
+            self.next_number = again[0].find(position)[0]
+        chunks = [chunk for each in again for chunk in each.audio(position)]
+        self._retained = [
+            each for each in self._retained if not settled and each.start < position
         ]
-        self._retained = collections.deque([] if settled else self._retained_up_to(position))
+        if self._retained:
+            self._retained[-1].cut(position)
         self.behind = True
         if self.rereadable:
             self.bytes_filled = position
             self._half_sample = b""
         return chunks
-
-    def _retained_up_to(self, position: int) -> list[_Sent]:
-        """Return what is retained before a position at which a chunk begins."""
-        before = [each for each in self._retained if each.start < position]
-        if before and before[-1].end > position:
-            last = before[-1]
-            before[-1] = _Sent(last.number, last.start, last.size, last.chunk)
-            before[-1].count = (position - last.start) // last.size
-        return before
 
     def give_up_refill(self) -> None:
         """End the channel where reading its source again has stopped."""
@@ -299,7 +360,7 @@ class LegChannel:
         self.end_sent = False
         self.acknowledged_until = start
         """The position up to which audio is acknowledged."""
-        self._sizes: collections.deque[int] = collections.deque()
+        self._sizes: list[int] = []
 
     @property
     def unacknowledged(self) -> int:
@@ -314,6 +375,7 @@ class LegChannel:
 
     def acknowledge(self, number: int) -> None:
         """Note that every chunk up to this one was read."""
-        while self.acknowledged < number:
-            self.acknowledged += 1
-            self.acknowledged_until += self._sizes.popleft()
+        read = number - self.acknowledged
+        self.acknowledged = number
+        self.acknowledged_until += sum(self._sizes[:read])
+        del self._sizes[:read]

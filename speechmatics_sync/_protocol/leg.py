@@ -22,7 +22,6 @@ The rules:
 from __future__ import annotations
 
 import base64
-import collections
 import enum
 from collections.abc import Hashable, Mapping
 from typing import Any, Callable, Optional, Union
@@ -125,7 +124,7 @@ class Leg:
         """How its messages join those of the legs before; None on the first."""
         self.speaker_labels: Optional[LegSpeakerLabels] = None
         """Whose speakers are whose; None where that is not asked for."""
-        self.asked: collections.deque[Placed[Queued]] = collections.deque()
+        self.asked: list[Placed[Queued]] = []
         """What was sent and is not answered: GetSpeakers, ForceEndOfUtterance."""
         self._frames_of_audio: dict[str, tuple[str, str]] = {}
         self._start_message = start_message

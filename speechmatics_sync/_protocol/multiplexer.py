@@ -81,7 +81,7 @@ class Multiplexer(Generic[_Message]):
 
     def __init__(self, labels: Iterable[Label]) -> None:
         self._lanes = {label: _Lane() for label in labels}
-        self._messages: collections.deque[Placed[_Message]] = collections.deque()
+        self._messages: list[Placed[_Message]] = []
 
     def add_audio(self, label: Label, chunk: bytes) -> None:
         """Put audio behind what waits in its channel."""
@@ -156,7 +156,7 @@ class Multiplexer(Generic[_Message]):
 
     def put_back_messages(self, messages: Sequence[Placed[_Message]]) -> None:
         """Put messages that came out before those that wait."""
-        self._messages.extendleft(reversed(messages))
+        self._messages[:0] = messages
 
     def is_awaited(self, label: Label) -> bool:
         """Return whether the next message waits for audio that is still to be added again."""
@@ -195,5 +195,5 @@ class Multiplexer(Generic[_Message]):
         if chosen is not None:
             return label, chosen.take()
         if after is not None and arrived:
-            return None, self._messages.popleft()
+            return None, self._messages.pop(0)
         return None

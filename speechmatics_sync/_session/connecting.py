@@ -8,6 +8,7 @@ touches nothing else.
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import NamedTuple, Optional
 
 from .._auth.endpoint import Endpoint
@@ -217,7 +218,8 @@ class Connector:
         self._observation = observation
 
         # Set by the receiver with the lock held; any thread may read it without.
-        self._latest: Optional[ConnectAttempt] = None
+        self._latest: Optional[weakref.ref[ConnectAttempt]] = None
+        """Weak: what was needed to connect goes when the connection is there."""
 
     def start(self) -> Optional[ConnectAttempt]:
         """Start an attempt to connect, unless the session is over."""
@@ -225,13 +227,13 @@ class Connector:
         with self._life.lock:
             if self._life.state.over:
                 return None
-            self._latest = attempt
+            self._latest = weakref.ref(attempt)
         self._threads.start("opener", self._run, attempt)
         return attempt
 
     def cancel(self) -> None:
         """Cancel the latest attempt, if its connection is still to come. From any thread."""
-        attempt = self._latest
+        attempt = None if self._latest is None else self._latest()
         if attempt is not None:
             attempt.cancel()
 

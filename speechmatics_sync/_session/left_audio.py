@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import collections
-
 from .._model.typing import Label
 from .._protocol.session import Protocol
 
 __all__ = ["LeftAudio"]
 
 
-class LeftAudio(collections.deque[tuple[bytes, Label]]):
+class LeftAudio(list[tuple[bytes, Label]]):
     """Chunks and their channels. The main thread appends without a lock; all else needs the lock.
 
-    A deque, so that to append is one step, which no signal cuts in two.
+    A list, so that to append is one step, which no signal cuts in two.
     """
 
     def __init__(self) -> None:
@@ -24,7 +22,7 @@ class LeftAudio(collections.deque[tuple[bytes, Label]]):
     def pass_to(self, protocol: Protocol) -> None:
         """Have the protocol take all of it, save what came after the end of its channel."""
         while self:
-            left = self.popleft()
+            left = self.pop(0)
             if protocol.channels[left[1]].ended:
                 self._late.append(left)
             else:

@@ -6,7 +6,6 @@ what to wait for until the next call.
 
 from __future__ import annotations
 
-import collections
 import math
 import re
 import time
@@ -120,8 +119,8 @@ class Pump:
         """After an Error: until when to wait for the close frame."""
         self._paused = False
         """Whether reading pauses because handlers, or the connection before, are behind."""
-        self._unprocessed: collections.deque[Union[bytes, Closed]] = collections.deque()
-        """What was received and is still to be processed."""
+        self._unprocessed: list[Union[bytes, Closed]] = []
+        """What was received and is still to be processed, the last first."""
         self._early = self._early_bytes = 0
         """How many messages came before the session's first RecognitionStarted, and their size."""
         self._most_early_bytes = _MOST_EARLY_BYTES if config.max_size is None else config.max_size
@@ -174,7 +173,8 @@ class Pump:
         behind = bool(unprocessed)
         if not self._paused:
             if not behind and (read or connection.send_failed):
-                unprocessed.extend(connection.receive())
+                unprocessed = self._unprocessed = connection.receive()
+                unprocessed.reverse()
             if unprocessed and not self._process():
                 return True
         if connection.backlog or self._outbox.has_work:
@@ -235,7 +235,7 @@ class Pump:
         with life.lock:
             until = time.monotonic() + _TURN if len(self._unprocessed) > _FEW else math.inf
             while self._unprocessed:
-                each = self._unprocessed.popleft()
+                each = self._unprocessed.pop()
                 if isinstance(each, Closed):
                     self._closed(each.code, each.reason)
                     return False

@@ -12,7 +12,6 @@ peer that waits for us to read: a deadlock.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import selectors
 import socket
@@ -92,7 +91,7 @@ class Connection:
         self._io = threading.RLock()
         self._opening: Optional[socket.socket] = None
         self._socket: Optional[socket.socket] = None
-        self._outgoing: collections.deque[bytes] = collections.deque()
+        self._outgoing: list[bytes] = []
         self._sending = _NOTHING
         self.backlog = 0
         """Bytes that wait for the network."""
