@@ -8,7 +8,6 @@ they wait for the next one, or until the session ends (`PackageLogger.flush`).
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import itertools
 import logging
@@ -69,7 +68,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         self.in_background = in_background
         self.words = Words()
         """What each record is cleaned with."""
-        self._waiting: collections.deque[Union[_Entry, Callable[[], None]]] = collections.deque()
+        self._waiting: list[Union[_Entry, Callable[[], None]]] = []
         self._drops = itertools.count()
         """Counts dropped records. To read it counts one too, so `_asked` counts the readings."""
         self._asked = 0
@@ -157,7 +156,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
         self._waiting.append(entry)
         if len(self._waiting) > _KEPT:
             with contextlib.suppress(IndexError):  # another thread took the last
-                self._waiting.popleft()
+                self._waiting.pop(0)
                 next(self._drops)
         if not soon:
             return
@@ -193,7 +192,7 @@ class PackageLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not gen
                 while self._waiting:
                     try:
                         self._tell_of_drops()
-                        self._handle(self._waiting.popleft())
+                        self._handle(self._waiting.pop(0))
                     except BaseException:
                         # Elsewhere it is no interrupt: a handler called sys.exit, for example.
                         if threading.current_thread() is threading.main_thread():

@@ -306,9 +306,7 @@ class Channel:
         if again:
             self.next_number = again[0].find(position)[0]
         chunks = [chunk for each in again for chunk in each.audio(position)]
-        self._retained = [
-            each for each in self._retained if not settled and each.start < position
-        ]
+        self._retained = [each for each in self._retained if not settled and each.start < position]
         if self._retained:
             self._retained[-1].cut(position)
         self.behind = True

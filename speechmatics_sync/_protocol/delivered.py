@@ -56,6 +56,9 @@ DIGITS = 6
 SAME_TIME = 0.1
 """Seconds by which two connections may differ on when the same was said."""
 
+_NONE: frozenset[Any] = frozenset()
+"""One for all: most sessions have none of what is remembered in sets."""
+
 _MOST_UNBELIEVED = 1000
 """Words that are remembered beyond what is believed: as many as are said in some minutes."""
 
@@ -140,14 +143,14 @@ class Delivered:
         self._words = {label: _Told() for label in (*labels, None)}
         self._finals_end = dict.fromkeys(self._words, 0.0)
         self._skipped: dict[Label, float] = {}
-        self._awaited = set(languages)
-        self._unsupported: set[str] = set()
+        self._awaited = frozenset(languages) or _NONE
+        self._unsupported: frozenset[str] = _NONE
         self._sentences: dict[str, _Told] = collections.defaultdict(_Told)
         self._utterances = {label: _Told(-math.inf) for label in (*labels, None)}
         self._events: dict[tuple[str, Label], Event] = {}
-        self._languages: set[str] = set()
+        self._languages: frozenset[str] = _NONE
         self._delimiters: dict[str, str] = {}
-        self._warnings: set[tuple[str, str]] = set()
+        self._warnings: frozenset[tuple[str, str]] = _NONE
 
     def note(self, message: Message, reach: Reach = _everywhere) -> bool:
         """Take note of a message, in the session's times, that was delivered.
@@ -265,7 +268,7 @@ class Delivered:
 
     def _note_translation(self, message: Message, reach: Reach) -> None:
         language, sentences = translation_of(message)
-        self._unsupported.discard(language)
+        self._unsupported -= {language}
         for sentence in sentences:
             start_time, end_time = times_of(sentence)
             said = _Said(start_time, round(end_time, DIGITS), _content_of(sentence))
@@ -290,14 +293,14 @@ class Delivered:
             self._events[type, label] = event._replace(is_open=False)
 
     def _note_language(self, message: Message, reach: Reach) -> None:
-        self._languages.add(frozen(message))
+        self._languages |= {frozen(message)}
         language, delimiter = message.get("language"), message.get("word_delimiter")
         if isinstance(language, str) and isinstance(delimiter, str):
             self._delimiters[language] = delimiter
 
     def _note_warning(self, message: Message, reach: Reach) -> None:
         type, reason = warning_of(message)
-        self._warnings.add((type, reason))
+        self._warnings |= {(type, reason)}
         if type == "empty_translation_target_list":
             self._unsupported |= self._awaited
         elif type == "unsupported_translation_pair":

@@ -68,7 +68,7 @@ class Outages:
             self._reason = reason
             self._life.move(Cause.REPLACED)
             self._announce(SessionEvent.RECONNECTING, "reconnecting")
-        self._outbox.room.notify_all()
+        self._life.progressed.notify_all()
 
     def end(self, event: Started) -> None:
         """Recognition has started, for the first time or on another connection."""
@@ -87,7 +87,6 @@ class Outages:
                 identity.log.warning("The audio from %.1f s to %.1f s is lost", start, end)
             self._announce(SessionEvent.RECONNECTED, "reconnected")
             identity.log.info("Reconnected; the session goes on")
-        self._outbox.room.notify_all()
 
     def _announce(self, event: SessionEvent, kind: str) -> None:
         replay = self._outbox.protocol.succession.replay

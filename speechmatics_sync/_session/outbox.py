@@ -36,6 +36,8 @@ __all__ = ["Outbox"]
 
 _T = TypeVar("_T")
 
+_NONE: frozenset[Label] = frozenset()
+
 _OTHERS_INTERVAL = 0.02
 """How often a source of one channel checks whether the others still have audio, in seconds."""
 
@@ -71,8 +73,6 @@ class Outbox:
         self._threads = threads
         self._fail = fail
         self._process = os.getpid()
-        self.room = threading.Condition(life.lock)
-        """Notified when there may be room for audio, or the session is over."""
 
         # Set once, by `prepare`; any thread may read them. Calls on the protocol need the lock.
         self.prepared = False
@@ -85,10 +85,10 @@ class Outbox:
         # How long the sources are, where known. Each sender writes the entry of its channel.
         self.source_seconds: dict[Label, Optional[float]] = {}
 
-        # Guarded by the lock: how many threads wait for `room`; what was pushed, by channel.
+        # Guarded by the lock: how many threads wait for room; what was pushed, by channel.
         self._waiting_for_room = 0
         self._pushed: dict[Label, PushedAudio] = {}
-        self._plain: set[Label] = set()
+        self._plain: frozenset[Label] = _NONE
         """The channels of which all that is still to be pushed is audio."""
 
         # Audio that the main thread has left to any other. Added to without the lock.
@@ -206,7 +206,7 @@ class Outbox:
                     self._pushed[label] = pushed
                     protocol.add_audio(pushed.samples_of(audio), label)
                     if pushed.is_plain:
-                        self._plain.add(label)
+                        self._plain |= {label}
                 except AudioError as error:
                     raise identity.attach_to(error) from None
                 except SessionError as error:
@@ -263,7 +263,7 @@ class Outbox:
                 del left[:room]
                 self._pass_on()
                 if label is not None:
-                    self.room.notify_all()
+                    self._life.progressed.notify_all()
                 connection = self.connection
             if connection is not None:
                 connection.flush()
@@ -306,10 +306,10 @@ class Outbox:
         return position, room
 
     def _wait(self, timeout: Optional[float]) -> None:
-        """Wait for `room`. Needs the lock."""
+        """Wait for room. Needs the lock."""
         self._waiting_for_room += 1
         try:
-            self.room.wait(timeout)
+            self._life.progressed.wait(timeout)
         finally:
             self._waiting_for_room -= 1
 
@@ -381,7 +381,7 @@ class Outbox:
         return bool(self._waiting_for_room or self._left or self.protocol.waits())
 
     def pass_on(self) -> None:
-        """Pass what may be sent now to the connection, and notify `room` if there is some again."""
+        """Pass what may be sent now to the connection, and say if there is room again."""
         if not self.has_work:
             return
         with self._life.lock:
@@ -389,10 +389,8 @@ class Outbox:
             self._pass_on()
             if not self._waiting_for_room:
                 return
-            if self._options.labels:
-                self.room.notify_all()
-            elif self.protocol.has_room():
-                self.room.notify()
+            if self._options.labels or self.protocol.has_room():
+                self._life.progressed.notify_all()
 
     def _pass_on(self) -> None:
         """Pass what may be sent now to the connection. Needs the lock."""
@@ -418,7 +416,7 @@ class Outbox:
                     )
                 self._take_what_is_left()
                 dropped = {label: self._end_audio(label) for label in labels}
-                self.room.notify_all()
+                self._life.progressed.notify_all()
             self.flush()
             return dropped
 

@@ -139,7 +139,7 @@ class Session:
             fail=fail,
             request_close=weakly(self._request_close, otherwise=None),
         )
-        for call in (inbox.close, threads.stop_workers, outbox.room.notify_all):
+        for call in (inbox.close, threads.stop_workers):
             life.when_over(call)
 
         # Set by `start`, before any thread runs.

@@ -90,7 +90,7 @@ class Lifecycle:
         self._identity = identity
         self.lock = threading.RLock()
         self.progressed = threading.Condition(self.lock)
-        """Notified when the state changes or a question is answered."""
+        """Notified when the state changes, a question is answered, or audio may have room."""
 
         # Written with the lock held, except in a forked process; any thread may read it without.
         self.state = SessionState.PREPARING

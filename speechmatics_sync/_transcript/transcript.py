@@ -13,10 +13,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, overload
 
 from .._model.results import (
     AudioEvent,
@@ -37,7 +37,7 @@ from .reading import Everything, Readers, Reading
 from .tables import Table
 from .turns import Turn
 from .utterances import Utterance, UtteranceEnd
-from .words import Word
+from .words import Said, Word
 
 __all__ = ["Transcript", "Translation"]
 
@@ -73,6 +73,38 @@ class _Final(NamedTuple):
             if self.channel is not None:
                 part["channel"] = self.channel
             yield part
+
+
+class _Kept(Sequence[Said]):
+    """Finals and ends of utterances, in the order in which they came.
+
+    They are kept as plain tuples, of which the garbage collector finds out once that they hold
+    nothing for it. It would look at objects again and again, and stop every session meanwhile.
+    """
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]] = ()) -> None:
+        self.rows = list(rows)
+
+    def append(self, said: Union[_Final, UtteranceEnd]) -> None:
+        self.rows.append(tuple(said))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Union[_Final, UtteranceEnd]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Union[_Final, UtteranceEnd]]: ...
+
+    def __getitem__(self, at: Union[int, slice]) -> Any:
+        if isinstance(at, slice):
+            return [self._said(row) for row in self.rows[at]]
+        return self._said(self.rows[at])
+
+    @staticmethod
+    def _said(row: tuple[Any, ...]) -> Union[_Final, UtteranceEnd]:
+        return _Final(*row) if len(row) == len(_Final._fields) else UtteranceEnd(*row)
 
 
 _NOT_PICKLED = ("_own_lock", "_process", "_open_events", "_reading", "_span")
@@ -112,7 +144,7 @@ class Transcript(Exports, Imports):
         self._labels: list[str] = []
         # The finals and the ends of utterances, in the order in which they came. It grows at its
         # end alone, so what a reader has counted may be read without the lock.
-        self._finals: list[Union[_Final, UtteranceEnd]] = []
+        self._finals = _Kept()
         self._span: Optional[tuple[float, float]] = None
         self._sentences: list[tuple[str, bytes]] = []
         self._audio_events: list[AudioEvent] = []
@@ -229,7 +261,7 @@ class Transcript(Exports, Imports):
     def results(self) -> list[RecognitionResult]:
         """Every final word, punctuation mark and entity, in the order in which they came."""
         with self._lock:
-            finals = tuple(self._finals)
+            finals = self._finals[:]
         return [RecognitionResult.from_dict(part) for final in finals for part in final.parts()]
 
     @property
@@ -319,7 +351,7 @@ class Transcript(Exports, Imports):
 
         created_at = datetime.fromtimestamp(self._created_at, timezone.utc)
         with self._lock:
-            finals, events, gaps = tuple(self._finals), tuple(self._audio_events), list(self._gaps)
+            finals, events, gaps = self._finals[:], tuple(self._audio_events), list(self._gaps)
             speakers, sentences = list(self._speakers), tuple(self._sentences)
             metadata = {
                 "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -356,16 +388,12 @@ class Transcript(Exports, Imports):
         with self._lock:
             kept = [name for name in self.__dict__ if name not in _NOT_PICKLED]
             state = {name: _copied(self.__dict__[name]) for name in kept}
-        # Plain tuples, so that a pickle names no private class.
-        return {**state, "_finals": [tuple(final) for final in state["_finals"]]}
+        return {**state, "_finals": list(self._finals.rows)}  # a pickle names no private class
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._finals, self._span = [], None
-        self._extend(
-            _Final(*said) if len(said) == len(_Final._fields) else UtteranceEnd(*said)
-            for said in state["_finals"]
-        )
+        self._finals, self._span = _Kept(), None
+        self._extend(_Kept(state["_finals"])[:])
         self._open_events = {}
         for index, event in enumerate(self._audio_events):
             if event.end_time is None:
@@ -398,7 +426,7 @@ class Transcript(Exports, Imports):
         part = Transcript(transcription_config=self._config)
         part._created_at, part._format = self._created_at, self._format
         part._version, part._pack, part._delimiters = self._version, self._pack, self._delimiters
-        part._extend(final for final in self._finals if final.channel == label)
+        part._extend(final for final in self._finals[:] if final.channel == label)
         part._audio_events = [event for event in self._audio_events if event.channel == label]
         part._gaps = list(self._gaps)
         return part

@@ -107,7 +107,6 @@ class Connection:
         # The reader's part: only the receiver uses it.
         self._violation: Optional[TransportError] = None
         self._unread = b""  # the first frames, if they came with the handshake
-        self._encrypted = False
         self._reader = FrameReader(config.max_size)
         # What waits for this connection, and as what it is registered there.
         self._poller: Optional[Poller] = None
@@ -165,7 +164,6 @@ class Connection:
             )
         opened.setblocking(False)
         self._unread = handshake.unread
-        self._encrypted = isinstance(opened, ssl.SSLSocket)
         with self._io:
             self._socket, self._opening = opened, None
         self.last_heard = time.monotonic()
@@ -345,7 +343,7 @@ class Connection:
             except MemoryError:  # the rest cannot be understood without what was dropped
                 received.append(_NO_MEMORY)
                 break
-            if len(fresh) < (_TLS_RECORD if self._encrypted else _READ_SIZE):
+            if len(fresh) < _TLS_RECORD or len(fresh) < self._read_size:
                 break  # there is most likely no more, and a read that finds nothing costs as much
         if self.backlog:
             with self._io:
@@ -450,6 +448,11 @@ class Connection:
             except MemoryError:
                 return _NO_MEMORY
         return fresh if fresh else Closed(_ABNORMAL, "")
+
+    @property
+    def _read_size(self) -> int:
+        """How many bytes one read may return."""
+        return _TLS_RECORD if isinstance(self._socket, ssl.SSLSocket) else _READ_SIZE
 
     def _more_at_hand(self) -> bool:
         """Return whether there are bytes that were taken off the socket already. Needs `_io`."""

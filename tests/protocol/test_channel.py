@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Optional
 
 import pytest
@@ -138,6 +139,30 @@ def test_replay_of_no_seconds_retains_what_is_unacknowledged() -> None:
     channel.acknowledge(1, 10)
     sent(channel, 10)
     assert channel.retained_from(0, 20) == 10
+
+
+@pytest.mark.parametrize("rereadable", [False, True])
+def test_however_much_is_retained_the_garbage_collector_has_nothing_more_to_look_at(
+    rereadable: bool,
+) -> None:
+    channel = channel_of(rereadable=rereadable)
+    sent(channel, SIZE)
+    gc.collect()
+    before = len(gc.get_objects())
+    sent(channel, *[SIZE] * 100)
+    gc.collect()
+    assert len(gc.get_objects()) < before + 50
+    assert channel.retained_from(0, 101 * SIZE) == 0
+
+
+def test_chunks_of_different_sizes_are_found_by_their_places() -> None:
+    channel = channel_of()
+    position = sent(channel, 10, 20, 30)
+    assert channel.chunk_start(29, position) == 10
+    assert channel.chunk_start(30, position) == 30
+    assert channel.take_back(30, settled=False) == [AUDIO[30:60]]
+    assert channel.next_number == 3
+    assert b"".join(channel.take_back(4)) == AUDIO[4:30]
 
 
 def test_without_recovery_nothing_is_retained() -> None:

@@ -68,7 +68,7 @@ class Held:
         self._held, self._go = threading.Event(), threading.Event()
 
         def hold() -> Any:
-            with outbox.room:
+            with outbox._life.lock:
                 self._held.set()
                 wait_for(self._go)
                 return call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import random
 import sys
@@ -374,3 +375,14 @@ def test_a_read_that_is_interrupted_leaves_nothing_half_read() -> None:
     finally:
         sys.setprofile(profiling)
     assert made.text == expected
+
+
+def test_however_long_it_is_the_garbage_collector_has_nothing_more_to_look_at() -> None:
+    grown = transcript(final(result("one", 0, 1)))
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(100):
+        grown.add(final(result("more", number, number + 1)))
+    gc.collect()
+    assert len(gc.get_objects()) < before + 50
+    assert len(grown.words) == 101
