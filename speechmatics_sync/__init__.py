@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from ._transcript.lines import Line, LiveText
     from ._transcript.searching import Match
     from ._transcript.server_sent_events import LineBroadcast, server_sent_event
+    from ._transcript.views.player import Player
 
 __all__ = [
     "AddTranscriptDict",
@@ -183,6 +184,7 @@ __all__ = [
     "NoticeDict",
     "ObservedSession",
     "OperatingPoint",
+    "Player",
     "PunctuationOverrides",
     "RecognitionAlternative",
     "RecognitionDisplay",
@@ -263,6 +265,7 @@ _LOADED_WHEN_NAMED = {
     "Microphone": "_audio.microphone",
     "MicrophoneDevice": "_audio.microphone",
     "MicrophoneLevel": "_audio.microphone",
+    "Player": "_transcript.views.player",
     "NoticeDict": "_model.message_types",
     "RecognitionStartedDict": "_model.message_types",
     "ReconnectDict": "_model.message_types",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .searching import Match
     from .transcript import Transcript
     from .turns import Turn
+    from .views.player import Player
     from .words import Word
 
 __all__ = ["Exports"]
@@ -249,6 +250,62 @@ class Exports:
             now.said[: now.until], Delimiters(now.delimiter, now.delimiters), text, context=context
         )
         return Table(found)
+
+    def player(self, audio: Any, *, embed: bool = True, max_bytes: int = 20_000_000) -> Player:
+        """A recording with its words: the one that is spoken is marked, a click plays from there.
+
+        Plain HTML and a script, for a notebook's cell or a page of your own (`Player.html`). The
+        recording is a part of it, unless it is a URL.
+
+        Args:
+            audio: A path, an http(s) URL, or bytes, of what a browser plays: WAV, MP3, Ogg, FLAC,
+                M4A, WebM.
+            embed: False names the file by its path, for one that lies beside the notebook.
+            max_bytes: The largest recording that is made part of it.
+
+        Raises:
+            AudioError: The file cannot be read, or is nothing that browsers play.
+            ConfigurationError: The recording is larger than ``max_bytes``, or is of another type.
+
+        Example:
+            >>> player = client.transcribe("audio.wav").player("audio.wav")
+            >>> "data:audio/wav;base64," in player.html
+            True
+        """
+        from .views.player import player_of
+
+        return player_of(cast("Transcript", self), audio, embed=embed, max_bytes=max_bytes)
+
+    def plot(
+        self,
+        audio: Any = None,
+        *,
+        start_time: Optional[float] = None,
+        end_time: Optional[float] = None,
+    ) -> Any:
+        """A picture of who said what when, as a ``matplotlib.figure.Figure``.
+
+        Each word is a box, lighter where it is less certain, in a row for each speaker; in a span
+        of up to 30 seconds it is written there. Gaps are red. In a notebook the figure shows
+        itself; elsewhere ``plot().savefig("call.png")``. ``pyplot`` does not keep it.
+
+        Args:
+            audio: What was said, to be drawn above: a path, a binary file object, bytes, or what
+                `open_audio` returns. A WAV file needs no library, others the extra ``audio``.
+            start_time: Where the picture begins, in seconds; by default at 0.
+            end_time: Where it ends, in seconds; by default with the last word or sound.
+
+        Raises:
+            AudioError: The audio cannot be read.
+            ConfigurationError: ``matplotlib`` is not installed, or there is nothing to plot.
+
+        Example:
+            >>> transcript = client.transcribe("audio.wav")
+            >>> transcript.plot("audio.wav", end_time=10).savefig("audio.png")
+        """
+        from .views.plot import plot_of
+
+        return plot_of(cast("Transcript", self), audio, start_time, end_time)
 
     def _repr_html_(self) -> str:
         from .views.page import transcript_html

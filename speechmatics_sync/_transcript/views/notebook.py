@@ -74,7 +74,9 @@ class NotebookSurface:
             "text/plain": "\n".join(_plain(line) for line in as_text),
         }
         if self._handle is None:
-            from IPython.display import display
+            from IPython.display import (  # type: ignore[import-not-found,unused-ignore]
+                display,
+            )
 
             self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call,unused-ignore]
         else:
