@@ -2,8 +2,9 @@
 
 The old package ran handlers, middlewares and asynchronous sources in the event loop, one at a time.
 So does this: the session runs in a thread of its own, and its threads hop into the loop whenever
-code of the user is to run (`_hops`). A plain ``read`` runs in the thread that the session has for
-its source, as it may block.
+code of the user is to run (`_hops`). They wait for it only where its result matters. A plain
+``read`` runs in the thread that the session has for its source, as it may block; an asynchronous
+one is read in the loop, ahead of that thread (`_read_ahead`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from speechmatics_sync import (
 
 from ._errors import as_before, key_refused
 from ._hops import Hops, Left
+from ._read_ahead import ReadAhead
 from ._settings import recognition
 from ._strict import is_strict, report
 from .models import ServerMessageType
@@ -40,12 +42,18 @@ LOGGER = logging.getLogger("speechmatics.client")
 
 _END = ServerMessageType.EndOfTranscript.value
 _STARTED = ServerMessageType.RecognitionStarted.value
+_ACKNOWLEDGEMENTS = (
+    ServerMessageType.AudioAdded.value,
+    ServerMessageType.ChannelAudioAdded.value,
+)
+_MOST_WAITING = 256
+"""Messages that may wait for the event loop before the session waits for it too."""
 
 
 class Owner(Protocol):
     """The client whose session this is. All runs in the event loop, save what says otherwise."""
 
-    def wants(self, message: dict[str, Any]) -> bool:
+    def wants(self, name: str) -> bool:
         """Return whether a message is to be given to `consume`; any thread may ask."""
         ...
 
@@ -64,7 +72,7 @@ class Owner(Protocol):
         """Run the middlewares of a chunk; return what to send."""
 
     def count(self, channel: Optional[str]) -> None:
-        """Count a chunk; runs in the thread of the source."""
+        """Count a chunk, before its middlewares run; in any thread."""
 
     def before_end(self, channel: Optional[str]) -> None:
         """Run the middlewares of the message that ends the audio."""
@@ -115,11 +123,14 @@ class Connection:
         }
         self.closed = False
         self._client: Union[Client, MultiChannelClient, None] = None
-        self._hops: Optional[Hops] = None
+        self._hops: Any = None
         self._done: Optional[asyncio.Future[Optional[BaseException]]] = None
         self._started = threading.Event()
         self._ended: set[Optional[str]] = set()
-        self._begun = self._transcribed = False
+        self._ahead: dict[Optional[str], ReadAhead] = {}
+        self._begun = self._transcribed = self._hears_acknowledgements = False
+        self._given = self._consumed = 0
+        """Messages given to the event loop by the session's thread, and those it has handled."""
 
     async def __aenter__(self) -> Connection:
         return self
@@ -148,6 +159,14 @@ class Connection:
             raise speechmatics_sync.SessionError("The session has not started.")
         self._client.send_message(message)
 
+    def send_before(self, channel: Optional[str], message: dict[str, Any]) -> None:
+        """Send a message before the next chunk of a channel."""
+        ahead = self._ahead.get(channel)
+        if ahead is None:
+            self.send_message(message)
+        else:
+            ahead.put(message)
+
     async def transcribe(
         self,
         owner: Owner,
@@ -171,8 +190,10 @@ class Connection:
         channels = [channel for channel in streams if channel is not None]
         settings = recognition(message, channels)
         self._client = client = (MultiChannelClient if channels else Client)(**self._options)
-        for name in (*(each.value for each in ServerMessageType), SessionEvent.RECONNECTING):
+        # Who listens to acknowledgements has a thread wake for every chunk.
+        for name in {each.value for each in ServerMessageType}.difference(_ACKNOWLEDGEMENTS):
             client.on(name, self._take)
+        client.on(SessionEvent.RECONNECTING, self._take)
         sources = {name: Stream(self, name, streams[name], chunk_size) for name in streams}
         source: Any = sources if channels else sources[None]
         finished = asyncio.Event()
@@ -198,6 +219,8 @@ class Connection:
             self.closed = True
             hops.close()
             self._started.set()
+            for ahead in self._ahead.values():
+                ahead.put(None)
             if not finished.is_set():
                 threading.Thread(target=client.close, daemon=True).start()
                 await finished.wait()
@@ -242,6 +265,10 @@ class Connection:
         raise before from (None if before is outcome.__cause__ else outcome)
 
     def _end_soon(self, channel: Optional[str]) -> None:
+        ahead = self._ahead.get(channel)
+        if ahead is not None:
+            ahead.put(None)  # after the audio that was read
+            return
         try:
             self.end(channel)
         except BaseException as error:
@@ -258,6 +285,23 @@ class Connection:
         else:
             self._client.end_of_stream()
 
+    def _prepare(self, channel: Optional[str], chunk: Any) -> Any:
+        """Return a chunk as it is to be sent; None if the audio ends before it."""
+        owner = self._owner
+        if owner.stopping() or channel in self._ended:
+            return None
+        owner.count(channel)
+        return owner.before_sending(channel, chunk) if owner.has_work(channel) else chunk
+
+    def _consume(self, message: dict[str, Any]) -> None:
+        self._consumed += 1
+        if self._done is None or self._done.done():
+            return
+        try:
+            self._owner.consume(message)
+        except BaseException as error:
+            self._finish(error)
+
     # -- in the session's threads -----------------------------------------------------------------
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -268,27 +312,53 @@ class Connection:
             return
         self._begun = self._begun or name == _STARTED
         self._transcribed = self._transcribed or name == _END
-        if self._hops is not None and self._owner.wants(message):
-            self._hops.call(self._owner.consume, message)
+        hops = self._hops
+        if hops is not None and self._owner.wants(name):
+            self._given += 1
+            if name == _STARTED or self._given - self._consumed > _MOST_WAITING:
+                hops.call(self._consume, message)
+            else:
+                hops.soon(self._consume, message)
         if name == _STARTED:
             self._started.set()
 
+    def _hear_acknowledgements(self) -> None:
+        """Listen to acknowledgements once they have handlers."""
+        client = self._client
+        if client is not None and any(map(self._owner.wants, _ACKNOWLEDGEMENTS)):
+            self._hears_acknowledgements = True
+            for name in _ACKNOWLEDGEMENTS:
+                client.on(name, self._take)
+
     def next_chunk(self, channel: Optional[str], stream: Any, chunk_size: int) -> Any:
         """Return the next chunk of a source, or None at its end; in the thread of that source."""
-        hops: Any = self._hops
-        owner = self._owner
         self._started.wait()
-        chunk = b"" if owner.stopping() else stream.read(chunk_size)
+        if not self._hears_acknowledgements:
+            self._hear_acknowledgements()
+        ahead = self._ahead.get(channel)
+        if ahead is None:
+            chunk = self._read(channel, stream, chunk_size)
+            ahead = self._ahead.get(channel)
+        if ahead is not None:
+            chunk = ahead.get()
+            while isinstance(chunk, dict):
+                self.send_message(chunk)
+                chunk = ahead.get()
+        if not chunk and not self.closed:
+            self._hops.call(self.end, channel)
+        return None if channel in self._ended or self.closed else chunk
+
+    def _read(self, channel: Optional[str], stream: Any, chunk_size: int) -> Any:
+        """Return a chunk of a plain stream; have an asynchronous one read in the event loop."""
+        chunk = None if self._owner.stopping() else stream.read(chunk_size)
         if inspect.isawaitable(chunk):
-            chunk = hops.wait_for(chunk)
-        if channel in self._ended or self.closed:
-            return None
-        if owner.stopping() or not chunk:
-            hops.call(self.end, channel)
-            return None
-        owner.count(channel)
-        if owner.has_work(channel):
-            chunk = hops.call(owner.before_sending, channel, chunk)
+            ahead = ReadAhead(self._hops, lambda chunk: self._prepare(channel, chunk), self._finish)
+            self._ahead[channel] = ahead
+            ahead.start(chunk, stream, chunk_size)
+        elif chunk and self._owner.has_work(channel):
+            chunk = self._hops.call(self._prepare, channel, chunk)
+        elif chunk:
+            chunk = self._prepare(channel, chunk)
         return chunk
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import threading
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, Callable
 
@@ -26,6 +25,7 @@ class Hops:
         self._lock = threading.Lock()  # guards the two below
         self._closed = False
         self._waiting: set[Future[Any]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function returns, or raise what it raises, in the event loop's thread.
@@ -46,52 +46,48 @@ class Hops:
         self._begin(future, lambda: self.soon(run))
         return self._result(future)
 
-    def wait_for(self, awaitable: Awaitable[Any]) -> Any:
-        """Return what an awaitable gives that is awaited in the event loop.
+    def start(self, coroutine: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+        """Run a coroutine in a task of the event loop, until the run ends.
 
-        Raises:
-            Left: The run has ended.
+        Args:
+            coroutine: What to run.
+            ended: Is called when it runs no more, also if it never began.
         """
-        future: Future[Any] = Future()
-
-        async def run() -> None:
-            try:
-                future.set_result(await awaitable)
-            except BaseException as error:
-                if not future.cancelled():
-                    future.set_exception(error)
 
         def start() -> None:
-            task = self._loop.create_task(run())
-            # One that was cancelled before it began would warn that it was never awaited.
-            task.add_done_callback(lambda _: _close(awaitable))
-            future.add_done_callback(
-                lambda done: self.soon(task.cancel) if done.cancelled() else None
-            )
+            task = self._loop.create_task(coroutine)
+            task.add_done_callback(lambda _: ended())
+            self._tasks.append(task)
+            if self._closed:
+                task.cancel()
 
-        try:
-            self._begin(future, lambda: self.soon(start))
-        except Left:
-            _close(awaitable)
-            raise
-        return self._result(future)
+        if not self.soon(start):
+            coroutine.close()
+            ended()
 
-    def soon(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have the event loop call a function, from any thread; a closed loop does not."""
+    def soon(self, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Have the event loop call a function, from any thread; return False if it is closed."""
         try:
             self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
-        except RuntimeError:  # the loop is closed
-            self.close()
+        except RuntimeError:
+            self._release()
+            return False
+        return True
 
     def close(self) -> None:
-        """End the waiting of all threads."""
+        """End the waiting of all threads, and the tasks; in the event loop."""
+        self._release()
+        for task in self._tasks:
+            task.cancel()
+
+    def _release(self) -> None:
         with self._lock:
             self._closed = True
             waiting = list(self._waiting)
         for future in waiting:
             future.cancel()
 
-    def _begin(self, future: Future[Any], start: Callable[[], None]) -> None:
+    def _begin(self, future: Future[Any], start: Callable[[], Any]) -> None:
         with self._lock:
             if self._closed:
                 raise Left
@@ -106,8 +102,3 @@ class Hops:
         finally:
             with self._lock:
                 self._waiting.discard(future)
-
-
-def _close(awaitable: Awaitable[Any]) -> None:
-    if inspect.iscoroutine(awaitable):
-        awaitable.close()

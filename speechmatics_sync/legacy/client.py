@@ -286,8 +286,7 @@ class _Owner:
         self._client = client
         self._connection = connection
 
-    def wants(self, message: dict[str, Any]) -> bool:
-        name = message["message"]
+    def wants(self, name: str) -> bool:
         return name in _NOTED or bool(self._client.event_handlers.get(name))
 
     def consume(self, message: dict[str, Any]) -> None:
@@ -319,7 +318,7 @@ class _Owner:
         if client._updated:
             client._updated = False
             message = client._with_settings(ClientMessageType.SetRecognitionConfig)
-            self._connection.send_message(message)
+            self._connection.send_before(channel, message)
         name = _audio_name(channel)
         if channel is None or not client.middlewares[name]:
             client._call_middlewares(name, chunk, True)
