@@ -26,6 +26,7 @@ from common import (
 )
 from speechmatics.exceptions import ForceEndSession
 from speechmatics.models import (
+    AudioSettings,
     ConnectionSettings,
     TranscriptionConfig,
 )
@@ -80,6 +81,36 @@ def forced_to_end() -> Any:
                 )
             )
         )
+    return said
+
+
+@pattern
+def refused_before_it_began() -> Any:
+    said = []
+    for server in ("plain", "nowhere"):
+        for refuse in (forced, own_error):
+            client = client_of(server)
+            client.add_middleware("StartRecognition", refuse)
+            message = raised(
+                lambda client=client: client.run_synchronously(
+                    io.BytesIO(AUDIO), TranscriptionConfig("en"), RAW
+                )
+            )
+            said.append(message.partition(":")[0])
+    return said
+
+
+@pattern
+def an_audio_format_that_the_server_refuses() -> Any:
+    said = []
+    for audio in (AudioSettings("pcm_u8", 16000), AudioSettings("pcm_s16le", 5)):
+        client = client_of()
+        message = raised(
+            lambda client=client, audio=audio: client.run_synchronously(
+                io.BytesIO(AUDIO), TranscriptionConfig("en"), audio
+            )
+        )
+        said.append(message)
     return said
 
 

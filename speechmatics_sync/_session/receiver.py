@@ -134,29 +134,31 @@ class Receiver:
         """Start recognition over an open connection; return None if the session is over."""
         life, outbox = self._life, self._outbox
         pump = None
-        with life.lock:
-            if not life.state.over:
-                succession = outbox.protocol.succession
-                leg = succession.new_leg()
-                if life.started_at is None:
-                    succession.enter(leg)
-                connection.send(leg.connected())
-                if outbox.connection is None:
-                    outbox.connection = connection
-                pump = Pump(
-                    connection,
-                    leg,
-                    config=self._config,
-                    life=life,
-                    outbox=outbox,
-                    delivery=self._delivery,
-                    outages=self._outages,
-                    request_close=self._request_close,
-                )
-        if pump is None or life.state.over:
-            connection.close()
-            return None
-        connection.flush()
+        with contextlib.ExitStack() as unused:
+            unused.callback(connection.close)
+            with life.lock:
+                if not life.state.over:
+                    succession = outbox.protocol.succession
+                    leg = succession.new_leg()
+                    if life.started_at is None:
+                        succession.enter(leg)
+                    connection.send(leg.connected())
+                    if outbox.connection is None:
+                        outbox.connection = connection
+                    pump = Pump(
+                        connection,
+                        leg,
+                        config=self._config,
+                        life=life,
+                        outbox=outbox,
+                        delivery=self._delivery,
+                        outages=self._outages,
+                        request_close=self._request_close,
+                    )
+            if pump is None or life.state.over:
+                return None
+            connection.flush()
+            unused.pop_all()
         self._log.debug("Connected; the session starts")
         return pump
 

@@ -10,6 +10,7 @@ one is read in the loop, ahead of that thread (`_read_ahead`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import logging
@@ -32,7 +33,7 @@ from speechmatics_sync import (
 from ._errors import as_before, key_refused
 from ._hops import Hops, Left
 from ._read_ahead import ReadAhead
-from ._settings import recognition
+from ._settings import Recognition, never_sent, recognition
 from ._strict import is_strict, report
 from .models import ServerMessageType
 
@@ -184,18 +185,28 @@ class Connection:
         """
         self._owner = owner
         self._channels = list(streams)
-        loop = asyncio.get_running_loop()
-        self._hops = hops = Hops()
-        self._done = done = loop.create_future()
         channels = [channel for channel in streams if channel is not None]
         settings = recognition(message, channels)
-        self._client = client = (MultiChannelClient if channels else Client)(**self._options)
+        client = (MultiChannelClient if channels else Client)(**self._options)
         # Who listens to acknowledgements has a thread wake for every chunk.
         for name in {each.value for each in ServerMessageType}.difference(_ACKNOWLEDGEMENTS):
             client.on(name, self._take)
         client.on(SessionEvent.RECONNECTING, self._take)
         sources = {name: Stream(self, name, streams[name], chunk_size) for name in streams}
-        source: Any = sources if channels else sources[None]
+        await self._run(client, sources if channels else sources[None], settings)
+
+    async def refuse(self, error: BaseException) -> None:
+        """Connect, and raise an error in place of sending StartRecognition."""
+        settings = never_sent(lambda: self._auth.asked)
+        with contextlib.suppress(speechmatics_sync.SessionError):
+            await self._run(Client(**self._options), iter(()), settings)
+        raise error
+
+    async def _run(self, client: Any, source: Any, settings: Recognition) -> None:
+        loop = asyncio.get_running_loop()
+        self._client = client
+        self._hops = hops = Hops()
+        self._done = done = loop.create_future()
         finished = asyncio.Event()
 
         def run() -> None:
@@ -255,9 +266,9 @@ class Connection:
         if not is_strict() and _was_silent(outcome):
             LOGGER.info("The session ended before its time: %s", outcome.message)
             return
-        refused = self._auth.refused
-        if refused is not None:
-            before = key_refused(refused)
+        no_key = self._auth.refused
+        if no_key is not None:
+            before = key_refused(no_key)
         else:
             before = as_before(outcome, connected=self._begun)
         if before is outcome:
@@ -395,12 +406,14 @@ class _Auth(AuthBase):
     def __init__(self, auth: Optional[AuthBase], connection: Connection) -> None:
         self._auth = auth
         self._connection = connection
+        self.asked = False
         self.refused: Optional[speechmatics_sync.AuthenticationError] = None
 
     def get_auth_headers(self) -> dict[str, str]:
         """Return the Authorization header; none without a key."""
         if self._connection.closed:
             raise speechmatics_sync.SessionError("The run has ended.")
+        self.asked = True
         try:
             return {} if self._auth is None else self._auth.get_auth_headers()
         except speechmatics_sync.AuthenticationError as error:

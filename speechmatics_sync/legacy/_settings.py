@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from speechmatics_sync import (
     AudioEventsConfig,
     AudioFormat,
     ConfigurationError,
+    SessionError,
     TranscriptionConfig,
     TranslationConfig,
 )
 
 from ._strict import report
 
-__all__ = ["Recognition", "recognition"]
+__all__ = ["Recognition", "never_sent", "recognition", "report_unsent"]
 
 LOGGER = logging.getLogger("speechmatics.client")
 
@@ -43,16 +45,44 @@ def recognition(message: dict[str, Any], channels: Sequence[str]) -> Recognition
         message: StartRecognition, as the middlewares left it.
         channels: The labels of the channels; none for one stream.
     """
-    for name in message.keys() - {"message", "audio_format", *Recognition._fields}:
-        report(LOGGER, "StartRecognition was given %s by a middleware: it is not sent", name)
     translation = message.get("translation_config")
     events = message.get("audio_events_config")
-    return Recognition(
-        _transcription(message["transcription_config"], channels),
-        _audio_format(message["audio_format"]),
+    settings = Recognition(
+        _transcription(message.get("transcription_config", {}), channels),
+        _audio_format(message.get("audio_format", {})),
         None if translation is None else _translation(translation),
         None if events is None else AudioEventsConfig(extra=dict(events)),
     )
+    sent = {name: each.to_dict() for name, each in settings._asdict().items() if each is not None}
+    report_unsent(message, {"message": "StartRecognition", **sent})
+    return settings
+
+
+def report_unsent(changed: dict[str, Any], sent: dict[str, Any]) -> None:
+    """Report what a middleware made of a message that is not sent so."""
+    for name in changed.keys() | sent.keys():
+        if changed.get(name) != sent.get(name):
+            report(LOGGER, "A middleware changed %s.%s: this is not sent", sent["message"], name)
+
+
+class _NeverSent(TranscriptionConfig):
+    connected: Callable[[], bool]
+
+    def to_dict(self) -> dict[str, Any]:
+        if self.connected():
+            raise SessionError("A middleware refused StartRecognition.")
+        return super().to_dict()
+
+
+def never_sent(connected: Callable[[], bool]) -> Recognition:
+    """Return settings that raise SessionError when there is a connection to send them over.
+
+    Args:
+        connected: Whether that is so: settings are asked for before, too, to check them.
+    """
+    config = _NeverSent()
+    config.connected = connected
+    return Recognition(config, AudioFormat("pcm_s16le", 16000), None, None)
 
 
 def _transcription(plain: dict[str, Any], channels: Sequence[str]) -> TranscriptionConfig:
@@ -78,9 +108,14 @@ def _transcription(plain: dict[str, Any], channels: Sequence[str]) -> Transcript
 
 
 def _audio_format(plain: dict[str, Any]) -> AudioFormat:
-    known = {name: plain[name] for name in ("encoding", "sample_rate") if name in plain}
-    extra = {name: value for name, value in plain.items() if name not in ("type", *known)}
-    return AudioFormat(**known, chunk_size=_LARGEST_CHUNK, extra=extra)
+    audio = AudioFormat(chunk_size=_LARGEST_CHUNK)
+    with contextlib.suppress(ConfigurationError):  # the server says what is wrong with it
+        audio = AudioFormat(
+            plain.get("encoding"), plain.get("sample_rate", 0), chunk_size=_LARGEST_CHUNK
+        )
+    known = audio.to_dict()
+    audio.extra.update({name: each for name, each in plain.items() if each != known.get(name)})
+    return audio
 
 
 def _translation(plain: dict[str, Any]) -> TranslationConfig:

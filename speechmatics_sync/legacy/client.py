@@ -20,6 +20,7 @@ from speechmatics_sync import AuthBase, JWTAuth, ReconnectPolicy, StaticKeyAuth
 
 from ._connection import Connection as connect
 from ._gone import module_getattr, raise_gone, took_its_place
+from ._settings import report_unsent
 from ._strict import is_strict, report
 from .exceptions import EndOfTranscriptException, ForceEndSession, TranscriptionError
 from .helpers import get_version, json_utf8, read_in_chunks
@@ -248,9 +249,13 @@ class WebsocketClient:
                     )
                 )
                 self.session_running = True
-                message = self._with_settings(
-                    ClientMessageType.StartRecognition, audio_format=audio.asdict()
-                )
+                try:
+                    message = self._with_settings(
+                        ClientMessageType.StartRecognition, audio_format=audio.asdict()
+                    )
+                except Exception as error:  # came when there was a connection, if there was one
+                    await self.websocket.refuse(error)
+                    return
                 LOGGER.debug(message)
                 owner = _Owner(self, self.websocket)
                 await self.websocket.transcribe(owner, message, streams, audio.chunk_size)
@@ -325,8 +330,10 @@ class _Owner:
             return chunk
         data = base64.b64encode(chunk).decode("ascii")
         message = {"message": name.value, "channel": channel, "data": data}
-        client._call_middlewares(name, message, False)
-        return chunk if message["data"] == data else base64.b64decode(message["data"])
+        changed = dict(message)
+        client._call_middlewares(name, changed, False)
+        report_unsent({**changed, "data": data}, message)
+        return chunk if changed["data"] == data else base64.b64decode(changed["data"])
 
     def before_end(self, channel: Optional[str]) -> None:
         client = self._client
@@ -340,8 +347,7 @@ class _Owner:
         message = {"message": name.value, **fields, "last_seq_no": sent}
         changed = dict(message)
         client._call_middlewares(name, changed, False)
-        if changed != message:
-            report(LOGGER, "A middleware changed %s: the change is not sent", name.value)
+        report_unsent(changed, message)
 
 
 _NOTED = (ServerMessageType.RecognitionStarted, ServerMessageType.Warning)
