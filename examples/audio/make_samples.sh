@@ -37,3 +37,8 @@ while IFS=: read -r speaker text; do
     lines+=("$file")
 done < call.txt
 sox -D "${lines[@]}" call.wav
+
+# call-*.ulaw: the same as a telephone company hands it on, mu-law at 8 kHz without a header; the
+# customer has called
+sox -D call.wav -t raw -e mu-law -r 8000 call-inbound.ulaw remix 2
+sox -D call.wav -t raw -e mu-law -r 8000 call-outbound.ulaw remix 1
