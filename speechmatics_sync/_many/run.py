@@ -349,6 +349,7 @@ class Run:
                 plan.leaving,
                 patient=patient,
                 portable=not plan.in_threads,
+                number=(task.place, task.attempts),
             )
         except ConnectionError:
             if not self._running:

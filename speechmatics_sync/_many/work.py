@@ -68,7 +68,13 @@ class Work(NamedTuple):
 
 
 def transcribe_one(
-    work: Work, source: Any, leaving: Leaving, *, patient: bool, portable: bool
+    work: Work,
+    source: Any,
+    leaving: Leaving,
+    *,
+    patient: bool,
+    portable: bool,
+    number: tuple[int, int],
 ) -> Outcome:
     """Transcribe a source; raises no error, but returns it.
 
@@ -79,6 +85,8 @@ def transcribe_one(
         patient: Whether the session waits itself where the server has no room: its source can be
             read once only.
         portable: Whether the outcome goes to another process.
+        number: The source's place, and which attempt this is. Dask takes calls with the same
+            arguments for one, and would give the outcome of the first.
     """
     begun = time.monotonic()
     client: Optional[AnyClient] = None
