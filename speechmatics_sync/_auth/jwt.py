@@ -13,11 +13,10 @@ import copy
 import os
 import re
 import threading
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
 
 from .._concurrency.cancellation import Cancellation, current_cancellation
-from .._concurrency.one_process import OneProcess
 from .._model.checks import number, optional, string
 from .._model.host_names import not_ascii, with_ascii_host
 from .._model.secret import Secret
@@ -38,12 +37,13 @@ _PLATFORM_URL = "https://mp.speechmatics.com"
 _ttl = number(60, 86_400, whole=True, unit="(a number of seconds)")
 
 
-class JWTAuth(OneProcess, AuthBase):
+class JWTAuth(AuthBase):
     """Connects with temporary keys, each fetched with the API key and used until it expires.
 
     Needs ``pip install "speechmatics-sync[jwt]"``. One object serves any number of clients and
-    threads, which then share a key. The fetch takes at most three attempts and about 30 seconds,
-    and verifies certificates as the session does that it is for.
+    threads, which then share a key; a copy that is sent to another process fetches its own. The
+    fetch takes at most three attempts and about 30 seconds, and verifies certificates as the
+    session does that it is for.
 
     Args:
         api_key: The key to fetch with; None reads ``SPEECHMATICS_API_KEY`` now.
@@ -146,6 +146,14 @@ class JWTAuth(OneProcess, AuthBase):
 
     def __repr__(self) -> str:
         return f"JWTAuth(<key>, ttl={self._ttl}, mp_url={self._platform.url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: the API key and the settings, and no temporary key."""
+        return {"_ttl": self._ttl, "_platform": self._platform}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
 
     def _reset(self) -> None:
         """Start without a key; in a forked process too, whose copies of these are of no use.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import email.utils
 import json
+import pickle
 import socket
 import ssl
 import subprocess
@@ -87,6 +88,21 @@ class TestStaticKey:
 
     def test_a_refused_static_key_has_no_successor(self) -> None:
         assert StaticKeyAuth(KEY).invalidate() is False
+
+    @pytest.mark.parametrize("kind", [StaticKeyAuth, JWTAuth])
+    def test_a_copy_in_another_process_has_the_key_and_shows_it_no_more_than_before(
+        self, kind: Callable[[str], AuthBase], platform: Any
+    ) -> None:
+        auth = kind(KEY)
+        offer(platform, token(1))
+        offer(platform, token(2))
+        first = bearer(auth)
+        sent = pickle.loads(pickle.dumps(auth))
+        assert repr(sent) == repr(auth)
+        assert bearer(auth) == first
+        assert bearer(sent) == (KEY if kind is StaticKeyAuth else token(2))
+        asked = [call.request.headers["Authorization"] for call in platform.calls]
+        assert asked == ([] if kind is StaticKeyAuth else 2 * [f"Bearer {KEY}"])
 
     def test_repr_shows_whether_there_is_a_key_and_not_which(self) -> None:
         assert repr(StaticKeyAuth(KEY)) == "StaticKeyAuth(<key>)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import copy
+import inspect
 import io
 import pickle
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 import speechmatics_sync as api
+from speechmatics_sync import errors
 
 PICKLED = Path(__file__).with_name("pickled_by_flat_modules.b64")
 """Made when all modules lay beside one another (``speechmatics_sync.transcript`` and so on)."""
@@ -215,3 +218,45 @@ def test_a_pickle_of_an_earlier_version_imports_the_package_itself() -> None:
     command = [sys.executable, "-c", code, str(PICKLED)]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "Transcript"
+
+
+ERRORS = [
+    each
+    for each in vars(errors).values()
+    if isinstance(each, type) and issubclass(each, api.SpeechmaticsError)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_an_error_comes_whole_from_another_process(
+    kind: type[api.SpeechmaticsError], expected: api.Transcript
+) -> None:
+    taken = [name for name in inspect.signature(kind).parameters if name != "message"]
+    error = kind("It failed.", **{name: f"the {name}" for name in taken})
+    error.request_id, error.session_id, error.transcript = "request-1", "session-1", expected
+    loaded = pickle.loads(pickle.dumps(error))
+    assert type(loaded) is kind
+    assert str(loaded) == "It failed. [request_id=request-1 session_id=session-1]"
+    assert loaded.transcript is not None
+    assert loaded.transcript.to_dict() == expected.to_dict()
+    assert vars(loaded).keys() == vars(error).keys()
+    assert {name: getattr(loaded, name) for name in taken} == {
+        name: f"the {name}" for name in taken
+    }
+
+
+def test_a_transcript_comes_whole_from_another_process(expected: api.Transcript) -> None:
+    expected = copy.deepcopy(expected)
+    expected.add({"message": "EndOfUtterance", "metadata": {"end_time": 2.1}})
+    loaded = pickle.loads(pickle.dumps(expected))
+    public = [name for name in dir(expected) if not name.startswith("_")]
+    values = {
+        name: getattr(expected, name) for name in public if not callable(getattr(expected, name))
+    }
+    assert {"words", "utterances", "gaps", "speakers"} <= set(values)
+    channels = values.pop("channels")
+    assert {name: getattr(loaded, name) for name in values} == values
+    assert loaded.to_dict() == expected.to_dict()
+    assert {label: part.to_dict() for label, part in loaded.channels.items()} == {
+        label: part.to_dict() for label, part in channels.items()
+    }

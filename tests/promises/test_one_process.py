@@ -11,7 +11,7 @@ import pytest
 from support.serving import Peer, serving
 from support.sessions import RAW, Blocking, client_of, let_sources_go
 
-from speechmatics_sync import Client, EventEmitter, JWTAuth, MultiChannelClient
+from speechmatics_sync import Client, EventEmitter, MultiChannelClient
 
 __all__ = ["let_sources_go"]
 
@@ -20,7 +20,7 @@ URL = "ws://localhost:1"
 
 @pytest.mark.parametrize(
     "made",
-    [Client(url=URL), MultiChannelClient(url=URL), EventEmitter(), JWTAuth("a-key")],
+    [Client(url=URL), MultiChannelClient(url=URL), EventEmitter()],
     ids=lambda made: type(made).__name__,
 )
 @pytest.mark.parametrize("copied", [ForkingPickler.dumps, copy.copy, copy.deepcopy])
