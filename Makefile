@@ -7,6 +7,7 @@
 # make bench-quick   only what the targets need, in less than three minutes
 # make pictures   draw what make demo and the command line show, into docs/pictures/
 # make lint   style, types and walls
+# make docs   the pages of docs/ and the reference as HTML, in docs/_build/
 # make build  the wheel and the sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
 # SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks.
@@ -45,7 +46,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-services soak bench bench-quick pictures lint format build clean
+.PHONY: demo test test-fast test-services soak bench bench-quick pictures lint format docs build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -86,10 +87,15 @@ lint: $(VENV)/lint.installed
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy --strict speechmatics_sync
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/codespell speechmatics_sync docs examples benchmarks tests *.rst
 
 format: $(VENV)/lint.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m sphinx -E -W -q -b html docs docs/_build
+	@echo "The pages are in docs/_build/index.html."
 
 build: $(VENV)/lint.installed
 	rm -rf dist
@@ -97,7 +103,7 @@ build: $(VENV)/lint.installed
 	$(BIN)/twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -138,6 +144,11 @@ $(VENV)/bench-full.installed: $(VENV)/bench.installed
 	@echo "Installing matplotlib and speechmatics-python …"
 	@$(PIP) --only-binary matplotlib -e '.[bench-full]'
 	@$(PIP) --only-binary :all: --upgrade --target $(VENV)/speechmatics-python speechmatics-python==5.0.0.post1
+	@touch $@
+
+$(VENV)/docs.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing Sphinx …"
+	@$(PIP) -e '.[docs]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python

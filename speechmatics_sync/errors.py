@@ -39,6 +39,13 @@ class SpeechmaticsError(Exception):
         request_id: This client's id of the session, or None outside a session.
         session_id: The server's id of the session, or None before RecognitionStarted.
         transcript: What was transcribed before the session ended, or None outside a session.
+
+    Example:
+        >>> try:
+        ...     TranscriptionConfig(max_delay=9)
+        ... except SpeechmaticsError as error:
+        ...     print(error.help)
+        reference/errors.html#configurationerror
     """
 
     def __init__(self, message: str = "") -> None:
@@ -47,6 +54,14 @@ class SpeechmaticsError(Exception):
         self.request_id: Optional[str] = None
         self.session_id: Optional[str] = None
         self.transcript: Optional[Transcript] = None
+
+    @property
+    def help(self) -> str:
+        """Where the documentation has this error: a page of it, and the section."""
+        known = (
+            cls.__name__ for cls in type(self).__mro__ if cls.__module__ == "speechmatics_sync"
+        )
+        return f"reference/errors.html#{next(known).lower()}"
 
     def __str__(self) -> str:
         if self.request_id is None:

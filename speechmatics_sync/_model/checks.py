@@ -37,7 +37,16 @@ class _PlainSignature:
             if plain := get_type_hints(shown_too):
                 shown_too.__annotations__ = plain
         shown = inspect.signature(init)
-        own = list(shown.parameters.values())[1:]
+        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+        made = {
+            field.name: field.default_factory()
+            for field in fields
+            if field.default_factory is not dataclasses.MISSING
+        }
+        own = [
+            each.replace(default=made.get(each.name, each.default))
+            for each in list(shown.parameters.values())[1:]
+        ]
         return shown.replace(parameters=own, return_annotation=inspect.Signature.empty)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import pydoc
 
@@ -19,9 +20,10 @@ import speechmatics_sync
     ],
 )
 def test_types_are_shown_without_the_checks_of_their_values(name: str) -> None:
-    shown = pydoc.render_doc(getattr(speechmatics_sync, name), renderer=pydoc.plaintext)
-    assert "Annotated[" not in shown
-    assert "<function" not in shown
+    public = getattr(speechmatics_sync, name)
+    assert "Annotated[" not in pydoc.render_doc(public, renderer=pydoc.plaintext)
+    with contextlib.suppress(ValueError):  # a type of dicts has no signature
+        assert "<function" not in str(inspect.signature(public))
 
 
 def test_defaults_and_types_of_settings_are_shown() -> None:
@@ -30,4 +32,4 @@ def test_defaults_and_types_of_settings_are_shown() -> None:
         "(language: str = 'en', model: Union[speechmatics_sync.Model, str, None"
     )
     assert "max_delay: Optional[float] = None" in shown
-    assert not shown.endswith("-> None")
+    assert shown.endswith("extra: dict[str, typing.Any] = {})")

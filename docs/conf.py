@@ -1,0 +1,78 @@
+"""How Sphinx builds the pages: ``make docs``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from speechmatics_sync import __version__
+
+project = "speechmatics-sync"
+author = "the speechmatics-sync authors"
+copyright = author
+version = release = __version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build", "pictures"]
+html_theme = "furo"
+html_title = f"speechmatics-sync {release}"
+# `Client` in a docstring is a link to the class, wherever it is described.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True, "inherited-members": "Exception,str,int,tuple"}
+autodoc_preserve_defaults = True
+# Many messages have a field of the same name, such as ``type``: a link to one would be ambiguous.
+suppress_warnings = ["ref.python"]
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+
+class FilesToPages(SphinxTransform):
+    """Makes pages of what a code host shows as files.
+
+    Links to files become links to pages; what lies outside ``docs/``, such as the examples, is no
+    page, and only the text stays. Tables of contents go: each page has one beside it.
+    """
+
+    default_priority = 5
+
+    def apply(self, **_: object) -> None:
+        for topic in list(self.document.findall(nodes.topic)):
+            if "contents" in topic["classes"]:
+                topic.parent.remove(topic)
+        pages = Path(self.app.srcdir)
+        here = Path(self.env.doc2path(self.env.docname)).parent
+        for link in list(self.document.findall(nodes.reference)):
+            uri = link.get("refuri", "")
+            if not uri or "://" in uri or uri.startswith(("#", "mailto:")):
+                continue
+            file = uri.partition("#")[0]
+            target = (here / file).resolve()
+            if target.name == "README.rst" and target.parent == pages.parent:
+                target = pages / "index.rst"
+            if target.suffix == ".rst" and pages in target.parents:
+                page = target.relative_to(pages).with_suffix("").as_posix()
+                self._lead_to(link, page)
+            else:
+                link.replace_self(nodes.inline("", link.astext()))
+
+    def _lead_to(self, link: nodes.reference, page: str) -> None:
+        xref = pending_xref(
+            "", nodes.inline("", link.astext()), refdomain="std", reftype="doc",
+            reftarget=f"/{page}", refexplicit=True, refwarn=True, refdoc=self.env.docname,
+        )  # fmt: skip
+        link.replace_self(xref)
+
+
+def setup(app: Sphinx) -> None:
+    """Add what Sphinx does not have."""
+    app.add_transform(FilesToPages)

@@ -1,0 +1,70 @@
+"""The reference describes every public name, every error and every limit, as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+
+import pytest
+from support.places import ROOT
+
+import speechmatics_sync
+import speechmatics_sync.local
+from speechmatics_sync import ConnectionConfig, ReconnectPolicy, SpeechmaticsError
+from speechmatics_sync._protocol.server_errors import ERROR_TYPES
+
+REFERENCE = ROOT / "docs" / "reference"
+ERRORS = [
+    public
+    for name in speechmatics_sync.__all__
+    if inspect.isclass(public := getattr(speechmatics_sync, name))
+    and issubclass(public, SpeechmaticsError)
+]
+
+
+@pytest.mark.parametrize("package", [speechmatics_sync, speechmatics_sync.local])
+def test_every_public_name_is_described_once(package: object) -> None:
+    directives = re.compile(rf"auto\w+:: {re.escape(package.__name__)}\.(\w+)\n")  # type: ignore[attr-defined]
+    described = [
+        name for page in REFERENCE.glob("*.rst") for name in directives.findall(page.read_text())
+    ]
+    assert sorted(described) == sorted(set(package.__all__) - {"__version__"})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_names_its_section(error: type[SpeechmaticsError]) -> None:
+    page, _, section = error("because").help.partition("#")
+    source = (REFERENCE.parent / page).with_suffix(".rst").read_text(encoding="utf-8")
+    titles = re.findall(r"^(\w+)\n-+$", source, re.MULTILINE)
+    assert [title for title in titles if title.lower() == section] == [error.__name__]
+
+
+def test_an_error_that_is_not_public_has_the_section_of_the_one_that_is() -> None:
+    with pytest.raises(speechmatics_sync.ConfigurationError) as caught:
+        speechmatics_sync.Client(url="wss://eu.rt.speechmatics.com/v2")
+    assert type(caught.value) is not speechmatics_sync.ConfigurationError
+    assert caught.value.help == "reference/errors.html#configurationerror"
+
+
+def _rows(page: str) -> dict[str, str]:
+    """The first two columns of the page's tables."""
+    text = (REFERENCE / page).read_text(encoding="utf-8")
+    return dict(re.findall(r"^``(\w+)`` +(\S+)", text, re.MULTILINE))
+
+
+def test_every_type_of_error_has_advice() -> None:
+    known = {*ERROR_TYPES, "duration_limit_exceeded"}
+    assert known <= set(_rows("errors.rst"))
+
+
+@pytest.mark.parametrize("settings", [ConnectionConfig, ReconnectPolicy])
+def test_the_limits_are_as_they_are_described(settings: type) -> None:
+    described = _rows("limits.rst")
+    for field in dataclasses.fields(settings):
+        if isinstance(field.default, (bool, str)) or field.name in NO_LIMITS:
+            continue
+        assert described[field.name] == str(field.default), field.name
+
+
+NO_LIMITS = ("ssl_context", "proxy", "read_limit", "write_limit")
