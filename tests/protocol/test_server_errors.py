@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+from support.places import ROOT
 
 from speechmatics_sync import ErrorType
 from speechmatics_sync._protocol.server_errors import CLOSE_CODES, ERROR_TYPES
@@ -38,3 +41,9 @@ def test_a_lost_connection_is_known_by_these_close_codes() -> None:
     assert {type for type, row in ERROR_TYPES.items() if row.lost} == {"session_timeout"}
     busy = {type for type, row in ERROR_TYPES.items() if row.busy}
     assert busy == {"quota_exceeded", "job_error", "internal_error"}
+
+
+def test_the_documentation_says_of_every_type_what_to_do() -> None:
+    page = (ROOT / "docs" / "reference" / "errors.rst").read_text(encoding="utf-8")
+    described = set(re.findall(r"^``(\w+)``", page, re.MULTILINE))
+    assert {*ERROR_TYPES, "duration_limit_exceeded"} == described

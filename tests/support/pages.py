@@ -13,7 +13,8 @@ from support.places import ROOT
 __all__ = ["PAGES", "README", "Block", "blocks"]
 
 README = ROOT / "README.rst"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.rst"))]
+# The index is for Sphinx alone, which checks it.
+PAGES = [README, *sorted({*(ROOT / "docs").glob("*.rst")} - {ROOT / "docs" / "index.rst"})]
 
 
 class Block(NamedTuple):
