@@ -3,8 +3,8 @@
     python examples/browser_recording.py [--port 5000]      # then open http://127.0.0.1:5000
 
 A browser's recorder makes webm with opus (Chrome, Firefox) or mp4 with aac (Safari), without a
-length; that is decoded here while it arrives (extra ``audio``). Browsers give a page the microphone
-on 127.0.0.1 and over https only.
+length; `open_audio` decodes it while it arrives. Browsers give a page the microphone on 127.0.0.1
+and over https only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Optional
 from _server import serve
 from flask import Flask, jsonify, request
 
-from speechmatics_sync import AudioError, Client, SpeechmaticsError
+from speechmatics_sync import AudioError, Client, SpeechmaticsError, open_audio
 
 SECONDS_PER_RECORDING = 300
 LARGEST_RECORDING = 64 * 1024 * 1024
@@ -69,9 +69,9 @@ def create_app(url: Optional[str] = None) -> Flask:
 
     @app.post("/transcribe")
     def transcribe() -> Any:
-        with Client(url=url) as client:
+        with Client(url=url) as client, open_audio(request.stream) as recording:
             transcript = client.transcribe(
-                request.stream,
+                recording,
                 expected_bytes=request.content_length,  # fewer: the browser is gone
                 timeout=SECONDS_PER_RECORDING,
             )
