@@ -46,4 +46,4 @@ def test_a_lost_connection_is_known_by_these_close_codes() -> None:
 def test_the_documentation_says_of_every_type_what_to_do() -> None:
     page = (ROOT / "docs" / "reference" / "errors.rst").read_text(encoding="utf-8")
     described = set(re.findall(r"^``(\w+)``", page, re.MULTILINE))
-    assert {*ERROR_TYPES, "duration_limit_exceeded"} == described
+    assert {*ERROR_TYPES, "duration_limit_exceeded"} <= described
