@@ -96,6 +96,15 @@ def shared() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def programs() -> Iterator[None]:
+    """The process that forks for `support.programs.Program`, started before it could be a leak."""
+    from support.programs import forking
+
+    with forking():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys, endpoints, proxies and authorities of the machine reach no test."""

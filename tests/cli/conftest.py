@@ -16,7 +16,7 @@ from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, programs: None) -> Place:
     return Place(tmp_path)
 
 

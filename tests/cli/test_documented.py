@@ -48,22 +48,25 @@ def test_a_command_does_what_is_said(command: str, served: Place) -> None:
     served.settings_file.parent.mkdir(parents=True)
     served.settings_file.write_text('{"work": {"language": "en"}}')
     served.settings_file.chmod(0o600)
-    # The recogniser of speech is slow, and tried in test_speech.py.
-    line = command.replace("--local ", "").replace("speechmatics-sync ", "run ", 1)
-    shell = f'run() {{ {sys.executable} -m speechmatics_sync "$@"; }}; {line}'
     url = served.environment["SPEECHMATICS_RT_URL"]
     served.environment["SM_MANAGEMENT_PLATFORM_URL"] = re.sub("^ws(.*)/v2$", r"http\1", url)
     served.environment["SPEECHMATICS_API_KEY"] = "a-secret-key"
-    ran = subprocess.run(
-        ["bash", "-c", shell],
-        cwd=served.path,
-        env=served.environment,
-        input="a-secret-key\n",
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert ran.returncode == 0, ran
+    # The recogniser of speech is slow, and tried in test_speech.py.
+    line = command.replace("--local ", "").replace("speechmatics-sync ", "run ", 1)
+    if re.search(r"[|<>;&$*?~]", line):
+        shell = f'run() {{ {sys.executable} -m speechmatics_sync "$@"; }}; {line}'
+        ran = subprocess.run(
+            ["bash", "-c", shell],
+            cwd=served.path,
+            env=served.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert ran.returncode == 0, ran
+    else:
+        said = served.run(*shlex.split(line)[1:], input="a-secret-key\n")
+        assert said.code == 0, said
     if "-o" in words:
         written = Path(served.path, words[words.index("-o") + 1])
         assert written.is_file() or list(written.iterdir())

@@ -14,7 +14,6 @@ if sys.platform == "win32":
 
 from support.audio.sound_server import SoundServer, _module_server, sound_server
 from support.cli.commands import Place
-from support.cli.terminal import Terminal
 from support.places import ROOT
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
@@ -36,7 +35,7 @@ def test_a_meter_shows_that_it_hears_and_ctrl_c_is_its_end(
     place.environment.update(sound_server.places)
     with LocalServer(recognizer=ScriptedRecognizer(SAID, delay=9)) as server:
         flags = ("--mic", "--url", server.url, "--save-audio", "heard.wav")
-        with Terminal(place, "transcribe", *flags, columns=40) as terminal:
+        with place.terminal("transcribe", *flags, columns=40) as terminal:
             terminal.until(lambda lines: lines and METER.fullmatch(lines[-1]))
             with sound_server.playing(SAMPLE):
                 terminal.until(lambda lines: level(lines) > 5)

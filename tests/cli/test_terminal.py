@@ -14,8 +14,8 @@ if sys.platform == "win32":
     pytest.skip("needs pseudo-terminals", allow_module_level=True)
 
 from support.cli.commands import Place
-from support.cli.terminal import Terminal
 from support.serving import Peer, serving
+from support.terminal import Terminal
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer, counted_audio
 
@@ -27,7 +27,7 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|9\d)(?:;\d+)*m")
 
 @pytest.fixture
 def live(served: Place) -> Iterator[Terminal]:
-    with Terminal(served, *LIVE, columns=40, rows=10, stdin=subprocess.PIPE) as terminal:
+    with served.terminal(*LIVE, columns=40, rows=10, stdin=subprocess.PIPE) as terminal:
         yield terminal
 
 
@@ -83,7 +83,7 @@ class TestLive:
         assert all(frame.startswith("\r \x1b[J\r") for frame in frames)
 
     def test_words_are_not_torn_where_the_window_is_narrow(self, served: Place) -> None:
-        with Terminal(served, *LIVE, columns=12, rows=6, stdin=subprocess.PIPE) as terminal:
+        with served.terminal(*LIVE, columns=12, rows=6, stdin=subprocess.PIPE) as terminal:
             terminal.give(counted_audio(9))
             terminal.until(lambda lines: "w9" in words(lines))
             terminal.give(QUIET)
@@ -108,7 +108,7 @@ class TestLive:
         check_each_moment(live)
 
     def test_more_than_the_window_holds_scrolls_away_and_is_not_lost(self, served: Place) -> None:
-        with Terminal(served, *LIVE, columns=30, rows=4, stdin=subprocess.PIPE) as terminal:
+        with served.terminal(*LIVE, columns=30, rows=4, stdin=subprocess.PIPE) as terminal:
             for number in range(1, 9):
                 terminal.give(counted_audio(1, first=number) + QUIET)
                 terminal.until(shows(f"w{number}."))
@@ -123,7 +123,7 @@ class TestLive:
         said = [(f"{number}🇩🇪", number / 2, number / 2 + 0.3) for number in range(9)]
         with LocalServer(recognizer=ScriptedRecognizer(said, delay=20)) as server:
             flags = ("transcribe", "talk.wav", "--url", server.url, "--realtime")
-            with Terminal(place, *flags, columns=20, rows=6) as terminal:
+            with place.terminal(*flags, columns=20, rows=6) as terminal:
                 terminal.until(lambda lines: lines and " 0:04/" in lines[-1])
                 assert (terminal.screen.cursor.y, terminal.screen.cursor.x) == (0, 0)
                 assert sum("0:04/" in line for line in terminal.lines) == 1
@@ -132,7 +132,7 @@ class TestLive:
         place.talk()
         said = [("a\x1b[2Jb\n", 0.1, 0.3), ("\x1b]0;title\x07c", 0.4, 0.6)]
         with LocalServer(recognizer=ScriptedRecognizer(said)) as server:
-            with Terminal(place, "transcribe", "talk.wav", "--url", server.url) as terminal:
+            with place.terminal("transcribe", "talk.wav", "--url", server.url) as terminal:
                 assert terminal.until_over() == 0
                 assert terminal.lines == ["a [2Jb  ]0;title c."]
             ran = place.run("transcribe", "talk.wav", "--url", server.url)
@@ -153,7 +153,7 @@ class TestLive:
             peer.wait_closed()  # without an end of the transcript
 
         place.talk()
-        with serving(behave) as url, Terminal(place, "transcribe", "talk.wav", "--url", url) as it:
+        with serving(behave) as url, place.terminal("transcribe", "talk.wav", "--url", url) as it:
             it.until(shows("━"))  # audio was sent; a session that only begins is closed at once
             it.type("\x03")
             it.until(shows("Ctrl-C again leaves at once"))
@@ -169,7 +169,7 @@ class TestLive:
 class TestFiles:
     def test_a_bar_shows_how_far_it_is_and_how_fast(self, served: Place) -> None:
         served.talk(words=4)
-        with Terminal(served, "transcribe", "talk.wav", "--realtime", columns=50) as terminal:
+        with served.terminal("transcribe", "talk.wav", "--realtime", columns=50) as terminal:
             bar = re.compile("^talk.wav ━+─+ 0:01/0:02 ")
             terminal.until(lambda lines: lines and bar.match(lines[-1]))
             assert re.search(r" [01]\.\dx$", terminal.lines[-1])
@@ -179,7 +179,7 @@ class TestFiles:
     def test_each_file_is_named_above_its_lines(self, served: Place) -> None:
         served.talk("a.wav", 1)
         served.talk("b.wav", 1, first=2)
-        with Terminal(served, "transcribe", "a.wav", "b.wav") as terminal:
+        with served.terminal("transcribe", "a.wav", "b.wav") as terminal:
             assert terminal.until_over() == 0
             assert terminal.lines == [
                 *("a.wav", "w1.", "b.wav", "w2."),
@@ -192,7 +192,7 @@ class TestFiles:
         said = {"agent": [("hello", 0.1, 0.4)], "customer": [("hi", 0.5, 0.8)]}
         with LocalServer(recognizer=ScriptedRecognizer(said)) as server:
             flags = ("--channels", "agent=a.wav,customer=b.wav", "--url", server.url)
-            with Terminal(place, "transcribe", *flags) as terminal:
+            with place.terminal("transcribe", *flags) as terminal:
                 assert terminal.until_over() == 0
                 assert sorted(terminal.lines) == ["agent: hello.", "customer: hi."]
                 rows = terminal.screen.buffer
@@ -203,29 +203,29 @@ class TestFiles:
 
 class TestPlain:
     def test_a_keyboard_is_no_source(self, served: Place) -> None:
-        with Terminal(served, "transcribe", "-") as terminal:
+        with served.terminal("transcribe", "-") as terminal:
             assert terminal.until_over() == 2
             assert "standard input (-) is a terminal" in " ".join(terminal.lines)
 
     def test_no_colour_where_none_is_wanted(self, served: Place) -> None:
         served.talk()
-        with Terminal(served, "transcribe", "talk.wav", NO_COLOR="1") as terminal:
+        with served.terminal("transcribe", "talk.wav", environment={"NO_COLOR": "1"}) as terminal:
             assert terminal.until_over() == 0
             assert COLOUR.search(terminal.raw) is None
             assert terminal.lines == ["w1 w2 w3."]
-        with Terminal(served, "transcribe", "talk.wav", "--realtime") as terminal:
+        with served.terminal("transcribe", "talk.wav", "--realtime") as terminal:
             assert terminal.until_over() == 0
             assert COLOUR.search(terminal.raw) is not None
 
     def test_a_dumb_terminal_gets_plain_lines(self, served: Place) -> None:
         served.talk()
-        with Terminal(served, "transcribe", "talk.wav", TERM="dumb") as terminal:
+        with served.terminal("transcribe", "talk.wav", environment={"TERM": "dumb"}) as terminal:
             assert terminal.until_over() == 0
             assert terminal.raw == "w1 w2 w3.\r\n"
 
     def test_quiet_shows_the_lines_alone(self, served: Place) -> None:
         served.talk()
-        with Terminal(served, "transcribe", "talk.wav", "--quiet") as terminal:
+        with served.terminal("transcribe", "talk.wav", "--quiet") as terminal:
             assert terminal.until_over() == 0
             assert terminal.raw == "w1 w2 w3.\r\n"
 
@@ -233,6 +233,8 @@ class TestPlain:
         served.talk()
         (served.path / "rich.py").write_text("raise ImportError")
         path = f"{served.path}:{served.environment['PYTHONPATH']}"
-        with Terminal(served, "transcribe", "talk.wav", PYTHONPATH=path) as terminal:
+        with served.terminal(
+            "transcribe", "talk.wav", environment={"PYTHONPATH": path}
+        ) as terminal:
             assert terminal.until_over() == 0
             assert terminal.raw == "w1 w2 w3.\r\n"

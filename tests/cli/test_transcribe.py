@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -220,21 +221,27 @@ class TestNames:
 
 
 class TestInterrupts:
-    def endless(self, served: Place, *words: str) -> subprocess.Popen[bytes]:
+    def endless(self, served: Place, counting: LocalServer) -> subprocess.Popen[bytes]:
+        """Transcribe a standard input that goes on; what it gave was sent."""
         started = served.start(
             *("transcribe", "-", "--encoding", "pcm_s16le", "--sample-rate", "16000"),
-            *("--end-of-utterance-silence-trigger", "0.5", *words),
+            *("--end-of-utterance-silence-trigger", "0.5"),
         )
         assert started.stdin is not None
-        started.stdin.write(counted_audio(1) + bytes(16000 * 2 * 2) + counted_audio(1, first=2))
+        audio = counted_audio(1) + bytes(16000 * 2 * 2) + counted_audio(1, first=2)
+        started.stdin.write(audio)
         started.stdin.flush()
         assert started.stdout is not None
         assert started.stdout.readline() == b"w1.\n"
+        deadline = time.monotonic() + PATIENCE
+        while counting.sessions[0].audio_bytes < len(audio):
+            assert time.monotonic() < deadline, "it is not sent"
+            time.sleep(0.001)  # the pace of the poll; what ends the wait is the state itself
         return started
 
-    def test_ctrl_c_ends_in_good_order(self, served: Place) -> None:
+    def test_ctrl_c_ends_in_good_order(self, served: Place, counting: LocalServer) -> None:
         """What was said is transcribed to its end, though standard input never ends."""
-        with self.endless(served) as process:
+        with self.endless(served, counting) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             process.send_signal(signal.SIGINT)

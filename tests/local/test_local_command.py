@@ -14,8 +14,11 @@ import pytest
 import trustme
 from support.local_wire import Wire, run, run_channels, start_message, words
 from support.places import ROOT
+from support.programs import Program
 
 from speechmatics_sync.local import counted_audio
+
+pytestmark = pytest.mark.usefixtures("programs")
 
 COUNTED = ("--port", "0", "--recognizer", "counted", "--strict")
 
@@ -24,7 +27,7 @@ class Command:
     """The command, running; `url` is what it printed."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
+        self.process = Program(
             [sys.executable, "-m", "speechmatics_sync.local", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

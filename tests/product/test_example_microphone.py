@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support.audio.sound_server import SoundServer, _module_server, sound_server
 from support.examples import (
     EXAMPLES,
-    PATIENCE,
     SENTENCES,
     assert_heard,
     environment,
     recordings,
+    run,
 )
 from support.places import ROOT
-from support.terminal import in_terminal
+from support.terminal import Terminal
 
 __all__ = ["_module_server", "environment", "recordings", "sound_server"]
 
@@ -29,18 +27,18 @@ pytestmark = pytest.mark.timeout(120)
 def test_what_is_final_scrolls_and_the_rest_is_drawn_anew(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
-    with in_terminal(
-        "microphone.py", recordings[0], environment=environment, columns=40
-    ) as terminal:
-        assert terminal.read_to_end() == 0, terminal.sent
-    lines = [line for line in terminal.lines() if line and "ws://" not in line]
+    words = [EXAMPLES / "microphone.py", recordings[0]]
+    environment["COLUMNS"] = "40"
+    with Terminal(words, cwd=ROOT, environment=environment, columns=40) as terminal:
+        assert terminal.until_over() == 0, terminal.raw
+    lines = [line for line in terminal.everything if line and "ws://" not in line]
     start = next(index for index, line in enumerate(lines) if re.match(r" +\d\.\d\d  ", line))
     shown = lines[start:]
     assert len(shown) == 2, shown  # one sentence, in two lines of 40 columns
     assert all(len(line) <= 40 for line in shown)
     assert shown[1].startswith(" " * 9)
     assert_heard(" ".join(shown), SENTENCES[0])
-    assert terminal.sent.count("hello") > 2, "it was drawn as it was spoken"
+    assert terminal.raw.count("hello") > 2, "it was drawn as it was spoken"
 
 
 @pytest.mark.speech
@@ -48,14 +46,14 @@ def test_words_spoken_into_the_microphone_are_read_until_ctrl_c(
     environment: dict[str, str], recordings: list[Path], sound_server: SoundServer, tmp_path: Path
 ) -> None:
     heard = tmp_path / "heard.wav"
-    with in_terminal(
-        "microphone.py", "--save", heard, environment={**environment, **sound_server.places}
-    ) as terminal:
-        terminal.read_until("Ctrl-C ends it")
+    words = [EXAMPLES / "microphone.py", "--save", heard]
+    environment.update(sound_server.places)
+    with Terminal(words, cwd=ROOT, environment=environment) as terminal:
+        terminal.until(lambda lines: "Ctrl-C ends it" in "".join(lines))
         sound_server.play(recordings[1])
-        terminal.interrupt()
-        assert terminal.read_to_end() == 0, terminal.sent
-    finals = [line for line in terminal.lines() if re.match(r" +\d+\.\d\d  ", line)]
+        terminal.type("\x03")
+        assert terminal.until_over() == 0, terminal.raw
+    finals = [line for line in terminal.everything if re.match(r" +\d+\.\d\d  ", line)]
     assert_heard(" ".join(finals), SENTENCES[1])
     assert heard.stat().st_size > recordings[1].stat().st_size
 
@@ -64,7 +62,7 @@ def test_words_spoken_into_the_microphone_are_read_until_ctrl_c(
 def test_a_file_gets_finals_alone_one_in_a_line(
     environment: dict[str, str], recordings: list[Path]
 ) -> None:
-    done = run(recordings[1], environment=environment)
+    done = run("microphone.py", recordings[1], environment=environment)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     assert_heard(line, SENTENCES[1])
@@ -72,7 +70,7 @@ def test_a_file_gets_finals_alone_one_in_a_line(
 
 
 def test_the_microphones_are_listed(environment: dict[str, str], sound_server: SoundServer) -> None:
-    done = run("--devices", environment={**environment, **sound_server.places})
+    done = run("microphone.py", "--devices", environment={**environment, **sound_server.places})
     assert done.stdout == "* 0: default (ALSA)\n", done.stderr
 
 
@@ -84,21 +82,8 @@ def test_what_goes_wrong_is_one_clear_line(
     arguments: list[str], said: str, environment: dict[str, str], sound_server: SoundServer
 ) -> None:
     places = {**sound_server.places, "SPEECHMATICS_RT_URL": "ws://127.0.0.1:9/v2"}
-    done = run(*arguments, environment={**environment, **places})
+    done = run("microphone.py", *arguments, environment={**environment, **places})
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("Not transcribed: ")
     assert said in line
-
-
-def run(*arguments: object, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "default", EXAMPLES / "microphone.py", *map(str, arguments)],
-        env=environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-    )

@@ -6,8 +6,6 @@ import contextlib
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import wave
 from collections.abc import Iterator
@@ -17,16 +15,15 @@ import pytest
 import requests
 from support.audio.encoded import encode
 from support.examples import (
-    EXAMPLES,
     PATIENCE,
     SENTENCES,
     assert_heard,
     environment,
     recordings,
+    run,
     started,
     web_app,
 )
-from support.places import ROOT
 from support.serving import answering, listening, read_request
 
 __all__ = ["environment", "recordings"]
@@ -44,19 +41,6 @@ def samples_of(*paths: Path) -> bytes:
     return samples
 
 
-def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "default", EXAMPLES / "radio.py", *arguments],
-        env=environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-    )
-
-
 # -- radio ----------------------------------------------------------------------------------------
 
 
@@ -66,7 +50,7 @@ def test_a_station_is_printed_line_by_line(
 ) -> None:
     programme = encode(samples_of(*recordings[:2]), "mp3", "mp3")
     with listening(answering(HEAD + programme)) as port:
-        done = run(f"http://127.0.0.1:{port}/live", environment=environment)
+        done = run("radio.py", f"http://127.0.0.1:{port}/live", environment=environment)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 2
@@ -126,6 +110,7 @@ def test_a_station_that_is_none_is_one_clear_line(
 ) -> None:
     with listening(answering(response)) as port:
         done = run(
+            "radio.py",
             f"http://127.0.0.1:{port}/live",
             environment={**environment, "SPEECHMATICS_RT_URL": "ws://127.0.0.1:9/v2"},
         )

@@ -24,12 +24,14 @@ from support.examples import (
     environment,
     read_until,
     recordings,
+    run,
     started,
     words_of,
 )
 from support.places import ROOT
+from support.programs import Program
 from support.serving import answering, listening
-from support.terminal import in_terminal
+from support.terminal import Terminal
 
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
@@ -83,22 +85,6 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-def run(
-    script: str, *arguments: Union[str, Path], environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """Run an example to its end, with Python's own warnings shown."""
-    return subprocess.run(
-        [sys.executable, "-W", "default", EXAMPLES / script, *arguments],
-        env=environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-    )
 
 
 def assert_only_says_where(stderr: str) -> None:
@@ -174,7 +160,7 @@ def test_ctrl_c_at_a_microphone_still_prints_what_was_said(
     recorder.chmod(0o755)
     words = ScriptedRecognizer([("before", 0.2, 0.5), ("after", 0.9, 1.2)], delay=0.5)
     with LocalServer(recognizer=words) as server:
-        example = subprocess.Popen(
+        example = Program(
             [sys.executable, EXAMPLES / "live_source.py", "--microphone"],
             env={
                 **environment,
@@ -401,7 +387,7 @@ def test_an_endpoint_of_ones_own_is_used_and_named_when_it_fails(
 
 def run_in_terminal(script: str, *arguments: Union[str, Path], environment: dict[str, str]) -> str:
     """Run an example in a terminal of its own; return everything that the terminal was sent."""
-    with in_terminal(script, *arguments, environment=environment) as terminal:
-        status = terminal.read_to_end()
-    assert status == 0, terminal.sent
-    return terminal.sent
+    words = [EXAMPLES / script, *arguments]
+    with Terminal(words, cwd=ROOT, environment=environment) as terminal:
+        assert terminal.until_over() == 0, terminal.raw
+    return terminal.raw

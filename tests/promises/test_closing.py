@@ -31,6 +31,8 @@ from speechmatics_sync import AudioFormat, AuthBase, Client, ConnectionConfig, S
 
 __all__ = ["let_sources_go"]
 
+pytestmark = pytest.mark.usefixtures("programs")
+
 
 def runs(peer: Peer) -> None:
     peer.start()

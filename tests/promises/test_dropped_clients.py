@@ -15,6 +15,8 @@ from support.sessions import RAW, client_of, speech, wait_for
 
 from speechmatics_sync import Client, MultiChannelClient
 
+pytestmark = pytest.mark.usefixtures("programs")
+
 
 class Sessions:
     """A server that starts sessions, and counts those that are open."""

@@ -39,6 +39,8 @@ from speechmatics_sync import Client, ReconnectPolicy, SessionError
 
 __all__ = ["let_sources_go"]
 
+pytestmark = pytest.mark.usefixtures("programs")
+
 LONG = 3 * PATIENCE
 PATIENT = ReconnectPolicy(initial_delay=2 * LONG, max_delay=2 * LONG, rollover_margin=LONG)
 """Up to half of a delay is left to chance."""

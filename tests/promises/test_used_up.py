@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 
 import pytest
 from support.places import ROOT
+from support.programs import run_program
 from support.reconnecting import cut
 from support.scripts import PREAMBLE
 from support.serving import PATIENCE, Peer, final, serving
 
 pytest.importorskip("resource", reason="limits are set as Unix does")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a limit counts differs")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="what a limit counts differs"),
+    pytest.mark.usefixtures("programs"),
+]
 
 LIMITS = """
 import contextlib, logging, os, resource, traceback
@@ -76,10 +79,9 @@ def tell(call, *args, **options):
 
 def run(script: str, url: str) -> str:
     """Run Python in a process of its own; return what it printed. Nothing may be on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREAMBLE + LIMITS + textwrap.dedent(script), url],
+    done = run_program(
+        ["-W", "error", "-c", PREAMBLE + LIMITS + textwrap.dedent(script), url],
         cwd=ROOT,
-        capture_output=True,
         text=True,
         timeout=2 * PATIENCE,
     )

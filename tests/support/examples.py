@@ -15,6 +15,7 @@ from typing import Optional
 import pytest
 
 from support.places import ROOT
+from support.programs import Program, run_program
 
 EXAMPLES = ROOT / "examples"
 
@@ -34,7 +35,7 @@ PATIENCE = 100.0
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
+def environment(programs: None) -> dict[str, str]:
     """The environment of an example: this tree's package, no key, and a width to print in."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
 
@@ -77,12 +78,27 @@ def assert_heard(heard: str, spoken: str) -> None:
     assert wrong_share(heard, spoken) <= 0.05, f"heard {heard!r}, spoken was {spoken!r}"
 
 
+def run(
+    script: str, *arguments: object, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end, with Python's own warnings shown."""
+    return run_program(
+        ["-W", "default", EXAMPLES / script, *map(str, arguments)],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+    )
+
+
 @contextlib.contextmanager
 def started(
     script: str, *arguments: str, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     """Run an example that is not waited for; what is left of it is killed."""
-    with subprocess.Popen(
+    with Program(
         [sys.executable, EXAMPLES / script, *arguments],
         env=environment,
         cwd=ROOT,

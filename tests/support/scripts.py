@@ -9,6 +9,7 @@ import textwrap
 import threading
 
 from support.places import ROOT
+from support.programs import Program
 from support.serving import PATIENCE
 from support.sessions import wait_for
 
@@ -30,7 +31,7 @@ def run_script(
     script: str, url: str, ready: threading.Event, interrupt: bool
 ) -> subprocess.CompletedProcess[str]:
     """Run Python code that may use ``url``; interrupt it once the server is ready."""
-    process = subprocess.Popen(
+    process = Program(
         [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(script), url],
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -1,124 +1,144 @@
-"""A terminal that an example runs in."""
+"""A terminal that shows what a person would see."""
 
 from __future__ import annotations
 
-import contextlib
+import codecs
 import fcntl
 import os
 import pty
-import re
 import select
 import signal
 import struct
-import subprocess
 import sys
 import termios
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Union
+import time
+from collections.abc import Sequence
+from typing import Any, Callable
 
-from support.examples import EXAMPLES, PATIENCE
-from support.places import ROOT
+import pyte
 
-__all__ = ["Terminal", "in_terminal"]
+from support.programs import Program
 
-_SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n])")
+__all__ = ["PATIENCE", "Terminal"]
+
+PATIENCE = 100.0
+"""Seconds after which a program is given up: a guard against hanging, nothing more."""
 
 
 class Terminal:
-    """What an example shows, and how to interrupt it.
+    """A Python program in a pseudo-terminal; what is left of it at the end is killed.
+
+    Args:
+        words: The interpreter's arguments.
+        cwd: The program's folder.
+        environment: The program's, and the kind of the terminal unless that is in it.
+        stdin: ``subprocess.PIPE`` for a standard input that is not the terminal.
 
     Attributes:
-        sent: Everything that the example sent so far.
+        screen: What is shown now.
+        seen: What was shown after each write of the program: the lines of the screen.
+        raw: All that was written.
     """
 
-    def __init__(self, descriptor: int, example: subprocess.Popen[bytes]) -> None:
-        self._descriptor = descriptor
-        self._example = example
-        self._received = b""
+    def __init__(
+        self,
+        words: Sequence[Any],
+        *,
+        cwd: Any,
+        environment: dict[str, str],
+        columns: int = 80,
+        rows: int = 24,
+        stdin: Any = None,
+    ) -> None:
+        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
+        self._stream = pyte.Stream(self.screen)
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self.seen: list[list[str]] = []
+        self.raw = ""
+        self._ours, its = pty.openpty()
+        self._resize(columns, rows)
+        self.process = Program(
+            [sys.executable, *words],
+            cwd=cwd,
+            env={"TERM": "xterm-256color", **environment},
+            stdin=its if stdin is None else stdin,
+            stdout=its,
+            stderr=its,
+            start_new_session=True,
+        )
+        os.close(its)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        os.close(self._ours)
+
+    def give(self, audio: bytes) -> None:
+        """Write to standard input, if it is a pipe."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(audio)
+        self.process.stdin.flush()
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size, as a person does."""
+        self.screen.resize(rows, columns)
+        self._resize(columns, rows)
+        os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def _resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     @property
-    def sent(self) -> str:
-        return self._received.decode("utf-8", errors="ignore")
-
-    def read_until(self, awaited: str) -> None:
-        """Read until the example has shown a text."""
-        while awaited not in self.sent:
-            assert self._read(), f"it ended before it showed {awaited!r}: {self.sent}"
-
-    def interrupt(self) -> None:
-        """Send what Ctrl-C sends."""
-        os.killpg(self._example.pid, signal.SIGINT)
-
-    def read_to_end(self) -> int:
-        """Read until the example has ended; return its status."""
-        while self._read():
-            pass
-        return self._example.wait(PATIENCE)
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
-        assert ready, f"it shows nothing more: {self.sent}"
-        with contextlib.suppress(OSError):  # how Linux says that the terminal is gone
-            received = os.read(self._descriptor, 4096)
-            self._received += received
-            return bool(received)
-        return False
-
     def lines(self) -> list[str]:
-        """Return what stands in the terminal, with what has scrolled up, line by line.
+        """What the screen shows, without the empty lines at its end."""
+        shown = [line.rstrip() for line in self.screen.display]
+        while shown and not shown[-1]:
+            shown.pop()
+        return shown
 
-        It knows the few sequences that move the cursor by lines and erase, and drops colours.
-        """
-        lines, row, column = [""], 0, 0
-        text = self.sent
-        position = 0
-        for found in [*_SEQUENCE.finditer(text), None]:
-            plain = text[position : found.start() if found else len(text)]
-            lines[row] = (
-                lines[row][:column].ljust(column) + plain + lines[row][column + len(plain) :]
-            )
-            column += len(plain)
-            if found is None:
-                break
-            position = found.end()
-            count, command = int(found[1]) if (found[1] or "").isdigit() else 0, found[2]
-            if found[3] == "\r":
-                column = 0
-            elif found[3] == "\n":
-                row += 1
-                lines += [""] * (row == len(lines))
-            elif command == "A":
-                row -= max(1, count)
-                assert row >= 0
-            elif command == "K":
-                lines[row] = "" if count == 2 else lines[row][:column]
-            else:
-                assert command in "mhl", found[0]
-        return [line.rstrip() for line in lines]
+    @property
+    def everything(self) -> list[str]:
+        """What has scrolled away, and what the screen shows."""
+        above = [
+            "".join(line[column].data for column in range(self.screen.columns)).rstrip()
+            for line in self.screen.history.top
+        ]
+        return [*above, *self.lines]
 
+    def until(self, met: Callable[[list[str]], Any]) -> list[str]:
+        """Read until the screen shows what is wanted; return its lines."""
+        deadline = time.monotonic() + PATIENCE
+        while not met(self.lines):
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"never shown; last: {self.lines}\n{self.raw!r}")
+        return self.lines
 
-@contextlib.contextmanager
-def in_terminal(
-    script: str, *arguments: Union[str, Path], environment: dict[str, str], columns: int = 80
-) -> Iterator[Terminal]:
-    """Run an example in a terminal of its own; what is left of it is killed."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    try:
-        with subprocess.Popen(
-            [sys.executable, EXAMPLES / script, *arguments],
-            env={**environment, "TERM": "xterm", "COLUMNS": str(columns)},
-            cwd=ROOT,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        ) as example:
-            os.close(theirs)
-            try:
-                yield Terminal(ours, example)
-            finally:
-                example.kill()
-    finally:
-        os.close(ours)
+    def until_over(self) -> int:
+        """Read to the end; return the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline - time.monotonic()):
+            pass
+        return self.process.wait(timeout=PATIENCE)
+
+    def _read(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, seconds))
+        if not ready:
+            return False
+        try:
+            written = os.read(self._ours, 65536)
+        except OSError:  # Linux says so that the command has ended
+            return False
+        text = self._decode(written)
+        self.raw += text
+        self._stream.feed(text)
+        self.seen.append(self.lines)
+        return bool(written)

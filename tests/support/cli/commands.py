@@ -11,6 +11,8 @@ from typing import Any, Union
 
 from speechmatics_sync.local import counted_audio
 from support.places import ROOT
+from support.programs import Program
+from support.terminal import Terminal
 
 PATIENCE = 60.0
 COMMAND = (sys.executable, "-m", "speechmatics_sync")
@@ -49,7 +51,7 @@ class Place:
         """Start the command; its streams are pipes of bytes."""
         environment = {**self.environment, **options.pop("environment", {})}
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen(
+        return Program(
             [*COMMAND, *words],
             cwd=self.path,
             env=environment,
@@ -65,6 +67,11 @@ class Place:
                 process.kill()
                 raise
         return Ran(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+    def terminal(self, *words: Any, environment: Any = (), **options: Any) -> Terminal:
+        """Start the command in a terminal."""
+        variables = {**self.environment, **dict(environment)}
+        return Terminal([*COMMAND[1:], *words], cwd=self.path, environment=variables, **options)
 
     def run_python(self, *words: Word) -> Ran:
         """Run the interpreter instead of the command."""
