@@ -80,14 +80,14 @@ from .errors import (
     AudioError,
     AuthenticationError,
     ConfigurationError,
-    ConnectionError,
     EndOfTranscriptError,
     SessionError,
     SpeechmaticsError,
-    TimeoutError,
     TranscriptionError,
     TransportError,
 )
+from .errors import ConnectionError as ConnectionError
+from .errors import TimeoutError as TimeoutError
 
 if TYPE_CHECKING:
     from ._audio.microphone import Microphone, MicrophoneDevice, MicrophoneLevel
@@ -149,7 +149,6 @@ __all__ = [
     "ClientMessageType",
     "ConfigurationError",
     "ConnectionConfig",
-    "ConnectionError",
     "ConversationConfig",
     "DecodedAudio",
     "Diarization",
@@ -210,7 +209,6 @@ __all__ = [
     "SpeechmaticsError",
     "StaticKeyAuth",
     "Stream",
-    "TimeoutError",
     "Transcript",
     "TranscriptFilteringConfig",
     "TranscriptResult",
@@ -237,6 +235,9 @@ __all__ = [
     "transcribe_many",
 ]
 
+
+_HIDE_BUILT_INS = ["ConnectionError", "TimeoutError"]
+"""Public as well, but not taken by ``from speechmatics_sync import *``."""
 
 _LOADED_WHEN_NAMED = {
     "AddTranscriptDict": "_model.message_types",
@@ -291,11 +292,11 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return [*__all__, *_HIDE_BUILT_INS]
 
 
 # Tracebacks, help() and pickles name the place that users import from.
-for _name in __all__:
+for _name in __dir__():
     _public = globals().get(_name)
     if callable(_public):
         _public.__module__ = __name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import pickle
 import traceback
@@ -12,11 +13,17 @@ import speechmatics_sync
 from speechmatics_sync import ConfigurationError, Transcript, TranscriptionConfig
 
 # A union of types, as Source is, can carry neither a module nor a docstring.
-PUBLIC = [name for name in speechmatics_sync.__all__ if name not in ("Source", "__version__")]
+PUBLIC = [name for name in dir(speechmatics_sync) if name not in ("Source", "__version__")]
 
 
 def test_dir_shows_what_is_public_and_nothing_else() -> None:
-    assert dir(speechmatics_sync) == sorted(speechmatics_sync.__all__)
+    built_in = {"ConnectionError", "TimeoutError"}
+    assert set(dir(speechmatics_sync)) == built_in | set(speechmatics_sync.__all__)
+
+
+def test_taking_every_name_hides_no_built_in() -> None:
+    assert not set(speechmatics_sync.__all__) & set(dir(builtins))
+    assert issubclass(speechmatics_sync.ConnectionError, builtins.ConnectionError)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -196,7 +196,7 @@ class TestEmptyEnvironment:
         in_empty(
             installed,
             "import speechmatics_sync\n"
-            "for name in speechmatics_sync.__all__: getattr(speechmatics_sync, name)",
+            "for name in dir(speechmatics_sync): getattr(speechmatics_sync, name)",
         )
 
 
