@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional, Union
 
 from .._concurrency.processes import Process, this_process
+from .._logs import logger
 from .._model.checks import number
 from .._model.settings import argument
 from .._transcript.transcript import Transcript
@@ -200,19 +201,24 @@ class OpenLedger:
         try:
             with self._writing():
                 self._forget(self._run)
+        except SessionError as error:
+            logger.warning("%s; what this run had begun is free when it has ended", error)
         finally:
             self._connection.close()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """A transaction.
-
-        Raises:
-            SessionError: The file cannot be written.
-        """
+    def _reading(self) -> Iterator[None]:
         import sqlite3
 
         try:
+            yield
+        except sqlite3.Error as error:
+            raise SessionError(f"The ledger {self._ledger.path!r} failed: {error}") from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction."""
+        with self._reading():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -220,8 +226,6 @@ class OpenLedger:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise SessionError(f"The ledger {self._ledger.path!r} failed: {error}") from error
 
     def next_beat(self) -> float:
         """Give a sign of life if it is time, and return the seconds until the next."""
@@ -238,27 +242,39 @@ class OpenLedger:
         return max(0.0, self._beat_at + every - time.monotonic())
 
     def claim(self, identity: Identity) -> Union[Claim, Done]:
-        """Take a source, if it is not done and nobody has it."""
+        """Take a source, if it is not done and nobody has it.
+
+        Raises:
+            ConfigurationError: What the file holds is no transcript.
+            SessionError: The file cannot be written.
+        """
         key = (identity.name, self._settings)
+        with self._reading():
+            done = self._done(key, identity.version)
+        if done is not None:
+            return done
         with self._writing():
-            done = self._connection.execute(
-                "SELECT transcript, seconds FROM done "
-                "WHERE source = ? AND settings = ? AND version = ?",
-                (*key, identity.version),
-            ).fetchone()
+            done = self._done(key, identity.version)
             if done is not None:
-                return Done(_unpickled(done[0]), done[1])
+                return done
             holder = self._connection.execute(
                 "SELECT run FROM claims WHERE source = ? AND settings = ?", key
             ).fetchone()
-            if holder is not None and holder[0] != self._run:
-                if self._is_alive(holder[0]):
+            if holder is not None:
+                # This run itself has it if it was given the source twice.
+                if holder[0] == self._run or self._is_alive(holder[0]):
                     return Claim.OTHERS
                 self._forget(holder[0])
-            if holder is not None and holder[0] == self._run:
-                return Claim.OTHERS  # the same source twice in one run: the other one first
             self._connection.execute("INSERT INTO claims VALUES (?, ?, ?)", (*key, self._run))
         return Claim.OURS
+
+    def _done(self, key: tuple[str, str], version: str) -> Optional[Done]:
+        row = self._connection.execute(
+            "SELECT transcript, seconds FROM done "
+            "WHERE source = ? AND settings = ? AND version = ?",
+            (*key, version),
+        ).fetchone()
+        return None if row is None else Done(_unpickled(row[0]), row[1])
 
     def settle(self, identity: Identity, transcript: Optional[Transcript], seconds: float) -> None:
         """Keep what was transcribed, or without a transcript leave the source to others."""

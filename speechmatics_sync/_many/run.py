@@ -374,19 +374,24 @@ class Run:
         """
         outcome = _outcome_of(future)
         error = outcome.error
-        if error is None or not (outcome.refused and self._may_wait(task, error)):
-            if self._ledger is not None and task.identity is not None:
-                self._ledger.settle(task.identity, outcome.transcript, outcome.seconds)
-            if error is not None:
-                if outcome.trace:
-                    error.__cause__ = _WorkerTraceback(outcome.trace)
-                if self._plan.stop_at_error or _concerns_all(error):
-                    if hasattr(error, "add_note"):  # Python 3.11
-                        error.add_note(f"The source is {_shown(task.source)}.")
-                    raise error
-            self._put(task, outcome)
-        else:
+        if error is not None and outcome.refused and self._may_wait(task, error):
             self._wait_for_room(task, outcome.wait)
+            return
+        if error is not None:
+            if outcome.trace:
+                error.__cause__ = _WorkerTraceback(outcome.trace)
+            if self._plan.stop_at_error or _concerns_all(error):
+                if hasattr(error, "add_note"):  # Python 3.11
+                    error.add_note(f"The source is {reprlib.repr(task.source)}.")
+                raise error
+        try:
+            self._keep(task, outcome)
+        finally:
+            self._put(task, outcome)
+
+    def _keep(self, task: _Task, outcome: Outcome) -> None:
+        if self._ledger is not None and task.identity is not None:
+            self._ledger.settle(task.identity, outcome.transcript, outcome.seconds)
 
     def _may_wait(self, task: _Task, error: Exception) -> bool:
         if self._plan.work.reconnect is None:
@@ -421,9 +426,9 @@ class Run:
             future.cancel()
         while True:
             for task, future in self._taken_back():
-                outcome = None if future.cancelled() or future.exception() else future.result()
-                if outcome is not None and self._ledger is not None and task.identity is not None:
-                    self._ledger.settle(task.identity, outcome.transcript, outcome.seconds)
+                if not future.cancelled() and future.exception() is None:
+                    with contextlib.suppress(SessionError):  # it is raised already
+                        self._keep(task, future.result())
             plan.leaving.end()
             if not self._running or deadline.passed():
                 break
@@ -455,7 +460,3 @@ def _concerns_all(error: Exception) -> bool:
     if isinstance(error, AuthenticationError):
         return error.status in (401, 403) or error.type is not None
     return isinstance(error, TranscriptionError) and error.type == "timelimit_exceeded"
-
-
-def _shown(source: object) -> str:
-    return reprlib.repr(source)

@@ -114,15 +114,16 @@ def identity_of(source: object, *, content: bool, any_kind: bool) -> Identity:
 def _of_path(path: Any, *, content: bool, any_kind: bool) -> Identity:
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigurationError(f"the ledger would not know {path!r} again: it is no file")
+        regular = stat.S_ISREG(status.st_mode)
         version = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
-        if content:
+        if content and regular:
             version = f"sha256:{_hash_of(path)}"
     except (OSError, ValueError) as error:
         if any_kind:
             return Identity(os.fsdecode(path), "")
         raise path_error(path, error) from error
+    if not regular:
+        raise ConfigurationError(f"the ledger would not know {path!r} again: it is no file")
     return Identity(os.path.abspath(os.fsdecode(path)), version)
 
 

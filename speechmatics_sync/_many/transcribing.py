@@ -26,6 +26,7 @@ from .._model.checks import boolean, count
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.secret import Secret
 from .._model.settings import argument
+from .._model.transcription_config import TranscriptionConfig
 from ..errors import ConfigurationError, MissingKeyError
 from .jobs import Job
 from .leaving import OverProcesses, OverThreads
@@ -250,6 +251,7 @@ def _opened(ledger: Union[Ledger, str, os.PathLike[str], None], work: Work) -> O
         raise ConfigurationError("collect=False leaves no transcript that a ledger could keep")
     connect(ledger.path).close()
     configs = {name: work.options.reveal().get(name) for name in _CONFIGS}
+    configs["transcription_config"] = configs["transcription_config"] or TranscriptionConfig()
     asked = {name: config.to_dict() for name, config in configs.items() if config is not None}
     return OpenLedger(ledger, json.dumps(asked, sort_keys=True), any_kind=work.call is not None)
 
