@@ -40,3 +40,10 @@ def test_the_changelog_has_its_title_and_says_nothing_twice() -> None:
     for entry in entries:
         beginning = entry.rstrip(".")
         assert [other for other in entries if other.startswith(beginning)] == [entry]
+
+
+def test_the_tests_that_stand_against_threats_are_there() -> None:
+    text = (ROOT / "SECURITY.rst").read_text(encoding="utf-8")
+    named = re.findall(r"``(tests/[\w/.]+)``", text)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).is_file()] == []
