@@ -55,6 +55,8 @@ def as_before(error: BaseException, *, connected: bool = True) -> BaseException:
         if error.type is not None:
             return TranscriptionError(error.reason or error.message)
         return error if error.status is None else _invalid_status(error.status)
+    if isinstance(error, speechmatics_sync.TransportError):
+        return ValueError(error.message)  # no JSON, or more acknowledgements than chunks
     if isinstance(error, speechmatics_sync.TimeoutError):
         return asyncio.TimeoutError(str(error))
     if isinstance(error, speechmatics_sync.ConnectionError):

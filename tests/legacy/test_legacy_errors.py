@@ -249,3 +249,16 @@ def test_a_path_that_has_the_language_keeps_it() -> None:
             client_of(url + end).run_synchronously(audio(), CONFIG, RAW)
     assert paths == ["/v2/en?", "/v2/en?", "/v2/en?", "/v2/en?jwt=x&"]
     assert AUDIO
+
+
+@pytest.mark.parametrize("answer", ['{"message": "AudioAdded", "seq_no": 99}', "no JSON"])
+def test_a_server_that_breaks_the_protocol_is_a_value_error(answer: str) -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.receive()
+        peer.send(answer)
+        peer.wait_closed()
+
+    with serving(behave) as url, pytest.raises(ValueError, match="The server") as caught:
+        client_of(url).run_synchronously(audio(), CONFIG, RAW)
+    assert isinstance(caught.value.__cause__, speechmatics_sync.TransportError)
