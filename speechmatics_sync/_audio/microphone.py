@@ -18,7 +18,7 @@ from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.one_process import OneProcess
 from .._logs import logger
 from .._model.audio_format import AudioEncoding, AudioFormat
-from .._model.checks import count
+from .._model.checks import count, file_path
 from .._model.settings import argument
 from ..errors import AudioError, ConfigurationError
 from .recording_devices import KEPT_SECONDS, Capture, MicrophoneDevice, device_named, devices
@@ -102,8 +102,16 @@ class Microphone(OneProcess, Separable):
         self.audio_format = AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)
         self._rate = int(self.audio_format.sample_rate)
         self._count: int = argument("channels", channels, count)
-        if save is not None and not isinstance(save, (str, os.PathLike)):
-            raise ConfigurationError(f"save is {save!r}; allowed: a path, or None")
+        if isinstance(device, str) and not device.strip():
+            raise ConfigurationError(
+                f"device is {device!r}; allowed: an index, a part of a name, or None"
+            )
+        if save is not None:
+            suffix = os.path.splitext(argument("save", save, file_path))[1]
+            if suffix.lower() not in ("", ".wav"):
+                raise ConfigurationError(
+                    f"save is {os.fspath(save)!r}; allowed: a path that ends in .wav"
+                )
         self.device = device_named(device)
         self.name = self.device.name
         self._save = save

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 import reprlib
 from collections.abc import Mapping
@@ -157,6 +158,14 @@ def string(
         return str.__str__(value)  # a member of an Enum becomes its value
 
     return check
+
+
+def file_path(value: Any) -> str:
+    """The path of a file, as a str."""
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or "\0" in path:
+        raise InvalidValue(value, "a path, as a str or a Path")
+    return path
 
 
 def one_of(words: type[Enum]) -> Check:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
+from .._model.checks import file_path
 from .._model.results import AudioEvent, SpeakersResult
 from .._model.session_info import LanguagePackInfo
+from .._model.settings import argument
 from .._numbers import plain_number
 from ..errors import ConfigurationError, TransportError
 from .utterances import UtteranceEnd
@@ -59,7 +61,7 @@ class Imports:
         """
         import json
 
-        with open(path, encoding="utf-8-sig") as file:
+        with open(argument("path", path, file_path), encoding="utf-8-sig") as file:
             try:
                 data = json.load(file)
             except (ValueError, RecursionError) as error:

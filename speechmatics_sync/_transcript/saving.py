@@ -8,14 +8,22 @@ import stat
 from contextlib import suppress
 from typing import Union
 
+from .._model.checks import file_path
+from .._model.settings import argument
+
 __all__ = ["Path", "save", "suffix_of"]
 
 Path = Union[str, "os.PathLike[str]"]
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix of a path, such as ``.srt``, in lower case."""
-    return os.path.splitext(os.fspath(path))[1].lower()
+    """The suffix of a path, such as ``.srt``, in lower case.
+
+    Raises:
+        ConfigurationError: It is no path.
+    """
+    name: str = argument("path", path, file_path)
+    return os.path.splitext(name)[1].lower()
 
 
 def save(path: Path, content: bytes) -> None:

@@ -374,6 +374,8 @@ def test_more_channels_than_there_are_is_an_error(sound_server: SoundServer) -> 
         ({"device": 4711}, "device is 4711; allowed: the index, or .* of these: 0: "),
         ({"save": 5}, "save is 5; allowed: a path"),
         ({"save": True}, "save is True; allowed: a path"),
+        ({"save": "x.mp3"}, "save is 'x.mp3'; allowed: a path that ends in .wav"),
+        ({"device": " "}, "device is ' '; allowed: an index, a part of a name, or None"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(

@@ -18,7 +18,7 @@ import pytest
 from support.places import ROOT
 from support.transcripts import final, mark, result, transcript
 
-from speechmatics_sync import ConfigurationError, Transcript
+from speechmatics_sync import CaptionFile, ConfigurationError, Transcript
 
 
 @pytest.fixture
@@ -73,6 +73,13 @@ class TestFormats:
             " .csv"
         )
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("call", [Transcript().save, Transcript.load, CaptionFile])
+    @pytest.mark.parametrize("path", [None, 5, b"saved.srt", "a\0.srt"])
+    def test_what_is_no_path_is_named(self, call: Any, path: Any) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            call(path)
+        assert str(caught.value) == f"path is {path!r}; allowed: a path, as a str or a Path"
 
     def test_half_of_a_surrogate_pair_is_no_reason_to_lose_the_rest(self, tmp_path: Path) -> None:
         said = transcript(final(result("a\ud83d", 0, 1)))
