@@ -339,7 +339,14 @@ def labels_of(labels: Optional[Sequence[str]], count: int, name: str) -> Sequenc
         return [str(number + 1) for number in range(count)]
     if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
         raise ConfigurationError(f"labels is {labels!r}; allowed: a list of names")
-    if len(labels) != count or len(set(labels)) != len(labels):
+    if len(labels) != count:
+        has = "one channel" if count == 1 else f"{count} channels"
+        cure = "transcribe it without naming channels" if count == 1 else f"name all {count}"
+        raise ConfigurationError(
+            f"{name} has {has}, and {len(labels)} {'was' if len(labels) == 1 else 'were'} named"
+            f" ({', '.join(labels)}): {cure}"
+        )
+    if len(set(labels)) != len(labels):
         raise ConfigurationError(
             f"labels is {list(labels)!r}; allowed: {count} different names, for the channels of"
             f" {name}"

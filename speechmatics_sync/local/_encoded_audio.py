@@ -151,3 +151,6 @@ class SentFile:
                         return f"more than {_MOST_SECONDS} seconds of audio in one message"
                     if self._refused is not None:
                         return None
+
+
+SentFile.__name__ = "file"  # `open_audio` names what it reads by its class

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import re
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -151,8 +152,12 @@ def test_an_array_without_samples_has_channels_without_samples() -> None:
 
 def test_there_is_a_label_for_each_channel() -> None:
     samples = counted(10, 2)
-    for labels in (["one"], ["a", "a"], ["a", "b", "c"]):
-        with pytest.raises(ConfigurationError, match="2 different names"):
+    for labels, said in {
+        ("one",): "has 2 channels, and 1 was named (one): name all 2",
+        ("a", "b", "c"): "has 2 channels, and 3 were named (a, b, c): name all 2",
+        ("a", "a"): "labels is ['a', 'a']; allowed: 2 different names",
+    }.items():
+        with pytest.raises(ConfigurationError, match=re.escape(said)):
             split_channels(samples, labels)
     with pytest.raises(AudioError, match=r"samples\.T"):
         split_channels(samples.T, ["a", "b"])

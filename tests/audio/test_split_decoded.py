@@ -140,7 +140,7 @@ def test_a_url_is_split_and_its_key_is_not_shown() -> None:
 
 
 def test_labels_have_to_fit() -> None:
-    with pytest.raises(ConfigurationError, match="2 different names"):
+    with pytest.raises(ConfigurationError, match="has 2 channels"):
         split_channels(flac(), labels=["one"])
 
 
