@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -93,7 +94,7 @@ _CODES: tuple[tuple[type[SpeechmaticsError], int], ...] = (
 def exit_code(error: BaseException) -> int:
     """Return the exit code for an error."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
+        return 128 + (error.args[0] if error.args else signal.SIGINT)
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
 
 
@@ -110,10 +111,10 @@ def sentence(error: BaseException, *, verbose: int = 0) -> str:
     return " ".join(text.split()).replace(_IN_PYTHON, _AS_FLAGS)
 
 
-def leave() -> NoReturn:
+def leave(interrupt: KeyboardInterrupt) -> NoReturn:
     """End the process at once: a thread may wait in a read, and sessions for their servers."""
     complain("interrupted")
-    os._exit(INTERRUPTED)
+    os._exit(exit_code(interrupt))
 
 
 def complain(text: str) -> None:

@@ -49,7 +49,7 @@ class Input(NamedTuple):
         live: Whether it has no end of its own, so that Ctrl-C is its end.
         opened: Opens it; a context manager that gives a `Heard`.
         multichannel: Whether its sources are channels.
-        path: The file, if it is one.
+        files: The files that it is made of.
     """
 
     name: str
@@ -57,19 +57,32 @@ class Input(NamedTuple):
     live: bool
     opened: Callable[[], contextlib.AbstractContextManager[Heard]]
     multichannel: bool = False
-    path: Optional[str] = None
+    files: Sequence[str] = ()
+
+    def look(self) -> None:
+        """Look whether its files are there, without a session.
+
+        Raises:
+            AudioError: One is not.
+        """
+        for file in self.files:
+            try:
+                os.stat(file)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise AudioError(f"the file {shown(file)!r} cannot be read: {reason}") from None
 
     def seconds(self) -> Optional[float]:
         """Return how long a file is, or None if that cannot be told.
 
         For files that are sent as they are, of which only the server knows the inside.
         """
-        if self.path is None or not os.path.isfile(self.path):
+        if len(self.files) != 1 or not os.path.isfile(self.files[0]):
             return None
         try:
             from speechmatics_sync import open_audio
 
-            with open_audio(self.path) as audio:
+            with open_audio(self.files[0]) as audio:
                 return audio.total_seconds
         except SpeechmaticsError:  # it is told when the file is transcribed
             return None
@@ -153,8 +166,8 @@ def _input(
                 source = stack.enter_context(_keeping(source, save, audio_format))
             yield Heard(source)
 
-    path = None if name == "-" or _URL.match(name) else name
-    return Input(_shown(name), stem, live, opened, bool(labels), path)
+    files = () if name == "-" or _URL.match(name) else (name,)
+    return Input(_shown(name), stem, live, opened, bool(labels), files)
 
 
 def _shown(name: str) -> str:
@@ -173,7 +186,7 @@ def _channel_files(files: Mapping[str, str]) -> Input:
 
     first = next(iter(files.values()))
     name = ", ".join(map(_shown, files.values()))
-    return Input(name, Path(first).stem, False, opened, multichannel=True)
+    return Input(name, Path(first).stem, False, opened, True, list(files.values()))
 
 
 def _microphone(

@@ -159,35 +159,41 @@ class Job:
 
 
 class _Interrupts:
-    """Counts Ctrl-C: the first is for `run_jobs` to look at, the second is raised."""
+    """Takes Ctrl-C and SIGTERM: the first is for `run_jobs` to look at, the second is raised.
+
+    Attributes:
+        came: The number of the first; 0 until it comes.
+    """
 
     def __init__(self) -> None:
-        self.came = False
+        self.came = 0
 
     def __enter__(self) -> _Interrupts:
-        self._previous = signal.getsignal(signal.SIGINT)
-        if self._previous is not signal.SIG_IGN:  # as in the background of a shell
-            signal.signal(signal.SIGINT, self._handle)
+        self._previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+        for number, handler in self._previous.items():
+            if handler is not signal.SIG_IGN:  # as in the background of a shell
+                signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _handle(self, number: int, frame: Optional[FrameType]) -> None:
         if self.came:
-            raise KeyboardInterrupt
-        self.came = True
+            raise KeyboardInterrupt(number)
+        self.came = number
 
 
 def run_jobs(
     jobs: Sequence[Job], at_a_time: int, session_for: Callable[[Input], Session], view: View
-) -> bool:
-    """Run jobs, and show what they hear; return whether Ctrl-C ended them.
+) -> int:
+    """Run jobs, and show what they hear; return the signal that ended them, or 0.
 
     A key that was refused or a setting that is wrong ends them all: it is the same for each.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C came a second time.
+        KeyboardInterrupt: A signal came a second time; it has its number.
         OSError: The view cannot be written to.
     """
     events: queue.Queue[tuple[Job, Optional[Line]]] = queue.Queue(_WAITING)

@@ -32,8 +32,8 @@ def run(argv: Optional[list[str]]) -> int:
         code = _command(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        leave()
+    except KeyboardInterrupt as interrupt:
+        leave(interrupt)
     except BrokenPipeError:
         # Whoever read, such as `head`, has enough.
         _abandon_standard_output()

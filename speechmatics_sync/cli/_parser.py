@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn, Optional
 
 from speechmatics_sync import __version__
@@ -24,7 +26,7 @@ exit codes:
   3    the key
   4    no connection, or a time limit passed
   5    the audio
-  130  interrupted
+  130  interrupted; 143 by SIGTERM
 With several files it is the worst of theirs.
 """
 
@@ -43,9 +45,11 @@ class Parser(argparse.ArgumentParser):
 
     Attributes:
         commands: The parsers of the commands, by their names.
+        given: The words that are parsed, to say which of them is meant.
     """
 
     commands: dict[str, Parser]
+    given: Sequence[str] = ()
 
     def __init__(self, prog: Optional[str] = None, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -54,10 +58,32 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
-        _, unknown, words = message.partition("unrecognized arguments: ")
-        if unknown and os.path.exists(words):
-            message = f"{words} is no flag: a file whose name begins with - comes after --"
+        file = self._taken_for_a_flag(message)
+        if file is not None:
+            message = f"{file} is taken for a flag: write ./{file} for the file of this name"
         self.exit(2, f"{PROGRAM}: {message} (see {self.prog} --help)\n")
+
+    def _taken_for_a_flag(self, message: str) -> Optional[str]:
+        """Return the word that an error is about, if it is the name of a file."""
+        said = re.fullmatch(
+            r"unrecognized arguments: (?P<word>.*)"
+            r"|argument .*: ignored explicit argument '(?P<end>.*)'"
+            r"|argument (?P<flags>.*): expected (one|at least one) argument",
+            message,
+            re.DOTALL,
+        )
+        if said is None:
+            return None
+        for before, word in zip(("", *self.given), self.given):
+            meant = (
+                word == said["word"]
+                or (said["end"] and word.endswith(said["end"]))
+                or (said["flags"] and before in said["flags"].split("/"))
+            )
+            named = re.fullmatch(r"-[^-].*\.[a-zA-Z]\w*", word) or os.path.exists(word)
+            if meant and named and word.startswith("-"):
+                return word
+        return None
 
 
 class _Output(argparse.Action):
@@ -273,7 +299,9 @@ def parsed(argv: Optional[list[str]]) -> argparse.Namespace:
         # Files may stand between flags, which argparse allows without commands alone; then it takes
         # no notice of "--", after which everything is a file.
         end = given.index("--") if "--" in given else len(given)
-        arguments = made.commands["transcribe"].parse_intermixed_args(given[1:end])
+        command = made.commands["transcribe"]
+        command.given = given[1:end]
+        arguments = command.parse_intermixed_args(given[1:end])
         arguments.sources += given[end + 1 :]
         arguments.command = "transcribe"
         return arguments

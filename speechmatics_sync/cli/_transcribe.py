@@ -21,6 +21,7 @@ from speechmatics_sync import (
     TranscriptionConfig,
     __version__,
 )
+from speechmatics_sync.errors import MissingKeyError
 
 from ._exits import INTERRUPTED, OK, OutputError, complain, leave, shown
 from ._inputs import Input, inputs_of
@@ -59,20 +60,25 @@ def transcribe(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.callback(view.close)
         stack.enter_context(_shown_records(view, arguments))
-        calls = _Calls(arguments, settings, stack, collect=outputs.whole)
+        try:
+            calls = _Calls(arguments, settings, stack, collect=outputs.whole)
+        except MissingKeyError:
+            for each in left:
+                each.look()  # what is wrong with a file can be told without a key
+            raise
         if arguments.verbose:
             for text in settings.told():
                 view.note(text)
         try:
             interrupted = run_jobs(jobs, arguments.jobs, calls.session_for, view)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             view.close()
-            leave()
+            leave(interrupt)
     _report(jobs, len(inputs), arguments)
     if not view.shows_text:
         _rescue(jobs)
     if interrupted:
-        return INTERRUPTED
+        return 128 + interrupted
     return max((job.code for job in jobs), default=OK)
 
 
