@@ -46,7 +46,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-services soak bench bench-quick pictures lint format docs build clean
+.PHONY: demo test test-fast test-services soak soak-web bench bench-quick pictures lint format docs build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -70,6 +70,9 @@ test-services: $(VENV)/services.installed
 
 soak: $(VENV)/test.installed
 	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
+
+soak-web: $(VENV)/services.installed
+	$(BIN)/python benchmarks/soak_web.py $(SOAK_ARGS)
 
 bench: $(VENV)/bench-full.installed
 	$(BIN)/python benchmarks/speed $(BENCH_ARGS)
