@@ -298,10 +298,6 @@ class Exports:
         Raises:
             AudioError: The audio cannot be read.
             ConfigurationError: ``matplotlib`` is not installed, or there is nothing to plot.
-
-        Example:
-            >>> transcript = client.transcribe("audio.wav")
-            >>> transcript.plot("audio.wav", end_time=10).savefig("audio.png")
         """
         from .views.plot import plot_of
 
