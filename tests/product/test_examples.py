@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Union
 
 import pytest
 from support.examples import (
@@ -258,40 +258,6 @@ def assert_conversation(
         assert_heard(turn[3], text)
     times = [float(turn[1]) for turn in turns if turn is not None]
     assert times == sorted(set(times))
-
-
-EXECUTE = """
-import sys, nbclient, nbformat
-notebook = nbformat.read(sys.stdin, as_version=4)
-nbclient.NotebookClient(notebook, timeout=50).execute()
-nbformat.write(notebook, sys.stdout)
-"""
-
-
-@pytest.mark.speech
-def test_the_notebook_transcribes_in_plain_cells(environment: dict[str, str]) -> None:
-    # In a process of its own, for what Jupyter opens it leaves to the garbage collector.
-    done = subprocess.run(
-        [sys.executable, "-c", EXECUTE],
-        env=environment,
-        cwd=EXAMPLES,
-        input=(EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    notebook = json.loads(done.stdout)
-    cells = {cell["id"]: cell.get("outputs", []) for cell in notebook["cells"]}
-    spoken = " ".join(SENTENCES)
-    assert_heard(printed(cells["transcribe"]), spoken)
-    table = "".join(cells["table"][0]["data"]["text/markdown"]).splitlines()
-    assert_heard(" ".join(row.split("|")[3] for row in table[2:]), spoken)
-
-
-def printed(outputs: Sequence[dict[str, Any]]) -> str:
-    return "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
 
 
 def test_the_notebook_is_kept_without_outputs_and_traces_of_a_machine() -> None:
