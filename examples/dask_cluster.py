@@ -3,14 +3,15 @@
     python examples/dask_cluster.py [FILE …] [--workers 2] [--sessions 4]
     python examples/dask_cluster.py FILE … --scheduler tcp://scheduler:8786
 
-Without ``--scheduler`` it starts worker processes here. With it, start a scheduler and workers first,
-on any machines that have this package and see the files, and give the workers the key:
+Without ``--scheduler`` it starts worker processes here. With it, start a scheduler and workers
+first, on any machines that have this package and see the files, and give the workers the key:
 
     dask scheduler
     SPEECHMATICS_API_KEY=… dask worker tcp://scheduler:8786 --nthreads 4
 
-A session waits most of the time, so one process runs several: ``--nthreads`` is how many. Files whose
-worker dies are transcribed on another one, from their beginning. It needs ``pip install distributed``.
+A session waits most of the time, so one process runs several: ``--nthreads`` is how many. Files
+whose worker dies are transcribed on another one, from their beginning. It needs
+``pip install distributed``.
 """
 
 from __future__ import annotations
@@ -41,9 +42,13 @@ def main() -> int:
     if args.scheduler:  # its workers have the key in their environment
         with Client(args.scheduler) as cluster:
             return transcribe(files, cluster, args.ledger)
-    with server_url() as url, LocalCluster(
-        n_workers=args.workers, threads_per_worker=args.sessions, dashboard_address=None
-    ) as local, Client(local) as cluster:
+    with (
+        server_url() as url,
+        LocalCluster(
+            n_workers=args.workers, threads_per_worker=args.sessions, dashboard_address=None
+        ) as local,
+        Client(local) as cluster,
+    ):
         return transcribe(files, cluster, args.ledger, **({"url": url} if url else {}))
 
 
