@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 import redis
 from support.examples import EXAMPLES, environment, started
-from support.services import Service, counted_files, running
+from support.services import Service, block_that_needs, counted_files, running
 from support.sessions import wait_for
 
 from speechmatics_sync.local import CountedRecognizer, Faults, LocalServer, Silence
@@ -75,15 +76,24 @@ class Place:
     """A database of Redis, and the workers and listeners that use it."""
 
     def __init__(self, url: str, environment: dict[str, str], folder: Path) -> None:
+        self.url = url
         self.environment = {**environment, "CELERY_REDIS_URL": url}
         self.listener = Listener(url)
         self._folder = folder
         self._stack = contextlib.ExitStack()
 
-    def worker(self, name: str, server: LocalServer, *options: str, **settings: str) -> Service:
+    def worker(
+        self,
+        name: str,
+        server: LocalServer,
+        *options: str,
+        app: str = "celery_tasks",
+        folder: Path = EXAMPLES,
+        **settings: str,
+    ) -> Service:
         """Start a worker with sessions at a server of its own; return when it is ready."""
-        command = [sys.executable, "-m", "celery", "--workdir", str(EXAMPLES)]
-        command += ["-A", "celery_tasks", "worker", "--hostname", name, "--loglevel", "INFO"]
+        command = [sys.executable, "-m", "celery", "--workdir", str(folder)]
+        command += ["-A", app, "worker", "--hostname", name, "--loglevel", "INFO"]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         environment = {**self.environment, "SPEECHMATICS_RT_URL": server.url, **settings}
         program = self._stack.enter_context(
@@ -213,3 +223,30 @@ def test_a_file_that_takes_too_long_gives_what_was_heard(
             finish(example)
     assert (ended["complete"], line["text"]) == (True, text)
     assert ("Soft time limit" in worker.said()) == (pool == "prefork")
+
+
+DELAY = """
+import sys
+from calls import transcribe
+for word in transcribe.delay(sys.argv[1]).get(timeout=60)["results"]:
+    print(word["alternatives"][0]["content"])
+"""
+
+
+def test_the_guide_does_what_it_says(
+    place: Place, counted_files: dict[str, str], tmp_path: Path
+) -> None:
+    file, text = longest(counted_files)
+    code = block_that_needs("celery").replace("redis://localhost", place.url)
+    (tmp_path / "calls.py").write_text(code, encoding="utf-8")
+    with LocalServer(recognizer=CountedRecognizer()) as server:
+        place.worker("one", server, "--concurrency", "1", app="calls", folder=tmp_path)
+        ran = subprocess.run(
+            [sys.executable, "-c", DELAY, file],
+            cwd=tmp_path,
+            env=place.environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    assert " ".join(ran.stdout.split()).replace(" .", ".") == text, ran.stderr

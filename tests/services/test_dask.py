@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.examples import environment, started
-from support.services import Service, counted_files, running
+from support.services import Service, block_that_needs, counted_files, running
 from support.sessions import wait_for
 
 from speechmatics_sync.local import CountedRecognizer, Faults, LocalServer, Silence
@@ -86,3 +87,22 @@ def test_files_of_a_worker_that_is_killed_in_their_middle_are_done_elsewhere(
 def note(event: threading.Event) -> bool:
     event.set()
     return True
+
+
+def test_the_guide_does_what_it_says(
+    environment: dict[str, str], counted_files: dict[str, str], tmp_path: Path
+) -> None:
+    code = block_that_needs("distributed")
+    folder = Path(next(iter(counted_files))).parent
+    (tmp_path / "program.py").write_text(code, encoding="utf-8")
+    with LocalServer(recognizer=CountedRecognizer()) as server:
+        ran = subprocess.run(
+            [sys.executable, tmp_path / "program.py"],
+            cwd=folder,
+            env={**environment, "SPEECHMATICS_RT_URL": server.url},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    expected = {Path(file).name: text for file, text in counted_files.items()}
+    assert dict(line.split(" ", 1) for line in ran.stdout.splitlines()) == expected, ran.stderr

@@ -24,6 +24,11 @@ class Block(NamedTuple):
     code: str
     in_table: bool
 
+    @property
+    def needs_services(self) -> bool:
+        """Whether it needs other programs, so that it is run in ``tests/services``."""
+        return any(f"from {package} import" in self.code for package in ("celery", "distributed"))
+
 
 def blocks(page: Path) -> Iterator[Block]:
     """Find the blocks of a page, as docutils does, which takes long: tests are made of them."""

@@ -16,9 +16,10 @@ from typing import IO, Optional
 import pytest
 
 from speechmatics_sync.local import counted_audio
+from support.pages import blocks
 from support.places import ROOT
 
-__all__ = ["Service", "counted_files", "counted_text", "running"]
+__all__ = ["Service", "block_that_needs", "counted_files", "counted_text", "running"]
 
 PATIENCE = 60.0
 """Seconds after which a wait is given up: a guard against hanging, nothing more."""
@@ -45,6 +46,16 @@ def counted_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             wav.writeframes(counted_audio(count))
         files[str(path)] = counted_text(count)
     return files
+
+
+def block_that_needs(package: str) -> str:
+    """The block of code of the guide that imports a package."""
+    (code,) = (
+        block.code
+        for block in blocks(ROOT / "docs" / "many.rst")
+        if block.needs_services and f"from {package} import" in block.code
+    )
+    return code
 
 
 class Service:
