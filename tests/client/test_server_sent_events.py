@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -143,10 +144,33 @@ def test_a_response_that_is_closed_ends_its_session() -> None:
         events.close()  # type: ignore[attr-defined]  # a web server does, once a write fails
         wait_for(gone)
         source.released.set()
-        client.start_session  # noqa: B018  (it may run another one)
         assert client.transcript.text == "one"
         with pytest.raises(SessionError, match="close\\(\\) was called"):
             next(stream)
+
+
+def test_a_generator_of_ones_own_that_is_closed_ends_its_session() -> None:
+    gone = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.start()
+        peer.receive()
+        peer.send(final("one"))
+        peer.wait_closed()
+        gone.set()
+
+    with serving(serve) as url:
+
+        def body() -> Iterator[str]:
+            with client_of(url) as client, client.stream(source, audio_format=RAW) as stream:
+                for line in stream.lines():
+                    yield line.text
+
+        source = Blocking(speech(0.1))
+        response = body()
+        assert next(response) == "one"
+        response.close()  # type: ignore[attr-defined]
+        wait_for(gone)
 
 
 @pytest.mark.parametrize("keep_alive", [0, -1, 3601, "15", None])

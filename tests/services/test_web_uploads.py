@@ -30,6 +30,8 @@ RECORDING = wav(counted_audio(20))
 WORDS = " ".join(f"w{number}" for number in range(1, 21))
 HALF = " ".join(f"w{number}" for number in range(1, 11))
 THREADS = (*GUNICORN, "--threads", "40")
+SUPPORT = str(ROOT / "tests" / "support")
+ENDLESS = ("-m", "gunicorn", "--chdir", SUPPORT, "-b", "127.0.0.1:0")
 
 
 @pytest.fixture
@@ -178,3 +180,23 @@ def test_the_test_suites_of_the_examples_pass(suite: str) -> None:
     )
     assert ran.returncode == 0, ran.stdout
     assert re.search(r"[45] passed", ran.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (*ENDLESS, "--threads", "4", "endless_apps:flask_app"),
+        (*ENDLESS, "--threads", "4", "endless_apps:django_app"),
+        (*ENDLESS, "-k", "gevent", "endless_apps:flask_app"),
+        ("-m", "uvicorn", "--app-dir", SUPPORT, "--port", "0", "endless_apps:fastapi_app"),
+    ],
+    ids=["flask", "django", "gevent", "fastapi"],
+)
+def test_a_reader_who_leaves_in_silence_leaves_no_session(
+    arguments: tuple[str, ...], service: LocalServer
+) -> None:
+    with web_server(*arguments, service=service.url) as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE) as reader:
+            assert reader.readline() == b":\n"
+            assert not service.sessions[0].ended
+        until(lambda: all_ended(service))
