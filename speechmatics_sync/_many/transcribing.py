@@ -44,7 +44,7 @@ _OF_CLIENT = (
     "auth", "api_key", "url", "conn_config", "reconnect", "handler_errors", "sdk_identifier",
 )  # fmt: skip
 _CONFIGS = ("transcription_config", "audio_format", "translation_config", "audio_events_config")
-_NOT_TAKEN = ("progress", "display", "on_interrupt")
+_NOT_TAKEN = ("progress", "display", "on_interrupt", "expected_bytes")
 
 
 def transcribe_many(
@@ -91,7 +91,7 @@ def transcribe_many(
             for handlers. Called once more where the server had no room.
         client: `Client` or `MultiChannelClient`, whose sources are mappings.
         options: The arguments of `Client` and of `Client.transcribe`, but ``progress``,
-            ``display`` and ``on_interrupt``.
+            ``display``, ``on_interrupt`` and ``expected_bytes``.
 
     Yields:
         A `Job` for each source.

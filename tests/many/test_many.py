@@ -230,7 +230,7 @@ def test_what_is_not_allowed_is_said_before_anything_begins(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["languages", "display", "on_interrupt"])
+@pytest.mark.parametrize("name", ["languages", "display", "on_interrupt", "expected_bytes"])
 def test_an_option_that_is_none_is_refused_at_once(name: str) -> None:
     with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
         many([audio(1)], **{name: 1})
