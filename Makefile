@@ -1,4 +1,5 @@
 # make demo   transcribe the sample with the embedded server: no key, no network
+# make demo-web   a page to speak into, with the embedded server: says which address to open
 # make test   every test
 # make test-fast   every test that recognises no speech
 # make test-services   the tests with other programs: web servers, a browser, notebooks, task queues
@@ -10,7 +11,7 @@
 # make docs   the pages of docs/ and the reference as HTML, in docs/_build/
 # make build  the wheel and the sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
-# SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks.
+# SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks; PORT=… is that of demo-web.
 
 VENV ?= .venv
 # Six processes for two cores, as tests wait for most of their time. Each takes whole files, so that
@@ -19,6 +20,7 @@ WORKERS ?= 6
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
 BENCH_ARGS ?=
+PORT ?= 5000
 
 # The first interpreter that runs, is new enough and can create environments. 3.9 comes last,
 # because on it the embedded server's recogniser must be compiled.
@@ -46,10 +48,13 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-services soak soak-web bench bench-quick pictures lint format docs build clean
+.PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs build clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
+
+demo-web: $(VENV)/demo-web.installed
+	@cd examples && $(abspath $(BIN))/python -m captions_flask --port $(PORT)
 
 # Compiled tests are kept even where the environment asks for none to be written: to compile them
 # takes each of the processes ten seconds, unless one does it for all when they are installed.
@@ -117,6 +122,11 @@ $(BIN)/python:
 $(VENV)/demo.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing the client and the embedded server …"
 	@$(PIP) -e '.[local,jwt,progress]' > $(PIP_LOG) 2>&1 || $(explain)
+	@touch $@
+
+$(VENV)/demo-web.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing the client, the embedded server and Flask …"
+	@$(PIP) -e '.[local]' flask flask-sock > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@
 
 # On 3.9 pocketsphinx may not compile; then the tests that need it are skipped.

@@ -1,0 +1,176 @@
+import {Microphone, whyNoMicrophone} from "./microphone.js";
+import {Speaker} from "./speaker.js";
+
+const $ = id => document.getElementById(id);
+const main = $("page");
+const talk = new URLSearchParams(location.search).get("talk");  // to read along
+
+const STATES = {
+  starting: "Connecting to the speech service …",
+  listening: talk ? "Live" : "Listening",
+  recovering: "The speech service was lost. Connecting again; no word is lost.",
+  finishing: "Writing down the last words …",
+  idle: talk ? "Nobody is speaking at the moment." : "Ready",
+};
+
+// -- what is seen ----------------------------------------------------------------------------------
+
+function show(message) {
+  const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
+  for (const line of message.final) $("said").append(paragraph(line));
+  $("open").replaceChildren(...message.open.map(paragraph));
+  $("copy-text").disabled = !$("said").childElementCount;
+  $("empty").hidden = Boolean($("said").childElementCount || message.open.length);
+  setState(message.state);
+  if (atEnd) main.scrollTop = main.scrollHeight;
+}
+
+function paragraph(line) {
+  const element = document.createElement("p");
+  element.append(line.text.slice(0, line.settled));
+  if (line.settled < line.text.length) {
+    const guess = document.createElement("span");
+    guess.className = "guess";
+    guess.append(line.text.slice(line.settled));
+    element.append(guess);
+  }
+  return element;
+}
+
+let slow;
+
+function setState(state, words = STATES[state]) {
+  document.body.dataset.state = state;
+  if ($("status").textContent !== words) $("status").textContent = words;
+  clearTimeout(slow);
+  if (state === "starting") {
+    slow = setTimeout(() => setState(state, "The speech service may be busy. Still trying …"), 6000);
+  }
+}
+
+function wrong(words) { $("wrong").textContent = words; }
+
+main.onscroll = () => {
+  $("newest").hidden = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
+};
+$("newest").onclick = () => main.scrollTo({top: main.scrollHeight, behavior: "smooth"});
+
+let size = Number(localStorage.getItem("text size")) || 1;
+function resize(factor) {
+  size = Math.min(3, Math.max(0.6, size * factor));
+  localStorage.setItem("text size", size);
+  document.body.style.setProperty("--size", size);
+}
+resize(1);
+$("smaller").onclick = () => resize(1 / 1.2);
+$("larger").onclick = () => resize(1.2);
+
+async function copy(button, text) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Cannot copy here";
+  }
+  setTimeout(() => { button.textContent = label; }, 2000);
+}
+$("copy-text").onclick = () => copy($("copy-text"),
+  Array.from($("said").children, line => line.textContent).join("\n"));
+$("copy-link").onclick = () => copy($("copy-link"), $("link").href);
+
+// -- reading along -----------------------------------------------------------------------------------
+
+function readAlong() {
+  document.body.classList.add("reading");
+  $("controls").remove();
+  $("empty").textContent = "What is spoken appears here.";
+  const events = new EventSource(`read?talk=${encodeURIComponent(talk)}`);
+  setState("starting", "Connecting …");
+  events.onmessage = ({data}) => show(JSON.parse(data));
+  events.addEventListener("over", ({data}) => setState("idle", JSON.parse(data)));
+  events.onerror = () => {
+    if (document.body.dataset.state !== "idle") setState("recovering", "The connection is lost. Trying again …");
+  };
+}
+
+// -- speaking ----------------------------------------------------------------------------------------
+
+let microphone, awake;
+
+const speaker = new Speaker({
+  onmessage(message) {
+    if (!talk && message.talk && !$("link").href) {
+      $("link").href = `?talk=${message.talk}`;
+      $("share").hidden = false;
+    }
+    show(message);
+  },
+  onstatus(words) { setState("recovering", words); },
+  ontoomuch() { lost("The connection has been gone for two minutes, so recording has stopped. What was said before is still delivered if it comes back."); },
+  async onend(words) {
+    wrong(words);
+    await silence();
+    setState("idle");
+    label();
+  },
+});
+
+async function silence() {
+  const closing = microphone;
+  microphone = undefined;
+  $("speak").style.removeProperty("--level");
+  awake?.release().catch(() => {});
+  awake = undefined;
+  await closing?.close();
+}
+
+async function lost(words) {
+  wrong(words);
+  await silence();
+  speaker.stop();
+  label();
+}
+
+function label() {
+  $("speak-label").textContent = microphone ? "Stop" : "Start speaking";
+  $("speak").disabled = speaker.running && !microphone;
+}
+
+async function keepAwake() {  // a telephone whose screen goes dark takes the microphone away
+  if (!microphone || document.visibilityState !== "visible") return;
+  awake = await navigator.wakeLock?.request("screen").catch(() => undefined);
+}
+
+async function press() {
+  if (microphone) {
+    $("speak").disabled = true;
+    await silence();
+    speaker.stop();
+    label();
+    return;
+  }
+  wrong("");
+  $("speak").disabled = true;
+  try {
+    microphone = await Microphone.open((chunk, peak) => {
+      $("speak").style.setProperty("--level", Math.sqrt(peak).toFixed(2));
+      speaker.add(chunk);
+    }, lost);
+    speaker.start(microphone.rate);
+    keepAwake();
+  } catch (error) {
+    wrong(error.message);
+  }
+  label();
+}
+
+function speakHere() {
+  $("empty").textContent = "Press the button and speak. Your words appear here.";
+  setState("idle");
+  wrong(whyNoMicrophone());
+  $("speak").onclick = press;
+  document.addEventListener("visibilitychange", keepAwake);
+}
+
+if (talk) readAlong(); else speakHere();
