@@ -225,6 +225,37 @@ def test_a_file_that_takes_too_long_gives_what_was_heard(
     assert ("Soft time limit" in worker.said()) == (pool == "prefork")
 
 
+def test_a_worker_that_is_to_end_finishes_its_file_and_takes_no_other(
+    place: Place, counted_files: dict[str, str]
+) -> None:
+    """As deployments do it: SIGTERM, and a new worker."""
+    file, text = longest(counted_files)
+    amid, go_on = threading.Event(), threading.Event()
+
+    def hold(record: Any) -> bool:
+        amid.set()
+        go_on.wait(60)
+        return False
+
+    faults = Faults()
+    faults.add(Silence(), after_seconds=0.2, when=hold)
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(LocalServer(recognizer=CountedRecognizer(), faults=faults))
+        new = stack.enter_context(LocalServer(recognizer=CountedRecognizer()))
+        first = place.worker("one", old, "--concurrency", "1")
+        example = stack.enter_context(place.asking_for(file))
+        wait_for(amid)
+        other = stack.enter_context(place.asking_for(file))
+        first.process.terminate()
+        first.until("Warm shutdown")
+        go_on.set()
+        assert finish(example).replace("\r", "\n").splitlines()[-1] == text
+        assert first.process.wait(60) == 0
+        place.worker("two", new, "--concurrency", "1")
+        assert finish(other).replace("\r", "\n").splitlines()[-1] == text
+        assert (len(old.sessions), len(new.sessions)) == (1, 1)
+
+
 DELAY = """
 import sys
 from calls import transcribe
