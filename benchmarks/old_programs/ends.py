@@ -14,6 +14,7 @@ import speechmatics.client
 import speechmatics.config
 import speechmatics.constants
 import speechmatics.helpers
+import websockets
 from common import (
     AUDIO,
     RAW,
@@ -175,6 +176,8 @@ def no_server() -> Any:
     client = client_of("nowhere")
     try:
         client.run_synchronously(io.BytesIO(AUDIO), TranscriptionConfig("en"), RAW)
+    except websockets.exceptions.ConnectionClosed:
+        return "ConnectionClosed"
     except ConnectionRefusedError:
         return "ConnectionRefusedError"
     return "nothing"

@@ -171,7 +171,16 @@ def the_messages_that_are_sent() -> Any:
         not_a_setting=1,
     )
     client.run_synchronously(io.BytesIO(AUDIO), config, RAW)
-    return sent
+    return sent, [type(message["message"]).__name__ for message in sent]
+
+
+@pattern
+def channels_without_audio() -> Any:
+    client = client_of()
+    labels = ["one", "two"]
+    config = TranscriptionConfig("en", diarization="channel", channel_diarization_labels=labels)
+    client.run_synchronously({"one": AsyncSource(), "two": io.BytesIO()}, config, RAW)
+    return dict(client.seq_no)
 
 
 @pattern

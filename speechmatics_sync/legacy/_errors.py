@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import sys
 from types import SimpleNamespace
 from typing import Any, Optional
 
@@ -15,7 +16,14 @@ import speechmatics_sync
 
 from .exceptions import TranscriptionError
 
-__all__ = ["ConnectionClosedError", "HTTPStatusError", "InvalidStatus", "as_before", "key_refused"]
+__all__ = [
+    "ConnectionClosedError",
+    "HTTPStatusError",
+    "InvalidStatus",
+    "as_before",
+    "key_refused",
+    "load_exceptions_of_websockets",
+]
 
 
 class InvalidStatus(Exception):
@@ -40,6 +48,16 @@ class HTTPStatusError(Exception):
     def __init__(self, message: str, response: Any) -> None:
         super().__init__(message)
         self.response = response
+
+
+def load_exceptions_of_websockets() -> None:
+    """Have a program that imports ``websockets`` find its ``exceptions``, as with the old package.
+
+    It loads its modules when they are imported, and a program that imports nothing more may name
+    them.
+    """
+    if "websockets" in sys.modules:
+        importlib.import_module("websockets.exceptions")
 
 
 def as_before(error: BaseException, *, connected: bool = True) -> BaseException:

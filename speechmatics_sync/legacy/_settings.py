@@ -60,9 +60,10 @@ def recognition(message: dict[str, Any], channels: Sequence[str]) -> Recognition
 
 def report_unsent(changed: dict[str, Any], sent: dict[str, Any]) -> None:
     """Report what a middleware made of a message that is not sent so."""
+    whole = str.__str__(sent["message"])  # which may be a member of an Enum
     for name in changed.keys() | sent.keys():
         if changed.get(name) != sent.get(name):
-            report(LOGGER, "A middleware changed %s.%s: this is not sent", sent["message"], name)
+            report(LOGGER, "A middleware changed %s.%s: this is not sent", whole, name)
 
 
 class _NeverSent(TranscriptionConfig):

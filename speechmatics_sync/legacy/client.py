@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from speechmatics_sync import AuthBase, JWTAuth, ReconnectPolicy, StaticKeyAuth
 
 from ._connection import Connection as connect
+from ._errors import load_exceptions_of_websockets
 from ._gone import module_getattr, raise_gone, took_its_place
 from ._settings import report_unsent
 from ._strict import is_strict, report
@@ -225,6 +226,7 @@ class WebsocketClient:
         self.transcription_config = transcription_config
         self._pack_info, self._updated = None, False
         self.seq_no.clear()
+        load_exceptions_of_websockets()
         try:
             async with AsyncExitStack() as opened:
                 streams: dict[Optional[str], Any] = {None: stream}
@@ -271,7 +273,7 @@ class WebsocketClient:
     def _with_settings(self, name: ClientMessageType, **fields: Any) -> dict[str, Any]:
         """Return a message with the transcription's settings, as the middlewares leave it."""
         config: Any = self.transcription_config
-        message = {"message": name.value, **fields, "transcription_config": config.as_config()}
+        message = {"message": name, **fields, "transcription_config": config.as_config()}
         if config.translation_config is not None:
             message["translation_config"] = _plain(config.translation_config)
         if config.audio_events_config is not None:
@@ -337,14 +339,14 @@ class _Owner:
 
     def before_end(self, channel: Optional[str]) -> None:
         client = self._client
-        sent = client.seq_no.get(_counted_as(channel), 0)
+        sent = client.seq_no.get("single", 0) if channel is None else client.seq_no[channel]
         if not sent:
             report(LOGGER, "The %s gave no audio", f"channel {channel}" if channel else "stream")
         if channel is None:
             name, fields = ClientMessageType.EndOfStream, {}
         else:
             name, fields = ClientMessageType.EndOfChannel, {"channel": channel}
-        message = {"message": name.value, **fields, "last_seq_no": sent}
+        message = {"message": name, **fields, "last_seq_no": sent}
         changed = dict(message)
         client._call_middlewares(name, changed, False)
         report_unsent(changed, message)
