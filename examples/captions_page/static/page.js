@@ -16,14 +16,19 @@ const STATES = {
 // -- what is seen ----------------------------------------------------------------------------------
 
 function show(message) {
-  const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
+  const follows = isAtEnd();
   for (const line of message.final) $("said").append(paragraph(line));
   $("open").replaceChildren(...message.open.map(paragraph));
   $("copy-text").disabled = !$("said").childElementCount;
   $("empty").hidden = Boolean($("said").childElementCount || message.open.length);
   setState(message.state);
-  if (atEnd) main.scrollTop = main.scrollHeight;
+  if (follows) main.scrollTop = main.scrollHeight;
+  offerNewest();
 }
+
+function isAtEnd() { return main.scrollHeight - main.scrollTop - main.clientHeight < 80; }
+
+function offerNewest() { $("newest").hidden = isAtEnd(); }
 
 function paragraph(line) {
   const element = document.createElement("p");
@@ -50,9 +55,7 @@ function setState(state, words = STATES[state]) {
 
 function wrong(words) { $("wrong").textContent = words; }
 
-main.onscroll = () => {
-  $("newest").hidden = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
-};
+main.onscroll = offerNewest;
 $("newest").onclick = () => main.scrollTo({top: main.scrollHeight, behavior: "smooth"});
 
 let size = Number(localStorage.getItem("text size")) || 1;
