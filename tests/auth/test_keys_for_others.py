@@ -17,7 +17,7 @@ from speechmatics_sync import (
     JWTAuth,
     StaticKeyAuth,
 )
-from speechmatics_sync.local import LocalServer
+from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 __all__ = ["platform"]
 
@@ -55,7 +55,7 @@ def test_a_refusal_is_the_error_of_the_headers(platform: Any) -> None:
 
 
 def test_whoever_has_the_key_connects_with_it() -> None:
-    with LocalServer(api_keys=[KEY]) as server:
+    with LocalServer(recognizer=CountedRecognizer(), api_keys=[KEY]) as server:
         auth = JWTAuth(KEY, mp_url=server.http_url, ttl=3600)
         key = auth.temporary_key(ttl=60)
         claims = jwt.decode(key, options={"verify_signature": False})
