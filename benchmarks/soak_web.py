@@ -33,7 +33,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from web_processes import Service, Worker, application, service
+from web_processes import THREADS, Service, Worker, application, service
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from witness import PERIOD, Counted
@@ -53,6 +53,8 @@ GROWTH = 4 << 20
 """Bytes by which resident memory may differ: the allocator keeps some of what was freed."""
 LIVE_WORDS, UPLOAD_WORDS = (20, 40), (40, 200)
 """The fewest and the most words of a session, two of which take a second."""
+OBJECTS = 500
+"""Python objects by which it may: one session has two thousand."""
 UPLOAD_SPEED = 5
 """Times as fast as it is spoken that a recording is uploaded: 1.3 Mbit/s."""
 
@@ -246,11 +248,32 @@ class Samples:
         while not self._over.wait(1.0):
             self.memory.append(self._worker.memory())
 
+    def tenths(self) -> list[float]:
+        """Return the memory at ten moments, in MB."""
+        step = max(1, len(self.memory) // 10)
+        return [size / 2**20 for size in self.memory[::step]][:10]
+
     def growth(self) -> int:
         """Return by how much the last fifth lies above the second one: the first is warm-up."""
         fifth = max(1, len(self.memory) // 5)
         early, late = self.memory[fifth : 2 * fifth], self.memory[-fifth:]
         return sum(late) // len(late) - sum(early) // len(early) if early else 0
+
+
+def fill(worker: Worker) -> None:
+    """Have the web server make all of its threads, which it keeps: that many browsers at once."""
+    with contextlib.ExitStack() as opened:
+        for _ in range(THREADS):
+            opened.enter_context(connect(f"ws://127.0.0.1:{worker.port}/live", close_timeout=2))
+
+
+def objects_of(worker: Worker) -> int:
+    """Return how many Python objects the worker has."""
+    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
+    connection.request("GET", "/objects")
+    count = int(connection.getresponse().read())
+    connection.close()
+    return count
 
 
 def left_over(worker: Worker, served: Service, threads: int, sockets: int) -> dict[str, int]:
@@ -273,21 +296,23 @@ def soak(*, seconds: float, live: int, uploads: int, seed: int, log: Path) -> bo
     load = os.getloadavg()[0]
     with service() as served, application(served.url, core, log) as worker:
         warm_up, tally = Tally(), Tally()
-        # As many at once as later: the server keeps its threads.
+        fill(worker)
         Browsers(worker.port, seed, warm_up).run(live, uploads, min(WARM_UP, seconds / 3))
-        left_over(worker, served, 10_000, 10_000)
-        threads, sockets = worker.threads(), worker.sockets()
+        left_over(worker, served, 10_000, 10_000)  # sessions alone are waited for
+        threads, sockets, objects = worker.threads(), worker.sockets(), objects_of(worker)
         cpu, begun = worker.cpu_seconds(), time.monotonic()
         with Samples(worker) as samples:
             Browsers(worker.port, seed + 1, tally).run(live, uploads, seconds)
         share = (worker.cpu_seconds() - cpu) / (time.monotonic() - begun)
         left = left_over(worker, served, threads, sockets)
+        left["objects left"] = objects_of(worker) - objects
         errors = served.ask()["errors"]
     late = sorted(tally.late) or [float("inf")]
     p50, p99 = (late[min(len(late) - 1, int(len(late) * part))] for part in (0.5, 0.99))
     counts = {name: tally.counts[name] + warm_up.counts[name] for name in ("lost", "repeated")}
     wrong = [*warm_up.wrong, *tally.wrong]
-    wrong += [f"{count} {name}" for name, count in left.items() if count > 0]
+    allowed = {"objects left": OBJECTS}
+    wrong += [f"{count} {name}" for name, count in left.items() if count > allowed.get(name, 0)]
     wrong += [f"the service sent {error}" for error in errors]
     said = log.read_text(encoding="utf-8", errors="replace")
     wrong += [f"the application said: {said[-2000:]}"] if "Traceback" in said else []
@@ -312,6 +337,7 @@ def soak(*, seconds: float, live: int, uploads: int, seed: int, log: Path) -> bo
         "core of the worker": f"{share:.0%}",
         "memory of the worker": f"{max(samples.memory) / 2**20:.0f} MB",
         "growth": f"{samples.growth() / 2**20:.1f} MB",
+        "memory, ten times": " ".join(f"{part:.0f}" for part in samples.tenths()),
         **left,
     }
     for name, value in rows.items():

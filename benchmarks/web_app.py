@@ -5,6 +5,7 @@ gunicorn --chdir benchmarks --threads 100 "web_app:create_app()"
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from typing import Any
@@ -43,8 +44,10 @@ def create_app() -> Flask:
                 for line in stream.lines():
                     browser.send(json.dumps(line.to_dict()))
         except AudioError as error:
-            if not isinstance(error.__cause__, ConnectionClosed):  # the browser is gone
+            if not isinstance(error.__cause__, ConnectionClosed):
                 raise
+        except (BrokenPipeError, ConnectionResetError):  # as ConnectionClosed: the browser is gone
+            return
 
     @app.post("/transcribe")
     def transcribe() -> Any:
@@ -54,6 +57,11 @@ def create_app() -> Flask:
         except AudioError as error:
             return jsonify(error=error.message), 400
         return jsonify(text=heard.text)
+
+    @app.get("/objects")
+    def objects() -> str:
+        gc.collect()
+        return str(len(gc.get_objects()))
 
     return app
 

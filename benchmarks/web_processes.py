@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Service", "Worker", "application", "service"]
+__all__ = ["THREADS", "Service", "Worker", "application", "service"]
 
 HERE = Path(__file__).parent
+THREADS = 100
+"""Of the web server: how many it serves at once."""
 
 
 class Service:
@@ -78,7 +80,7 @@ class Worker:
 def application(url: str, core: int, log: Path) -> Iterator[Worker]:
     """Run the application with one worker on one core."""
     command = [sys.executable, "-m", "gunicorn", "--chdir", str(HERE), "--bind", "127.0.0.1:0"]
-    command += ["--threads", "100", "--workers", "1", "--log-level", "warning"]
+    command += ["--threads", str(THREADS), "--workers", "1", "--log-level", "warning"]
     command += ["--config", str(HERE / "web_app.py"), "web_app:create_app()"]
     reads, writes = os.pipe()
     environment = {

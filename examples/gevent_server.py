@@ -1,4 +1,4 @@
-"""The Flask application of uploads and events, with greenlets in place of threads.
+"""The lines of uploads as events, with greenlets in place of threads.
 
     python examples/gevent_server.py [--port 5000]
 
