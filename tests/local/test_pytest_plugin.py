@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -20,31 +21,35 @@ pytestmark = pytest.mark.timeout(120)
 WITHOUT = [f"-pno:{name}" for name in ("cacheprovider", "xdist", "hypothesispytest", "anyio")]
 
 
-@pytest.fixture
-def workplace(tmp_path: Path) -> Path:
-    """A directory in which pytest finds the package's entry point, as if installed."""
+def installed(place: Path) -> Path:
+    """Make a directory in which pytest finds the package's entry point, as if installed."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    told = tmp_path / "site" / f"speechmatics_sync-{speechmatics_sync.__version__}.dist-info"
+    told = place / "site" / f"speechmatics_sync-{speechmatics_sync.__version__}.dist-info"
     told.mkdir(parents=True)
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: speechmatics-sync\nVersion: 0\n")
     points = setup["options.entry_points"]["pytest11"]
     (told / "entry_points.txt").write_text(f"[pytest11]\n{points.strip()}\n")
-    tests = tmp_path / "tests"
+    tests = place / "tests"
     tests.mkdir()
     (tests / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     return tests
 
 
-def run(workplace: Path, code: str = "", *options: object) -> str:
-    """Run pytest on a file with this content, and return its output."""
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    return installed(tmp_path)
+
+
+def run(workplace: Path, code: str = "", *options: object, **environment: str) -> str:
+    """Run pytest, on a file with this content if there is some, and return its output."""
     if code:
         (workplace / "test_it.py").write_text(textwrap.dedent(code))
     path = os.pathsep.join([str(workplace.parent / "site"), str(ROOT)])
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *WITHOUT, *options],
         cwd=workplace,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -53,14 +58,8 @@ def run(workplace: Path, code: str = "", *options: object) -> str:
     return ran.stdout
 
 
-def test_a_test_gets_a_server_that_the_environment_names(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPEECHMATICS_RT_URL", "elsewhere")
-    monkeypatch.setenv("SPEECHMATICS_API_KEY", "a-real-key")
-    said = run(
-        workplace,
-        """
+USES = {
+    "environment": """
         import os
         from speechmatics_sync import AudioEncoding, AudioFormat, Client
         from speechmatics_sync.local import counted_audio
@@ -74,6 +73,9 @@ def test_a_test_gets_a_server_that_the_environment_names(
             assert said.text.rstrip(".") == "w1 w2 w3"
             assert len(speechmatics_server.sessions) == 1
 
+        def test_no_real_key_reaches_it(speechmatics_server):
+            assert os.environ["SPEECHMATICS_API_KEY"] not in ("", "a-real-key")
+
         def test_every_test_has_one_of_its_own(speechmatics_server):
             assert speechmatics_server.sessions == []
 
@@ -83,28 +85,7 @@ def test_a_test_gets_a_server_that_the_environment_names(
             assert [os.environ.get(name) for name in names] == ["elsewhere", "a-real-key"]
             assert not [t for t in threading.enumerate() if "speechmatics" in t.name]
         """,
-    )
-    assert "3 passed" in said, said
-
-
-def test_no_real_key_reaches_the_server(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPEECHMATICS_API_KEY", "sk-real")
-    said = run(
-        workplace,
-        """
-        import os
-
-        def test_it(speechmatics_server):
-            assert os.environ["SPEECHMATICS_API_KEY"] not in ("", "sk-real")
-        """,
-    )
-    assert "1 passed" in said, said
-
-
-def test_faults_are_those_of_the_server(workplace: Path) -> None:
-    said = run(
-        workplace,
-        """
+    "faults": """
         import pytest
         from speechmatics_sync import AuthenticationError, Client
         from speechmatics_sync.local import Refuse
@@ -118,14 +99,7 @@ def test_faults_are_those_of_the_server(workplace: Path) -> None:
         def test_that_were_added_for_one_test_are_gone_in_the_next(speechmatics_faults):
             assert speechmatics_faults.happened == ()
         """,
-    )
-    assert "2 passed" in said, said
-
-
-def test_the_recognizer_can_be_chosen(workplace: Path) -> None:
-    said = run(
-        workplace,
-        """
+    "recognizer": """
         import pytest
         from speechmatics_sync import AudioEncoding, AudioFormat, Client
         from speechmatics_sync.local import ScriptedRecognizer
@@ -140,8 +114,27 @@ def test_the_recognizer_can_be_chosen(workplace: Path) -> None:
                 said = client.transcribe(bytes(64000), audio_format=raw)
             assert said.text.rstrip(".") == "hello world"
         """,
-    )
-    assert "1 passed" in said, said
+    "example": (ROOT / "examples" / "test_an_application.py").read_text(encoding="utf-8"),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What one run of pytest says of them, one line a test."""
+    workplace = installed(tmp_path_factory.mktemp("plugin"))
+    for name, code in USES.items():
+        (workplace / f"test_{name}.py").write_text(textwrap.dedent(code), encoding="utf-8")
+    real = {"SPEECHMATICS_RT_URL": "elsewhere", "SPEECHMATICS_API_KEY": "a-real-key"}
+    return run(workplace, "", "-v", **real)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_the_fixtures_do_what_they_say(use: str, outcomes: str) -> None:
+    """A server that the environment names, its faults, its recogniser, and an application."""
+    found = re.findall(rf"test_{use}\.py::(\w+).*? ([A-Z]{{4,}})", outcomes)
+    assert {result for _, result in found} == {"PASSED"}, outcomes
+    there_are = re.findall(r"^(?: {8})?def (test_\w+)", USES[use], re.MULTILINE)
+    assert {name for name, _ in found} == set(there_are)
 
 
 def test_unused_it_loads_nothing_of_the_server(workplace: Path) -> None:
@@ -172,11 +165,3 @@ def test_the_fixtures_say_what_they_are(workplace: Path) -> None:
     said = run(workplace, "", "--fixtures", "-v")
     for name in ("speechmatics_server", "speechmatics_faults", "speechmatics_recognizer"):
         assert name in said
-
-
-def test_the_example_of_an_application_passes(workplace: Path) -> None:
-    example = ROOT / "examples" / "test_an_application.py"
-    said = run(workplace, example.read_text(encoding="utf-8"))
-    assert "passed" in said, said
-    assert "failed" not in said, said
-    assert "error" not in said.splitlines()[-1], said

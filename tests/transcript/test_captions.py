@@ -236,8 +236,9 @@ NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 
 
 class TestReport:
-    @pytest.mark.parametrize("seed", range(2))
-    @pytest.mark.parametrize("shape", [{}, {"max_line_length": 42}, {"max_lines": 1}])
+    @pytest.mark.parametrize(
+        ("seed", "shape"), [(0, {}), (1, {"max_line_length": 42}), (2, {"max_lines": 1})]
+    )
     def test_an_hour_breaks_no_rule_that_the_words_allow(self, seed: int, shape: Any) -> None:
         captions = transcript(hour(seed)).captions(**shape)
         report = captions.report()
