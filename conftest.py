@@ -22,13 +22,13 @@ if os.environ.get("PLAIN"):
 # Threads and sockets that are just ending are given this long; nothing is asserted about speed.
 ENDING_SECONDS = 10.0
 
-# A busy machine must not fail a test: no limit on how long an example takes. In CI there are twice
-# as many examples, as in ``support.fuzzing.examples``.
+# A busy machine must not fail a test: no limit on how long an example takes. In CI there are four
+# times as many examples, as in ``support.fuzzing.examples``.
 settings.register_profile(
     "patient",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=100 if os.environ.get("CI") == "true" else 50,
+    max_examples=100 if os.environ.get("CI") == "true" else 25,
 )
 settings.load_profile("patient")
 
@@ -64,6 +64,14 @@ LONG = (
 # In the background of a shell SIGINT is ignored, and in every program that the tests start as well.
 # Some send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Keys, endpoints, proxies and authorities of the machine reach no test.
+for _name in list(os.environ):
+    if _name.upper().startswith(("SPEECHMATICS_", "SM_", "SSL_CERT_")) or _name.upper().endswith(
+        ("_PROXY", "_CA_BUNDLE")
+    ):
+        del os.environ[_name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -103,17 +111,6 @@ def programs() -> Iterator[None]:
 
     with forking():
         yield
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys, endpoints, proxies and authorities of the machine reach no test."""
-    for name in list(os.environ):
-        upper = name.upper()
-        if upper.startswith(("SPEECHMATICS_", "SM_", "SSL_CERT_")) or upper.endswith(
-            ("_PROXY", "_CA_BUNDLE")
-        ):
-            monkeypatch.delenv(name)
 
 
 def _open_descriptors() -> set[tuple[int, str]]:

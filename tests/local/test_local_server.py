@@ -16,7 +16,12 @@ from support.local_wire import PATIENCE, Wire, channel_audio, named, run, start_
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from speechmatics_sync import ConfigurationError, SessionError
-from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
+from speechmatics_sync.local import (
+    CountedRecognizer,
+    LocalServer,
+    ScriptedRecognizer,
+    counted_audio,
+)
 
 KEY = "sk-a-key-that-is-nobodys"
 
@@ -235,13 +240,14 @@ def test_stop_ends_every_session_and_start_listens_at_the_same_port() -> None:
 
 
 def test_stop_does_not_wait_for_those_who_say_nothing_or_read_nothing() -> None:
-    with local_server() as server, Wire(server.url) as deaf:
+    words = ScriptedRecognizer([("x" * 50_000, 0.0, 3600.0)])
+    with LocalServer(recognizer=words) as server, Wire(server.url) as deaf:
         silent = socket.create_connection(("127.0.0.1", server.port))
-        deaf.start()
-        # The client's library stops reading when 16 messages wait. Then the server's answers fill
+        deaf.start(enable_partials=True)
+        # The client's library stops reading when 16 messages wait. Then the server's partials fill
         # the network, the server blocks in a send, and in the end nothing can be sent to it.
         sock = deaf.connection.socket
-        deaf.connection.protocol.send_text(b'{"message":"GetSpeakers"}')
+        deaf.connection.protocol.send_binary(bytes(32_000))
         request = b"".join(deaf.connection.protocol.data_to_send())
         while select.select([], [sock], [], 1.0)[1]:
             with contextlib.suppress(BlockingIOError):

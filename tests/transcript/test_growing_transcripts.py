@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import pickle
 import random
@@ -281,6 +282,7 @@ def test_what_was_read_of_a_growing_transcript_can_be_changed() -> None:
     assert [(each.words, each.speakers) for each in made.utterances] == [([word], ["S1"])]
 
 
+@functools.cache
 def sentence(number: int) -> dict[str, Any]:
     """A final of three words, every fourth with a full stop, by two speakers in turn."""
     start = number * 2.0
