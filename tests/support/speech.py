@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 from typing import Any, Optional
@@ -66,6 +67,7 @@ class Voice:
         return results
 
 
+@functools.cache
 def hour(seed: int, *, speakers: int = 1) -> dict[str, Any]:
     """A final that holds an hour of speech, at the changing pace of people."""
     chance = random.Random(seed)

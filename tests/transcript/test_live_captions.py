@@ -58,7 +58,7 @@ class TestFinished:
     def test_a_talk_has_the_words_and_the_fitness_of_a_transcripts_captions(
         self, options: dict[str, Any]
     ) -> None:
-        said = final(*hour(3)["results"][:2500])
+        said = final(*hour(3)["results"][:1500])
         captions = finished(LiveCaptions(**options), *finals(said), END_OF_TRANSCRIPT)
         whole = transcript(said).captions(**options)
         assert " ".join(" ".join(each.text for each in captions).split()) == " ".join(
