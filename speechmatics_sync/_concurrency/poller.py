@@ -67,10 +67,10 @@ class Poller:
         self._interrupted = False
         """Whether a byte is on its way: one is enough."""
         self._woken: set[Hashable] = set()
-        self._callbacks: dict[Callable[[], None], Hashable] = {}
-        """With the owner on whose behalf each is called."""
-        self._errors: dict[Hashable, BaseException] = {}
-        """What callbacks raised, by owner."""
+        self.callbacks: dict[Callable[[], None], Hashable] = {}
+        """What `run_callbacks` is to call, and on behalf of which owner. Others only look."""
+        self.errors: dict[Hashable, BaseException] = {}
+        """What callbacks raised, by owner: `raise_error` raises it. Others only look."""
         try:
             self._selector: selectors.BaseSelector = _MANY() if many else _FEW()
             with contextlib.ExitStack() as opened:
@@ -131,7 +131,7 @@ class Poller:
             owner: Gets what the callback raises, from `raise_error`.
         """
         with self._lock:
-            self._callbacks[callback] = owner
+            self.callbacks[callback] = owner
             self._interrupt()
 
     def wait(self, timeout: Optional[float]) -> dict[Hashable, bool]:
@@ -140,19 +140,21 @@ class Poller:
         Returns:
             The owners to whom something happened, and whether it was at a socket.
         """
-        self.run_callbacks()
+        if self.callbacks:
+            self.run_callbacks()
         if self._rest:
             time.sleep(self._rest)
         self._thread = threading.get_ident()
         limit = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
         with self._lock:
-            self._waiting = not (self._woken or self._callbacks)
+            self._waiting = not (self._woken or self.callbacks)
         ready = self._selector.select(limit if self._waiting else 0)
         with self._lock:
             interrupted, self._interrupted, self._waiting = self._interrupted, False, False
             if interrupted:
                 self._drain()
-        self.run_callbacks()
+        if self.callbacks:
+            self.run_callbacks()
         with self._lock:
             woken, self._woken = self._woken, set()
         if self.many:
@@ -175,22 +177,20 @@ class Poller:
 
     def run_callbacks(self) -> None:
         """Run what `call_soon` was given."""
-        if self._callbacks:
-            with self._lock:
-                callbacks, self._callbacks = self._callbacks, {}
-            for callback, owner in callbacks.items():
-                try:
-                    callback()
-                except BaseException as error:  # the other owners have nothing to do with it
-                    self._errors[owner] = error
-                    self.wake(owner)
+        with self._lock:
+            callbacks, self.callbacks = self.callbacks, {}
+        for callback, owner in callbacks.items():
+            try:
+                callback()
+            except BaseException as error:  # the other owners have nothing to do with it
+                self.errors[owner] = error
+                self.wake(owner)
 
     def raise_error(self, owner: Hashable) -> None:
         """Raise what a callback raised that was called on behalf of an owner, if one did."""
-        if self._errors:
-            error = self._errors.pop(owner, None)
-            if error is not None:
-                raise error
+        error = self.errors.pop(owner, None)
+        if error is not None:
+            raise error
 
     def _interrupt(self) -> None:
         """End the wait, if there is one. Needs the lock."""
@@ -211,7 +211,7 @@ class Poller:
         Takes no lock: in a forked process, the thread that held it may not exist.
         """
         pipe, self._pipe = self._pipe, None
-        self._woken, self._callbacks, self._errors = set(), {}, {}  # an owner may hold this
+        self._woken, self.callbacks, self.errors = set(), {}, {}  # an owner may hold this
         self._selector.close()
         for end in pipe or ():
             end.close()

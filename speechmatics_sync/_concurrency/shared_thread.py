@@ -199,10 +199,11 @@ class SharedThread:
 
     def _serve(self) -> None:
         """Serve every task when it has something to do, until all ends."""
+        poller = self._poller
         begun, busy = time.monotonic(), 0.0
         while not self._stopped:
             rest = max(0.0, self._queue[0][0] - time.monotonic()) if self._queue else None
-            happened = self._poller.wait(rest)
+            happened = poller.wait(rest)
             woken = time.monotonic()
             if woken - begun > LOAD_SECONDS:
                 self._note_load(busy / (woken - begun))
@@ -212,10 +213,12 @@ class SharedThread:
                 task = self._tasks.get(served)
                 if task is not None:
                     self._pump(task, read=read, event=task.asked)
-                    until = self._run_callbacks_after(until)
+                    if poller.callbacks:
+                        until = self._run_callbacks_after(until)
             now = time.monotonic()
             while self._queue and self._queue[0][0] <= now:
-                until = self._run_callbacks_after(until)
+                if poller.callbacks:
+                    until = self._run_callbacks_after(until)
                 when, _, task = heapq.heappop(self._queue)
                 if task.queued == when:
                     task.queued = None
@@ -245,7 +248,8 @@ class SharedThread:
     def _pump(self, task: _Task, *, read: bool = True, event: bool = False) -> None:
         pumped = task.pumped
         try:
-            self._poller.raise_error(pumped)
+            if self._poller.errors:
+                self._poller.raise_error(pumped)
             if event and not pumped.pump(read=read, event=True):
                 return  # it is due when it was due before
             if not (event or pumped.finished):

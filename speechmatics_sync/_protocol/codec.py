@@ -55,8 +55,9 @@ def decode(payload: bytes) -> Message:
         message = _decoded(payload)
     if not isinstance(message, dict):
         raise TransportError(f"The server sent JSON that is not an object ({payload[:60]!r}…).")
-    # A cheap test first: most messages hold too few objects and lists.
-    if payload.count(b"{") + payload.count(b"[") > _DEPTH and _is_too_deep(payload):
+    # Cheap tests first: most messages are too short, or hold too few objects and lists.
+    deep = len(payload) > _DEPTH and payload.count(b"{") + payload.count(b"[") > _DEPTH
+    if deep and _is_too_deep(payload):
         raise TransportError(
             f"The server sent a message of more than {_DEPTH} levels ({payload[:60]!r}…)."
         )

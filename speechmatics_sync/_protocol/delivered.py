@@ -97,13 +97,14 @@ class _Told:
         self._beyond: list[_Said] = []
         """Those that ended beyond the acknowledged audio when they were delivered."""
 
-    def note(self, said: _Said, reach: float) -> None:
-        end_time = min(said.end_time, reach)
-        if end_time > self.until:
-            self.start, self.until = min(said.start_time, end_time), end_time
-        elif end_time == self.until:
-            self.start = min(self.start, said.start_time)
-        if said.end_time > reach:
+    def note(self, start_time: float, end_time: float, part: Message, reach: float) -> None:
+        believed = min(end_time, reach)
+        if believed > self.until:
+            self.start, self.until = min(start_time, believed), believed
+        elif believed == self.until:
+            self.start = min(self.start, start_time)
+        if end_time > reach:
+            said = _Said(start_time, end_time, _content_of(part))
             beyond = [*self._beyond[1 - _MOST_UNBELIEVED :], said]
             self._beyond = [said for said in beyond if said.end_time > self.until]
 
@@ -256,13 +257,13 @@ class Delivered:
         parts = objects(message, "results")
         label = label_of(message, parts, self.labels)
         words = [
-            (own_label(part, self.labels) or label, *times_of(part), _content_of(part))
+            (own_label(part, self.labels) or label, *times_of(part), part)
             for part in parts
             if part.get("type") in ("word", "entity")
         ]
-        for channel, start_time, end_time, content in words:
-            said = _Said(start_time, round(end_time, DIGITS), content)
-            self._words[channel].note(said, reach(channel))
+        reaches = {channel: reach(channel) for channel in {word[0] for word in words}}
+        for channel, start_time, end_time, part in words:
+            self._words[channel].note(start_time, round(end_time, DIGITS), part, reaches[channel])
         _, until = times_of(an_object(message, "metadata"))
         self._finals_end[label] = max(self._finals_end[label], round(until, DIGITS))
 
@@ -271,15 +272,15 @@ class Delivered:
         self._unsupported -= {language}
         for sentence in sentences:
             start_time, end_time = times_of(sentence)
-            said = _Said(start_time, round(end_time, DIGITS), _content_of(sentence))
-            self._sentences[language].note(said, reach(None))
+            end_time = round(end_time, DIGITS)
+            self._sentences[language].note(start_time, end_time, sentence, reach(None))
 
     def _note_utterance(self, message: Message, reach: Reach) -> None:
         times = given_times(an_object(message, "metadata"))
         label = own_label(message, self.labels)
         if times:
             time = max(times.values())
-            self._utterances[label].note(_Said(time, time, ""), reach(label))
+            self._utterances[label].note(time, time, {}, reach(label))
 
     def _note_event_start(self, message: Message, reach: Reach) -> None:
         type, label, times = audio_event_of(message, self.labels, "start_time")

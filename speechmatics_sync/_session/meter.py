@@ -19,7 +19,8 @@ _FINAL = ServerMessageType.ADD_TRANSCRIPT.value
 _PARTIAL = ServerMessageType.ADD_PARTIAL_TRANSCRIPT.value
 
 _NOTE_INTERVAL = 0.25
-"""Seconds between two moments for which it is noted how much audio was sent."""
+"""Seconds between two moments for which it is noted how much audio was sent, and between two chunks
+whose acknowledgement is timed."""
 
 _FINALS_TIMED = 200
 """How many finals the figures of their latency are of."""
@@ -45,14 +46,14 @@ class Meter:
         self._final_latencies = Latest(_FINALS_TIMED)
 
     def sent(self, protocol: Protocol, label: Label, number: int) -> None:
-        """A chunk of a channel is sent; it is timed, unless another one is."""
+        """A chunk of a channel is sent; some are timed, one at a time."""
         self._last_sent[label] = now = time.monotonic()
-        if self.times_a_chunk:
+        if now < self._note_at:
             return
-        self._timed_chunk, self.times_a_chunk = (label, number, now), True
-        if now >= self._note_at:
-            self._protocol, self._note_at = protocol, now + _NOTE_INTERVAL
-            self._note_audio(protocol)
+        self._protocol, self._note_at = protocol, now + _NOTE_INTERVAL
+        self._note_audio(protocol)
+        if not self.times_a_chunk:
+            self._timed_chunk, self.times_a_chunk = (label, number, now), True
 
     def _note_audio(self, protocol: Protocol) -> None:
         for label, moment in self._last_sent.items():

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, overload
 
 from .._model.results import (
@@ -191,8 +192,9 @@ class Transcript(Exports, Imports):
         check_transcript(message)
         own = message.get("channel")
         finals = []
-        for channel, run in groupby(message["results"], lambda part: part.get("channel") or own):
-            parts = list(run)
+        labelled = [(part.get("channel") or own, part) for part in message["results"]]
+        for channel, run in groupby(labelled, itemgetter(0)):
+            parts = [part for _, part in run]
             start_time = min([part["start_time"] for part in parts])
             end_time = max([part["end_time"] for part in parts])
             finals.append(_Final(channel, start_time, end_time, _packed(parts)))

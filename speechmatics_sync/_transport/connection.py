@@ -20,7 +20,7 @@ import struct
 import threading
 import time
 from collections.abc import Hashable
-from typing import Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from .._concurrency.deadlines import Deadline
 from .._concurrency.poller import Poller
@@ -193,8 +193,7 @@ class Connection:
         """
         if self.backlog or not self._write_unwatched or self._reading_wants_write:
             return True
-        with self._io:
-            return self._violation is not None or self._more_at_hand()
+        return self._violation is not None or self._more_at_hand()
 
     @property
     def is_served_here(self) -> bool:
@@ -332,16 +331,21 @@ class Connection:
                 received.append(fresh)
                 break
             self.last_heard = time.monotonic()
+            complete = True
             try:
-                if self._parse(fresh, received):
-                    break
+                self._reader.feed(fresh, received)
             except TransportError as error:
                 self._violation = error  # what follows it cannot be understood
-                if not received:
-                    raise
-                break
             except MemoryError:  # the rest cannot be understood without what was dropped
+                complete = False
+            if self._reader.has_controls and self._take_controls(received):
+                break
+            if not complete:
                 received.append(_NO_MEMORY)
+                break
+            if self._violation is not None:
+                if not received:
+                    raise self._violation
                 break
             if len(fresh) < _TLS_RECORD or len(fresh) < self._read_size:
                 break  # there is most likely no more, and a read that finds nothing costs as much
@@ -455,25 +459,25 @@ class Connection:
         return _TLS_RECORD if isinstance(self._socket, ssl.SSLSocket) else _READ_SIZE
 
     def _more_at_hand(self) -> bool:
-        """Return whether there are bytes that were taken off the socket already. Needs `_io`."""
-        opened = self._socket
-        return bool(self._unread) or (isinstance(opened, ssl.SSLSocket) and opened.pending() > 0)
+        """Return whether there are bytes that were taken off the socket already."""
+        if self._unread or not isinstance(self._socket, ssl.SSLSocket):
+            return bool(self._unread)
+        with self._io:
+            opened = self._socket
+            return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
 
-    def _parse(self, fresh: bytes, received: list[Union[bytes, Closed]]) -> bool:
-        """Append the messages that ``fresh`` completes; return whether the peer has closed."""
-        completed: list[Union[bytes, Control]] = []
-        try:
-            self._reader.feed(fresh, completed)
-        finally:
-            for each in completed:
-                if not isinstance(each, Control):
-                    received.append(each)
-                elif each.opcode == PING:
-                    self._answer(each.payload)
-                elif each.opcode == CLOSE:
-                    closed = _closed(each.payload)
-                    self.start_closing(closed.code or 1000)
-                    received.append(closed)
+    def _take_controls(self, received: list[Any]) -> bool:
+        """Act on the control frames that were received; return whether the peer has closed."""
+        self._reader.has_controls = False
+        controls = [each for each in received if isinstance(each, Control)]
+        received[:] = [each for each in received if not isinstance(each, Control)]
+        for each in controls:
+            if each.opcode == PING:
+                self._answer(each.payload)
+            elif each.opcode == CLOSE:
+                closed = _closed(each.payload)
+                self.start_closing(closed.code or 1000)
+                received.append(closed)
         return bool(received) and isinstance(received[-1], Closed)
 
     def _answer(self, ping: bytes) -> None:

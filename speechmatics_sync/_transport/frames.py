@@ -69,6 +69,8 @@ class FrameReader:
         self._held = 0
         self._needed = 2
         self._message: Optional[bytearray] = None
+        self.has_controls = False
+        """Whether control frames were completed; whoever deals with them takes this back."""
 
     def feed(self, fresh: bytes, received: list[Union[bytes, Control]]) -> None:
         """Parse the next bytes and append what they complete, up to a close frame.
@@ -145,6 +147,7 @@ class FrameReader:
             if opcode == CLOSE:
                 _check_close(payload)
             received.append(Control(opcode, payload))
+            self.has_controls = True
             return opcode == CLOSE
         if self._message is None:
             self._message = bytearray(payload)
