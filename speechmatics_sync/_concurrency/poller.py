@@ -153,10 +153,11 @@ class Poller:
             interrupted, self._interrupted, self._waiting = self._interrupted, False, False
             if interrupted:
                 self._drain()
+            woken = self._woken
+            if woken:
+                self._woken = set()
         if self.callbacks:
             self.run_callbacks()
-        with self._lock:
-            woken, self._woken = self._woken, set()
         if self.many:
             self._count(len(ready))
         happened = dict.fromkeys(woken, False)

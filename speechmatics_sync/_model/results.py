@@ -182,32 +182,49 @@ class _QuickCheck:
         self._kinds = {known.key: _KINDS.get(known.check) for known in fields}
         self._parts = {key: check for key, (_, check) in parts.items()}
         self._kinds.update((key, kind) for key, (kind, _) in parts.items())
+        self._shapes: dict[Any, Optional[tuple[list[str], list[str], list[str]]]] = {}
+        """Keys and types of dicts that came before: which are numbers, lists and dicts; None if
+        they are not as usual."""
 
     def __call__(self, sent: Any) -> bool:
-        if type(sent) is not dict or not self._needed <= sent.keys():
+        if type(sent) is not dict:
             return False
-        for key, value in sent.items():
-            if key not in self._kinds:
-                continue
-            kind, usual = type(value), self._kinds[key]
-            if kind is int and usual is float:
-                if abs(value) > _PLAIN_INTEGER:
-                    return False
-            elif kind is not usual:
+        shape = (*sent, *map(type, sent.values()))
+        try:
+            usual = self._shapes[shape]
+        except KeyError:
+            usual = self._usual(sent)
+            if len(self._shapes) < _MOST_SHAPES and sum(map(len, sent)) < _LONGEST_SHAPE:
+                self._shapes[shape] = usual
+        if usual is None:
+            return False
+        numbers, lists, dicts = usual
+        for key in numbers:
+            if not -_PLAIN_NUMBER < sent[key] < _PLAIN_NUMBER:
                 return False
-            elif kind is float:
-                if value - value != 0.0:  # infinite or NaN
-                    return False
-            elif kind is list:
-                if not all(map(self._parts[key], value)):
-                    return False
-            elif kind is dict and not self._parts[key](value):
+        for key in lists:
+            if not all(map(self._parts[key], sent[key])):
                 return False
-        return True
+        return not dicts or all(self._parts[key](sent[key]) for key in dicts)
+
+    def _usual(self, sent: dict[str, Any]) -> Optional[tuple[list[str], list[str], list[str]]]:
+        """Return which values are numbers, lists and dicts; None if one is missing or unusual."""
+        types = {key: type(value) for key, value in sent.items() if key in self._kinds}
+        for key, kind in types.items():
+            if kind is not self._kinds[key] and (kind, self._kinds[key]) != (int, float):
+                return None
+        found = [[key for key, kind in types.items() if kind in of] for of in _COMPARED]
+        return (found[0], found[1], found[2]) if self._needed <= sent.keys() else None
 
 
-_PLAIN_INTEGER = 1_000_000_000
-"""Certainly a float as well; of larger ones the full check decides."""
+_COMPARED = ((int, float), (list,), (dict,))
+
+_MOST_SHAPES = 100
+_LONGEST_SHAPE = 1000
+"""A server sends messages of a few shapes; one that sends more is not to fill memory."""
+
+_PLAIN_NUMBER = 1_000_000_000
+"""Numbers below are certainly floats; of larger ones, infinity and NaN the full check decides."""
 
 
 _KINDS: dict[Check, type] = {any_string: str, any_number: float, boolean: bool}

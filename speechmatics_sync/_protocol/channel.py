@@ -101,9 +101,15 @@ class _Kept:
         return number, start
 
     def release(self, before: int) -> None:
-        while self.chunks and self.start + len(self.chunks[0]) <= before:
-            self.start += len(self.chunks.popleft())
+        chunks, start = self.chunks, self.start
+        while chunks:
+            end = start + len(chunks[0])
+            if end > before:
+                break
+            chunks.popleft()
+            start = end
             self.number += 1
+        self.start = start
 
     def cut(self, position: int) -> None:
         while self.end > position:

@@ -17,7 +17,7 @@ from .._concurrency.poller import Poller
 from .._model.connection_config import ConnectionConfig
 from .._model.messages import ServerMessageType, WarningType
 from .._model.typing import Message
-from .._protocol.codec import decode
+from .._protocol.codec import acknowledged, decode
 from .._protocol.events import (
     Acknowledged,
     Deliver,
@@ -231,14 +231,22 @@ class Pump:
 
     def _process(self) -> bool:
         """Process what was received, for one turn; return whether the connection goes on."""
-        life, meter, protocol = self._life, self._delivery.meter, self._protocol
+        life, protocol, unprocessed = self._life, self._protocol, self._unprocessed
+        delivery = self._delivery
+        meter, listened = delivery.meter, _AUDIO_ADDED in delivery.listened
         with life.lock:
-            until = time.monotonic() + _TURN if len(self._unprocessed) > _FEW else math.inf
-            while self._unprocessed:
-                each = self._unprocessed.pop()
+            until = time.monotonic() + _TURN if len(unprocessed) > _FEW else math.inf
+            while unprocessed:
+                each = unprocessed.pop()
                 if isinstance(each, Closed):
                     self._closed(each.code, each.reason)
                     return False
+                number = 0 if listened else acknowledged(each)
+                if number and protocol.acknowledge_at_once(self.leg, None, number):
+                    meter.received += 1
+                    if meter.times_a_chunk:
+                        meter.acknowledged(None, number + self.leg.channels[None].before)
+                    continue
                 if life.started_at is None:
                     self._count_early(len(each))
                 message = decode(each)

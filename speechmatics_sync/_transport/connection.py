@@ -322,7 +322,7 @@ class Connection:
         """
         if self._violation is not None:
             raise self._violation
-        received: list[Union[bytes, Closed]] = []
+        received: list[Any] = []
         for _ in range(_READS_IN_A_ROW):
             fresh = self._read()
             if fresh is None:

@@ -82,8 +82,18 @@ class FrameReader:
         Raises:
             TransportError: The peer broke the protocol. Everything before that was appended.
         """
+        size = len(fresh)
+        if (
+            not self._held
+            and 2 < size <= _SHORT
+            and fresh[1] == size - 2 <= self._max_size
+            and fresh[0] in _WHOLE
+            and self._message is None
+        ):
+            received.append(fresh[2:])  # one short message by itself: most acknowledgements
+            return
         self._pieces.append(fresh)
-        self._held += len(fresh)
+        self._held += size
         if self._held < self._needed:
             return
         stream = fresh if self._held == len(fresh) else b"".join(self._pieces)

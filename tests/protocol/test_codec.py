@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.fuzzing import examples, json_texts
 
 from speechmatics_sync import TransportError
-from speechmatics_sync._protocol.codec import decode
+from speechmatics_sync._protocol.codec import acknowledged, decode
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,26 @@ def test_levels_are_counted_exactly_whatever_strings_contain(
             decode(payload)
     else:
         assert decode(payload) == {"novel": value}
+
+
+@pytest.mark.parametrize(
+    ("payload", "number"),
+    [
+        (b'{"message":"AudioAdded","seq_no":7}', 7),
+        (b'{"message": "AudioAdded", "seq_no": 120}', 120),
+        (b'{"message":"AudioAdded","seq_no":1234567890123456789}', 0),
+        (b'{"message":"AudioAdded","seq_no":07}', 0),
+        (b'{"message":"AudioAdded","seq_no":7.0}', 0),
+        (b'{"message":"AudioAdded","seq_no":-7}', 0),
+        (b'{"message":"AudioAdded","seq_no":7,"more":1}', 0),
+        (b'{"message":"AudioAdded","seq_no":7}\n', 0),
+        (b'{"message":"ChannelAudioAdded","channel":"a","seq_no":7}', 0),
+        (b'{"message":"AudioAdded","seq_no":"7"}', 0),
+    ],
+)
+def test_an_acknowledgement_is_known_without_decoding_it_only_where_that_says_the_same(
+    payload: bytes, number: int
+) -> None:
+    assert acknowledged(payload) == number
+    if number:
+        assert decode(payload) == {"message": "AudioAdded", "seq_no": number}
