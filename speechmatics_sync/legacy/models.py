@@ -272,6 +272,7 @@ _OF_BATCH = (
     "srt_overrides",
     "summarization_config",
     "topic_detection_config",
+    "type",
 )
 """Fields that configuration files share with the batch API."""
 

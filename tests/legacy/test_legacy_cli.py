@@ -207,11 +207,12 @@ def test_the_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> Non
     assert "SUPPRESS" not in listed
 
 
-def test_flags_go_before_the_file(tmp_path: Path) -> None:
+def test_flags_go_before_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "config.json"
     path.write_text(
         json.dumps(
             {
+                "type": "transcription",
                 "transcription_config": {
                     "language": "de",
                     "domain": "finance",
@@ -236,6 +237,7 @@ def test_flags_go_before_the_file(tmp_path: Path) -> None:
         "target_languages": ["es"],
         "enable_partials": False,
     }
+    assert caplog.text == ""
 
 
 def test_a_profile_is_kept_and_forgotten(home: Path) -> None:
