@@ -330,8 +330,8 @@ class Connection:
                 hops.call(self._consume, message)
             else:
                 hops.soon(self._consume, message)
-        if name == _STARTED:
-            self._started.set()
+        if name == _STARTED and self._done is not None and not self._done.done():
+            self._started.set()  # unless a handler has ended it
 
     def _hear_acknowledgements(self) -> None:
         """Listen to acknowledgements once they have handlers."""
@@ -344,6 +344,8 @@ class Connection:
     def next_chunk(self, channel: Optional[str], stream: Any, chunk_size: int) -> Any:
         """Return the next chunk of a source, or None at its end; in the thread of that source."""
         self._started.wait()
+        if self.closed:
+            return None
         if not self._hears_acknowledgements:
             self._hear_acknowledgements()
         ahead = self._ahead.get(channel)

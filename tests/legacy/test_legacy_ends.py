@@ -100,6 +100,16 @@ def test_a_middleware_may_force_the_end(old_server: LocalServer, name: str) -> N
     assert old_server.sessions[-1].last_seq_no is None
 
 
+def test_a_session_that_is_ended_when_it_starts_reads_no_audio(old_server: LocalServer) -> None:
+    def end(_: object) -> None:
+        raise ForceEndSession
+
+    client, source = client_of(old_server.url), Endless()
+    client.add_event_handler("RecognitionStarted", end)
+    client.run_synchronously(source, CONFIG, RAW)
+    assert not source.read_once.is_set()
+
+
 class Odd(Exception):
     pass
 
