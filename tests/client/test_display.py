@@ -64,9 +64,13 @@ class Screen:
         return self.read()
 
     def read(self) -> str:
+        # The system brings what is written to the other end in its own time, and perhaps in parts.
+        self.stream.write("\0")
         self.stream.flush()
-        os.set_blocking(self._ours, False)
-        raw = os.read(self._ours, 100_000).decode()
+        written = b""
+        while not written.endswith(b"\0"):
+            written += os.read(self._ours, 100_000)
+        raw = written[:-1].decode()
         writes = pyte.Stream(self.screen)
         for drawing in raw.replace("\x1b[?25h", "\x1b[?25h\x1b[?2026l").split("\x1b[?2026l"):
             writes.feed(drawing)
