@@ -48,7 +48,7 @@ def acknowledged(payload: bytes) -> int:
     """Return the number in an AudioAdded that says nothing else; 0 for every other message.
 
     `decode` says the same. Most messages of a live session are these, and to look at them in this
-    way takes a fourth.
+    way takes a third.
     """
     found = _ACKNOWLEDGEMENT(payload)
     return 0 if found is None else int(found[1])

@@ -49,7 +49,6 @@ _TLS_RECORD = 16 * 1024
 _ABNORMAL = 1006
 """The close code of a connection that ended without a close frame (RFC 6455, 7.4.1)."""
 
-_NOTHING = memoryview(b"")
 _ABORTED = "The connection was aborted while it was being opened."
 
 
@@ -92,7 +91,7 @@ class Connection:
         self._opening: Optional[socket.socket] = None
         self._socket: Optional[socket.socket] = None
         self._outgoing: list[bytes] = []
-        self._sending = _NOTHING
+        self._sending: Union[bytes, memoryview] = b""
         self.backlog = 0
         """Bytes that wait for the network."""
         self._pong: Optional[bytes] = None
@@ -371,7 +370,7 @@ class Connection:
         sockets = [self._socket, self._opening]
         self._socket = self._opening = None
         self._outgoing.clear()
-        self._sending = _NOTHING
+        self._sending = b""
         self.backlog = 0
         for held in (own_poller, *sockets):
             if held is not None:
@@ -403,7 +402,7 @@ class Connection:
             try:
                 if not self._sending:
                     # If TLS takes none of these bytes, it wants the same ones next time.
-                    self._sending = memoryview(b"".join(self._outgoing))
+                    self._sending = b"".join(self._outgoing)
                     self._outgoing.clear()
                 sent = self._socket.send(self._sending)
             except ssl.SSLWantReadError:
@@ -417,13 +416,14 @@ class Connection:
                 # when it has read everything.
                 self.send_failed = True
                 self._outgoing.clear()
-                self._sending = _NOTHING
+                self._sending = b""
                 self.backlog = 0
                 return True
             if self._blocked:
                 self._blocked, self.last_unblocked = False, time.monotonic()
             # An empty slice would keep the bytes that were sent alive.
-            self._sending = self._sending[sent:] if sent < len(self._sending) else _NOTHING
+            left = sent < len(self._sending)
+            self._sending = memoryview(self._sending)[sent:] if left else b""
             self.backlog -= sent
             if self._pong is not None and not self._sending:
                 # Behind what waits, which is little: from HIGH_WATER on nothing is added.
