@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000, help="default: 8000")
     arguments = parser.parse_args()
     gunicorn = [sys.executable, "-m", "gunicorn", "--threads", "100", "captions_django.wsgi"]
-    gunicorn += ["--bind", f"127.0.0.1:{arguments.port}"]
+    gunicorn += ["--bind", f"127.0.0.1:{arguments.port}", "--graceful-timeout", "1"]
     with server_url() as url:
         environment = {**os.environ, **({"SPEECHMATICS_RT_URL": url} if url else {})}
         with subprocess.Popen(gunicorn, env=environment) as server:

@@ -20,7 +20,8 @@ def main() -> None:
     with server_url() as url:
         server = make_server("127.0.0.1", arguments.port, create_app(url), threaded=True)
         print(f"Open http://127.0.0.1:{server.port} and speak; Ctrl-C ends it.", file=sys.stderr)
-        server.serve_forever()
+        server.serve_forever()  # returns on Ctrl-C
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
