@@ -72,6 +72,8 @@ class ReadAhead:
                 if inspect.isawaitable(chunk):
                     chunk = await chunk
                 chunk = self._prepare(chunk) if chunk else None
+                if isinstance(chunk, (bytearray, memoryview)):
+                    chunk = bytes(chunk)  # the source may use its buffer again
                 items.put(chunk)
                 if not chunk:
                     return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Union
 
+import pytest
 from support.legacy.sessions import CHUNKS, CONFIG, RAW, AsyncAudio, client_of
 from support.legacy.sessions import old_server as old_server
 from support.serving import Peer, serving
@@ -62,6 +63,24 @@ def test_few_chunks_are_read_before_they_can_be_sent() -> None:
         client_with_a_window_of_one(url).run_synchronously(Watched(), CONFIG, RAW)
     assert server.came == [*range(1, READS + 1), "EndOfStream"]
     assert max(ahead) <= 20
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_source_may_use_its_buffer_again(kind: type) -> None:
+    server = Server()
+
+    class Reusing(Numbered):
+        buffer = bytearray(RAW.chunk_size)
+        view: Any = memoryview(buffer) if kind is memoryview else buffer
+
+        async def read(self, size: int) -> Any:
+            chunk = await super().read(size)
+            self.buffer[: len(chunk)] = chunk
+            return self.view if chunk else b""
+
+    with serving(server) as url:
+        client_with_a_window_of_one(url).run_synchronously(Reusing(), CONFIG, RAW)
+    assert server.came == [*range(1, READS + 1), "EndOfStream"]
 
 
 def test_new_settings_are_sent_between_the_chunks_before_and_after_them() -> None:
