@@ -32,7 +32,11 @@ def main() -> int:
     check.add_argument("files", metavar="FILE", nargs="+")
     arguments = parser.parse_args()
     if arguments.command == "check":
-        return _check.check(arguments.files)
+        try:
+            return _check.check(arguments.files)
+        except BrokenPipeError:  # whoever read, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
     if not arguments.is_module and not os.path.exists(arguments.program):
         run.error(f"there is no file {arguments.program!r}; -m runs a module by its name")
     _running.run(arguments.program, arguments.arguments, is_module=arguments.is_module)

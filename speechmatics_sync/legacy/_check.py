@@ -46,4 +46,5 @@ def check(files: list[str]) -> int:
             sys.stdout.write(f"{path}:{finding.line}: {finding.kind}: {finding.text}\n")
     kinds = (AS_IT_IS, CHANGE, DIFFERS, OUTSIDE)
     sys.stdout.write(", ".join(f"{counts[kind]} {kind}" for kind in kinds) + "\n")
+    sys.stdout.flush()
     return 2 if unreadable else 1 if counts[OUTSIDE] else 0

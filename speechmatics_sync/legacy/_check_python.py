@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 from collections.abc import Iterator
 from typing import Optional
+
+from speechmatics_sync import legacy
 
 from . import _gone, batch_client, models
 from ._gone import BatchOnly
@@ -47,11 +50,18 @@ def check_python(source: str) -> list[Finding]:
     Raises:
         SyntaxError: The source is no program.
     """
-    program = Program(source, _PACKAGE, without=("batch", "rt"))
+    program = Program(source, _PACKAGE, without=("batch", "rt"), names_of=_names_of)
     if not program.imports:
         return []
     found = [*_imports(program), *_uses(program), *_calls(program)]
     return sorted(set(found))
+
+
+def _names_of(module: str) -> list[str]:
+    if module and module not in legacy.MODULES:
+        return []
+    names: list[str] = importlib.import_module(f"{_NEW}.{module}".rstrip(".")).__all__
+    return names
 
 
 def _imports(program: Program) -> Iterator[Finding]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Callable, NamedTuple, Optional
 
 __all__ = ["AS_IT_IS", "CHANGE", "DIFFERS", "OUTSIDE", "Finding", "Program"]
 
@@ -37,15 +37,24 @@ class Program:
         source: Its text.
         package: The package whose names are looked for.
         without: Modules of it that are other packages.
+        names_of: Returns what ``import *`` from a module of it makes known.
 
     Raises:
         SyntaxError: It is no program.
     """
 
-    def __init__(self, source: str, package: str, *, without: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        source: str,
+        package: str,
+        *,
+        without: Sequence[str] = (),
+        names_of: Callable[[str], Iterable[str]] = lambda _: (),
+    ) -> None:
         self.tree = ast.parse(source)
         self.package = package
         self._without = without
+        self._names_of = names_of
         self.known: dict[str, str] = {}
         """By the program's own name: the package's."""
         self.imports: list[tuple[ast.stmt, str, list[ast.alias]]] = []
@@ -93,7 +102,11 @@ class Program:
             if mine:
                 self.imports.append((node, self._place(node.module or "") or "", mine))
             for alias in mine:
-                self.known[alias.asname or alias.name] = places[alias] or ""
+                place = places[alias] or ""
+                self.known[alias.asname or alias.name] = place
+                if alias.name == "*":
+                    names = self._names_of(place.rpartition(".")[0])
+                    self.known.update((name, place[:-1] + name) for name in names)
 
     def _place(self, name: str) -> Optional[str]:
         """Return the name of a module or of something in one without the package's; or None."""

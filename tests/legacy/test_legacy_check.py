@@ -76,6 +76,8 @@ speechmatics.client.httpx.post()  # outside: httpx is gone
 client.websocket.close()  # differs: websocket has send() alone
 with speechmatics.batch_client.BatchClient("key") as batch:  # outside: BatchClient:
     batch.list_jobs()
+from speechmatics.models import *  # change: write: from speechmatics_sync.legacy.models import *
+AudioSettings("pcm_s16le")  # as it is: AudioSettings
 """
 
 RT = """\
@@ -145,6 +147,16 @@ def test_a_file_that_is_no_program_does_not_end_the_check(tmp_path: Path) -> Non
     assert "broken.py:1: cannot be read: invalid syntax" in done.stderr
     assert "none.py: cannot be read: No such file or directory" in done.stderr
     assert "fine.py:1: change" in done.stdout
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_text(OLD)
+    words = ["-m", "speechmatics_sync.legacy", "check", str(tmp_path / "old.py")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, *words], cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_a_program_runs_unchanged(tmp_path: Path) -> None:
