@@ -6,7 +6,7 @@
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
 # make bench-quick   only what the targets need, in less than three minutes
-# make pictures   draw what make demo, the command line and make demo-web show, into docs/pictures/
+# make pictures   draw what make demo, make demo-web, the command line and notebooks show
 # make lint   style, types and walls
 # make docs   the pages of docs/ and the reference as HTML, in docs/_build/
 # make build  the wheel and the sdist, in dist/
@@ -89,6 +89,7 @@ pictures: $(VENV)/services.installed
 	$(BIN)/python docs/pictures/draw_demo.py
 	$(BIN)/python docs/pictures/draw_terminal.py
 	$(BIN)/python docs/pictures/draw_page.py
+	$(BIN)/python docs/pictures/draw_notebook.py
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .

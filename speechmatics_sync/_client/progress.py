@@ -77,7 +77,8 @@ class _Bar(ProgressReport):
                 + "/{total_fmt} {unit} [{elapsed}]",
             )
         if total is not None and self._bar.total is None:
-            self._bar.total = round(total, 1) if self._unit == "s" else int(total)
+            # This alone has a notebook's bar take the width of one whose end is known.
+            self._bar.reset(round(total, 1) if self._unit == "s" else int(total))
         self._bar.n = round(done, 1) if self._unit == "s" else int(done)
         self._bar.refresh()
 

@@ -95,3 +95,9 @@ def test_more_lines_than_the_terminal_has_scroll() -> None:
     svg = draw_demo.drawn(lines, 30.0)
     beyond = (30 - draw_demo.ROWS) * draw_demo.LINE
     assert f".scrolled {{ transform: translateY(-{beyond}px) }}" in svg
+
+
+def test_the_pictures_of_notebooks_are_small() -> None:
+    pictures = sorted(PICTURE.parent.glob("notebook-*.png"))
+    assert len(pictures) == 3
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)

@@ -61,7 +61,7 @@ def plot_of(
     colours = lanes_of(turns)
     lanes = {who: place for place, who in enumerate(colours)}
     height = 0.9 + 0.5 * len(lanes) + (1.2 if len(times) else 0)
-    figure = Plot(figsize=(11, height), layout="constrained")
+    figure = Plot(figsize=(9, height), layout="constrained")
     ratios = [1.2, 0.5 * max(1, len(lanes))] if len(times) else [1]
     axes = figure.subplots(len(ratios), sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
     if len(times):
@@ -81,6 +81,8 @@ def plot_of(
             [(word.start_time, word.end_time - word.start_time) for word in own],
             (place - 0.4, 0.8),
             facecolors=[to_rgba(colours[who], _alpha(word.confidence)) for word in own],
+            edgecolors="white",
+            linewidth=0.5 if end - start <= _WRITTEN_SECONDS else 0,
         )
     if end - start <= _WRITTEN_SECONDS:
         for number, (place, word) in enumerate(words):
