@@ -210,13 +210,13 @@ def meet(path: str, mode: str) -> None:
 
 
 def long(client: Client, source: tuple[str, str], **options: Any) -> Transcript:
-    """A session of an hour, and a short one that ends when the long one has begun."""
+    """A session of three minutes, and a short one that ends when the long one has begun."""
     path, mode = source
     if mode == "r":
         meet(path, mode)
         return client.transcribe(audio(1), **options)
     client.on("RecognitionStarted", lambda message: meet(path, mode))
-    return client.transcribe(counted_audio(7200), realtime=True, **options)
+    return client.transcribe(counted_audio(400), realtime=True, **options)
 
 
 def test_leaving_ends_the_sessions_of_processes(pool: ProcessPoolExecutor, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ from speechmatics_sync.local import counted_audio
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[1])
     with ProcessPoolExecutor(2, mp_context=context) as executor:
-        sources = [counted_audio(1), *2 * [counted_audio(7200)]]
+        sources = [counted_audio(1), *2 * [counted_audio(400)]]
         raw = AudioFormat("pcm_s16le", 16000)
         for job in transcribe_many(sources, executor=executor, realtime=True, audio_format=raw):
             print(job.transcript.text, flush=True)
