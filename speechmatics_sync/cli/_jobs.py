@@ -1,4 +1,4 @@
-"""Transcribes several inputs, some at a time, each in a thread of its own.
+"""Transcribes several inputs with `transcribe_many`, and shows what is heard meanwhile.
 
 The main thread shows what comes and takes signals: a Ctrl-C there interrupts no session at an
 unknown line.
@@ -17,14 +17,20 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, Callable, NamedTuple, Optional
 
-from speechmatics_sync import Line, SessionError, SpeechmaticsError, Transcript
+from speechmatics_sync import (
+    Line,
+    SessionError,
+    SpeechmaticsError,
+    Transcript,
+    transcribe_many,
+)
 
 from ._exits import AUTHENTICATION, INTERRUPTED, OK, USAGE, OutputError, exit_code, sentence
 from ._inputs import Heard, Input
 from ._outputs import Outputs
 from ._views import Progress, View
 
-__all__ = ["Job", "run_jobs"]
+__all__ = ["Job", "Sessions", "run_jobs"]
 
 _TICK = 0.1
 """Seconds between two looks at what has changed without a message: signals, progress, the level."""
@@ -33,16 +39,18 @@ _WAITING = 1000
 """How many lines may wait to be shown before the sessions wait too."""
 
 
-class Session(NamedTuple):
-    """A client and its call.
+class Sessions(NamedTuple):
+    """How the inputs are transcribed.
 
     Args:
-        client: The client.
-        stream: Starts its session with a source and a callback for progress; returns the `Stream`.
+        kind: The class of the clients.
+        client: Their arguments.
+        options: The arguments of their calls.
     """
 
-    client: Any
-    stream: Callable[[Any, Callable[[float, Optional[float]], None]], Any]
+    kind: Any
+    client: dict[str, Any]
+    options: dict[str, Any]
 
 
 class Job:
@@ -56,6 +64,7 @@ class Job:
 
     Attributes:
         given: The input.
+        begun: Whether it has begun.
         code: The exit code, once it has ended.
         done: Whether all of it was transcribed and saved.
         problem: What went wrong, in one sentence; "" if nothing did.
@@ -80,18 +89,20 @@ class Job:
         self.progress = Progress(given.name.rpartition("/")[2] or given.name)
         self.transcript: Optional[Transcript] = None
         self._outputs = outputs
+        self.begun = False
         self._client: Any = None
         self._started = False
         self._finishing = False
         self._closed = False
 
-    def run(self, session_for: Callable[[Input], Session], show: Callable[[Line], None]) -> None:
-        """Transcribe; never raises."""
+    def transcribe(
+        self, client: Any, options: dict[str, Any], show: Callable[[Line], None]
+    ) -> Transcript:
+        """Transcribe with a client, and save; called again if the server had no room."""
+        self.begun, self._started = True, False
         try:
             with self.given.opened() as heard:
-                self._transcribe(heard, session_for(self.given), show)
-        except Exception as error:
-            self._fail(error)
+                return self._transcribe(heard, client, options, show)
         finally:
             self.progress.running = False
 
@@ -102,7 +113,7 @@ class Job:
         if client is None:
             return  # `_transcribe` looks at `_finishing` next
         with contextlib.suppress(SpeechmaticsError):
-            if self._started:
+            if client.session_id is not None:  # what was sent is transcribed
                 client.end_of_stream()
             else:
                 client.close()
@@ -113,18 +124,20 @@ class Job:
         if self._client is not None:
             self._client.close()
 
-    def _transcribe(self, heard: Heard, session: Session, show: Callable[[Line], None]) -> None:
+    def _transcribe(
+        self, heard: Heard, client: Any, options: dict[str, Any], show: Callable[[Line], None]
+    ) -> Transcript:
         self.progress.level = heard.level
         if self._measured:
             self.progress.total = self.given.seconds()
-        with self._outputs.growing(self.given) as files, session.client as client:
+        with self._outputs.growing(self.given) as files:
             self._client = client
             if files is not None:
                 files.listen(client)
             if self._finishing:
                 raise SessionError("Interrupted.")
             self.progress.running = True
-            with session.stream(heard.source, self.progress.update) as stream:
+            with client.stream(heard.source, progress=self.progress.update, **options) as stream:
                 self.transcript = stream.transcript
                 self._started = True
                 self.progress.begin()
@@ -141,13 +154,16 @@ class Job:
             partial = not whole and self._outputs.apart
             self.saved = self._outputs.save(self.given, stream.transcript, partial=partial)
             self.done = whole
+        transcript: Transcript = stream.transcript
+        return transcript
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Take note of what ended it, and save what was heard until then."""
         self.code = INTERRUPTED if self._finishing else exit_code(error)
         if self._closed or (self._finishing and not self._started):
             return  # nothing was said yet
         self.problem = sentence(error)
-        self.trace = traceback.format_exc()
+        self.trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self.unsaved = isinstance(error, OutputError)
         if self.unsaved or self.transcript is None or not self.transcript.results:
             return
@@ -185,28 +201,43 @@ class _Interrupts:
         self.came = number
 
 
-def run_jobs(
-    jobs: Sequence[Job], at_a_time: int, session_for: Callable[[Input], Session], view: View
-) -> int:
+def run_jobs(jobs: Sequence[Job], at_a_time: int, sessions: Sessions, view: View) -> int:
     """Run jobs, and show what they hear; return the signal that ended them, or 0.
 
     A key that was refused or a setting that is wrong ends them all: it is the same for each.
 
     Raises:
+        ConfigurationError: A setting is wrong.
         KeyboardInterrupt: A signal came a second time; it has its number.
         OSError: The view cannot be written to.
     """
     events: queue.Queue[tuple[Job, Optional[Line]]] = queue.Queue(_WAITING)
-    stopped = threading.Event()
-    waiting = iter(jobs)
-    lock = threading.Lock()
+    stopped, abandoned = threading.Event(), threading.Event()
+
+    def call(client: Any, job: Job, **options: Any) -> Transcript:
+        if stopped.is_set():
+            job.begun = False
+            raise SessionError("Not begun.")
+        if job.given.live:
+            # It waits itself for a server that has no room: what was read cannot be read again.
+            client = sessions.kind(**sessions.client)
+        with client:
+            return job.transcribe(client, options, functools.partial(post, job))
 
     def work() -> None:
-        for job in _taken(waiting, lock, stopped):
-            job.run(session_for, functools.partial(post, job))
-            if job.code in (USAGE, AUTHENTICATION):
-                stopped.set()
-            post(job, None)
+        try:
+            for finished in transcribed:
+                job = finished.source
+                if finished.error is not None and job.begun:
+                    job.fail(finished.error)
+                if job.code in (USAGE, AUTHENTICATION):
+                    stopped.set()
+                post(job, None)
+        except Exception as error:  # such as a key that is refused, and the same for all
+            for job in jobs:
+                if job.begun and not (job.done or job.code):
+                    job.fail(error)
+                    post(job, None)
 
     def post(job: Job, line: Optional[Line]) -> None:
         while True:
@@ -217,16 +248,19 @@ def run_jobs(
                 if abandoned.is_set():
                     return
 
-    abandoned = threading.Event()
-    threads = [
-        threading.Thread(target=work, name=f"transcribe-{number}", daemon=True)
-        for number in range(min(at_a_time, len(jobs)))
-    ]
+    transcribed = transcribe_many(
+        _until(stopped, jobs),
+        max_sessions=at_a_time,
+        call=call,
+        client=sessions.kind,
+        **sessions.client,
+        **sessions.options,
+    )
+    thread = threading.Thread(target=work, name="transcribe", daemon=True)
     with _Interrupts() as interrupts:
         try:
-            for thread in threads:
-                thread.start()
-            _show(jobs, threads, events, interrupts, stopped, view)
+            thread.start()
+            _show(jobs, thread, events, interrupts, stopped, view)
             view.show_notes()
         except BaseException as error:
             stopped.set()
@@ -234,24 +268,21 @@ def run_jobs(
             if not isinstance(error, KeyboardInterrupt):
                 for job in jobs:
                     job.close()
-                for thread in threads:
-                    thread.join()
+                thread.join()
             raise
     return interrupts.came
 
 
-def _taken(jobs: Iterator[Job], lock: threading.Lock, stopped: threading.Event) -> Iterator[Job]:
-    while not stopped.is_set():
-        with lock:
-            job = next(jobs, None)
-        if job is None:
+def _until(stopped: threading.Event, jobs: Sequence[Job]) -> Iterator[Job]:
+    for job in jobs:
+        if stopped.is_set():
             return
         yield job
 
 
 def _show(
     jobs: Sequence[Job],
-    threads: Sequence[threading.Thread],
+    thread: threading.Thread,
     events: queue.Queue[tuple[Job, Optional[Line]]],
     interrupts: _Interrupts,
     stopped: threading.Event,
@@ -266,7 +297,7 @@ def _show(
             view.note("finishing; Ctrl-C again leaves at once")
             for job in jobs:
                 job.finish()
-        alive = any(thread.is_alive() for thread in threads)
+        alive = thread.is_alive()
         try:
             job, line = events.get(timeout=_TICK)
         except queue.Empty:

@@ -25,7 +25,7 @@ from speechmatics_sync.errors import MissingKeyError
 
 from ._exits import INTERRUPTED, OK, OutputError, complain, leave, shown
 from ._inputs import Input, inputs_of
-from ._jobs import Job, Session, run_jobs
+from ._jobs import Job, Sessions, run_jobs
 from ._outputs import Outputs
 from ._parser import flags_of
 from ._settings import Settings
@@ -60,8 +60,9 @@ def transcribe(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.callback(view.close)
         stack.enter_context(_shown_records(view, arguments))
+        kind: Any = MultiChannelClient if any(each.multichannel for each in inputs) else Client
         try:
-            calls = _Calls(arguments, settings, stack, collect=outputs.whole)
+            sessions = _sessions(kind, arguments, settings, stack, collect=outputs.whole)
         except MissingKeyError:
             for each in left:
                 each.look()  # what is wrong with a file can be told without a key
@@ -70,7 +71,7 @@ def transcribe(arguments: argparse.Namespace) -> int:
             for text in settings.told():
                 view.note(text)
         try:
-            interrupted = run_jobs(jobs, arguments.jobs, calls.session_for, view)
+            interrupted = run_jobs(jobs, arguments.jobs, sessions, view)
         except KeyboardInterrupt as interrupt:
             view.close()
             leave(interrupt)
@@ -91,10 +92,18 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigurationError(f"--timeout is {arguments.timeout:g}; allowed: above 0 seconds")
 
 
-class _Calls:
-    """Makes the client and the call of each input.
+def _sessions(
+    kind: Any,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    stack: contextlib.ExitStack,
+    *,
+    collect: bool,
+) -> Sessions:
+    """Return how the inputs are transcribed.
 
     Args:
+        kind: The class of the clients.
         arguments: What was asked for.
         settings: The settings.
         stack: Ends the embedded server of ``--local``.
@@ -103,58 +112,38 @@ class _Calls:
     Raises:
         SpeechmaticsError: A setting is not allowed, or there is no key.
     """
+    if arguments.local:
+        from speechmatics_sync.local import LocalServer
 
-    def __init__(
-        self,
-        arguments: argparse.Namespace,
-        settings: Settings,
-        stack: contextlib.ExitStack,
-        *,
-        collect: bool,
-    ) -> None:
-        self._arguments = arguments
-        if arguments.local:
-            from speechmatics_sync.local import LocalServer
-
-            url: Optional[str] = stack.enter_context(LocalServer(max_sessions=arguments.jobs)).url
-            auth: Any = ""
-        else:
-            url, auth = settings.get("url"), settings.auth()
-        self._client = {
-            "url": url,
-            "auth": auth,
-            "conn_config": settings.config("conn_config") or ConnectionConfig(),
-            "reconnect": None
-            if arguments.no_reconnect
-            else settings.config("reconnect") or ReconnectPolicy(),
-            "sdk_identifier": f"python-sync-cli-v{__version__}",
-        }
-        audio_events = settings.config("audio_events_config")
-        if audio_events is None and arguments.audio_events:
-            audio_events = AudioEventsConfig()
-        self._audio_format = settings.config("audio_format")
-        self._call = {
-            "transcription_config": settings.config("transcription_config")
-            or TranscriptionConfig(),
-            "translation_config": settings.config("translation_config"),
-            "audio_events_config": audio_events,
-            "ws_headers": _headers(arguments.header),
-            "timeout": arguments.timeout,
-            "realtime": arguments.realtime,
-            "collect": collect,
-        }
-        Client(**self._client)  # raises what is the same for every input
-
-    def session_for(self, given: Input) -> Session:
-        """Return a new client, and its call for an input."""
-        kind: Any = MultiChannelClient if given.multichannel else Client
-        client = kind(**self._client)
-        call = dict(self._call)
-        if not self._arguments.mic:  # which says itself what it gives
-            call["audio_format"] = self._audio_format
-        return Session(
-            client, lambda source, progress: client.stream(source, progress=progress, **call)
-        )
+        url: Optional[str] = stack.enter_context(LocalServer(max_sessions=arguments.jobs)).url
+        auth: Any = ""
+    else:
+        url, auth = settings.get("url"), settings.auth()
+    client = {
+        "url": url,
+        "auth": auth,
+        "conn_config": settings.config("conn_config") or ConnectionConfig(),
+        "reconnect": None
+        if arguments.no_reconnect
+        else settings.config("reconnect") or ReconnectPolicy(),
+        "sdk_identifier": f"python-sync-cli-v{__version__}",
+    }
+    audio_events = settings.config("audio_events_config")
+    if audio_events is None and arguments.audio_events:
+        audio_events = AudioEventsConfig()
+    options = {
+        "transcription_config": settings.config("transcription_config") or TranscriptionConfig(),
+        # A microphone says itself what it gives.
+        "audio_format": None if arguments.mic else settings.config("audio_format"),
+        "translation_config": settings.config("translation_config"),
+        "audio_events_config": audio_events,
+        "ws_headers": _headers(arguments.header),
+        "timeout": arguments.timeout,
+        "realtime": arguments.realtime,
+        "collect": collect,
+    }
+    kind(**client)  # raises what is the same for every input
+    return Sessions(kind, client, options)
 
 
 def _headers(given: Optional[list[str]]) -> Optional[dict[str, str]]:

@@ -10,13 +10,19 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
-from support.cli.commands import PATIENCE, Place
+from support.cli.commands import PATIENCE, Place, Ran
 from support.places import ROOT
 from support.serving import Peer, serving
 
-from speechmatics_sync.local import LocalServer, ScriptedRecognizer, counted_audio
+from speechmatics_sync.local import (
+    CountedRecognizer,
+    LocalServer,
+    ScriptedRecognizer,
+    counted_audio,
+)
 
 SENTENCES = [("one", 0.1, 0.3), ("two", 0.4, 0.6)]
 
@@ -94,6 +100,16 @@ class TestPipe:
         ran = served.run("transcribe", *names, "--jobs", "4")
         assert ran.out.splitlines() == [f"w{n}." for n in range(1, 9)]
         assert ran.err == "speechmatics-sync: 8 of 8 transcribed\n"
+
+    def test_files_wait_their_turn_where_the_account_has_no_room(
+        self, place: Place, call: Callable[..., Ran]
+    ) -> None:
+        names = [place.talk(f"{n}.wav", 1, first=n).name for n in range(1, 7)]
+        with LocalServer(recognizer=CountedRecognizer(), max_sessions=1) as server:
+            few = ("--reconnect-max-attempts", "1", "--reconnect-busy-delay", "0.1")
+            ran = call("transcribe", *names, "--jobs", "3", "--url", server.url, *few)
+        assert ran.out.splitlines() == [f"w{n}." for n in range(1, 7)], ran
+        assert ran.code == 0
 
 
 class TestExitCodes:
