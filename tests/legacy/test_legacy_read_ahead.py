@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Union
 
 import pytest
@@ -115,6 +116,19 @@ def test_stop_sends_what_was_read_and_nothing_after_it() -> None:
         client.run_synchronously(Stopping(), CONFIG, RAW)
     assert server.came == [*range(1, READS + 1), "EndOfStream"]
     assert sent == [READS]
+
+
+def test_stop_does_not_wait_for_a_read_that_gives_nothing(old_server: LocalServer) -> None:
+    class Hanging(Numbered):
+        async def read(self, size: int) -> bytes:
+            if self.number == 3:
+                await asyncio.get_running_loop().create_future()
+            return await super().read(size)
+
+    client = client_of(old_server.url)
+    client.add_event_handler("AudioAdded", lambda msg: msg["seq_no"] == 3 and client.stop())
+    client.run_synchronously(Hanging(), CONFIG, RAW)
+    assert old_server.sessions[-1].last_seq_no == 3
 
 
 def test_handlers_of_acknowledgements_that_come_late_are_called(old_server: LocalServer) -> None:
