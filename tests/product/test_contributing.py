@@ -47,3 +47,10 @@ def test_the_tests_that_stand_against_threats_are_there() -> None:
     named = re.findall(r"``(tests/[\w/.]+)``", text)
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_long_test_files_that_begin_first_are_there(pytestconfig: pytest.Config) -> None:
+    long = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py")).LONG  # type: ignore[union-attr]
+    places = (ROOT / "tests", ROOT / "benchmarks" / "tests")
+    files = {path.name for place in places for path in place.rglob("test_*.py")}
+    assert set(long) <= files
