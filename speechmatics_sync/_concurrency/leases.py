@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from typing import Callable, Generic, Optional, Protocol, TypeVar
 
 from ..errors import ConnectionError
@@ -40,6 +39,31 @@ class _Leased(Generic[_Shared]):
         self.users = 0
 
 
+class _Lease(Generic[_Shared]):
+    """One use of a shared object.
+
+    Not a generator, for each session lives inside it: that would be a kilobyte more.
+    """
+
+    __slots__ = ("_give_back", "_leased", "_take")
+
+    def __init__(
+        self,
+        take: Callable[[], Optional[_Leased[_Shared]]],
+        give_back: Callable[[Optional[_Leased[_Shared]]], None],
+    ) -> None:
+        self._take = take
+        self._give_back = give_back
+        self._leased: Optional[_Leased[_Shared]] = None
+
+    def __enter__(self) -> Optional[_Shared]:
+        self._leased = leased = self._take()
+        return None if leased is None else leased.shared
+
+    def __exit__(self, *exc: object) -> None:
+        self._give_back(self._leased)
+
+
 class Leases(Generic[_Shared]):
     """Leases of one shared object. Lives as long as the process.
 
@@ -59,14 +83,9 @@ class Leases(Generic[_Shared]):
         self._lock = threading.Lock()
         self._leased: Optional[_Leased[_Shared]] = None
 
-    @contextlib.contextmanager
-    def lease(self) -> Iterator[Optional[_Shared]]:
-        """Give the shared object, or None if there can be none."""
-        leased = self._take()
-        try:
-            yield None if leased is None else leased.shared
-        finally:
-            self._give_back(leased)
+    def lease(self) -> _Lease[_Shared]:
+        """Return a context that gives the shared object, or None if there can be none."""
+        return _Lease(self._take, self._give_back)
 
     def _take(self) -> Optional[_Leased[_Shared]]:
         with self._lock:

@@ -15,7 +15,6 @@ With one channel, this is a queue.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Callable, Generic, Optional, TypeVar, Union
 
@@ -54,7 +53,7 @@ class _Lane:
     __slots__ = ("ended", "position", "size", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: collections.deque[_Audio] = collections.deque()
+        self.waiting: list[_Audio] = []
         self.position = 0
         self.size = 0
         self.ended = False
@@ -65,7 +64,7 @@ class _Lane:
         self.ended = self.ended or isinstance(audio, EndOfChannel)
 
     def take(self) -> _Audio:
-        audio = self.waiting.popleft()
+        audio = self.waiting.pop(0)
         size = len(audio)
         self.size -= size
         self.position += size
@@ -145,7 +144,7 @@ class Multiplexer(Generic[_Message]):
             lane.position -= 1
             lane.size += 1
         size = sum(len(chunk) for chunk in chunks)
-        lane.waiting.extendleft(reversed(chunks))
+        lane.waiting[:0] = chunks
         lane.position -= size
         lane.size += size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Callable, NamedTuple, TypeVar
+from typing import Callable, NamedTuple, Optional, TypeVar
 
 from .spoken import Delimiters
 from .turns import TurnReader
@@ -74,7 +74,7 @@ class Reading:
         # Reentrant: a signal handler may read what its thread is reading.
         self._lock = threading.RLock()
         self._reads = False
-        self._readers = Readers()
+        self._readers: Optional[Readers] = None  # made when something is read: many never are
 
     def read(
         self, everything: Callable[[], Everything], what: Callable[[Readers, Everything], _T]
@@ -90,9 +90,10 @@ class Reading:
                 return what(Readers(), everything())
             try:
                 self._reads = True
+                self._readers = self._readers or Readers()
                 return what(self._readers, everything())
             except BaseException:
-                self._readers = Readers()  # an interrupt may have come between any two steps
+                self._readers = None  # an interrupt may have come between any two steps
                 raise
             finally:
                 self._reads = False
