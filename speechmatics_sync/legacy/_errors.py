@@ -7,6 +7,7 @@ where they are missing, an exception of the same name and the same attributes is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import sys
 from types import SimpleNamespace
@@ -57,7 +58,8 @@ def load_exceptions_of_websockets() -> None:
     them.
     """
     if "websockets" in sys.modules:
-        importlib.import_module("websockets.exceptions")
+        with contextlib.suppress(ImportError):  # something else of this name
+            importlib.import_module("websockets.exceptions")
 
 
 def as_before(error: BaseException, *, connected: bool = True) -> BaseException:
