@@ -26,7 +26,8 @@ def speak(request: HttpRequest) -> HttpResponseBase:
 
 
 def read(request: HttpRequest) -> HttpResponseBase:
-    events = talks.read(request.GET.get("talk", ""), request.headers.get("Last-Event-ID"))
+    seen = request.headers.get("Last-Event-ID") or request.GET.get("seen", "")
+    events = talks.read(request.GET.get("talk", ""), seen)
     return StreamingHttpResponse(events, content_type="text/event-stream", headers=STREAM_HEADERS)
 
 

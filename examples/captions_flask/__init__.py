@@ -40,7 +40,8 @@ def create_app(url: Optional[str] = None, **options: Any) -> Flask:
 
     @app.get("/read")
     def read() -> Response:
-        events = talks.read(request.args["talk"], request.headers.get("Last-Event-ID"))
+        seen = request.headers.get("Last-Event-ID") or request.args.get("seen", "")
+        events = talks.read(request.args["talk"], seen)
         return Response(events, mimetype="text/event-stream", headers=STREAM_HEADERS)
 
     return app

@@ -3,7 +3,8 @@
 The page sends audio over a WebSocket. A thread of the talk runs the session and keeps its lines;
 whoever follows (the page itself, and readers by server-sent events) gets what is new to them. So
 nothing waits for a slow reader and nothing is queued for one: a follower that was busy gets
-the newest state in one piece.
+the newest state in one piece. `LineBroadcast` does the same for the lines of one session; a talk
+has several, one after the other, and says besides how they stand.
 
 A page whose connection is lost comes back with the same key and finds its talk, and its session
 if that is not more than `GRACE` ago. It sends again what was not taken. Without it, the session
@@ -58,6 +59,8 @@ LAST_WORDS = 10.0
 """Seconds that a session without a page has to its end in good order."""
 KEPT = 600.0
 """Seconds for which the lines of a talk stay when nobody speaks."""
+REFUSED = 4000
+"""The code with which a page is sent away; after any other it connects again."""
 MOST_TALKS = 50
 MOST_LINES = 5000
 """Of a talk; older ones are dropped."""
@@ -332,23 +335,24 @@ class Talks:
             why = error.message
         except (KeyError, TypeError, ValueError) as error:
             why = str(error)
-        close(speaker, 1008 if why else 1000, why[:100])
+        close(speaker, REFUSED if why else 1000, why[:100])
         if talk is not None:
             talk.leave(speaker)
 
-    def read(self, talk_id: str, seen: Optional[str]) -> Iterator[str]:
+    def read(self, talk_id: str, seen: str) -> Iterator[str]:
         """The events of a talk for a page that reads along.
 
         Args:
             talk_id: The talk's id, which is no secret of the speaker.
-            seen: ``Last-Event-ID`` of a page that had lost its connection.
+            seen: The last mark of a page that had lost its connection: ``Last-Event-ID``, or
+                ``seen`` in its address if the page itself has connected again.
         """
         with self._lock:
             talk = self._talks.get(talk_id)
         if talk is not None:
-            for message in talk.follow(seen or "", quiet=QUIET):
+            for message in talk.follow(seen, quiet=QUIET):
                 if message is None:
-                    yield ": still here\n\n"
+                    yield server_sent_event({})  # a sign of life
                 else:
                     yield server_sent_event(message, id=message["seen"])
         yield server_sent_event("This talk is over.", event="over")

@@ -64,7 +64,6 @@ def flask(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(talks, "GRACE", 1.0)
     monkeypatch.setattr(talks, "QUIET", 0.2)
-    monkeypatch.setitem(talks.SOCKET_OPTIONS, "ping_interval", 0.5)
     return captions_flask
 
 
@@ -82,7 +81,7 @@ def start(page: Any) -> None:
 def stop(page: Any) -> None:
     page.click("#speak:has-text('Stop')")
     page.wait_for_selector("[data-state=idle]")
-    page.wait_for_selector("#speak:has-text('Start speaking'):enabled")
+    page.wait_for_selector("#speak[aria-disabled=false]:has-text('Start speaking')")
 
 
 def numbers(text: str) -> list[int]:
@@ -132,12 +131,13 @@ def test_readers_see_the_lines_as_they_grow_and_late_ones_see_all(chromium: Any,
 
 @contextlib.contextmanager
 def opened_behind(
-    chromium: Any, url: str, choose: Callable[[str], Optional[Fault]]
+    chromium: Any, url: str, choose: Callable[[str], Optional[Fault]], path: str = ""
 ) -> Iterator[tuple[Any, FaultProxy]]:
     """Open the page through a proxy."""
     with contextlib.ExitStack() as stack:
         proxy = stack.enter_context(FaultProxy(url.replace("http", "ws"), choose))
-        yield stack.enter_context(opened(chromium, proxy.url.replace("ws", "http"))), proxy
+        address = proxy.url.replace("ws", "http") + path
+        yield stack.enter_context(opened(chromium, address)), proxy
 
 
 def test_a_lost_connection_is_said_and_comes_back_without_a_lost_word(
@@ -163,8 +163,11 @@ def test_a_lost_connection_is_said_and_comes_back_without_a_lost_word(
 
 
 def test_a_half_open_connection_is_noticed_by_the_page_and_by_the_server(
-    chromium: Any, url: str, local: LocalServer
+    chromium: Any, url: str, local: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from captions_page import talks
+
+    monkeypatch.setitem(talks.SOCKET_OPTIONS, "ping_interval", 1.0)
     silent = iter([Fault("silence", after_frames(UP, 8))])
 
     def choose(target: str) -> Optional[Fault]:
@@ -178,6 +181,47 @@ def test_a_half_open_connection_is_noticed_by_the_page_and_by_the_server(
         until(lambda: len(local.sessions) == 2)
         page.wait_for_selector("text=Listening")
         stop(page)
+
+
+def test_a_reader_comes_back_after_an_error_of_a_proxy_and_has_each_line_once(
+    chromium: Any, url: str
+) -> None:
+    begun = iter([Fault("cut"), Fault("busy")])
+
+    def choose(target: str) -> Optional[Fault]:
+        return next(begun, None) if target.startswith("/read") else None
+
+    with opened(chromium, url) as page:
+        start(page)
+        page.wait_for_selector("#open:has-text('word3')")
+        stop(page)
+        address = page.get_by_role("link", name="Page to read along").get_attribute("href")
+        with opened_behind(chromium, url, choose, address) as (reader, proxy):
+            reader.wait_for_selector("#said p")
+            until(lambda: proxy.happened["busy"])  # after which a browser gives up
+            start(page)
+            page.wait_for_selector("#open:has-text('word3')")
+            stop(page)
+            reader.wait_for_selector("#said p:nth-child(2)")
+            assert reader.inner_text("#said") == page.inner_text("#said")
+
+
+def test_a_page_that_answers_no_ping_in_time_comes_back(
+    chromium: Any, url: str, local: LocalServer
+) -> None:
+    """As one on a telephone that was asleep."""
+    closed = iter([Fault("close", after_frames(UP, 8), code=1008)])
+
+    def choose(target: str) -> Optional[Fault]:
+        return next(closed, None) if target.startswith("/speak") else None
+
+    with opened_behind(chromium, url, choose) as (page, proxy):
+        page.click("text=Start speaking")
+        page.wait_for_selector("text=The connection is lost.")
+        page.wait_for_selector("text=Listening")
+        stop(page)
+        assert page.get_by_role("alert").inner_text() == ""
+    assert proxy.happened == {"close": 1}
 
 
 def test_a_closed_page_leaves_no_session(chromium: Any, url: str, local: LocalServer) -> None:
@@ -197,7 +241,7 @@ def complaint(chromium: Any, url: str) -> str:
     with opened(chromium, url) as page:
         page.click("text=Start speaking")
         page.wait_for_selector("[role=alert]:not(:empty)")
-        page.wait_for_selector("#speak:has-text('Start speaking'):enabled")
+        page.wait_for_selector("#speak[aria-disabled=false]:has-text('Start speaking')")
         return str(page.inner_text("[role=alert]"))
 
 
@@ -324,15 +368,17 @@ def assert_fits(page: Any) -> None:
 def test_text_has_enough_contrast(chromium: Any, url: str, scheme: str) -> None:
     with opened(chromium, url, color_scheme=scheme) as page:
         start(page)
-        page.wait_for_selector("#open .guess")
         shades = page.evaluate(
-            """() => [["#open .guess", "body"], ["#status", "body"], ["#speak-label", "footer"],
+            """() => {
+                document.querySelector("#open").innerHTML = "<p><span class=guess>a</span></p>";
+                return [["#open .guess", "body"], ["#status", "body"], ["#speak-label", "footer"],
                       ["#link", "footer"], ["#speak svg", "#speak svg"]]
                 .map(([text, ground]) => {
                     const style = getComputedStyle(document.querySelector(text));
                     return [text.endsWith("svg") ? style.fill : style.color,
                             getComputedStyle(document.querySelector(ground)).backgroundColor];
-                })"""
+                });
+            }"""
         )
         stop(page)
     for text, ground in shades:

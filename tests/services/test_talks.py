@@ -80,6 +80,24 @@ def test_a_page_that_comes_back_loses_no_word_and_says_none_twice(
     assert session.audio_bytes == len(audio)
 
 
+def test_a_page_goes_on_with_a_server_that_was_started_anew(url: str, local: LocalServer) -> None:
+    from captions_flask import create_app
+
+    audio = counted_audio(10)
+    page = PageOfPython(url)
+    page.connect()
+    page.send(audio[: len(audio) // 2])
+    page.receive_until(lambda: page.taken == len(audio) // 2)
+    page.vanish()
+    with served(create_app(local.url)) as another:
+        page.move(another)
+        page.connect()
+        page.send(audio)
+        page.stop()
+        assert words(page) == [f"w{number}" for number in range(6, 11)]
+    until(lambda: all(session.ended for session in local.sessions))
+
+
 def test_a_page_that_is_gone_leaves_no_session_and_loses_no_word_that_came(
     url: str, local: LocalServer
 ) -> None:
@@ -145,7 +163,7 @@ def test_audio_is_taken_no_faster_than_the_session_takes_it(
         page.socket.send_binary(bytes(CHUNK))
     with pytest.raises(Closed) as closed:
         page.receive_until(lambda: False)
-    assert closed.value.args == (1008, "The page sends more than it was asked for.")
+    assert closed.value.args == (4000, "The page sends more than it was asked for.")
     until(lambda: local.sessions[0].ended)
 
 
@@ -217,7 +235,7 @@ def test_what_is_wrong_with_a_page_is_said(url: str, changes: Any, words: str) -
     with pytest.raises(Closed) as closed:
         PageOfPython(url, **changes).connect(rate=rate)
     code, reason = closed.value.args
-    assert code == 1008
+    assert code == 4000
     assert reason.startswith(words)
 
 

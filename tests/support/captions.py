@@ -96,12 +96,17 @@ class PageOfPython:
     """
 
     def __init__(self, url: str, *, key: str = "k" * 48, origin: Optional[str] = None) -> None:
-        self._url, self._key = url.rstrip("/"), key
-        self._origin = origin or self._url
+        self._key, self._given_origin = key, origin
+        self.move(url)
         self.taken, self.seen = 0, ""
         self.said: list[str] = []
         self.last: dict[str, Any] = {}
         self.socket: websocket.WebSocket
+
+    def move(self, url: str) -> None:
+        """Connect to another server from now on."""
+        self._url = url.rstrip("/")
+        self._origin = self._given_origin or self._url
 
     def connect(self, *, rate: Any = 16000) -> None:
         """Open the WebSocket, and wait for what the server has taken."""

@@ -13,6 +13,8 @@ const STATES = {
   idle: talk ? "Nobody is speaking at the moment." : "Ready",
 };
 
+const LOST = "The connection is lost. Trying again …";
+
 // -- what is seen ----------------------------------------------------------------------------------
 
 function show(message) {
@@ -58,10 +60,11 @@ function wrong(words) { $("wrong").textContent = words; }
 main.onscroll = offerNewest;
 $("newest").onclick = () => main.scrollTo({top: main.scrollHeight, behavior: "smooth"});
 
-let size = Number(localStorage.getItem("text size")) || 1;
+let kept = {};  // some browsers refuse to keep anything
+try { kept = localStorage; } catch {}
 function resize(factor) {
-  size = Math.min(3, Math.max(0.6, size * factor));
-  localStorage.setItem("text size", size);
+  const size = Math.min(3, Math.max(0.6, (Number(kept.textSize) || 1) * factor));
+  kept.textSize = size;
   document.body.style.setProperty("--size", size);
 }
 resize(1);
@@ -84,17 +87,37 @@ $("copy-link").onclick = () => copy($("copy-link"), $("link").href);
 
 // -- reading along -----------------------------------------------------------------------------------
 
+const SILENCE = 40000;  // ms; the server says something every 15 seconds
+
 function readAlong() {
   document.body.classList.add("reading");
   $("controls").remove();
   $("empty").textContent = "What is spoken appears here.";
-  const events = new EventSource(`read?talk=${encodeURIComponent(talk)}`);
   setState("starting", "Connecting …");
-  events.onmessage = ({data}) => show(JSON.parse(data));
-  events.addEventListener("over", ({data}) => setState("idle", JSON.parse(data)));
-  events.onerror = () => {
-    if (document.body.dataset.state !== "idle") setState("recovering", "The connection is lost. Trying again …");
-  };
+  let events, heard, seen = "";
+
+  function connect() {
+    events?.close();
+    heard = performance.now();
+    events = new EventSource(`read?${new URLSearchParams({talk, seen})}`);
+    events.onmessage = ({data}) => {
+      heard = performance.now();
+      const message = JSON.parse(data);
+      if (message.state === undefined) return;  // it only says that it is there
+      seen = message.seen;
+      show(message);
+    };
+    events.addEventListener("over", ({data}) => setState("idle", JSON.parse(data)));
+    events.onerror = () => {
+      if (document.body.dataset.state !== "idle") setState("recovering", LOST);
+    };
+  }
+
+  connect();
+  window.addEventListener("online", connect);
+  setInterval(() => {  // a browser gives up after an error of a proxy, and waits for a network that is gone
+    if (events.readyState === EventSource.CLOSED || performance.now() > heard + SILENCE) connect();
+  }, 3000);
 }
 
 // -- speaking ----------------------------------------------------------------------------------------
@@ -110,7 +133,7 @@ const speaker = new Speaker({
     show(message);
   },
   onstatus(words) { setState("recovering", words); },
-  ontoomuch() { lost("The connection has been gone for two minutes, so recording has stopped. What was said before is still delivered if it comes back."); },
+  ontoomuch() { lost("The connection has been gone for two minutes, so recording has stopped. What was said is delivered if it comes back within a minute."); },
   async onend(words) {
     wrong(words);
     await silence();
@@ -137,24 +160,28 @@ async function lost(words) {
 
 function label() {
   $("speak-label").textContent = microphone ? "Stop" : "Start speaking";
-  $("speak").disabled = speaker.running && !microphone;
+  setBusy(speaker.running && !microphone);
 }
+
+// Not `disabled`, which would take the keyboard's focus away.
+function setBusy(busy) { $("speak").setAttribute("aria-disabled", busy); }
 
 async function keepAwake() {  // a telephone whose screen goes dark takes the microphone away
   if (!microphone || document.visibilityState !== "visible") return;
   awake = await navigator.wakeLock?.request("screen").catch(() => undefined);
+  if (!microphone) awake?.release();
 }
 
 async function press() {
+  if ($("speak").getAttribute("aria-disabled") === "true") return;
+  setBusy(true);
   if (microphone) {
-    $("speak").disabled = true;
     await silence();
     speaker.stop();
     label();
     return;
   }
   wrong("");
-  $("speak").disabled = true;
   try {
     microphone = await Microphone.open((chunk, peak) => {
       $("speak").style.setProperty("--level", Math.sqrt(peak).toFixed(2));

@@ -4,7 +4,8 @@
 const WINDOW = 5;       // seconds of audio that may be on their way
 const KEPT = 120;       // seconds that are kept while there is no connection
 const SILENCE = 6000;   // ms; the server says something every second
-const LAST_WORDS = 30000;  // ms for which a page that has stopped tries to deliver the rest
+const LAST_WORDS = 60000;  // ms for which a page that has stopped tries to deliver the rest
+const REFUSED = 4000;   // the server's code; after any other it is worth trying again
 const DELAYS = [200, 500, 1000, 2000, 4000];  // ms between attempts to connect
 
 export class Speaker {
@@ -47,7 +48,7 @@ export class Speaker {
   stop() {
     if (!this.running) return;
     this.stopping = true;
-    setTimeout(() => this.stopping && this.end(
+    this.patience = setTimeout(() => this.end(
       "The last words could not be delivered: the server does not answer."), LAST_WORDS);
     this.send();
   }
@@ -65,7 +66,7 @@ export class Speaker {
       socket.send(JSON.stringify({key, rate, taken, seen}));
     };
     socket.onmessage = ({data}) => this.receive(JSON.parse(data));
-    socket.onclose = ({code, reason}) => code === 1008 ? this.end(reason) : this.lose();
+    socket.onclose = ({code, reason}) => code === REFUSED ? this.end(reason) : this.lose();
   }
 
   receive(message) {
@@ -125,6 +126,7 @@ export class Speaker {
   end(words) {
     if (!this.running) return;
     clearInterval(this.watch);
+    clearTimeout(this.patience);
     this.disconnect();
     this.rate = undefined;
     this.stopping = false;
