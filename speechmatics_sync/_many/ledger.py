@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Optional, Union
 from .._concurrency.processes import Process, this_process
 from .._logs import logger
 from .._model.checks import number
+from .._model.secret import Secret
 from .._model.settings import argument
 from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError, SessionError
@@ -78,20 +79,15 @@ class Ledger:
         content: bool = False,
         lease: float = 30.0,
     ) -> None:
-        if not isinstance(path, (str, os.PathLike)):
+        given = Secret(path)
+        del path  # tracebacks show arguments, and a URL may hold a password
+        problem = _problem(given)
+        if problem is not None:
             raise ConfigurationError(
-                f"a ledger is of type {type(path).__name__}; allowed: the path of a file"
-            )
-        name = os.fspath(path)
-        url = re.match(r"([a-z][a-z0-9+.-]+):/", name, re.IGNORECASE)
-        if url or name in ("", ":memory:"):
-            # A URL is not shown: it may hold a password.
-            shown = f"a URL of {url[1]}" if url else repr(name)
-            raise ConfigurationError(
-                f"a ledger is {shown}; allowed: the path of a file, which will be an "
+                f"a ledger is {problem}; allowed: the path of a file, which is or will be an "
                 "SQLite database"
             )
-        self.path = name
+        self.path = os.fsdecode(given.reveal())
         self.content = content
         self.lease: float = argument("lease", lease, number(above=0, unit="seconds"))
 
@@ -109,6 +105,18 @@ class Ledger:
                 "SELECT source, transcript, seconds FROM done ORDER BY finished_at, source"
             ):
                 yield Job(name, _unpickled(transcript), None, seconds, 0)
+
+
+def _problem(secret: Secret[Any]) -> Optional[str]:
+    """Return what a path is that is none. Does not raise: it has the path in a variable."""
+    path = secret.reveal()
+    if not isinstance(path, (str, os.PathLike)):
+        return f"of type {type(path).__name__}"
+    name = os.fsdecode(path)
+    url = re.match(r"([a-z][a-z0-9+.-]+):/", name, re.IGNORECASE)
+    if url:
+        return f"a URL of {url[1]}"
+    return repr(name) if name in ("", ":memory:") else None
 
 
 def connect(path: str) -> Any:

@@ -105,8 +105,8 @@ def transcribe_many(
         >>> for job in transcribe_many(["agent.wav", "customer.wav"], max_sessions=2):
         ...     print(job.source, job.error or job.transcript.text)
     """
-    given = Secret(options)
-    del options
+    given, kept = Secret(options), Secret[Any](ledger)
+    del options, ledger  # tracebacks show arguments
     _check_sources(sources)
     executor = _checked_executor(executor)
     in_threads = runs_in_threads(executor)
@@ -130,7 +130,7 @@ def transcribe_many(
         ordered=argument("ordered", ordered, boolean),
         stop_at_error=on_error == "raise",
     )
-    return _jobs(sources, plan, _opened(ledger, work), progress_report(progress, "files"))
+    return _jobs(sources, plan, _opened(kept, work), progress_report(progress, "files"))
 
 
 def _jobs(
@@ -201,12 +201,9 @@ def _checked_work(
         {name: given.reveal()[name] for name in _OF_CLIENT if name in given.reveal()}
     )
     of_call = Secret(
-        {
-            name: copy.deepcopy(value)
-            for name, value in given.reveal().items()
-            if name not in _OF_CLIENT
-        }
+        {name: given.reveal()[name] for name in given.reveal() if name not in _OF_CLIENT}
     )
+    of_call = Secret(copy.deepcopy(of_call.reveal()))
     taken = inspect.signature(kind.transcribe).parameters
     for name in of_call.reveal():
         if name not in taken or name in _NOT_TAKEN:
@@ -241,12 +238,11 @@ def _check_options(kind: type[AnyClient], given: Secret[dict[str, Any]]) -> None
         check_realtime(audio_format)
 
 
-def _opened(ledger: Union[Ledger, str, os.PathLike[str], None], work: Work) -> Optional[OpenLedger]:
+def _opened(given: Secret[Any], work: Work) -> Optional[OpenLedger]:
     """Return the ledger for a run; its file is there and can be written."""
-    if ledger is None:
+    if given.reveal() is None:
         return None
-    if not isinstance(ledger, Ledger):
-        ledger = Ledger(ledger)
+    ledger = given.reveal() if isinstance(given.reveal(), Ledger) else Ledger(given.reveal())
     if not work.options.reveal().get("collect", True):
         raise ConfigurationError("collect=False leaves no transcript that a ledger could keep")
     connect(ledger.path).close()

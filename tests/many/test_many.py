@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from support.sessions import RAW, Blocking, let_sources_go, wait_for
@@ -51,11 +54,18 @@ def many(sources: Any, **options: Any) -> Any:
     return transcribe_many(sources, **{"max_sessions": 2, "audio_format": RAW, **options})
 
 
-def test_each_source_gives_its_own_transcript(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [None, 2])
+def test_each_source_gives_its_own_transcript(tmp_path: Path, workers: Optional[int]) -> None:
     path = tmp_path / "three.raw"
     path.write_bytes(audio(3))
     sources = [audio(1), io.BytesIO(audio(2)), path, iter([audio(4)])]
-    jobs = list(many(sources, reconnect=None))  # the server would refuse a third one at once
+    # The server would refuse a third session at once.
+    with contextlib.ExitStack() as stack:
+        options: dict[str, Any] = {"reconnect": None}
+        if workers is not None:
+            executor = stack.enter_context(ThreadPoolExecutor(workers))
+            options.update(executor=executor, max_sessions=None)
+        jobs = list(many(sources, **options))
     heard = {id(job.source): job.transcript.text for job in jobs}
     assert heard == {id(source): f"w{at}." for at, source in enumerate(sources, 1)}
     assert [(job.error, job.attempts) for job in jobs] == 4 * [(None, 1)]
@@ -87,12 +97,29 @@ def releasing(client: Client, source: Any, **options: Any) -> Transcript:
     return transcript
 
 
-def test_sources_without_end_are_read_no_further_than_is_needed() -> None:
-    read = itertools.count()
-    jobs = many(audio(next(read) + 1) for _ in itertools.repeat(None))
-    assert len({next(jobs).transcript.text for _ in range(10)}) == 10
+class Buffer(io.BytesIO):
+    """Audio that can be seen to be freed."""
+
+
+def test_sources_without_end_are_read_no_further_than_is_needed_and_let_go() -> None:
+    alive: weakref.WeakSet[Buffer] = weakref.WeakSet()
+
+    def endless() -> Iterator[Buffer]:
+        for number in itertools.count(1):
+            buffer = Buffer(audio(number))
+            alive.add(buffer)
+            yield buffer
+            read.append(number)
+
+    read: list[int] = []
+    jobs = many(endless())
+    ahead = 2 * 2 + 2  # two for each session, one more, and one being read
+    for taken, job in enumerate(itertools.islice(jobs, 20), 1):
+        assert job.error is None
+        assert len(read) <= taken + ahead
+        assert len(alive) <= ahead + 2, "and the job that is looked at, and the one before"
     jobs.close()
-    assert next(read) <= 10 + 2 * 2 + 2, "two for each session, one more, and one being read"
+    assert len(read) >= 20
 
 
 def test_a_source_that_fails_does_not_end_the_others(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from speechmatics_sync import (
     MultiChannelClient,
     StaticKeyAuth,
     transcribe,
+    transcribe_many,
 )
 from speechmatics_sync.local import CountedRecognizer, LocalServer
 
@@ -82,6 +83,20 @@ def channels() -> MultiChannelClient:
         ),
         lambda: transcribe(5, api_key=KEY, url=CLOSED, ws_headers=HEADERS),
         lambda: transcribe(5, auth=KEY, url=CLOSED),
+        lambda: transcribe_many([], api_key=KEY, url=CLOSED, reconnect=5),
+        lambda: transcribe_many([], api_key=KEY, ws_headers={"X-Key": f"{KEY}\n"}, url=CLOSED),
+        lambda: transcribe_many([], api_key=KEY, url=CLOSED, ledger=f"postgres://{KEY}@host/done"),
+        lambda: transcribe_many([], auth=KEY, url=CLOSED, ws_headers=HEADERS, other=5),
+        lambda: next(
+            transcribe_many(
+                [speech(0.1)],
+                auth=KEY,
+                url=CLOSED,
+                ws_headers=HEADERS,
+                on_error="raise",
+                reconnect=None,
+            )
+        ),
         lambda: closed().transcribe(5, ws_headers=HEADERS),
         lambda: closed().transcribe(speech(0.1), audio_format=RAW, ws_headers=HEADERS),
         lambda: closed().transcribe(speech(0.1), ws_headers={"X-Key": f"{KEY}\n"}),
