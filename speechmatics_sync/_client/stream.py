@@ -259,11 +259,12 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
     def _leave(self, error: Optional[BaseException]) -> None:
         if not self._dropped.alive:
             return  # closed before
+        if self._display is not None:
+            # First: another Ctrl-C, while the session closes, must find the terminal in order.
+            self._display.close()
         self._session.close(error)
         if self._progress is not None:
             self._progress.close()
-        if self._display is not None:
-            self._display.close()
         if self._interrupts is not None:
             self._interrupts.remove()
         self._dropped.detach()  # last: an interrupt before this leaves the session to close again

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Protocol, Union
 
 from .._model.typing import Label
 from ..errors import ConfigurationError
 
-__all__ = ["Key", "Names", "SpeakerLabels"]
+__all__ = ["Key", "Labelled", "Names", "SpeakerLabels", "who_says"]
 
 SpeakerLabels = Union[None, bool, Mapping[str, str]]
+
+
+class Labelled(Protocol):
+    """What was said by somebody, such as a line or a turn."""
+
+    @property
+    def channel(self) -> Label: ...
+
+    @property
+    def speaker(self) -> Label: ...
+
+
+def who_says(said: Labelled) -> str:
+    """Return the channel and the speaker of what was said; "" if there is neither."""
+    return " ".join(filter(None, [said.channel, said.speaker]))
 
 
 class Key(NamedTuple):

@@ -128,6 +128,18 @@ def test_handlers_and_loops_print_between_the_lines(screen: Screen) -> None:
     ]
 
 
+def test_what_a_handler_prints_takes_the_place_of_what_stands_below(screen: Screen) -> None:
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.take_audio()
+        peer.send(partial(result("a", 0, 1), result("guess", 1, 2)), final("one"))
+        peer.send(END_OF_TRANSCRIPT)
+
+    screen.show(behave, lambda message: print("h"))
+    assert ["a guess"] in screen.frames
+    assert screen.frames[-1] == ["h", "one"]
+
+
 def test_progress_stands_below_the_lines_of_a_terminal(
     screen: Screen, capfd: pytest.CaptureFixture[str]
 ) -> None:

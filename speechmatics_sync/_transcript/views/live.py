@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["LiveDisplay", "Surface", "display_here"]
 
 _BURST = 2.0
-_RATE = 7.0
-"""Updates at once, and then a second. With the last one they are never more than ten a second, and
-a final and the partial that follows it do not wait for each other."""
+_RATE = 6.0
+"""Updates at once, and then a second. With the last one they are no more than ten a second, also
+where threads are late, and a final and the partial that follows it do not wait for each other."""
 
 
 class Surface(Protocol):
@@ -79,6 +79,8 @@ class LiveDisplay:
 
     def show(self, lines: Iterable[Line]) -> None:
         """Show lines that have changed, now or, if that was done too often, with `tick`."""
+        if self._surface is None:
+            return
         for line in lines:
             self._is_due = True
             self._growing.pop(line.id, None)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..speaker_names import who_says
 from .markup import clock, escape, root, small
-from .terminal import who_says
 
 if TYPE_CHECKING:
     from ..lines import Line

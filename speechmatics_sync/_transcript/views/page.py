@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from ..speaker_names import who_says
 from .markup import clock, escape, lane, root, small
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ..turns import Turn
     from ..words import Word
 
-__all__ = ["Part", "lanes_of", "parts_of", "transcript_html", "who_says"]
+__all__ = ["Part", "lanes_of", "parts_of", "transcript_html"]
 
 _SHADES = ((0.5, 0.5), (0.7, 0.34), (0.9, 0.18))
 """Below which confidence a word is how much shaded."""
@@ -62,11 +63,6 @@ def paragraphs_of(turn: Turn) -> list[list[Part]]:
             paragraphs.append([])
             length = 0
     return [paragraph for paragraph in paragraphs if paragraph]
-
-
-def who_says(turn: Turn) -> str:
-    """Return the channel and the speaker of a turn; "" if there is neither."""
-    return " ".join(filter(None, [turn.channel, turn.speaker]))
 
 
 def lanes_of(turns: Iterable[Turn]) -> dict[str, str]:

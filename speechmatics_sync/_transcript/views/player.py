@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import quote
 
 from ...errors import AudioError, ConfigurationError
+from ..speaker_names import who_says
 from .markup import clock, escape, root, small
-from .page import lanes_of, parts_of, who_says
+from .page import lanes_of, parts_of
 
 if TYPE_CHECKING:
     from ..transcript import Transcript

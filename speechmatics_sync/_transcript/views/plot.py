@@ -11,7 +11,8 @@ from ..._audio.open_audio import open_audio
 from ..._audio.wav_reader import WavReader
 from ..._model.audio_format import AudioEncoding, AudioFormat
 from ...errors import AudioError, ConfigurationError
-from .page import lanes_of, who_says
+from ..speaker_names import who_says
+from .page import lanes_of
 
 if TYPE_CHECKING:
     from ..transcript import Transcript

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..._screen import COLOURS, Screen
 from ..._words import printable
 from ..columns import rows_of
+from ..speaker_names import who_says
 
 if TYPE_CHECKING:
     from ..lines import Line
 
-__all__ = ["PlainSurface", "TerminalSurface", "who_says"]
+__all__ = ["PlainSurface", "TerminalSurface"]
 
 _CODES = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 _LONGEST = 100_000
 """Characters of a line, of which no session has so many."""
-
-
-def who_says(line: Line) -> str:
-    """Return the channel and the speaker of a line; "" if there is neither."""
-    return " ".join(filter(None, [line.channel, line.speaker]))
 
 
 class PlainSurface:
