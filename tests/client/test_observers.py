@@ -138,12 +138,13 @@ def test_what_they_raise_is_logged_and_ends_nothing(
 @pytest.mark.leaves_threads(reason="one is inside the observer, until the test lets it go")
 @pytest.mark.parametrize("at", ["begun", "started", "ended"])
 def test_one_that_hangs_holds_up_no_session(at: str) -> None:
-    released, inside = threading.Event(), threading.Event()
+    released, inside, left = threading.Event(), threading.Event(), threading.Event()
 
     def hangs(change: SessionChange) -> None:
         if change.kind == at:
             inside.set()
             released.wait(PATIENCE)
+            left.set()
 
     stop = observe_sessions(hangs)
     try:
@@ -151,6 +152,7 @@ def test_one_that_hangs_holds_up_no_session(at: str) -> None:
             for _ in range(2):
                 client_of(url).transcribe(speech(0.1), audio_format=RAW)
                 wait_for(inside)
+                assert not left.is_set(), "the session waited for it"
     finally:
         stop()
         released.set()
