@@ -5,8 +5,8 @@
 
 Sessions of as many seconds of audio, sent at full speed, run one after another in this process;
 the server of `benchmarks/speed` is another. Those with telemetry and those without take turns, and
-the lowest quartiles of their CPU times (user and system, all threads) are compared: how fast the
-machine is, and how busy, falls out of it. With telemetry stands for OpenTelemetry's SDK as programs
+the least of their CPU times (user and system, all threads) are compared, for the rest of the machine
+can only add to them. With telemetry stands for OpenTelemetry's SDK as programs
 set it up: spans go through a `BatchSpanProcessor`, and their share of its work counts. Collecting
 the metrics, which happens four times a minute or less, is measured by itself. At full speed a
 session is as cheap as it gets: a live one takes several times the CPU for the same audio.
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import statistics
 import subprocess
 import sys
 import time
@@ -61,16 +60,11 @@ def cpu(call: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def least(times: list[float]) -> float:
-    """Return the lowest quartile: the rest of the machine can only add to what is measured."""
-    return statistics.quantiles(times, n=4)[0]
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="of audio in a session")
-    parser.add_argument("--rounds", type=int, default=200, help="sessions of each kind")
+    parser.add_argument("--rounds", type=int, default=150, help="sessions of each kind")
     options = parser.parse_args()
     audio = bytes(int(options.seconds * 16000) * 2)
     tracing = TracerProvider()
@@ -100,7 +94,7 @@ def main() -> None:
     collecting = cpu(reader.get_metrics_data)
     tracing.shutdown()
     metering.shutdown()
-    less, more = least(without), least(with_it) + exporting
+    less, more = min(without), min(with_it) + exporting
     print(f"sessions of {options.seconds:g} s of audio at full speed, CPU time of the client")
     print(f"without telemetry  {less * 1e3:.2f} ms a session")
     print(f"telemetry          {(more - less) * 1e6:.0f} µs a session more")

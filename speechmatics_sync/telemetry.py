@@ -275,26 +275,29 @@ def _reading(meters: _Metrics, at: int) -> Callable[[CallbackOptions], Iterable[
     return read
 
 
-class _Spans:
-    """The spans of one session."""
+class _Told:
+    """What a session has told so far."""
 
-    def __init__(self) -> None:
-        from opentelemetry.trace import INVALID_SPAN
-
-        self.span: Span = INVALID_SPAN  # stays, where a processor of spans raises
-        self.reconnect: Optional[Span] = None
-        self.lost_at = 0.0
+    def __init__(self, begun: SessionChange, attributes: _Attributes) -> None:
+        self.begun = begun
+        self.attributes = attributes
         self.started: Optional[float] = None
+        self.lost_at = 0.0
+        self.span: Optional[Span] = None
+        self.reconnect: Optional[Span] = None
 
 
 class _Observer:
     """Makes spans and metrics of what sessions tell."""
 
     def __init__(self, tracer: Tracer, meters: _Metrics) -> None:
+        from opentelemetry import trace
+
+        self._trace = trace
         self._tracer = tracer
         self._metrics = meters
         # One step adds, reads or removes, and each session tells its changes one at a time.
-        self._spans: dict[ObservedSession, tuple[_Attributes, _Spans]] = {}
+        self._told: dict[ObservedSession, _Told] = {}
 
     def observe(self, change: SessionChange) -> None:
         """A session tells what happened to it."""
@@ -305,73 +308,77 @@ class _Observer:
                 ("server.port", session.server_port),
                 ("speechmatics.language", session.language),
             )
+            self._told[session] = _Told(change, attributes)
             self._metrics.begin(session, attributes)
-            self._spans[session] = attributes, spans = attributes, _Spans()
-            spans.span = self._begin(change, attributes)
             return
-        attributes, spans = self._spans[session]
+        told = self._told[session]
         if change.kind == "started":
-            self._metrics.start.record(change.elapsed, dict(attributes))
-            spans.started = change.elapsed
+            told.started = change.elapsed
+            self._metrics.start.record(change.elapsed, dict(told.attributes))
         elif change.kind == "reconnecting":
-            spans.reconnect = self._begin_reconnect(change, spans.span)
-            spans.lost_at = change.elapsed
+            told.lost_at = change.elapsed
+            told.reconnect = self._begin_reconnect(change, told)
         elif change.kind == "reconnected":
-            took = change.elapsed - spans.lost_at
-            self._metrics.reconnect.record(took, dict(attributes))
-            self._end_reconnect(change, spans)
+            took = change.elapsed - told.lost_at
+            self._metrics.reconnect.record(took, dict(told.attributes))
+            self._end_reconnect(change, told)
         else:
-            del self._spans[session]
-            self._end(change, attributes, spans)
+            del self._told[session]
+            failed = () if change.error is None else (("error.type", change.error),)
+            self._metrics.end(session)
+            self._metrics.session.record(change.elapsed, dict((*told.attributes, *failed)))
+            self._end_reconnect(change, told)
+            self._end_session(change, told)
 
-    def _begin(self, change: SessionChange, attributes: _Attributes) -> Span:
-        from opentelemetry.trace import SpanKind
+    def _begin(self, told: _Told, figures: Mapping[str, Any]) -> Span:
+        """Begin the span of a session.
 
-        return self._tracer.start_span(
+        As late as can be: in one go with its end this takes half of the time, and nobody sees a
+        span before that.
+        """
+        told.span = self._tracer.start_span(
             "speechmatics.session",
-            kind=SpanKind.CLIENT,
+            kind=self._trace.SpanKind.CLIENT,
             attributes={
-                **dict(attributes),
+                **dict(told.attributes),
                 "network.protocol.name": "websocket",
-                "speechmatics.request_id": change.session.request_id,
+                "speechmatics.request_id": told.begun.session.request_id,
+                **figures,
             },
-            start_time=_nanoseconds(change),
+            start_time=_nanoseconds(told.begun),
         )
+        return told.span
 
-    def _begin_reconnect(self, change: SessionChange, parent: Span) -> Span:
-        from opentelemetry.trace import SpanKind, set_span_in_context
-
+    def _begin_reconnect(self, change: SessionChange, told: _Told) -> Span:
+        session = told.span or self._begin(told, {})
         return self._tracer.start_span(
             "speechmatics.reconnect",
-            context=set_span_in_context(parent),
-            kind=SpanKind.CLIENT,
+            context=self._trace.set_span_in_context(session),
+            kind=self._trace.SpanKind.CLIENT,
             start_time=_nanoseconds(change),
         )
 
-    def _end_reconnect(self, change: SessionChange, spans: _Spans) -> None:
-        span, spans.reconnect = spans.reconnect, None
+    def _end_reconnect(self, change: SessionChange, told: _Told) -> None:
+        span, told.reconnect = told.reconnect, None
         if span is None:
             return
-        if change.error is not None:
-            _end(span, change, {"error.type": change.error})
-            return
-        figures = {
-            "speechmatics.reconnect.attempts": change.attempt,
-            "speechmatics.reconnect.seconds_replayed": change.seconds_replayed,
-            "speechmatics.reconnect.seconds_lost": change.seconds_lost,
-        }
-        _end(span, change, figures)
+        if change.error is None:
+            figures: Mapping[str, Any] = {
+                "speechmatics.reconnect.attempts": change.attempt,
+                "speechmatics.reconnect.seconds_replayed": change.seconds_replayed,
+                "speechmatics.reconnect.seconds_lost": change.seconds_lost,
+            }
+        else:
+            figures = {"error.type": change.error}
+        span.set_attributes(figures)
+        self._end(span, change)
 
-    def _end(self, change: SessionChange, attributes: _Attributes, spans: _Spans) -> None:
-        self._metrics.end(change.session)
-        failed = () if change.error is None else (("error.type", change.error),)
-        self._metrics.session.record(change.elapsed, dict((*attributes, *failed)))
-        self._end_reconnect(change, spans)
+    def _end_session(self, change: SessionChange, told: _Told) -> None:
         stats = change.session.stats
         figures = {
             "error.type": change.error,
             "speechmatics.session_id": change.session.session_id,
-            "speechmatics.start.duration": spans.started,
+            "speechmatics.start.duration": told.started,
             "speechmatics.audio.sent": stats.seconds_sent,
             "speechmatics.chunks.sent": stats.chunks_sent,
             "speechmatics.messages.received": stats.messages_received,
@@ -380,17 +387,18 @@ class _Observer:
             "speechmatics.final.latency": stats.final_latency_median,
         }
         known = {name: value for name, value in figures.items() if value is not None}
-        _end(spans.span, change, known)
+        span = told.span
+        if span is None:
+            span = self._begin(told, known)
+        else:
+            span.set_attributes(known)
+        self._end(span, change)
 
-
-def _end(span: Span, change: SessionChange, attributes: Mapping[str, Any]) -> None:
-    """End a span. The error's message may repeat what the server said, so only its name is told."""
-    if change.error is not None:
-        from opentelemetry.trace import StatusCode
-
-        span.set_status(StatusCode.ERROR)
-    span.set_attributes(attributes)
-    span.end(_nanoseconds(change))
+    def _end(self, span: Span, change: SessionChange) -> None:
+        """End a span. An error's message may repeat what the server said, so its name will do."""
+        if change.error is not None:
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end(_nanoseconds(change))
 
 
 def _nanoseconds(change: SessionChange) -> int:
