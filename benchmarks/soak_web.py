@@ -49,8 +49,8 @@ SETTLING = 15.0
 """Seconds for threads and sockets to end."""
 LATEST = 1.0
 """Seconds that a line may be late, but for one in a hundred."""
-GROWTH = 4 << 20
-"""Bytes by which resident memory may differ: the allocator keeps some of what was freed."""
+GROWTH = 16 << 20
+"""Bytes by which memory may grow: threads and allocators keep some of what was freed."""
 LIVE_WORDS, UPLOAD_WORDS = (20, 40), (40, 200)
 """The fewest and the most words of a session, two of which take a second."""
 OBJECTS = 500
@@ -267,13 +267,13 @@ def fill(worker: Worker) -> None:
             opened.enter_context(connect(f"ws://127.0.0.1:{worker.port}/live", close_timeout=2))
 
 
-def objects_of(worker: Worker) -> int:
-    """Return how many Python objects the worker has."""
+def in_use(worker: Worker) -> dict[str, int]:
+    """Return how many Python objects and bytes the worker has when nobody is served."""
     connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
-    connection.request("GET", "/objects")
-    count = int(connection.getresponse().read())
+    connection.request("GET", "/memory")
+    told: dict[str, int] = json.loads(connection.getresponse().read())
     connection.close()
-    return count
+    return told
 
 
 def left_over(worker: Worker, served: Service, threads: int, sockets: int) -> dict[str, int]:
@@ -299,27 +299,30 @@ def soak(*, seconds: float, live: int, uploads: int, seed: int, log: Path) -> bo
         fill(worker)
         Browsers(worker.port, seed, warm_up).run(live, uploads, min(WARM_UP, seconds / 3))
         left_over(worker, served, 10_000, 10_000)  # sessions alone are waited for
-        threads, sockets, objects = worker.threads(), worker.sockets(), objects_of(worker)
+        threads, sockets, before = worker.threads(), worker.sockets(), in_use(worker)
         cpu, begun = worker.cpu_seconds(), time.monotonic()
         with Samples(worker) as samples:
             Browsers(worker.port, seed + 1, tally).run(live, uploads, seconds)
         share = (worker.cpu_seconds() - cpu) / (time.monotonic() - begun)
         left = left_over(worker, served, threads, sockets)
-        left["objects left"] = objects_of(worker) - objects
+        after = in_use(worker)
         errors = served.ask()["errors"]
     late = sorted(tally.late) or [float("inf")]
     p50, p99 = (late[min(len(late) - 1, int(len(late) * part))] for part in (0.5, 0.99))
     counts = {name: tally.counts[name] + warm_up.counts[name] for name in ("lost", "repeated")}
     wrong = [*warm_up.wrong, *tally.wrong]
+    left["objects left"] = after["objects"] - before["objects"]
     allowed = {"objects left": OBJECTS}
     wrong += [f"{count} {name}" for name, count in left.items() if count > allowed.get(name, 0)]
+    kept = after["bytes"] - before["bytes"]
     wrong += [f"the service sent {error}" for error in errors]
     said = log.read_text(encoding="utf-8", errors="replace")
     wrong += [f"the application said: {said[-2000:]}"] if "Traceback" in said else []
     if p99 > LATEST:
         wrong.append(f"one line in a hundred came more than {p99:.2f} s late")
-    if samples.growth() > GROWTH:
-        wrong.append(f"memory has grown by {samples.growth() / 2**20:.1f} MB")
+    for what, grown in (("at rest", kept), ("at work", samples.growth())):
+        if grown > GROWTH:
+            wrong.append(f"memory {what} has grown by {grown / 2**20:.1f} MB")
     rows: dict[str, object] = {
         "browsers at once": f"{live} live, {uploads} uploads",
         "seconds": f"{seconds:g}",
@@ -336,8 +339,9 @@ def soak(*, seconds: float, live: int, uploads: int, seed: int, log: Path) -> bo
         "lines late, most": f"{late[-1] * 1000:.0f} ms",
         "core of the worker": f"{share:.0%}",
         "memory of the worker": f"{max(samples.memory) / 2**20:.0f} MB",
-        "growth": f"{samples.growth() / 2**20:.1f} MB",
-        "memory, ten times": " ".join(f"{part:.0f}" for part in samples.tenths()),
+        "growth at work": f"{samples.growth() / 2**20:.1f} MB",
+        "growth at rest": f"{kept / 2**20:.1f} MB",
+        "memory in MB, ten times": " ".join(f"{part:.0f}" for part in samples.tenths()),
         **left,
     }
     for name, value in rows.items():
