@@ -213,12 +213,12 @@ def test_two_notebooks_at_once_and_one_run_again_share_nothing(
 EXECUTE = """
 import sys, nbclient, nbformat
 notebook = nbformat.read(sys.stdin, as_version=4)
-nbclient.NotebookClient(notebook, timeout=50).execute()
+nbclient.NotebookClient(notebook, timeout=200).execute()
 nbformat.write(notebook, sys.stdout)
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.speech
 def test_the_example_shows_all_of_it(environment: dict[str, str]) -> None:
     # In a process of its own, for what Jupyter opens it leaves to the garbage collector.
@@ -230,7 +230,7 @@ def test_the_example_shows_all_of_it(environment: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=2.5 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     cells = {cell["id"]: cell.get("outputs", []) for cell in json.loads(done.stdout)["cells"]}
@@ -242,4 +242,4 @@ def test_the_example_shows_all_of_it(environment: dict[str, str]) -> None:
     assert "data:audio/wav;base64," in "".join(cells["player"][0]["data"]["text/html"])
     assert cells["plot"][0]["data"]["image/png"]
     assert "agent" in "".join(cells["call"][-1]["data"]["text/html"])
-    assert "account" in "".join(cells["pushed"][0]["data"]["text/plain"])
+    assert "customer" in "".join(cells["pushed"][0]["data"]["text/plain"])
