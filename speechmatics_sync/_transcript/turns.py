@@ -277,6 +277,7 @@ class TurnReader:
     def _before_boundary(self, pieces: list[_Piece]) -> set[Spoken]:
         """Find the last boundary, and note it; return the words before it."""
         ranks = {word: rank for rank, piece in enumerate(pieces) for word in piece.words}
+        ends = {piece.channel: piece.words[-1] for piece in pieces}
         places = [
             (word.start_time, order, index, word, channel)
             for order, channel in enumerate(self._channels.values())
@@ -294,6 +295,8 @@ class TurnReader:
             after = following[3]
             if after.start_time > self._latest - self._margin:
                 break
+            if word is channel.open[-1] and word is not ends[channel]:
+                break  # a mark that comes later joins this word, and not the end of the turn
             if (
                 missing == 0
                 and following[4] is channel
