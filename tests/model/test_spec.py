@@ -156,7 +156,7 @@ def test_every_class_is_accounted_for() -> None:
     known |= {api.ClientMessageType, api.ServerMessageType, api.SessionEvent}
     known |= {api.SessionInfo, api.SessionStats, api.Turn, api.Utterance, api.Word, api.Line}
     known |= {api.Caption, api.CaptionFault, api.CaptionReport, api.Match}
-    known |= {api.MicrophoneDevice, api.MicrophoneLevel}
+    known |= {api.MicrophoneDevice, api.MicrophoneLevel, api.SessionChange}
     assert ours == known
 
 
