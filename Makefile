@@ -9,9 +9,10 @@
 # make pictures   draw what make demo, make demo-web, the command line and notebooks show
 # make lint   style, types and walls
 # make docs   the pages of docs/ and the reference as HTML, in docs/_build/
+# make release-check   whether what would be released is whole: builds, each extra alone, SBOMs
 # make build  the wheel and the sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
-# SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks; PORT=… is that of demo-web.
+# SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks, RELEASE_ARGS=… to the check; PORT=… is that of demo-web.
 
 VENV ?= .venv
 # Six processes for two cores, as tests wait for most of their time. Each takes whole files, so that
@@ -20,6 +21,7 @@ WORKERS ?= 6
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
 BENCH_ARGS ?=
+RELEASE_ARGS ?=
 PORT ?= 5000
 
 # The first interpreter that runs, is new enough and can create environments. 3.9 comes last,
@@ -48,7 +50,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs build clean
+.PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs build release-check clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -112,6 +114,9 @@ build: $(VENV)/lint.installed
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
 
+release-check: $(VENV)/release.installed
+	$(BIN)/python .ci/release_check.py $(RELEASE_ARGS)
+
 clean:
 	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -164,6 +169,11 @@ $(VENV)/bench-full.installed: $(VENV)/bench.installed
 $(VENV)/docs.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing Sphinx …"
 	@$(PIP) -e '.[docs]' > $(PIP_LOG) 2>&1 || $(explain)
+	@touch $@
+
+$(VENV)/release.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing what checks a release …"
+	@$(PIP) -e '.[release]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python

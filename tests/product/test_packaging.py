@@ -54,7 +54,7 @@ def run(*command: object, **options: object) -> str:
 
 BUILD = """
 import os, sys, tarfile
-from setuptools import build_meta
+import setuptools_reproducible as build_meta
 
 dist = sys.argv[1]
 os.mkdir(dist)
@@ -131,7 +131,7 @@ class TestContents:
     def test_the_wheel_bears_its_licence(self, wheel: Path) -> None:
         assert any(name.endswith("LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
-    def test_the_sdist_holds_what_builds_it_and_no_tests(self, sdist: Path) -> None:
+    def test_the_sdist_holds_what_builds_and_tests_it(self, sdist: Path) -> None:
         with tarfile.open(sdist) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
         assert {
@@ -142,13 +142,15 @@ class TestContents:
             "LICENSE",
             "README.rst",
             "CHANGELOG.rst",
+            "Makefile",
+            "conftest.py",
             "docs/speed.rst",
             "docs/pictures/demo.svg",
             "docs/pictures/terminal.svg",
+            "tests/product/test_packaging.py",
+            "examples/demo.py",
         } <= names
-        tops = {name.partition("/")[0] for name in names}
-        assert not tops & {"tests", "examples", "benchmarks", "conftest.py"}
-        assert not [name for name in names if name.startswith(".")]
+        assert not [name for name in names if name.startswith(".") or name.endswith(".pyc")]
 
 
 class TestMetadata:
