@@ -81,5 +81,6 @@ class OverProcesses:
             thread.join()
 
     def end(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+        if self._run.pid == os.getpid():  # a forked process may drop its copy of the run
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)

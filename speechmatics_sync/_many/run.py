@@ -11,8 +11,10 @@ that another run of the same ledger has taken are held beside them; they are no 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import heapq
+import os
 import reprlib
 import threading
 import time
@@ -145,6 +147,8 @@ class Run:
         self._made = 0  # how many jobs became ready
         self._taken = 0
 
+        self._process = os.getpid()
+
         # The scheduler's own.
         self._running: dict[_Task, Future[Outcome]] = {}
         self._due: list[_Task] = []
@@ -156,6 +160,7 @@ class Run:
         except BaseException:
             self._tell(stop=True)
             raise
+        atexit.register(self.close)  # later, its threads would be gone
 
     # -- the consumer ---------------------------------------------------------------------------
 
@@ -177,7 +182,10 @@ class Run:
             return heapq.heappop(self._ready)[1]
 
     def close(self) -> None:
-        """End what runs, and wait for that."""
+        """End what runs, and wait for that; the end of the interpreter does so too."""
+        atexit.unregister(self.close)
+        if self._process != os.getpid():
+            return  # forked: the threads are not in this process
         self._tell(stop=True)
         deadline = Deadline(_ENDING)
         with self._changed:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import os
+import signal
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +16,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+from support.forking import in_child
+from support.places import ROOT
 from support.sessions import RAW, Blocking, let_sources_go, wait_for
 
 from speechmatics_sync import (
@@ -176,6 +182,48 @@ def test_leaving_the_loop_ends_the_sessions_that_run() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupt()
+
+
+ENDING = """
+import sys
+from speechmatics_sync import AudioFormat, transcribe_many
+
+audio = bytes(320_000)
+raw = AudioFormat("pcm_s16le", 16000)
+options = {"realtime": True, "audio_format": raw, "max_sessions": 2}
+jobs = transcribe_many([bytes(3200), *50 * [audio]], **options)
+print(next(jobs).error, flush=True)
+"""
+
+
+def test_the_end_of_the_interpreter_ends_the_sessions_that_run(server: LocalServer) -> None:
+    before = len(server.sessions)
+    ran = subprocess.run(
+        [sys.executable, "-c", ENDING],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "None\n", "")
+    # Closed in good order: a socket that a dying process leaves has no close frame.
+    assert {session.close_code for session in server.sessions[before:]} == {1000}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_leaves_the_run_to_its_parent() -> None:
+    slow = Blocking(audio(2))
+    jobs = many([audio(1), slow])
+    assert next(jobs).transcript.text == "w1."
+
+    def close() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 5)  # it waits for no thread: there is none
+        jobs.close()
+
+    in_child(close)
+    slow.released.set()
+    assert next(jobs).transcript.text == "w2."
+    jobs.close()
 
 
 def test_an_account_that_is_full_is_waited_for() -> None:

@@ -22,7 +22,9 @@ from speechmatics_sync import (
     Client,
     ConnectionConfig,
     ConversationConfig,
+    Job,
     LanguagePackInfo,
+    Ledger,
     LiveCaptions,
     Match,
     Model,
@@ -50,6 +52,7 @@ from speechmatics_sync import (
     Word,
     split_channels,
     transcribe,
+    transcribe_many,
 )
 
 # -- configuration --------------------------------------------------------------------------------
@@ -241,6 +244,14 @@ def show_final(message: AddTranscriptDict) -> None:
 
 def show_any(message: dict[str, Any]) -> None:
     print(message)
+
+
+def recordings(paths: list[Path]) -> None:
+    for job in transcribe_many(paths, client=MultiChannelClient, ledger=Ledger("done.sqlite")):
+        assert_type(job, Job)
+        assert_type(job.transcript, Optional[Transcript])
+        assert_type(job.error, Optional[Exception])
+    transcribe_many(paths, max_sessions="5")  # type: ignore[arg-type]
 
 
 def handlers(client: Client, name: str) -> None:
