@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import re
 import socket
 import threading
@@ -149,7 +150,16 @@ def test_a_lost_connection_is_said_and_comes_back_without_a_lost_word(
     def choose(target: str) -> Optional[Fault]:
         return next(lost, None) if target.startswith("/speak") else None
 
+    connections: list[tuple[list[Any], list[Any]]] = []
+
+    def note(connection: Any) -> None:
+        sent, received = [], []
+        connections.append((sent, received))
+        connection.on("framesent", lambda frame: sent.append(frame))
+        connection.on("framereceived", lambda frame: received.append(frame))
+
     with opened_behind(chromium, url, choose) as (page, proxy):
+        page.on("websocket", note)
         page.click("text=Start speaking")
         page.wait_for_selector("text=The connection is lost. Trying again; your words are kept.")
         page.wait_for_selector("text=Listening")
@@ -159,6 +169,12 @@ def test_a_lost_connection_is_said_and_comes_back_without_a_lost_word(
         said = numbers(page.inner_text("#said"))
     assert said == list(range(len(said))) != []
     assert proxy.happened == {"reset": 1, "refuse": 2}
+    (before_it, _), *_, (after_it, told) = connections
+    chunks, again = before_it[1:], after_it[1:]  # after what says who it is
+    taken = json.loads(told[0])["taken"]
+    ends = list(itertools.accumulate(map(len, chunks), initial=0))
+    lost_chunks = chunks[ends.index(taken) :]
+    assert again[: len(lost_chunks)] == lost_chunks != [], "exactly what was not taken"
     assert [session.close_code for session in local.sessions] == [1000], "it is one session"
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import requests
-from support.captions import CHUNK, Closed, PageOfPython, served
+from support.captions import CHUNK, PATIENCE, Closed, PageOfPython, served
 from support.examples import EXAMPLES
 from support.web_servers import until
 
+from speechmatics_sync import AudioEncoding, AudioFormat
 from speechmatics_sync.local import (
     CountedRecognizer,
     Faults,
@@ -78,6 +79,31 @@ def test_a_page_that_comes_back_loses_no_word_and_says_none_twice(
     assert words(page) == [f"w{number}" for number in range(1, 21)]
     (session,) = local.sessions
     assert session.audio_bytes == len(audio)
+
+
+def test_what_a_connection_gives_after_another_took_its_place_is_not_taken(talks: Any) -> None:
+    """The page sends it again over the other one."""
+    audio_format = AudioFormat(AudioEncoding.PCM_S16LE, sample_rate=16000)
+    talk = talks.Talk("ws://127.0.0.1:9/v2", {}, 0)
+
+    class Late:
+        """Is replaced while its audio is on the way to the talk."""
+
+        def receive(self, timeout: float) -> bytes:
+            talk.attach(Last(), audio_format)
+            return bytes(CHUNK)
+
+        def close(self) -> None:
+            pass
+
+    class Last(Late):
+        def receive(self, timeout: float) -> Any:
+            return "stop"
+
+    talk.attach(Late(), audio_format)
+    messages = talk.follow("", quiet=PATIENCE, audio=True)
+    last = next(message for message in messages if message["state"] == "idle")
+    assert (last["taken"], last["error"]) == (0, "")
 
 
 def test_a_page_goes_on_with_a_server_that_was_started_anew(url: str, local: LocalServer) -> None:
