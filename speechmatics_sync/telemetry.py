@@ -333,8 +333,8 @@ class _Observer:
     def _begin(self, told: _Told, figures: Mapping[str, Any]) -> Span:
         """Begin the span of a session.
 
-        As late as can be: in one go with its end this takes half of the time, and nobody sees a
-        span before that.
+        As late as can be: it then takes all attributes at once, and nobody sees a span before its
+        end.
         """
         told.span = self._tracer.start_span(
             "speechmatics.session",
