@@ -1,7 +1,5 @@
 """What observers of all sessions of a process are told."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional

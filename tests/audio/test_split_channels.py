@@ -122,11 +122,15 @@ def test_a_recorder_that_never_wrote_its_length_is_read_to_the_end() -> None:
     assert heard(sources["2"]) == array.array("h", range(1, 20, 2)).tobytes()
 
 
-@pytest.mark.parametrize(
-    "labels", [["one"], ["a", "a"], ["a", "b", "c"], "ab", ["a", ""], ["a", 2]]
-)
-def test_labels_that_do_not_fit_are_refused(labels: list[str]) -> None:
+@pytest.mark.parametrize("labels", [["a", "a"], "ab", ["a", ""], ["a", 2]])
+def test_labels_that_are_none_are_refused(labels: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="labels is"):
+        split_channels(CALL, labels=labels)
+
+
+@pytest.mark.parametrize("labels", [["one"], ["a", "b", "c"]])
+def test_more_or_fewer_labels_than_channels_are_refused(labels: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"call\.wav' has 2 channels, and \d w.* named"):
         split_channels(CALL, labels=labels)
 
 
