@@ -314,6 +314,24 @@ def test_the_microphone_is_not_to_be_had(
     other.close()
 
 
+def test_a_microphone_that_is_taken_away_ends_the_talk_with_its_last_words(
+    chromium: Any, url: str
+) -> None:
+    with opened(chromium, url) as page:
+        page.evaluate(
+            """() => {
+                const devices = navigator.mediaDevices, get = devices.getUserMedia.bind(devices);
+                devices.getUserMedia = async wanted => (window.microphone = await get(wanted));
+            }"""
+        )
+        start(page)
+        page.wait_for_selector("#open:has-text('word3')")
+        page.evaluate("microphone.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+        page.wait_for_selector("[data-state=idle]")
+        page.wait_for_selector("[role=alert]:has-text('The microphone was taken away.')")
+        assert numbers(page.inner_text("#said"))[:3] == [0, 1, 2]
+
+
 def test_a_page_without_https_gets_no_microphone(chromium: Any, url: str) -> None:
     with opened(chromium, url.replace("127.0.0.1", INSECURE)) as page:
         alert = page.get_by_role("alert").inner_text()

@@ -135,7 +135,7 @@ const speaker = new Speaker({
   onstatus(words) { setState("recovering", words); },
   ontoomuch() { lost("The connection has been gone for two minutes, so recording has stopped. What was said is delivered if it comes back within a minute."); },
   async onend(words) {
-    wrong(words);
+    if (words) wrong(words);  // else what ended the recording stays to be read
     await silence();
     setState("idle");
     label();
