@@ -307,7 +307,10 @@ def test_ctrl_c_ends_it_without_a_traceback(
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["README.rst"], "README.rst"), (["--labels", "a", "b", "c"], "['a', 'b', 'c']")],
+    [
+        (["README.rst"], "README.rst"),
+        (["--labels", "a", "b", "c"], "2 channels, and 3 were named (a, b, c)"),
+    ],
 )
 def test_a_call_that_cannot_be_taken_apart_is_one_clear_line(
     arguments: list[str], named: str, environment: dict[str, str]
