@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,8 @@ from typing import Any, Optional
 import pytest
 from support.forking import in_child
 from support.places import ROOT
-from support.sessions import RAW, Blocking, let_sources_go, wait_for
+from support.serving import PATIENCE
+from support.sessions import RAW, Blocking, InThread, let_sources_go, wait_for
 
 from speechmatics_sync import (
     AudioError,
@@ -128,6 +131,19 @@ def test_sources_without_end_are_read_no_further_than_is_needed_and_let_go() -> 
     assert len(read) >= 20
 
 
+def test_nothing_begins_while_too_much_waits_to_be_taken() -> None:
+    exhausted = threading.Event()
+
+    def sources() -> Iterator[bytes]:
+        yield from map(audio, range(1, 13))
+        exhausted.set()
+
+    jobs = many(sources())
+    assert next(jobs).error is None
+    assert not exhausted.wait(0.5)
+    assert len(list(jobs)) == 11
+
+
 def test_a_source_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     sources = [tmp_path / "none.wav", audio(1), 5, audio(2), {"a": audio(3)}, b""]
     jobs = list(many(sources, ordered=True))
@@ -182,6 +198,26 @@ def test_leaving_the_loop_ends_the_sessions_that_run() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupt()
+
+
+def test_an_account_that_others_have_filled_is_waited_for_however_often_it_refuses(
+    server: LocalServer,
+) -> None:
+    before = len(server.sessions)
+    policy = ReconnectPolicy(busy_delay=0.02, max_attempts=1)
+    with Client() as one, Client() as two:
+        one.start_session(audio_format=RAW)
+        two.start_session(audio_format=RAW)
+        jobs = InThread(lambda: list(many([audio(1)], reconnect=policy)))
+        deadline = time.monotonic() + PATIENCE
+        while sum(record.error is not None for record in server.sessions[before:]) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # the pace of the poll; what ends the wait is the state itself
+        one.stop_session()
+        two.stop_session()
+    (job,) = jobs.result()
+    assert job.transcript.text == "w1."
+    assert job.attempts > 3
 
 
 ENDING = """
