@@ -152,7 +152,7 @@ class JWTAuth(AuthBase):
         return {"_ttl": self._ttl, "_platform": self._platform}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        vars(self).update(state)
         self._reset()
 
     def _reset(self) -> None:

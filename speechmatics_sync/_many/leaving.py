@@ -24,6 +24,7 @@ class Leaving(Protocol):
 
     def watching(self, client: BaseClient) -> contextlib.AbstractContextManager[None]:
         """Have the client's session ended with the run, while the context lasts."""
+        ...
 
     def end(self) -> None:
         """End the sessions; called again and again until none is left."""

@@ -45,7 +45,8 @@ def a_time(value: Any) -> float:
 
 
 def times_of(part: Message) -> tuple[float, float]:
-    start_time, end_time = part.get("start_time"), part.get("end_time")
+    start_time: Any = part.get("start_time")
+    end_time: Any = part.get("end_time")
     if type(start_time) is type(end_time) is float and 0.0 <= start_time <= end_time < _LATEST:
         return start_time, end_time  # as nearly always: most of a final's time goes by here
     return a_time(start_time), a_time(end_time)

@@ -1,5 +1,7 @@
 """Lists that a notebook, and an IPython prompt, show as a table."""
 
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 from typing import Any, TypeVar, Union, overload

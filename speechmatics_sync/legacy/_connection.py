@@ -348,6 +348,7 @@ class Connection:
             return None
         if not self._hears_acknowledgements:
             self._hear_acknowledgements()
+        chunk: Any = None
         ahead = self._ahead.get(channel)
         if ahead is None:
             chunk = self._read(channel, stream, chunk_size)

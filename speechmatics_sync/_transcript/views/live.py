@@ -43,6 +43,7 @@ class Surface(Protocol):
 
     def clear(self) -> bool:
         """Make room for what others write here; return whether `draw` is to be called again."""
+        ...
 
     def end(self) -> None:
         """Leave the final lines, all of them."""

@@ -161,12 +161,11 @@ def _pieces(audio: Any) -> Iterator[tuple[bytes, AudioFormat, int]]:
         except OSError as error:
             name = os.fspath(audio)
             raise AudioError(f"{name!r} cannot be read: {error.strerror or error}") from error
-    elif isinstance(getattr(audio, "audio_format", None), AudioFormat):
-        while True:
-            data = audio.read(_READ)
-            if not data:
-                return
-            yield data, audio.audio_format, 1
+        return
+    said = getattr(audio, "audio_format", None)
+    if isinstance(said, AudioFormat):
+        while data := audio.read(_READ):
+            yield data, said, 1
     elif not (_is_wav(audio) and (yield from _wav_pieces(audio))):
         with open_audio(audio) as decoded:
             yield from _pieces(decoded)
