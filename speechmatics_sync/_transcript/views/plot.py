@@ -152,6 +152,11 @@ def _samples(audio: Any) -> Iterator[tuple[Any, int, int]]:
 
 def _pieces(audio: Any) -> Iterator[tuple[bytes, AudioFormat, int]]:
     """Give raw audio piece by piece, each with its format and the number of its channels."""
+    said = getattr(audio, "audio_format", None)
+    if isinstance(said, AudioFormat):
+        while data := audio.read(_READ):
+            yield data, said, 1
+        return
     if isinstance(audio, (bytes, bytearray, memoryview)):
         audio = io.BytesIO(audio)
     if isinstance(audio, (str, os.PathLike)) and not str(audio).startswith(("http:", "https:")):
@@ -161,11 +166,6 @@ def _pieces(audio: Any) -> Iterator[tuple[bytes, AudioFormat, int]]:
         except OSError as error:
             name = os.fspath(audio)
             raise AudioError(f"{name!r} cannot be read: {error.strerror or error}") from error
-        return
-    said = getattr(audio, "audio_format", None)
-    if isinstance(said, AudioFormat):
-        while data := audio.read(_READ):
-            yield data, said, 1
     elif not (_is_wav(audio) and (yield from _wav_pieces(audio))):
         with open_audio(audio) as decoded:
             yield from _pieces(decoded)
