@@ -49,7 +49,7 @@ Show = Callable[[str, str], None]
 
 
 def create_app(
-    url: Optional[str] = None, show: Show = lambda who, what: print(f"{who}: {what}")
+    url: Optional[str] = None, show: Show = lambda who, what: print(f"{who}: {what}", flush=True)
 ) -> Flask:
     """Return the application.
 
