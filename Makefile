@@ -97,7 +97,7 @@ lint: $(VENV)/lint.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/mypy --strict speechmatics_sync
+	$(BIN)/mypy --strict speechmatics_sync tests/product/typed_use.py
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/codespell speechmatics_sync docs examples benchmarks tests *.rst
 

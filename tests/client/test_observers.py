@@ -192,8 +192,14 @@ def test_an_error_is_told_by_a_name_that_we_know(type: str, named: str, changes:
 
 
 def test_what_ends_a_session_here_is_told_by_its_class(changes: Any) -> None:
+    over = threading.Event()
+
     def raises(message: Any) -> None:
         raise LookupError("from a handler")
+
+    def source() -> Iterator[bytes]:  # which has no end before the handler has raised
+        yield speech(0.1)
+        over.wait(PATIENCE)
 
     with serving(finishes) as url:
         with client_of(url) as client:
@@ -203,7 +209,8 @@ def test_what_ends_a_session_here_is_told_by_its_class(changes: Any) -> None:
                 client.stop_session()
         client.on("RecognitionStarted", raises)
         with pytest.raises(LookupError):
-            client.transcribe(iter([speech(0.1)]), audio_format=RAW)
+            client.transcribe(source(), audio_format=RAW)
+        over.set()
     ended = [change.error for change in rest_of(changes) if change.kind == "ended"]
     assert ended == ["SessionError", "LookupError"]
 

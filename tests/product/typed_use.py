@@ -1,4 +1,4 @@
-"""How users write their code, for the type checker alone (see test_typing); it never runs."""
+"""How users write their code, for the type checkers of `make lint` alone; it never runs."""
 
 from __future__ import annotations
 
