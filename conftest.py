@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -122,6 +123,18 @@ def programs() -> Iterator[None]:
 
     with forking():
         yield
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a program of a test sets up for logging is gone with it."""
+    loggers = [logging.getLogger(), logging.getLogger("speechmatics_sync")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        for handler in set(logger.handlers) - set(handlers):
+            logger.removeHandler(handler)
 
 
 def _open_descriptors() -> set[tuple[int, str]]:
