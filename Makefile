@@ -15,9 +15,9 @@
 # SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks, RELEASE_ARGS=… to the check; PORT=… is that of demo-web.
 
 VENV ?= .venv
-# Six processes for two cores, as tests wait for most of their time. Each takes whole files, so that
+# Eight processes for two cores, as tests wait for most of their time. Each takes whole files, so that
 # what a file's tests share is made once. conftest.py puts the longest files first.
-WORKERS ?= 6
+WORKERS ?= 8
 PYTEST_ARGS ?=
 SOAK_ARGS ?=
 BENCH_ARGS ?=
