@@ -371,6 +371,11 @@ class LegChannel:
         """Chunks that were sent and not yet acknowledged."""
         return self.sent - self.acknowledged
 
+    @property
+    def sent_until(self) -> int:
+        """The position up to which audio was sent."""
+        return self.acknowledged_until + sum(self._sizes)
+
     def send(self, chunk: bytes) -> int:
         """Give a chunk its number; return it in the session's counting."""
         self.sent += 1

@@ -34,7 +34,7 @@ from .message_fields import (
     warning_of,
 )
 
-__all__ = ["BEFORE_WORD", "DIGITS", "PRE_ROLL", "SAME_TIME", "Delivered", "Reach"]
+__all__ = ["BEFORE_WORD", "DIGITS", "PRE_ROLL", "SAME_TIME", "Delivered", "Reach", "everywhere"]
 
 Reach = Callable[[Label], float]
 """How far, in seconds, the audio goes that a connection has acknowledged, by channel. None is for
@@ -116,7 +116,7 @@ class _Told:
         )
 
 
-def _everywhere(label: Label) -> float:
+def everywhere(label: Label) -> float:
     return math.inf
 
 
@@ -153,7 +153,7 @@ class Delivered:
         self._delimiters: dict[str, str] = {}
         self._warnings: frozenset[tuple[str, str]] = _NONE
 
-    def note(self, message: Message, reach: Reach = _everywhere) -> bool:
+    def note(self, message: Message, reach: Reach = everywhere) -> bool:
         """Take note of a message, in the session's times, that was delivered.
 
         Args:

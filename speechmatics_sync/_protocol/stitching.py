@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
 from .._model.typing import Label, Message
-from .delivered import DIGITS, SAME_TIME, Delivered
+from .delivered import DIGITS, SAME_TIME, Delivered, Reach, everywhere
 from .message_fields import (
     Malformed,
     a_time,
@@ -79,6 +79,7 @@ class Stitch:
         delimiter: What stands between two words, where no LanguageInfo says otherwise.
         first: Whether there was no connection before; then nothing is changed, but what is left to
             the next connection is left out.
+        sent: How far its audio was sent by now: a word that is said to end later may be an old one.
 
     Example:
         >>> stitch = Stitch(Delivered([None]), {None: 4.0})
@@ -93,7 +94,9 @@ class Stitch:
         *,
         delimiter: str = " ",
         first: bool = False,
+        sent: Reach = everywhere,
     ) -> None:
+        self._sent = sent
         self._delivered = delivered
         self._before = Delivered([*delivered.labels]) if first else delivered.as_of_now()
         self._offsets = dict(offsets)
@@ -161,6 +164,11 @@ class Stitch:
     def _moved(self, time: float, label: Label) -> float:
         return round(time + self._offset(label), DIGITS)
 
+    def _believed_times(self, part: Message, label: Label) -> tuple[float, float]:
+        """Return the times of a result or sentence, whose end no unsent audio can know."""
+        start_time, end_time = (self._moved(time, label) for time in times_of(part))
+        return start_time, max(start_time, min(end_time, self._sent(label)))
+
     def _moved_part(self, part: Message, label: Label, until: float) -> Message:
         """Return a result or sentence in the session's time, beginning at `until` or later."""
         changes: Message = {
@@ -224,7 +232,7 @@ class Stitch:
         is_new: list[bool] = []
         before_next_word: dict[Label, list[int]] = {}
         for index, (part, channel) in enumerate(zip(parts, channels)):
-            start_time, end_time = (self._moved(time, channel) for time in times_of(part))
+            start_time, end_time = self._believed_times(part, channel)
             until = self._before.words_until(channel)
             middle = (start_time + end_time) / 2
             settled = _is_settled(start_time, end_time, until)
@@ -271,7 +279,7 @@ class Stitch:
         kept = []
         for sentence in sentences:
             channel = own_label(sentence, self._before.labels) or label
-            start_time, end_time = (self._moved(time, channel) for time in times_of(sentence))
+            start_time, end_time = self._believed_times(sentence, channel)
             middle = (start_time + end_time) / 2
             if not (
                 _is_settled(start_time, end_time, until)

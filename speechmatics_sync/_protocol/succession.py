@@ -386,7 +386,13 @@ class Succession:
             label: self._timeline.seconds(label, on_leg.start)
             for label, on_leg in leg.channels.items()
         }
-        return Stitch(self._timeline.delivered, offsets, delimiter=self.delimiter, first=first)
+        return Stitch(
+            self._timeline.delivered,
+            offsets,
+            delimiter=self.delimiter,
+            first=first,
+            sent=self._timeline.reach(leg.channels, sent=True),
+        )
 
     def _ask_again(self, requests: Sequence[Placed[Queued]]) -> None:
         """Put back requests, and those answered at the session's end, in their old order."""

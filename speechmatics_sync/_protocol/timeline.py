@@ -95,20 +95,27 @@ class Timeline:
         Returns:
             Whether it settles any.
         """
-        if not self.delivered.note(message, self._reach(leg_channels)):
+        if not self.delivered.note(message, self.reach(leg_channels)):
             return False
         self._release()
         return True
 
-    def _reach(self, leg_channels: Mapping[Label, LegChannel]) -> Reach:
-        """Return how far a leg's audio is acknowledged: it cannot know of what comes after."""
+    def reach(self, leg_channels: Mapping[Label, LegChannel], *, sent: bool = False) -> Reach:
+        """Return how far a leg's audio is acknowledged: it cannot know of what comes after.
+
+        Args:
+            leg_channels: The leg's channels.
+            sent: How far it was sent, in place of that.
+        """
 
         def reach(label: Label) -> float:
             if not self.raw:
                 return math.inf
             if label in self.channels:
                 on_leg = leg_channels.get(label)
-                return 0.0 if on_leg is None else self.seconds(label, on_leg.acknowledged_until)
+                if on_leg is None:
+                    return 0.0
+                return self.seconds(label, on_leg.sent_until if sent else on_leg.acknowledged_until)
             return max(map(reach, leg_channels), default=0.0)
 
         return reach

@@ -62,3 +62,10 @@ def test_the_limits_are_as_they_are_described(settings: type) -> None:
 
 
 NO_LIMITS = ("ssl_context", "proxy", "read_limit", "write_limit")
+
+
+def test_every_page_is_in_the_index() -> None:
+    docs = REFERENCE.parent
+    listed = re.findall(r"^   ([\w/-]+)$", (docs / "index.rst").read_text("utf-8"), re.MULTILINE)
+    pages = {page.relative_to(docs).with_suffix("").as_posix() for page in docs.rglob("*.rst")}
+    assert sorted(listed) == sorted(page for page in pages - {"index"} if "_build" not in page)

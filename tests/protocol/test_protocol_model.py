@@ -370,3 +370,23 @@ TestSession.settings = settings(
     stateful_step_count=50,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+
+def test_a_word_that_is_said_to_last_beyond_the_audio_is_known_again() -> None:
+    session = Session()
+    session.begin(
+        count=1,
+        kind="pushed",
+        window=1,
+        replay_seconds=300.0,
+        translated=False,
+        seconds=2,
+        starts=2,
+    )
+    session.talk(chunks=1, finals=4, index=0, size=4000)
+    session.lose(how="closed", which=0)
+    session.connect(starts=True)
+    session.send(most=1)
+    session.exaggerate(index=0, which=0)
+    assert [piece.word for piece in session.finals[None]] == [1]
+    session.teardown()

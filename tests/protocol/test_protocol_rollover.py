@@ -155,6 +155,8 @@ def test_a_sentence_that_the_cut_may_have_torn_is_translated_once_and_whole() ->
     eins = translated(("eins", 5.0, 6.5))
     assert delivered(hear(protocol, both, old)) == [eins]
     assert hear(protocol, translated(("zw", 6.6, 8.0), partial=True), old) == []
+    push(protocol, 8)
+    assert sent(protocol) == [second(6), second(7), second(8)]
     hear(protocol, translated(("ns", 0.0, 0.5), ("zwei", 0.4, 2.5)), new)
     (message,) = delivered(hear(protocol, END_OF_TRANSCRIPT, old))
     assert message == translated(("zwei", 6.5, 8.5))
