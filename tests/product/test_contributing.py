@@ -23,11 +23,11 @@ def test_every_room_is_in_the_picture() -> None:
     assert set(re.findall(r"(_[a-z]+)/", picture)) >= rooms
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"``([\w./]+(?:\.py|\.cfg|\.toml|\.rst|/))``", TEXT)))
-)
-def test_every_path_that_it_names_exists(path: str) -> None:
-    assert any((above / path).exists() for above in (ROOT, PACKAGE, ROOT / "benchmarks" / "speed"))
+def test_every_path_that_it_names_exists() -> None:
+    named = set(re.findall(r"``([\w./]+(?:\.py|\.cfg|\.toml|\.rst|/))``", TEXT))
+    places = (ROOT, PACKAGE, ROOT / "benchmarks" / "speed")
+    assert len(named) > 50
+    assert {path for path in named if not any((above / path).exists() for above in places)} == set()
 
 
 def test_the_changelog_has_its_title_and_says_nothing_twice() -> None:
