@@ -77,6 +77,8 @@ class Parser(argparse.ArgumentParser):
         for before, word in zip(("", *self.given), self.given):
             meant = (
                 word == said["word"]
+                # Newer Pythons take the flags off first, and name what is left of the word.
+                or (said["word"] and word.endswith(said["word"].lstrip("-")) and "." in word)
                 or (said["end"] and word.endswith(said["end"]))
                 or (said["flags"] and before in said["flags"].split("/"))
             )
