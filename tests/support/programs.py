@@ -107,7 +107,8 @@ class _Forker:
             )
 
     def fork(self, told: dict[str, Any], streams: list[int]) -> socket.socket:
-        status, theirs = socket.socketpair()
+        # Of messages: the program may have ended before its number is read, and bytes would join.
+        status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self._socket, [json.dumps(told).encode()], [*streams, theirs.fileno()])
         return status
