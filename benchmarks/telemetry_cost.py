@@ -72,7 +72,7 @@ def lowest(times: list[float]) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60, help="of audio in a session")
+    parser.add_argument("--seconds", type=float, default=180, help="of audio in a session")
     parser.add_argument("--rounds", type=int, default=300, help="sessions of each kind")
     options = parser.parse_args()
     audio = bytes(int(options.seconds * 16000) * 2)
