@@ -68,7 +68,7 @@ test: $(VENV)/test.installed
 	$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(VENV)/test.installed
-	@echo "The tests without speech, in little more than two minutes on two cores."
+	@echo "The tests without speech, in just under two minutes on two quiet cores."
 	$(PYTEST) -m "not speech" $(PYTEST_ARGS)
 
 test-services: $(VENV)/services.installed

@@ -94,13 +94,14 @@ class TestStaticKey:
         self, kind: Callable[[str], AuthBase], platform: Any
     ) -> None:
         auth = kind(KEY)
+        second = token(2)  # which says when it was made
         offer(platform, token(1))
-        offer(platform, token(2))
+        offer(platform, second)
         first = bearer(auth)
         sent = pickle.loads(pickle.dumps(auth))
         assert repr(sent) == repr(auth)
         assert bearer(auth) == first
-        assert bearer(sent) == (KEY if kind is StaticKeyAuth else token(2))
+        assert bearer(sent) == (KEY if kind is StaticKeyAuth else second)
         asked = [call.request.headers["Authorization"] for call in platform.calls]
         assert asked == ([] if kind is StaticKeyAuth else 2 * [f"Bearer {KEY}"])
 
