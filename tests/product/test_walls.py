@@ -34,7 +34,6 @@ FACE = {"", "cli", "errors", "legacy", "local", "telemetry"}
 """What anybody may import: the package itself and its public modules."""
 
 EXCEPTIONS = {
-    "conftest.py": {"_concurrency"},  # SHARED=1 has every session share its threads
     "tests/product/test_face.py": {"_client"},  # what a class says that the face did not load
     "tests/support/sharing.py": {"_concurrency"},  # every session of these tests does
     # Which labels mean a speaker is the embedded server's business, and these tests ask it.
