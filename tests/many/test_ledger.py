@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.forking import in_child
+from support.numbered import audio
 from support.sessions import RAW, Blocking, InThread, let_sources_go, wait_for
 
 from speechmatics_sync import (
@@ -25,14 +26,9 @@ from speechmatics_sync import (
     TranscriptionConfig,
     transcribe_many,
 )
-from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
+from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 __all__ = ["let_sources_go"]
-
-
-def audio(number: int) -> bytes:
-    """Audio in which the number is heard."""
-    return counted_audio(1, first=number, period=0.2)
 
 
 @pytest.fixture(scope="module")

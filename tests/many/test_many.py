@@ -19,6 +19,7 @@ from typing import Any, Optional
 
 import pytest
 from support.forking import in_child
+from support.numbered import audio
 from support.places import ROOT
 from support.serving import PATIENCE
 from support.sessions import RAW, Blocking, InThread, let_sources_go, wait_for
@@ -36,14 +37,9 @@ from speechmatics_sync import (
     TranscriptionError,
     transcribe_many,
 )
-from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
+from speechmatics_sync.local import CountedRecognizer, LocalServer
 
 __all__ = ["let_sources_go"]
-
-
-def audio(number: int) -> bytes:
-    """Audio in which the number is heard."""
-    return counted_audio(1, first=number, period=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from support.numbered import audio
 from support.secrecy import KEY, all_said_by, everything_logged
 from support.sessions import RAW
 
@@ -35,11 +36,6 @@ from speechmatics_sync import (
 from speechmatics_sync.local import CountedRecognizer, LocalServer, counted_audio
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-
-
-def audio(number: int) -> bytes:
-    """Audio in which the number is heard."""
-    return counted_audio(1, first=number, period=0.2)
 
 
 @pytest.fixture(scope="module")
