@@ -61,6 +61,8 @@ demo-web: $(VENV)/demo-web.installed
 # Compiled tests are kept even where the environment asks for none to be written: to compile them
 # takes each of the processes ten seconds, unless one does it for all when they are installed.
 COMPILED = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+# What is wrong with a test, its run will show.
+COMPILE_TESTS = $(COMPILED) --collect-only -q > /dev/null 2>&1 || true
 PYTEST = $(COMPILED) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/test.installed
@@ -143,8 +145,16 @@ $(VENV)/test.installed: $(DECLARED) | $(BIN)/python
 		$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 10))' \
 		&& echo "Without pocketsphinx, which could not be compiled …" \
 		&& $(PIP) -e '.[test]' > $(PIP_LOG) 2>&1; } || $(explain)
-	@$(COMPILED) --collect-only -q > /dev/null 2>&1 || true  # what is wrong, the tests will show
+	@$(COMPILE_TESTS)
 	@touch $@
+
+# All that .ci/run needs, in one run of pip. Installed one after the other, a target's packages could
+# replace those of another while that one runs.
+$(VENV)/checks.installed: $(DECLARED) | $(BIN)/python
+	@echo "Installing what all checks need …"
+	@$(PIP) -e '.[services,lint,docs,release]' > $(PIP_LOG) 2>&1 || $(explain)
+	@$(COMPILE_TESTS)
+	@touch $(foreach target,demo test services lint docs release,$(VENV)/$(target).installed) $@
 
 $(VENV)/services.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing web frameworks, notebooks and task queues …"
