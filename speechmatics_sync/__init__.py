@@ -5,6 +5,103 @@ Example:
     >>> with Client() as client:
     ...     transcript = client.transcribe("audio.wav")
     >>> print(transcript.text)
+
+help(speechmatics_sync.Client) says more of a client, and so on for every name below.
+
+Sessions:
+    Client              one stream of audio: transcribe, stream, or send it yourself
+    MultiChannelClient  several channels in one session, with a speaker each
+    transcribe          one source from start to end, with a client of its own
+    transcribe_many     many sources, several at a time
+    Job                 what became of one of them
+    Ledger              a file that keeps which of them are done
+    Stream              the messages of a running session, one after another
+    EventEmitter        the handlers that clients call: on, once, off
+    SessionInfo         a session as it started
+    SessionStats        the figures of a session
+    ConnectionConfig    time limits, sizes, proxy and TLS of a connection
+    ReconnectPolicy     when and how often to connect again
+
+Audio:
+    Source              the type of what is transcribed: a path, a file, bytes, an iterable
+    AudioFormat         the format of the audio
+    AudioEncoding       the encodings of raw samples
+    Microphone          a source of what is spoken
+    MicrophoneDevice    a device that records sound
+    MicrophoneLevel     how loud it is
+    open_audio          a source of any file, video or radio, decoded here
+    DecodedAudio        what open_audio returns
+    split_channels      a source for each channel of a recording
+    WavReader           takes the header off pieces of a WAV file
+
+Settings of a session:
+    TranscriptionConfig TranslationConfig AudioEventsConfig MidSessionConfig
+    AdditionalVocab AudioFilteringConfig ConversationConfig PunctuationOverrides
+    SpeakerDiarizationConfig SpeakerIdentifier TranscriptFilteringConfig WordReplacement
+    Diarization MaxDelayMode Model OperatingPoint
+
+Keys:
+    StaticKeyAuth       one API key; a key as a str is the same
+    JWTAuth             temporary keys, fetched with the API key
+    AuthBase            the base of keys of your own
+
+Transcripts:
+    Transcript          all that a session has transcribed: text, words, turns, files
+    Word                a word, with its times and its speaker
+    Turn                what one speaker said until another spoke
+    Utterance           what was said until a pause
+    Translation         the translated sentences of one language
+    Match               a place that a search has found
+    Player              a recording and its transcript, to click and listen
+
+Captions and live text:
+    Captions            the captions of a transcript
+    Caption             one of them
+    CaptionReport       which rules of good captions they break
+    CaptionFault        one that is broken
+    CaptionFile         a file of captions that grows
+    LiveCaptions        captions while a session runs
+    LiveText            lines while a session runs
+    Line                what a speaker says until the end of a sentence
+    LineBroadcast       lines for any number of web pages
+    server_sent_event   one of them, as a web page receives it
+
+Messages, which handlers and streams get as dicts:
+    ServerMessageType   what the server sends
+    ClientMessageType   what a client sends
+    SessionEvent        what the session adds
+    ErrorType WarningType InfoType
+    AddTranscriptDict AddTranslationDict AlternativeDict AudioAddedDict AudioEventEndedDict
+    AudioEventStartedDict ChannelAudioAddedDict EndOfTranscriptDict EndOfUtteranceDict
+    LanguageInfoDict NoticeDict RecognitionStartedDict ReconnectDict ResultDict
+    SourceErrorDict SpeakersResultDict
+
+Messages as objects, made with from_message:
+    TranscriptResult RecognitionMetadata RecognitionResult RecognitionAlternative
+    RecognitionDisplay TranslationResult TranslatedSentence EndOfUtterance
+    EndOfUtteranceMetadata AudioEvent SpeakersResult LanguageInfo LanguagePackInfo
+    RecognitionStarted ErrorMessage WarningMessage InfoMessage
+
+Errors:
+    SpeechmaticsError   the base of all; its help is an address within the documentation
+    ConfigurationError  a setting is missing or not allowed
+    AuthenticationError the server refused the key
+    ConnectionError     no connection, or one that was lost for good
+    TimeoutError        a time limit passed
+    TransportError      the server broke the protocol
+    TranscriptionError  the server ended the session with an Error
+    AudioError          a source cannot be read, or is no audio
+    SessionError        not possible in this state of the session
+    EndOfTranscriptError the session has ended
+
+Observing all sessions of a program:
+    observe_sessions    be told when they begin, change and end
+    ObservedSession     the session that something happened to
+    SessionChange       what happened
+
+Modules beside this one: speechmatics_sync.local (a server on this machine, for tests and for
+work without a key), speechmatics_sync.telemetry (OpenTelemetry), speechmatics_sync.legacy (for
+programs of speechmatics-python) and speechmatics_sync.cli (the command line).
 """
 
 from __future__ import annotations
@@ -20,6 +117,7 @@ from ._client.event_emitter import EventEmitter
 from ._client.multichannel import MultiChannelClient
 from ._client.observers import observe_sessions
 from ._concurrency.importing import import_modules
+from ._help import module_dir
 from ._model.audio_format import AudioEncoding, AudioFormat
 from ._model.connection_config import ConnectionConfig
 from ._model.messages import (
@@ -291,12 +389,11 @@ def __getattr__(name: str) -> object:
     return public
 
 
-def __dir__() -> list[str]:
-    return [*__all__, *_HIDE_BUILT_INS]
+__dir__ = module_dir(__name__, *_HIDE_BUILT_INS, page=True)
 
 
 # Tracebacks, help() and pickles name the place that users import from.
-for _name in __dir__():
+for _name in (*__all__, *_HIDE_BUILT_INS):
     _public = globals().get(_name)
     if callable(_public):
         _public.__module__ = __name__

@@ -2,12 +2,25 @@
 
 Each says what happened, in which session, and what to do about it. An error that ends a session
 has what was transcribed until then.
+
+SpeechmaticsError           the base of all
+    ConfigurationError      a setting is missing or not allowed (a ValueError as well)
+    AuthenticationError     the server refused the key
+    ConnectionError         no connection, or one that was lost for good (Python's own as well)
+    TimeoutError            a time limit passed (Python's own as well)
+    TransportError          the server broke the protocol
+    TranscriptionError      the server ended the session with an Error
+    AudioError              a source cannot be read, or is no audio
+    SessionError            not possible in this state of the session
+        EndOfTranscriptError  the session has ended
 """
 
 from __future__ import annotations
 
 import builtins
 from typing import TYPE_CHECKING, Optional
+
+from ._help import module_dir
 
 if TYPE_CHECKING:
     from ._transcript.transcript import Transcript
@@ -18,17 +31,14 @@ __all__ = [
     "ConfigurationError",
     "ConnectionError",
     "EndOfTranscriptError",
-    "HandshakeCutError",
-    "InvalidAudioError",
-    "MissingKeyError",
-    "NameLookupError",
-    "ProxyError",
     "SessionError",
     "SpeechmaticsError",
     "TimeoutError",
     "TranscriptionError",
     "TransportError",
 ]
+
+__dir__ = module_dir(__name__, page=True)
 
 
 class SpeechmaticsError(Exception):

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from . import ObservedSession, SessionChange, SessionStats, __version__, observe_sessions
+from ._help import module_dir
 from .errors import missing_extra
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
 __all__ = ["instrument", "uninstrument"]
+
+__dir__ = module_dir(__name__)
 
 _NAME = "speechmatics_sync"
 _METRICS = "speechmatics.client."

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from .._help import module_dir
+
 __all__ = ["main", "read_toml"]
+
+__dir__ = module_dir(__name__)
 
 
 def main(argv: Optional[list[str]] = None) -> int:

@@ -8,6 +8,12 @@ Example:
     >>> client = speechmatics.client.WebsocketClient(settings)
     >>> with open("audio.wav", "rb") as audio:
     ...     client.run_synchronously(audio, speechmatics.models.TranscriptionConfig("en"))
+
+Modules, with the names that they had: client (WebsocketClient, connect), models (settings and the
+names of messages), exceptions, cli, cli_parser, adapters, config, constants, helpers, batch_client.
+Names of the batch API are there, and say when they are used that it is not part of this package.
+
+New: strict_errors decides whether what the old package lost in silence is reported.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .._help import module_dir
 from . import client, constants, exceptions, models  # noqa: F401
 from ._gone import raise_gone
 from ._strict import strict_errors
@@ -46,5 +53,4 @@ def __getattr__(name: str) -> Any:
     return raise_gone(f"module {__name__!r}", name)
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, *MODULES})
+__dir__ = module_dir(__name__, *MODULES, page=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Optional
 
+from .._help import module_dir
 from ._gone import module_getattr
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 _WITHOUT_SPACES = ("cmn", "ja")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from .._help import module_dir
 from ._gone import BatchOnly, module_getattr
 
 __all__ = ["BatchClient"]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 
 class BatchClient(BatchOnly):

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn, Optional
 
+from .._help import module_dir
 from ._gone import module_getattr
 from ._printing import Transcripts, add_printing_handlers, print_symbol
 from .cli_parser import parse_args
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 LOGGER = logging.getLogger("speechmatics.cli")
 

@@ -6,6 +6,7 @@ import argparse
 from typing import Any, NoReturn, Optional, Union
 from urllib.parse import urlsplit
 
+from .._help import module_dir
 from ._gone import BATCH, module_getattr
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
 ]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 
 class kvdictAppendAction(argparse.Action):

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from speechmatics_sync import AuthBase, JWTAuth, ReconnectPolicy, StaticKeyAuth
 
+from .._help import module_dir
 from ._connection import Connection as connect
 from ._errors import load_exceptions_of_websockets
 from ._gone import module_getattr, raise_gone, took_its_place
@@ -52,6 +53,7 @@ __all__ = [
 ]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 LOGGER = logging.getLogger("speechmatics.client")
 

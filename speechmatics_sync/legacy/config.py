@@ -8,11 +8,13 @@ from typing import Any, Optional
 
 from speechmatics_sync.cli import read_toml
 
+from .._help import module_dir
 from ._gone import module_getattr
 
 __all__ = ["CONFIG_PATH", "read_config_from_home", "read_profiles", "write_profiles"]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 CONFIG_PATH = Path.home().resolve() / ".speechmatics" / "config"
 """A TOML file with a table for each profile."""

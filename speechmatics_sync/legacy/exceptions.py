@@ -1,11 +1,15 @@
 """The errors that `speechmatics.exceptions` had."""
 
+from .._help import module_dir
+
 __all__ = [
     "EndOfTranscriptException",
     "ForceEndSession",
     "JobNotFoundException",
     "TranscriptionError",
 ]
+
+__dir__ = module_dir(__name__)
 
 
 class TranscriptionError(Exception):

@@ -11,11 +11,13 @@ from typing import Any, Callable
 
 import speechmatics_sync
 
+from .._help import module_dir
 from ._gone import module_getattr
 
 __all__ = ["del_none", "get_version", "json_utf8", "read_in_chunks"]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__)
 
 
 def del_none(dictionary: dict[Any, Any]) -> dict[Any, Any]:

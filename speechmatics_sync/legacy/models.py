@@ -1,4 +1,17 @@
-"""The settings and the names of messages that `speechmatics.models` had."""
+"""The settings and the names of messages that `speechmatics.models` had.
+
+Where to connect: ConnectionSettings, RTConnectionSettings, UsageMode.
+
+What to transcribe: TranscriptionConfig, AudioSettings, TranslationConfig, RTTranslationConfig,
+RTSpeakerDiarizationConfig, ConversationConfig, AudioEventsConfig.
+
+What handlers and middlewares are added for: ServerMessageType, ClientMessageType.
+
+Of the batch API, and not to be used: AutoChaptersConfig, BatchConnectionSettings,
+BatchLanguageIdentificationConfig, BatchSpeakerDiarizationConfig, BatchTranscriptionConfig,
+BatchTranslationConfig, FetchData, NotificationConfig, SRTOverrides, SentimentAnalysisConfig,
+SummarizationConfig, TopicDetectionConfig.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Optional
 
+from .._help import module_dir
 from ._gone import BatchOnly, module_getattr
 from ._strict import report
 from .config import CONFIG_PATH, read_config_from_home
@@ -42,6 +56,7 @@ __all__ = [
 ]
 
 __getattr__ = module_getattr(__name__)
+__dir__ = module_dir(__name__, page=True)
 
 LOGGER = logging.getLogger("speechmatics.models")
 

@@ -7,6 +7,34 @@ Example:
     >>> from speechmatics_sync.local import LocalServer
     >>> with LocalServer() as server, Client(url=server.url) as client:
     ...     print(client.transcribe("audio.wav").text)
+
+The server:
+    LocalServer             a Realtime server, in threads of this process
+    SessionRecord           one session, as the server saw it
+    ChannelRecord           one channel of it
+    serve                   serve until SIGINT or SIGTERM, as a program
+    add_server_arguments    the flags of such a program
+
+What it hears:
+    PocketsphinxRecognizer  English speech
+    ScriptedRecognizer      the same words in every session
+    CountedRecognizer       the numbers in the audio that counted_audio makes
+    counted_audio           audio with numbers in it
+    counted_word            the word that is heard for a number
+    Recognizer              the base of recognisers of your own
+    Recognition             what such a one makes for each channel
+    Hypothesis              what it has found so far
+    Word                    a word of that
+
+Faults, to see what a program does about them:
+    Faults                  which happen, when, and to how many connections
+    Moment                  when, in the course of a connection
+    Happened                one that has happened
+    Fault                   the base of those that follow
+    Close Drop EndEarly Garbage HoldAcknowledgements Refuse Send SendError Silence StopReading
+    Warn
+
+Fixtures for pytest: speechmatics_sync.local.pytest_plugin
 """
 
 from __future__ import annotations
@@ -16,6 +44,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from speechmatics_sync.errors import missing_extra
+
+from .._help import module_dir
 
 if TYPE_CHECKING:
     from ._command import add_server_arguments, serve
@@ -124,5 +154,4 @@ def __getattr__(name: str) -> Any:
     return getattr(module, name)
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = module_dir(__name__, page=True)

@@ -13,10 +13,14 @@ import pytest
 
 from speechmatics_sync import ConfigurationError
 
+from .._help import module_dir
+
 if TYPE_CHECKING:
     from . import Faults, LocalServer, Recognizer
 
 __all__ = ["speechmatics_faults", "speechmatics_recognizer", "speechmatics_server"]
+
+__dir__ = module_dir(__name__)
 
 API_KEY = "a-key-for-tests"
 """The ``SPEECHMATICS_API_KEY`` in a test: applications may need one, the server does not."""
