@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from docutils import nodes
+from docutils.parsers.rst import Directive
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
@@ -13,6 +15,7 @@ from sphinx.transforms import SphinxTransform
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from speechmatics_sync import __version__
+from speechmatics_sync.cli._parser import parser
 
 project = "speechmatics-sync"
 author = "the speechmatics-sync authors"
@@ -55,11 +58,11 @@ class FilesToPages(SphinxTransform):
             uri = link.get("refuri", "")
             if not uri or "://" in uri or uri.startswith(("#", "mailto:")):
                 continue
-            file = uri.partition("#")[0]
+            file, _, section = uri.partition("#")
             target = (here / file).resolve()
-            if target.name == "README.rst" and target.parent == pages.parent:
-                target = pages / "index.rst"
-            if target.suffix == ".rst" and pages in target.parents:
+            if target.suffix == ".rst" and pages in target.parents and section:
+                link["refuri"] = f"{file[: -len('.rst')]}.html#{section}"
+            elif target.suffix == ".rst" and pages in target.parents:
                 page = target.relative_to(pages).with_suffix("").as_posix()
                 self._lead_to(link, page)
             else:
@@ -73,6 +76,22 @@ class FilesToPages(SphinxTransform):
         link.replace_self(xref)
 
 
+class HelpOfCommands(Directive):
+    """What every command of the command line says with ``--help``."""
+
+    def run(self) -> list[nodes.Node]:
+        shown: list[nodes.Node] = []
+        for name, command in {"": parser(), **parser().commands}.items():
+            text = command.format_help()
+            section = nodes.section(ids=[f"command-{name or 'all'}"])
+            section += nodes.title("", f"speechmatics-sync {name}".strip())
+            section += nodes.literal_block(text, text, language="text")
+            shown.append(section)
+        return shown
+
+
 def setup(app: Sphinx) -> None:
     """Add what Sphinx does not have."""
+    os.environ["COLUMNS"] = "92"  # for the help of commands
     app.add_transform(FilesToPages)
+    app.add_directive("help-of-commands", HelpOfCommands)

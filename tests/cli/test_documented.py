@@ -43,6 +43,7 @@ def test_a_command_does_what_is_said(command: str, served: Place) -> None:
         return
     for name in ("talk.mp3", "talk.wav", "a.wav", "b.wav", "agent.wav", "customer.wav"):
         served.talk(name)
+    shutil.copytree(ROOT / "examples" / "audio", served.path / "examples" / "audio")
     shutil.copy(ROOT / "examples" / "audio" / "call.wav", served.path)
     (served.path / "audio.raw").write_bytes(counted_audio(3))
     served.settings_file.parent.mkdir(parents=True)

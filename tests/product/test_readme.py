@@ -129,11 +129,14 @@ def test_a_page_is_valid_its_code_is_found_and_links_to_files_lead_to_files(page
     assert [uri for uri in files if not (page.parent / uri).exists()] == []
 
 
-def test_the_first_screen_shows_what_it_is() -> None:
-    first = README.read_text(encoding="utf-8").splitlines()[:35]
-    command = "speechmatics-sync transcribe --local talk.mp3 -o talk.srt"
-    for shown in (command, "make demo", "make test", "client.transcribe(", ".. image:: "):
-        assert any(shown in line for line in first), shown
+def test_the_first_screen_shows_what_it_is_and_answers_what_newcomers_ask() -> None:
+    first = " ".join(README.read_text(encoding="utf-8").splitlines()[:45])
+    commands = ("make demo", "make test", "transcribe --local talk.mp3", "--mic", "-o talk.srt")
+    for shown in (*commands, "client.transcribe(", ".. image:: ", "portal.speechmatics.com"):
+        assert shown in first, shown
+    asked = ("official", "key", "without a key", "microphone", "Subtitles", "notebook")
+    for question in (*asked, "web application"):
+        assert re.search(rf"\*\*[^*]*{question}\?\*\*", first), question
 
 
 def test_the_readme_leads_to_every_page() -> None:
@@ -154,7 +157,8 @@ def test_commands_exist() -> None:
             make = ["make", "-n", python, *words[1:]]
             subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
         elif words[0] == "pip":
-            assert words[1:] == ["install", "."]  # the wheel is tried in test_packaging
+            assert words[1] == "install"  # the wheel is tried in test_packaging
+            assert words[2].partition("[")[0] == "."
         elif words[:3] == ["python", "-m", "speechmatics_sync.legacy"] or words[2:3] == [
             "speechmatics_sync.legacy.cli"
         ]:
