@@ -9,6 +9,7 @@
 # make pictures   draw what make demo, make demo-web, the command line and notebooks show
 # make lint   style, types and walls
 # make docs   the pages of docs/ and the reference as HTML, in docs/_build/
+# make docs-links   whether the links to other sites lead somewhere: needs a network
 # make release-check   whether what would be released is whole: builds, each extra alone, SBOMs
 # make build  the wheel and the sdist, in dist/
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
@@ -50,7 +51,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs build release-check clean
+.PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs docs-links build release-check clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -110,6 +111,9 @@ format: $(VENV)/lint.installed
 docs: $(VENV)/docs.installed
 	$(BIN)/python -m sphinx -E -W -q -b html docs docs/_build
 	@echo "The pages are in docs/_build/index.html."
+
+docs-links: $(VENV)/docs.installed
+	$(BIN)/python -m sphinx -E -q -b linkcheck docs docs/_build/links
 
 build: $(VENV)/lint.installed
 	rm -rf dist

@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.places import ROOT
 
+pytest_plugins = ["support.pages"]
+
 if os.environ.get("PLAIN"):
     # ``PLAIN=1``: nothing is masked or decoded by compiled code, as without the extra ``speed``.
     sys.modules["orjson"] = sys.modules["websockets.speedups"] = None  # type: ignore[assignment]
@@ -55,7 +57,6 @@ LONG = (
     "test_rollover.py",
     "test_outputs.py",
     "test_transcribe.py",
-    "test_readme.py",
     "test_packaging.py",
     "test_open_audio.py",
     "test_interrupts.py",

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import IO, Optional
 
 import pytest
+from sybil import Document
+from sybil.parsers.rest import CodeBlockParser
 
 from speechmatics_sync.local import counted_audio
-from support.pages import blocks
 from support.places import ROOT
 
 __all__ = ["Service", "block_that_needs", "counted_files", "counted_text", "running"]
@@ -50,12 +51,10 @@ def counted_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def block_that_needs(package: str) -> str:
     """The block of code of the guide that imports a package."""
-    (code,) = (
-        block.code
-        for block in blocks(ROOT / "docs" / "many.rst")
-        if block.needs_services and f"from {package} import" in block.code
-    )
-    return code
+    page = (ROOT / "docs" / "many.rst").read_text(encoding="utf-8")
+    regions = CodeBlockParser("python")(Document(page, "many.rst"))
+    (code,) = (region.parsed for region in regions if f"from {package} import" in region.parsed)
+    return str(code)
 
 
 class Service:
