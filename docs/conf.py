@@ -28,10 +28,14 @@ html_theme = "furo"
 html_title = f"speechmatics-sync {release}"
 # `Client` in a docstring is a link to the class, wherever it is described.
 default_role = "py:obj"
+rst_prolog = ".. currentmodule:: speechmatics_sync\n"
+# Such a link must lead somewhere; types in signatures may be those of other packages.
+nitpicky = True
+nitpick_ignore_regex = [("py:class", ".*")]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "inherited-members": "Exception,str,int,tuple"}
+autodoc_default_options = {"members": True, "inherited-members": "Exception,str,int,tuple,dict"}
 autodoc_preserve_defaults = True
 # Many messages have a field of the same name, such as ``type``: a link to one would be ambiguous.
 suppress_warnings = ["ref.python"]

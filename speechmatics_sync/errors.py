@@ -67,7 +67,7 @@ class SpeechmaticsError(Exception):
 
     @property
     def help(self) -> str:
-        """Where the documentation has this error: a page of it, and the section."""
+        """The page of the documentation that has this error, and the section there."""
         known = (
             cls.__name__ for cls in type(self).__mro__ if cls.__module__ == "speechmatics_sync"
         )

@@ -269,7 +269,7 @@ class BaseClient(EventEmitter):
         """End the session now, without waiting for the transcript. Idempotent.
 
         Safe from any thread and in a handler. Audio that was sent and has no final is lost; a
-        WARNING says how much. Waits at most `ConnectionConfig.close_timeout` seconds.
+        WARNING says how much. Waits at most ``ConnectionConfig.close_timeout`` seconds.
         """
         self._close(None)
 

@@ -20,10 +20,10 @@ def observers() -> tuple[Callable[[SessionChange], object], ...]:
 def observe_sessions(observer: Callable[[SessionChange], object]) -> Callable[[], None]:
     """Have every session that begins from now on tell an observer what happens to it.
 
-    For measurements, such as those of `speechmatics_sync.telemetry`. The observer is called in
+    For measurements, such as those of ``speechmatics_sync.telemetry``. The observer is called in
     threads of its own, for one session one call at a time and in order, with the context variables
-    (`contextvars`) of the code that began the session. No session waits for it, save that `close`
-    gives it up to a second to return. What it raises is logged.
+    (``contextvars``) of the code that began the session. No session waits for it, save that
+    ``close`` gives it up to a second to return. What it raises is logged.
 
     Args:
         observer: Called with each `SessionChange`. Other sessions may call it at the same time.

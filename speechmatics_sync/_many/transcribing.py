@@ -72,7 +72,7 @@ def transcribe_many(
     Args:
         sources: The sources, each as for `Client.transcribe`; an iterable without end is read no
             further than is needed. It is read in a thread of its own.
-        executor: Where sessions run: any `concurrent.futures.Executor`, such as a
+        executor: Where sessions run: any ``concurrent.futures.Executor``, such as a
             ``ProcessPoolExecutor``, or ``get_executor()`` of a client of Dask. By default threads
             of this process. It is not shut down. Without ``api_key`` or ``auth``, a client in
             another process takes its key from the environment there.

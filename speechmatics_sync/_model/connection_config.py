@@ -71,7 +71,7 @@ class ConnectionConfig(Settings):
             something, complete silence is a lost connection after 20 s already.
         start_timeout: From StartRecognition to RecognitionStarted, which may take 15 s with
             ``additional_vocab``.
-        close_timeout: For the closing handshake, and for `close()`.
+        close_timeout: For the closing handshake, and for ``close()``.
         max_size: Largest message accepted from the server, in bytes.
         max_unacked_chunks: How many audio chunks may be unacknowledged before sending waits.
         ack_timeout: Longest time without progress with what the server owes: acknowledgements of

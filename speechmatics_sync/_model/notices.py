@@ -20,7 +20,7 @@ class _Notice(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class InfoMessage(_Notice):
-    """An Info message. The fields from `quality` on come with the types named there.
+    """An Info message. The fields from ``quality`` on come with the types named there.
 
     Args:
         type: The kind of info; see `InfoType`.
@@ -30,7 +30,7 @@ class InfoMessage(_Notice):
         quality: ``telephony`` or ``broadcast`` (``recognition_quality``).
         usage: Number of running sessions (``concurrent_session_usage``).
         quota: Number of allowed sessions (``concurrent_session_usage``).
-        last_updated: When `usage` was counted, in UTC; may be empty
+        last_updated: When ``usage`` was counted, in UTC; may be empty
             (``concurrent_session_usage``).
         region: Where the sessions run (``concurrent_session_usage``).
         extra: Fields that this version does not know, as the server sent them.

@@ -118,7 +118,7 @@ class TranscriptResult(ServerMessage):
         format: Version of the output format.
         is_final: True for an AddTranscript; False for a partial, which later messages supersede.
         channel: Label of the channel, from the message or its first result that has one.
-        forced: True if `force_end_of_utterance` caused it.
+        forced: True if ``force_end_of_utterance`` caused it.
         extra: Fields that this version does not know, as the server sent them.
 
     Example:
@@ -304,7 +304,7 @@ class EndOfUtteranceMetadata(Received):
 
 @dataclass(eq=False, repr=False)
 class EndOfUtterance(ServerMessage):
-    """A speaker paused, or `force_end_of_utterance` ended the utterance (``forced`` is True)."""
+    """A speaker paused, or ``force_end_of_utterance`` ended the utterance (``forced`` is True)."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("EndOfUtterance",)
 
@@ -367,7 +367,7 @@ class _AudioEventMessage(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class SpeakersResult(ServerMessage):
-    """The speakers heard so far, with their identifiers: the answer to `get_speakers`."""
+    """The speakers heard so far, with their identifiers: the answer to ``get_speakers``."""
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("SpeakersResult",)
 

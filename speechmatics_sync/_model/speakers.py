@@ -17,7 +17,7 @@ class SpeakerIdentifier(Settings):
 
     Args:
         label: The speaker's label in the transcript.
-        speaker_identifiers: One or more identifiers, from the answer to `get_speakers`.
+        speaker_identifiers: One or more identifiers, from the answer to ``get_speakers``.
         extra: Further fields to send, unchecked.
 
     Example:

@@ -254,8 +254,8 @@ class Exports:
     def player(self, audio: Any, *, embed: bool = True, max_bytes: int = 20_000_000) -> Player:
         """A recording with its words: the one that is spoken is marked, a click plays from there.
 
-        Plain HTML and a script, for a notebook's cell or a page of your own (`Player.html`). The
-        recording is a part of it, unless it is a URL.
+        Plain HTML and a script, for a notebook's cell, or a page of your own (``html`` of the
+        `Player`). The recording is a part of it, unless it is a URL.
 
         Args:
             audio: A path, an http(s) URL, or bytes, of what a browser plays: WAV, MP3, Ogg, FLAC,

@@ -281,7 +281,7 @@ class Transcript(Exports, Imports):
         """The words by channel and EndOfUtterance, in the order of time; see `Utterance`.
 
         The server sends EndOfUtterance where ``conversation_config`` has an
-        ``end_of_utterance_silence_trigger``, and after `force_end_of_utterance`.
+        ``end_of_utterance_silence_trigger``, and after ``force_end_of_utterance``.
         """
         return self._read(
             lambda readers, now: Table(readers.utterances(now).utterances(readers.words(now)))

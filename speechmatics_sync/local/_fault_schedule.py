@@ -153,9 +153,9 @@ class Faults:
             at: When it happens: a `Moment` or its value. By default ``"handshake"`` for `Refuse`,
                 and for all others ``"audio"``, as soon as the session has started.
             after_chunks: With ``"audio"``: wait until this many chunks were received, of all
-                channels or of `channel`.
+                channels or of ``channel``.
             after_seconds: With ``"audio"``: wait until this many seconds of audio were received,
-                of the channel with the most audio or of `channel`.
+                of the channel with the most audio or of ``channel``.
             channel: The channel whose audio counts. Sessions without it are not affected.
             times: How many connections it happens to, once each; None for all until `clear`.
             skip: How many connections to let pass first.

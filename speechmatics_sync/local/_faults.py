@@ -378,7 +378,7 @@ class Garbage(Fault):
             ``"unknown_message"`` (not an error: clients are to pass it on).
 
     Raises:
-        ConfigurationError: If `kind` is none of these.
+        ConfigurationError: If ``kind`` is none of these.
     """
 
     kind: str = "not_json"

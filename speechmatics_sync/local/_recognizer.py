@@ -49,12 +49,12 @@ class Hypothesis:
 
     Args:
         finals: Words settled since the last hypothesis. They never change and are never
-            repeated; a word is final at the latest when `Recognition.max_delay` seconds of audio
+            repeated; a word is final at the latest when ``Recognition.max_delay`` seconds of audio
             have followed it.
         partials: The words after the last final, as far as they are known, or None if that has
             not changed.
         ends_utterance: Whether the last final so far is the last word of an utterance. The server
-            then adds a full stop, in a final of its own if `finals` is empty.
+            then adds a full stop, in a final of its own if ``finals`` is empty.
     """
 
     finals: tuple[Word, ...] = ()
@@ -68,7 +68,7 @@ class Recognition(ABC):
     Attributes:
         max_delay: Seconds of audio that may follow a word before it is final. The server sets it
             whenever the client changes it.
-        partials: Whether the client wants partials; set like `max_delay`.
+        partials: Whether the client wants partials; set like ``max_delay``.
         empty_finals: Whether finals without results are sent, as the service does, where an
             utterance or the audio ends and nothing is left to say.
     """
@@ -79,11 +79,11 @@ class Recognition(ABC):
 
     @abstractmethod
     def feed(self, frame: Samples) -> Hypothesis:
-        """Recognise one more frame of `FRAME_SAMPLES` samples; the last one may be shorter."""
+        """Recognise one more frame of ``FRAME_SAMPLES`` samples; the last one may be shorter."""
 
     @abstractmethod
     def settle(self, until: Optional[float] = None) -> Hypothesis:
-        """End the utterance: make final what was heard so far, or up to `until` seconds."""
+        """End the utterance: make final what was heard so far, or up to ``until`` seconds."""
 
     @property
     @abstractmethod

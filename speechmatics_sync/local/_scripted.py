@@ -264,7 +264,7 @@ def counted_audio(count: int, *, first: int = 1, period: float = 0.5) -> bytes:
         period: Seconds from word to word, the last tenth of a second of which is silent.
 
     Returns:
-        ``pcm_s16le`` at 16 kHz, `count` times `period` seconds long.
+        ``pcm_s16le`` at 16 kHz, ``count`` times ``period`` seconds long.
     """
     if first < 1 or first + count - 1 > 32767:
         raise ValueError(f"numbers must be from 1 to 32767, not {first} to {first + count - 1}")

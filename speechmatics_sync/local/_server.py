@@ -85,7 +85,7 @@ class LocalServer:
     session starts.
 
     Args:
-        host: The address to listen at. Any but a loopback address requires `api_keys`.
+        host: The address to listen at. Any but a loopback address requires ``api_keys``.
         port: The TCP port; 0 takes a free one.
         recognizer: Recognises the audio; a `PocketsphinxRecognizer` by default.
         api_keys: The keys to accept, as ``Authorization: Bearer`` or ``?jwt=``; None accepts
@@ -191,7 +191,7 @@ class LocalServer:
         """Where temporary keys are handed out, such as ``http://127.0.0.1:43210``.
 
         ``JWTAuth(key, mp_url=server.http_url)`` fetches them from this server, which takes any key
-        if it has no `api_keys`.
+        if it has no ``api_keys``.
 
         Raises:
             SessionError: As `url`.
