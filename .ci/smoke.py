@@ -73,6 +73,10 @@ def captions() -> None:
 
 
 def legacy() -> None:
+    # Both came with the old package, and its programs import them.
+    import httpx  # noqa: F401
+    import websockets  # noqa: F401
+
     import speechmatics_sync.legacy as speechmatics
 
     heard = []

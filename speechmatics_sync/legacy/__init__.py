@@ -26,6 +26,9 @@ from . import client, constants, exceptions, models  # noqa: F401
 from ._gone import raise_gone
 from ._strict import strict_errors
 from .client import *  # noqa: F403
+from .client import WS_HEADERS_KEY  # noqa: F401
+from .config import CONFIG_PATH, read_config_from_home  # noqa: F401
+from .constants import BATCH_SELF_SERVICE_URL, RT_SELF_SERVICE_URL  # noqa: F401
 from .exceptions import *  # noqa: F403
 from .models import *  # noqa: F403
 

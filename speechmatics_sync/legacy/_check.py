@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tokenize
 from collections import Counter
@@ -29,16 +30,21 @@ def findings(source: str) -> list[Finding]:
 
 def check(files: list[str]) -> int:
     """Print the findings of files; return the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a code page has few characters
     counts: Counter[str] = Counter()
     unreadable = False
     for path in files:
         try:
             with tokenize.open(path) as file:
                 found = findings(file.read())
-        except (OSError, SyntaxError, ValueError) as error:
+        # An expression that is nested too deeply is one of the last two.
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             unreadable = True
             line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
             reason = getattr(error, "strerror", None) or getattr(error, "msg", None) or error
+            if isinstance(error, (RecursionError, MemoryError)):
+                reason = "it is nested too deeply"
             sys.stderr.write(f"{path}{line}: cannot be read: {reason}\n")
             continue
         counts.update(finding.kind for finding in found)

@@ -40,7 +40,10 @@ _RECONNECTS = (
     "a connection that is lost is replaced, and a server without room is tried again; for the old "
     "errors set its reconnect to None"
 )
-_TEMPORARY = "a temporary key needs: pip install 'speechmatics-sync[legacy]'"
+_EXTRA = "pip install 'speechmatics-sync[legacy]'"
+_TEMPORARY = f"a temporary key needs: {_EXTRA}"
+_BROUGHT = {"httpx": _EXTRA, "toml": "pip install toml", "websockets": _EXTRA}
+"""What was installed with the old package, and is not with this one."""
 _MISSPELT = "is no setting: it is not sent, which is a WARNING in the log now"
 
 
@@ -53,7 +56,13 @@ def check_python(source: str) -> list[Finding]:
     program = Program(source, _PACKAGE, without=("batch", "rt"), names_of=_names_of)
     if not program.imports:
         return []
-    found = [*_imports(program), *_uses(program), *_calls(program)]
+    found = [
+        *_imports(program),
+        *_imports_beside(program),
+        *_overrides(program),
+        *_uses(program),
+        *_calls(program),
+    ]
     return sorted(set(found))
 
 
@@ -70,13 +79,76 @@ def _imports(program: Program) -> Iterator[Finding]:
         for alias in names:
             if alias.name in _BATCH or module == "batch_client":
                 yield Finding(line, OUTSIDE, f"{alias.name}: {_gone.BATCH}")
+        here = []
+        for alias in names:
+            inside = alias.name[len(_PACKAGE) + 1 :]
+            if isinstance(node, ast.ImportFrom):
+                inside = module if alias.name == "*" else f"{module}.{alias.name}".lstrip(".")
+            if not inside or _exists(inside):
+                here.append(alias)
+            else:
+                yield Finding(line, OUTSIDE, _missing(inside))
         if isinstance(node, ast.ImportFrom):
             place = f"{_NEW}.{module}" if module else _NEW
-            listed = ", ".join(ast.unparse(alias) for alias in names)
-            yield Finding(line, CHANGE, f"write: from {place} import {listed}")
+            listed = ", ".join(map(ast.unparse, here))
+            texts = [f"from {place} import {listed}"] if here else []
         else:
-            for alias in names:
-                yield Finding(line, CHANGE, f"write: {_import(alias)}")
+            texts = [_import(alias) for alias in here]
+        for text in texts:
+            yield Finding(line, CHANGE, f"write: {text}")
+
+
+def _imports_beside(program: Program) -> Iterator[Finding]:
+    """Imports of what came with the old package."""
+    for node in ast.walk(program.tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        else:
+            continue
+        for name in {each.partition(".")[0] for each in names} & _BROUGHT.keys():
+            yield Finding(
+                node.lineno, DIFFERS, f"{name} came with the old package: {_BROUGHT[name]}"
+            )
+
+
+def _overrides(program: Program) -> Iterator[Finding]:
+    """What a subclass of the client defines that nothing would call."""
+    for client in _subclasses(program):
+        for node in client.body:
+            names = [node.name] if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
+            if isinstance(node, ast.Assign):
+                names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+            for name in names:
+                if _gone.was_inside(name):
+                    yield Finding(node.lineno, OUTSIDE, _missing(name))
+
+
+def _subclasses(program: Program) -> list[ast.ClassDef]:
+    return [
+        node
+        for node in ast.walk(program.tree)
+        if isinstance(node, ast.ClassDef)
+        and any((program.name_of(base) or "").endswith("WebsocketClient") for base in node.bases)
+    ]
+
+
+def _exists(name: str) -> bool:
+    """Return whether this package has something of that name, from its root."""
+    found: object = legacy
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            return False
+    return True
+
+
+def _missing(name: str) -> str:
+    last = name.rpartition(".")[2]
+    reason = _gone.took_its_place(last)
+    return f"there is no {last}" if reason is None else f"{last} is gone: {reason}"
 
 
 def _import(alias: ast.alias) -> str:
@@ -87,6 +159,7 @@ def _import(alias: ast.alias) -> str:
 
 def _uses(program: Program) -> Iterator[Finding]:
     """Names that are gone, and names of the batch API."""
+    own = {node for client in _subclasses(program) for node in ast.walk(client)}
     for node in ast.walk(program.tree):
         if not isinstance(node, (ast.Attribute, ast.Name)):
             continue
@@ -96,11 +169,13 @@ def _uses(program: Program) -> Iterator[Finding]:
             yield Finding(node.lineno, OUTSIDE, f"{last}: {_gone.BATCH}")
         if isinstance(node, ast.Name):
             continue
-        of_client = program.class_of(node.value) == "WebsocketClient"
-        if of_client or name is not None:
-            reason = _gone.took_its_place(node.attr)
-            if reason is not None and node.attr not in _BATCH:
-                yield Finding(node.lineno, OUTSIDE, f"{node.attr} is gone: {reason}")
+        of_client = program.class_of(node.value) == "WebsocketClient" or (
+            node in own and ast.unparse(node.value) in ("self", "super()")
+        )
+        if of_client and _gone.was_inside(node.attr):
+            yield Finding(node.lineno, OUTSIDE, _missing(node.attr))
+        elif name and not _exists(name) and _exists(name.rpartition(".")[0] or "client"):
+            yield Finding(node.lineno, OUTSIDE, _missing(name))
         if of_client and node.attr == "websocket":
             yield Finding(node.lineno, DIFFERS, "websocket has send() alone")
 
@@ -115,8 +190,12 @@ def _calls(program: Program) -> Iterator[Finding]:
             yield Finding(node.lineno, DIFFERS, f"WebsocketClient: {_RECONNECTS}")
             given: Optional[ast.AST] = node.args[0] if node.args else None
             given = given or _keyword(node, "connection_settings_or_auth_token")
-            if given is None or isinstance(given, ast.Constant):
-                yield Finding(node.lineno, DIFFERS, f"WebsocketClient: {_TEMPORARY}")
+            if given is None or not _are_settings(program, given):
+                known = given is None or isinstance(given, (ast.Constant, ast.JoinedStr))
+                text = _TEMPORARY if known else f"if it is made of a key, {_TEMPORARY}"
+                yield Finding(node.lineno, DIFFERS, f"WebsocketClient: {text}")
+        elif (name or "").endswith("ConnectionSettings.create"):
+            yield Finding(node.lineno, DIFFERS, f"create: {_TEMPORARY}")
         elif last == "ConnectionSettings":
             temporary = _keyword(node, "generate_temp_token")
             if isinstance(temporary, ast.Constant) and temporary.value:
@@ -129,14 +208,15 @@ def _calls(program: Program) -> Iterator[Finding]:
                 yield Finding(node.lineno, DIFFERS, f"{setting} {_MISSPELT}")
             if not unknown:
                 yield Finding(node.lineno, AS_IT_IS, "TranscriptionConfig")
-        elif name and not any(_is_gone(part) for part in name.split(".")):
+        elif name and _exists(name) and _BATCH.isdisjoint(name.split(".")):
             yield Finding(node.lineno, AS_IT_IS, last)
         elif isinstance(node.func, ast.Attribute) and _is_client(program, node.func):
             yield from _method(program, node, node.func.attr)
 
 
-def _is_gone(name: str) -> bool:
-    return name in _BATCH or _gone.took_its_place(name) is not None
+def _are_settings(program: Program, given: ast.AST) -> bool:
+    made = program.name_of(given.func) if isinstance(given, ast.Call) else program.class_of(given)
+    return "ConnectionSettings" in (made or "")
 
 
 def _is_client(program: Program, method: ast.Attribute) -> bool:

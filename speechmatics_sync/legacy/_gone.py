@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Callable, NoReturn, Optional
 
-__all__ = ["BATCH", "BatchOnly", "module_getattr", "raise_gone", "took_its_place"]
+__all__ = [
+    "BATCH",
+    "BatchOnly",
+    "module_getattr",
+    "raise_gone",
+    "took_its_place",
+    "was_inside",
+]
 
 BATCH = (
     "the batch API is not part of speechmatics_sync, which is for real time: "
@@ -25,7 +32,14 @@ _BY_NAME = {
     "_process_single_stream": _SESSION + "; add a middleware of AddAudio",
     "_process_multichannel_streams": _SESSION + "; add a middleware of AddChannelAudio",
     "_stream_channel": _SESSION + "; add a middleware of AddChannelAudio",
+    "_communicate": _SESSION,
+    "_consumer": _SESSION + "; add an event handler",
     "_consumer_handler": _SESSION + "; add an event handler",
+    "_call_middleware": _SESSION + ", which calls them",
+    "_start_recognition": _SESSION + "; add a middleware of StartRecognition",
+    "_set_recognition_config": "use update_transcription_config()",
+    "_end_of_stream": _SESSION + "; add a middleware of EndOfStream",
+    "_end_of_channel": _SESSION + "; add a middleware of EndOfChannel",
     "_transcription_config_needs_update": "use update_transcription_config()",
     "_session_needs_closing": "use stop()",
     "_stream_exits": _SESSION + ", which closes what it opened",
@@ -53,6 +67,11 @@ def raise_gone(owner: str, name: str) -> NoReturn:
 def took_its_place(name: str) -> Optional[str]:
     """Return what took the place of a name; None for one that the old package did not have."""
     return BATCH if name.startswith("Batch") else _BY_NAME.get(name)
+
+
+def was_inside(name: str) -> Optional[str]:
+    """Return what took the place of an attribute inside the old client; None for other names."""
+    return took_its_place(name) if name.startswith("_") else None
 
 
 def module_getattr(module: str) -> Callable[[str], Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, NamedTuple, Optional
 
@@ -51,7 +53,9 @@ class Program:
         without: Sequence[str] = (),
         names_of: Callable[[str], Iterable[str]] = lambda _: (),
     ) -> None:
-        self.tree = ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is not this program that is to be mended
+            self.tree = ast.parse(source)
         self.package = package
         self._without = without
         self._names_of = names_of
@@ -65,7 +69,7 @@ class Program:
         for node in ast.walk(self.tree):
             self._note_import(node)
         self._made = sorted(self._objects())
-        """By line: what an object of the package was assigned to, and its class."""
+        """By line: what an object of the package is assigned to or declared as, and its class."""
 
     def name_of(self, node: ast.AST) -> Optional[str]:
         """Return the package's name for an expression, such as ``client.WebsocketClient``."""
@@ -123,6 +127,9 @@ class Program:
                 targets, value = list(node.targets), node.value
             elif isinstance(node, ast.AnnAssign):
                 targets, value = [node.target], node.value
+                yield from self._declared(node.target, node.annotation)
+            elif isinstance(node, ast.arg) and node.annotation is not None:
+                yield from self._declared(ast.Name(node.arg), node.annotation)
             elif isinstance(node, (ast.With, ast.AsyncWith)):
                 for item in node.items:
                     if item.optional_vars is not None:
@@ -130,6 +137,19 @@ class Program:
             for target in targets:
                 if value is not None:
                     yield from self._object(target, value)
+
+    def _declared(self, target: ast.AST, annotation: ast.AST) -> Iterator[tuple[int, str, str]]:
+        """What an annotation says: a class, in ``Optional`` or in a string, too."""
+        line = getattr(annotation, "lineno", 0)
+        nodes = list(ast.walk(annotation))
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                with contextlib.suppress(SyntaxError):
+                    nodes += ast.walk(ast.parse(node.value, mode="eval"))
+            name = self.name_of(node)
+            if name:
+                yield line, ast.unparse(target), name.rpartition(".")[2]
+                return
 
     def _object(self, target: ast.AST, value: ast.AST) -> Iterator[tuple[int, str, str]]:
         if isinstance(value, ast.Await):

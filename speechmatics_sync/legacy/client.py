@@ -21,7 +21,7 @@ from speechmatics_sync import AuthBase, JWTAuth, ReconnectPolicy, StaticKeyAuth
 from .._help import module_dir
 from ._connection import Connection as connect
 from ._errors import load_exceptions_of_websockets
-from ._gone import module_getattr, raise_gone, took_its_place
+from ._gone import module_getattr, raise_gone, was_inside
 from ._settings import report_unsent
 from ._strict import is_strict, report
 from .exceptions import EndOfTranscriptException, ForceEndSession, TranscriptionError
@@ -108,11 +108,16 @@ class WebsocketClient:
         self._updated = False
         self._stopping = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in filter(was_inside, vars(cls)):
+            raise_gone(cls.__name__, name)  # nothing would call it
+
     def __getattr__(self, name: str) -> NoReturn:
         raise_gone(type(self).__name__, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name.startswith("_") and took_its_place(name):
+        if was_inside(name):
             raise_gone(type(self).__name__, name)  # setting it would have no effect
         super().__setattr__(name, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from support.places import ROOT
 MARK = re.compile(r"#\s*(.*)$")
 
 
-def run(*files: str) -> subprocess.CompletedProcess[str]:
+def run(*files: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "speechmatics_sync.legacy", "check", *files],
         cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
         text=True,
     )
@@ -48,6 +50,10 @@ from speechmatics.client import (  # change: write: from speechmatics_sync.legac
 )
 from speechmatics.batch_client import BatchClient  # change: write: from | outside: BatchClient:
 import other
+import httpx  # differs: httpx came with the old package: pip install 'speechmatics-sync[legacy]'
+from websockets.exceptions import ConnectionClosedError  # differs: websockets came with the old
+from speechmatics.helpers import check_tasks_exceptions  # outside: check_tasks_exceptions is gone
+import speechmatics.asr_metrics as metrics  # outside: asr_metrics is gone
 
 config = m.TranscriptionConfig("en", enable_partial=True)  # differs: enable_partial is no setting
 config = m.TranscriptionConfig("en", max_delay=10)  # as it is: TranscriptionConfig
@@ -56,6 +62,9 @@ settings = m.ConnectionSettings("url", generate_temp_token=True)  # differs: gen
 client = WebsocketClient(settings)  # differs: WebsocketClient: a connection that is lost
 WebsocketClient("key")  # differs: WebsocketClient: a connection | differs: WebsocketClient: a temp
 WebsocketClient()  # differs: WebsocketClient: a connection | differs: WebsocketClient: a temp
+WebsocketClient(KEY)  # differs: WebsocketClient: a connection | differs: WebsocketClient: if it is
+m.ConnectionSettings.create(m.UsageMode.RealTime, KEY)  # differs: create: a temporary key needs
+m.nothing.at_all()  # outside: there is no nothing
 other.run()
 
 
@@ -73,6 +82,22 @@ client.add_middleware("EndOfStream", print)  # differs: a change of last_seq_no 
 client.run_synchronously(open("x", "rb"), config)  # as it is: run_synchronously
 client._producer()  # outside: _producer is gone
 speechmatics.client.httpx.post()  # outside: httpx is gone
+
+
+class Own(WebsocketClient):
+    def _consumer(self, message):  # outside: _consumer is gone
+        self._session_needs_closing = True  # outside: _session_needs_closing is gone: use stop()
+        super()._consumer(message)  # outside: _consumer is gone
+
+    def stop(self):
+        self.httpx = None
+
+
+def later(some: "Optional[WebsocketClient]" = None):
+    some._buffer_semaphore.release()  # outside: _buffer_semaphore is gone
+    some.stop()  # as it is: stop
+
+
 client.websocket.close()  # differs: websocket has send() alone
 with speechmatics.batch_client.BatchClient("key") as batch:  # outside: BatchClient:
     batch.list_jobs()
@@ -139,14 +164,21 @@ def test_a_program_that_uses_neither_package_has_nothing_said_of_it(tmp_path: Pa
 
 
 def test_a_file_that_is_no_program_does_not_end_the_check(tmp_path: Path) -> None:
-    broken, fine = tmp_path / "broken.py", tmp_path / "fine.py"
+    broken, deep, fine = (tmp_path / f"{name}.py" for name in ("broken", "deep", "fine"))
     broken.write_text("def")
-    fine.write_text("from speechmatics.rt import Model\n")
-    done = run(str(broken), str(tmp_path / "none.py"), str(fine))
+    deep.write_text("x = " + "-" * 50_000 + "1")
+    fine.write_text(
+        "from speechmatics.rt import AsyncClient\n"
+        "async def main():\n"
+        "    async with AsyncClient():\n"  # what is said of it has a character that ASCII lacks
+        "        '\\d'\n"  # warns from Python 3.12 on
+    )
+    done = run(str(broken), str(deep), str(tmp_path / "none.py"), str(fine), encoding="ascii")
     assert done.returncode == 2
     assert "broken.py:1: cannot be read: invalid syntax" in done.stderr
+    assert "deep.py: cannot be read: it is nested too deeply" in done.stderr
     assert "none.py: cannot be read: No such file or directory" in done.stderr
-    assert "fine.py:1: change" in done.stdout
+    assert "fine.py:3: change: write: with Client(" in done.stdout
 
 
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:

@@ -336,6 +336,13 @@ def test_setting_a_name_that_is_gone_says_what_took_its_place() -> None:
         setattr(client, name, True)
 
 
+def test_a_subclass_that_overrides_a_name_that_is_gone_is_refused() -> None:
+    """Nothing would call it."""
+    with pytest.raises(AttributeError, match="event handler"):
+        type("Own", (WebsocketClient,), {"_consumer": print})
+    assert type("Own", (WebsocketClient,), {"stop": print, "rt": 1})
+
+
 def test_names_of_batch_can_be_imported_and_say_that_they_are_not_part_of_this() -> None:
     from speechmatics_sync.legacy.batch_client import BatchClient
     from speechmatics_sync.legacy.models import BatchTranscriptionConfig
