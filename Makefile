@@ -2,6 +2,7 @@
 # make demo-web   a page to speak into, with the embedded server: says which address to open
 # make test   every test
 # make test-fast   every test that recognises no speech
+# make coverage   every test, in ten minutes, and which branches none of them takes
 # make test-services   the tests with other programs: web servers, a browser, notebooks, task queues
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
@@ -51,7 +52,11 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs docs-links build release-check clean
+=======
+.PHONY: demo demo-web test test-fast coverage test-services soak soak-web bench bench-quick pictures lint format docs build release-check clean
+>>>>>>> 14fcbf7 (Count branches with make coverage, above a floor)
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -62,9 +67,14 @@ demo-web: $(VENV)/demo-web.installed
 # Compiled tests are kept even where the environment asks for none to be written: to compile them
 # takes each of the processes ten seconds, unless one does it for all when they are installed.
 COMPILED = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+<<<<<<< HEAD
 # What is wrong with a test, its run will show.
 COMPILE_TESTS = $(COMPILED) --collect-only -q > /dev/null 2>&1 || true
 PYTEST = $(COMPILED) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+=======
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(COMPILED) $(PARALLEL)
+>>>>>>> 14fcbf7 (Count branches with make coverage, above a floor)
 
 test: $(VENV)/test.installed
 	@echo "Every test, in under five minutes on two cores; those that hear speech come first and are slow."
@@ -73,6 +83,14 @@ test: $(VENV)/test.installed
 test-fast: $(VENV)/test.installed
 	@echo "The tests without speech, in just under two minutes on two quiet cores."
 	$(PYTEST) -m "not speech" $(PYTEST_ARGS)
+
+# The processes that run tests, and those that tests start, are counted as well: see pyproject.toml.
+coverage: $(VENV)/test.installed
+	@echo "Every test, in about ten minutes; then the branches that none of them takes."
+	$(BIN)/python -m coverage erase
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m coverage run -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 test-services: $(VENV)/services.installed
 	@echo "The tests with web servers, a browser, notebooks and task queues."

@@ -281,6 +281,7 @@ class TestInterrupts:
             assert process.stderr.read() == b"speechmatics-sync: interrupted\n"
 
 
+@pytest.mark.skipif("coverage" in sys.modules, reason="coverage imports some of it")
 def test_it_starts_quickly() -> None:
     """What takes the time is loaded when it is needed: sockets, TLS, rich, the server."""
     code = (
