@@ -52,11 +52,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: demo demo-web test test-fast test-services soak soak-web bench bench-quick pictures lint format docs docs-links build release-check clean
-=======
-.PHONY: demo demo-web test test-fast coverage test-services soak soak-web bench bench-quick pictures lint format docs build release-check clean
->>>>>>> 14fcbf7 (Count branches with make coverage, above a floor)
+.PHONY: demo demo-web test test-fast coverage test-services soak soak-web bench bench-quick pictures lint format docs docs-links build release-check clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -67,14 +63,10 @@ demo-web: $(VENV)/demo-web.installed
 # Compiled tests are kept even where the environment asks for none to be written: to compile them
 # takes each of the processes ten seconds, unless one does it for all when they are installed.
 COMPILED = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
-<<<<<<< HEAD
 # What is wrong with a test, its run will show.
 COMPILE_TESTS = $(COMPILED) --collect-only -q > /dev/null 2>&1 || true
-PYTEST = $(COMPILED) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-=======
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PYTEST = $(COMPILED) $(PARALLEL)
->>>>>>> 14fcbf7 (Count branches with make coverage, above a floor)
 
 test: $(VENV)/test.installed
 	@echo "Every test, in under five minutes on two cores; those that hear speech come first and are slow."
