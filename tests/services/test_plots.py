@@ -101,6 +101,11 @@ def test_what_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
         Transcript().plot()
     with pytest.raises(ConfigurationError, match="ends after it begins"):
         said().plot(start_time=4, end_time=4)
+    for wrong in ("10", float("inf")):
+        with pytest.raises(ConfigurationError, match=r"end_time is .* a finite number"):
+            said().plot(end_time=wrong)  # type: ignore[arg-type]
+    with pytest.raises(AudioError, match="embedded null byte"):
+        said().plot("a\0b.wav")
     with pytest.raises(AudioError, match=r"'missing\.wav' cannot be read"):
         said().plot("missing.wav")
     with pytest.raises(AudioError):

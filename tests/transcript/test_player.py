@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 import sys
 import wave
@@ -85,8 +86,13 @@ def test_what_browsers_play_is_told_by_its_content(
 def test_what_cannot_be_played_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"'missing\.wav' cannot be read: No such file"):
         CALL.player("missing.wav")
-    with pytest.raises(AudioError, match="cannot be read"):
-        CALL.player(tmp_path)
+    with pytest.raises(AudioError, match=r"'a\\x00b' cannot be read: embedded null byte"):
+        CALL.player("a\0b")
+    os.mkfifo(tmp_path / "pipe")
+    for no_file in (tmp_path, tmp_path / "pipe"):
+        for embed in (True, False):
+            with pytest.raises(AudioError, match="cannot be read: it is a folder, a pipe or"):
+                CALL.player(no_file, embed=embed)
     with pytest.raises(AudioError, match="samples without a header"):
         CALL.player(bytes(1000))
     (tmp_path / "note.txt").write_text("no sound")
@@ -104,6 +110,9 @@ def test_a_recording_that_is_too_large_is_refused_with_what_to_do(tmp_path: Path
         with pytest.raises(ConfigurationError, match=r"16,044 bytes.*max_bytes=16,000.*embed"):
             CALL.player(audio, max_bytes=16000)
     assert CALL.player(path, max_bytes=16044)
+    for wrong in (-1, "20 MB", None, 2.5):
+        with pytest.raises(ConfigurationError, match=r"max_bytes is .* an integer of at least 0"):
+            CALL.player(path, max_bytes=wrong)  # type: ignore[arg-type]
 
 
 def test_a_transcript_without_words_has_a_player() -> None:

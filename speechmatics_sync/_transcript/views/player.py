@@ -10,6 +10,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import quote
 
+from ..._audio.file_objects import path_name, reason_of, regular_size
+from ..._model.checks import number
+from ..._model.settings import argument
 from ...errors import AudioError, ConfigurationError
 from ..speaker_names import who_says
 from .markup import clock, escape, root, small
@@ -31,6 +34,8 @@ _BEGINNINGS = (
     (rb"\x1aE\xdf\xa3", "audio/webm"),
 )
 """How files begin that browsers play."""
+
+_bytes = number(0, whole=True, unit="bytes")
 
 
 class Player:
@@ -56,7 +61,8 @@ class Player:
 
 def player_of(transcript: Transcript, audio: Any, *, embed: bool, max_bytes: int) -> Player:
     """Return what `Transcript.player` does."""
-    address = escape(_address(audio, embed=embed, max_bytes=max_bytes))
+    most: int = argument("max_bytes", max_bytes, _bytes)
+    address = escape(_address(audio, embed=embed, max_bytes=most))
     turns = transcript.turns
     colours = lanes_of(turns)
     said = "".join(_turn(turn, colours[who_says(turn)]) for turn in turns)
@@ -78,17 +84,22 @@ def _address(audio: Any, *, embed: bool, max_bytes: int) -> str:
             f"audio is of type {type(audio).__name__}; allowed: a path, an http(s) URL, or bytes"
         )
     path = os.fsdecode(os.fspath(audio))
+    name = path_name(path)
     try:
-        size = os.stat(path).st_size
-        if not embed:
-            return quote(PurePath(path).as_posix())
-        if size > max_bytes:
-            raise _too_large(path, size, max_bytes)
-        with open(path, "rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise AudioError(f"{path!r} cannot be read: {error.strerror or error}") from error
-    return _embedded(repr(path), content, max_bytes, mimetypes.guess_type(path)[0])
+        size = regular_size(os.stat(path))
+        content = b""
+        if size is not None and embed and size <= max_bytes:
+            with open(path, "rb") as file:
+                content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # a ValueError for a NUL
+        raise AudioError(f"{name} cannot be read: {reason_of(error)}") from error
+    if size is None:  # reading a pipe would wait for who writes to it
+        raise AudioError(f"{name} cannot be read: it is a folder, a pipe or a device")
+    if not embed:
+        return quote(PurePath(path).as_posix())
+    if size > max_bytes:
+        raise _too_large(name, size, max_bytes)
+    return _embedded(name, content, max_bytes, mimetypes.guess_type(path)[0])
 
 
 def _embedded(name: str, content: bytes, max_bytes: int, guessed: Union[str, None] = None) -> str:

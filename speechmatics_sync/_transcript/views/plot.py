@@ -7,10 +7,13 @@ import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..._audio.file_objects import path_error
 from ..._audio.open_audio import open_audio
 from ..._audio.wav_reader import WavReader
 from ..._model.audio_format import AudioEncoding, AudioFormat
-from ...errors import AudioError, ConfigurationError
+from ..._model.checks import number, optional
+from ..._model.settings import argument
+from ...errors import AudioError, ConfigurationError, SpeechmaticsError
 from ..speaker_names import who_says
 from .page import lanes_of
 
@@ -26,6 +29,8 @@ _READ = 1 << 18
 
 _WRITTEN_SECONDS = 30.0
 """Longest span in which words are written; in a longer one they would cover each other."""
+
+_time = optional(number(unit="seconds"))
 
 
 def plot_of(
@@ -43,9 +48,10 @@ def plot_of(
         raise ConfigurationError(
             "there is nothing to plot: the transcript has no words, and there is no audio"
         )
-    start = 0.0 if start_time is None else float(start_time)
+    start: float = argument("start_time", start_time, _time) or 0.0
     ends = [turn.end_time for turn in turns] + ([float(times[-1])] if len(times) else [])
-    end = max(ends) if end_time is None else float(end_time)
+    last: Optional[float] = argument("end_time", end_time, _time)
+    end = max(ends) if last is None else last
     if not start < end:
         raise ConfigurationError(
             f"the span to plot is {start} s to {end} s; allowed: one that ends after it begins"
@@ -163,9 +169,10 @@ def _pieces(audio: Any) -> Iterator[tuple[bytes, AudioFormat, int]]:
         try:
             with open(audio, "rb") as file:
                 yield from _pieces(file)
-        except OSError as error:
-            name = os.fspath(audio)
-            raise AudioError(f"{name!r} cannot be read: {error.strerror or error}") from error
+        except SpeechmaticsError:  # of which some are OSErrors, and some ValueErrors
+            raise
+        except (OSError, ValueError) as error:  # a ValueError for a NUL
+            raise path_error(audio, error) from error
     elif not (_is_wav(audio) and (yield from _wav_pieces(audio))):
         with open_audio(audio) as decoded:
             yield from _pieces(decoded)
