@@ -155,6 +155,9 @@ def test_long_turns_and_long_transcripts_are_folded() -> None:
 
 def test_an_empty_transcript_says_so() -> None:
     assert Read(html_of(Transcript())).text == "An empty transcript."
+    translation = {"content": "Guten Tag", "start_time": 0, "end_time": 1}
+    made = {"message": "AddTranslation", "language": "de", "results": [translation]}
+    assert "Guten Tag" in Read(html_of(transcript(made))).text, "it is not empty"
     assert Read(html_of(Transcript().words)).text == "nothing"
 
 

@@ -74,7 +74,8 @@ def lanes_of(turns: Iterable[Turn]) -> dict[str, str]:
 def transcript_html(transcript: Transcript) -> str:
     """Return what `Transcript._repr_html_` does."""
     turns = transcript.turns
-    if not turns and not transcript.audio_events and not transcript.gaps:
+    translations = transcript.translations
+    if not (turns or transcript.audio_events or transcript.gaps or translations):
         return root(small("An empty transcript."))
     colours = lanes_of(turns)
     rows = [(turn.start_time, len(turn.text), _turn(turn, colours)) for turn in turns]
@@ -85,7 +86,7 @@ def transcript_html(transcript: Transcript) -> str:
         rows.append((event.start_time or 0.0, 0, _aside(said)))
     rows.sort(key=lambda row: row[:2])
     html = _header(transcript, turns, colours) + "".join(_folded(rows))
-    for language, translation in transcript.translations.items():
+    for language, translation in translations.items():
         html += (
             f"<details><summary>Translation: {escape(language)}</summary>"
             f'<div dir="auto" lang="{escape(language)}">{escape(translation.text)}</div></details>'
