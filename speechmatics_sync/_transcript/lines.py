@@ -19,13 +19,16 @@ that it came from was replaced, ends as an empty final line.
 
 import itertools
 import math
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .._model.checks import string
 from .._model.messages import ServerMessageType, SessionEvent
 from .._model.results import EndOfUtterance, LanguageInfo, check_transcript
 from .._model.session_info import RecognitionStarted
+from .._model.settings import argument
 from .._model.typing import Label
 from ..errors import ConfigurationError
 from .spoken import Delimiters, Passage, Spoken, SpokenReader
@@ -123,9 +126,9 @@ class LiveText:
     """The messages that it takes something from: those to register a handler for."""
 
     def __init__(self, *, word_delimiter: str = " ") -> None:
-        self._word_delimiter = word_delimiter
+        self._word_delimiter: str = argument("word_delimiter", word_delimiter, string())
         self._by_language: dict[str, str] = {}
-        self._delimiters = Delimiters(word_delimiter, self._by_language)
+        self._delimiters = Delimiters(self._word_delimiter, self._by_language)
         self._channels: dict[Label, _Channel] = {}
         self._ids = itertools.count(1)
         self._display: Optional[LiveDisplay] = None
@@ -167,7 +170,8 @@ class LiveText:
         For sessions that are pushed, and for messages from elsewhere: `Client.transcribe` and
         `Client.stream` have ``display=True``. In a terminal, final lines scroll and the rest stands
         below them, dim. Where stdout is no terminal, each final line is written. What cannot be
-        shown is logged, and ends nothing.
+        shown is logged, and ends nothing. Of a session that fails, what is settled stays when this
+        object is dropped.
 
         Example:
             >>> live = LiveText()
@@ -182,6 +186,8 @@ class LiveText:
         if self._display is not None:
             self._display.close()
         self._display = display_here()
+        # A session that fails gives no EndOfTranscript, and a terminal's cursor must come back.
+        weakref.finalize(self, self._display.close)
 
     def _add_started(self, message: Mapping[str, Any]) -> list[Line]:
         started = RecognitionStarted.from_message(message)

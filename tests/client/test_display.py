@@ -240,6 +240,20 @@ def test_an_interrupt_leaves_what_is_settled(capsys: pytest.CaptureFixture[str])
         assert capsys.readouterr().out == "one\n"
 
 
+def test_live_text_that_is_dropped_leaves_a_terminal_in_order(screen: Screen) -> None:
+    with redirect_stdout(screen.stream):
+        live = LiveText()
+        live.display()
+    live.add(final("one"))
+    live.add(partial(result("tow", 1, 2)))
+    screen.read()
+    assert screen.screen.cursor.hidden
+    del live  # as the end of the interpreter does, and that of a session which failed
+    screen.read()
+    assert not screen.screen.cursor.hidden
+    assert screen.frames[-1] == ["one"]
+
+
 def test_live_text_shows_what_handlers_give_it(capsys: pytest.CaptureFixture[str]) -> None:
     threads: set[int] = set()
     live = LiveText()

@@ -142,6 +142,21 @@ def test_handlers_of_another_thread_show_lines_in_the_cell_that_asked(kernel: Ke
     assert cell.text("stdout") == "done\n"
 
 
+def test_a_line_has_the_direction_of_what_is_said(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "live = LiveText()\n"
+        "live.display()\n"
+        "word = {'content': 'שלום', 'confidence': 1, 'speaker': 'S1'}\n"
+        "result = {'type': 'word', 'start_time': 0, 'end_time': 1, 'alternatives': [word]}\n"
+        "said = {'transcript': 'שלום', 'start_time': 0, 'end_time': 1}\n"
+        "live.add({'message': 'AddTranscript', 'metadata': said, 'results': [result]})\n"
+        "live.add({'message': 'EndOfTranscript'})\n"
+        "del live"
+    )
+    (live,) = cell.outputs
+    assert re.search(r'dir="auto"><small[^>]*>0:00</small> <bdi>.*</bdi> שלום<', live["text/html"])
+
+
 def test_progress_in_a_cell_is_the_notebooks_bar(kernel: Kernel) -> None:
     pytest.importorskip("ipywidgets")
     cell = kernel.run(LIVE.format(words=2).replace("display=True", "progress=True"))

@@ -67,6 +67,7 @@ class LiveDisplay:
         self._growing: dict[int, Line] = {}
         self._final: list[Line] = []
         self._is_due = True
+        self._is_settled = False
         self._credit, self._credited_at = _BURST, time.monotonic()
         self._surface: Optional[Surface] = None
         with self._informing():
@@ -83,7 +84,7 @@ class LiveDisplay:
         if self._surface is None:
             return
         for line in lines:
-            self._is_due = True
+            self._is_due, self._is_settled = True, False
             self._growing.pop(line.id, None)
             if not line.is_final:
                 self._growing[line.id] = line
@@ -114,6 +115,7 @@ class LiveDisplay:
         self._draw()
         with self._informing() as surface:
             surface.end()
+        self._is_settled = True
 
     def close(self) -> None:
         """Settle; of lines that are not final, what is settled stays. Idempotent."""
@@ -121,7 +123,8 @@ class LiveDisplay:
             return
         growing = sorted(self._growing.values(), key=lambda line: line.start_time)
         self.show(replace(line, text=line.text[: line.settled], is_final=True) for line in growing)
-        self.settle()
+        if not self._is_settled:
+            self.settle()
         self._surface = None
 
     def _may_draw(self) -> bool:

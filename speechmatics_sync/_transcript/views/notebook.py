@@ -95,5 +95,6 @@ def _rows(lines: Iterable[Line]) -> Iterable[str]:
         said = escape(line.text[:settled])
         if settled < len(line.text):
             said += f'<span style="opacity:.55">{escape(line.text[settled:])}</span>'
-        label = f"<b>{escape(who)}</b> " if who else ""
+        # In <bdi>, so that the direction of the row is that of what is said.
+        label = f"<bdi><b>{escape(who)}</b></bdi> " if who else ""
         yield f'<div dir="auto">{small(clock(line.start_time))} {label}{said}</div>'
