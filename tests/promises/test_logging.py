@@ -25,6 +25,7 @@ from speechmatics_sync import (
     SpeechmaticsError,
     TranscriptionError,
 )
+from speechmatics_sync.local import Drop, Faults, LocalServer, ScriptedRecognizer
 
 SECRET = "sk-very-secret-key"
 
@@ -163,6 +164,24 @@ def test_no_secret_is_in_any_record_error_or_repr(caplog: pytest.LogCaptureFixtu
     ]  # the server's own, which sees the key
     assert any("speechmatics_sync" in record.name for record in caplog.records)
     assert SECRET not in "\n".join(shown)
+
+
+def test_no_word_and_no_audio_is_in_any_record(caplog: pytest.LogCaptureFixture) -> None:
+    """Of the client and the embedded server, at DEBUG, over a lost connection too."""
+    caplog.set_level(logging.DEBUG)
+    faults = Faults()
+    faults.add(Drop(), after_seconds=0.5)
+    said = [("xylophone", 0.1, 0.3), ("zeppelin", 0.7, 0.9)]
+    server = LocalServer(recognizer=ScriptedRecognizer(said), faults=faults)
+    with server, Client(url=server.url) as client:
+        audio = b"Z\xa5" * 16000
+        assert client.transcribe(audio, audio_format=RAW).text == "xylophone zeppelin."
+        assert client.stats.reconnects == 1
+    records = [record for record in caplog.records if record.name.startswith("speechmatics_sync")]
+    assert {record.name for record in records} >= {"speechmatics_sync", "speechmatics_sync.local"}
+    shown = "\n".join(f"{record.getMessage()} {record.args}" for record in records)
+    for word in ("xylophone", "zeppelin", r"Z\xa5", "WqV", "5aa5"):  # plain, base64, hexadecimal
+        assert word not in shown
 
 
 def test_half_a_character_of_the_servers_can_be_logged(
