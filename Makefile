@@ -125,9 +125,9 @@ docs: $(VENV)/docs.installed
 docs-links: $(VENV)/docs.installed
 	$(BIN)/python -m sphinx -E -q -b linkcheck docs docs/_build/links
 
-build: $(VENV)/lint.installed
+build: $(VENV)/release.installed
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
+	$(BIN)/uv build --python $(BIN)/python
 	$(BIN)/twine check --strict dist/*
 
 release-check: $(VENV)/release.installed
@@ -201,6 +201,6 @@ $(VENV)/release.installed: $(DECLARED) | $(BIN)/python
 	@touch $@
 
 $(VENV)/lint.installed: $(DECLARED) | $(BIN)/python
-	@echo "Installing ruff, import-linter, mypy, pyright and what builds …"
+	@echo "Installing ruff, import-linter, mypy and pyright …"
 	@$(PIP) -e '.[lint]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@

@@ -1,14 +1,17 @@
 """Whether what would be released is whole: ``make release-check``.
 
-The wheel and the sdist are built twice and compared; each extra is installed by itself, with the
-lowest and the newest versions of what it needs, and tried; each extra has a bill of materials in
-``dist/sbom``. With ``--tests``, the tests run from the sdist alone.
+The changelog has what changed. The wheel and the sdist are built twice and compared, and once more
+with the lowest setuptools that is declared. Each extra is installed by itself on each Python that
+the classifiers name, with the lowest and the newest versions of what it needs, and tried; each has
+a bill of materials in ``dist/sbom``. The tests pass from the sdist alone. ``--quick`` is what
+``.ci/run`` has time for.
 """
 
 from __future__ import annotations
 
 import argparse
 import configparser
+import contextlib
 import filecmp
 import json
 import os
@@ -18,107 +21,177 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-VERSIONS = ("3.9", "3.11", "3.13")
 NOT_FOR_USERS = {"test", "services", "bench", "bench-full", "lint", "docs", "release"}
+LOWEST, NEWEST = "lowest-direct", "highest"
 
-SERVER = """
-import sys
-from speechmatics_sync.local import LocalServer, ScriptedRecognizer
-words = [("hello", 0.2, 0.5), ("world", 0.6, 1.0)]
-with LocalServer(recognizer=ScriptedRecognizer(words), api_keys=["a-key"]) as server:
-    print(server.url, flush=True)
-    sys.stdin.read()
-"""
+DECLARED = configparser.ConfigParser()
+DECLARED.read(ROOT / "setup.cfg")
+EXTRAS = [name for name in DECLARED["options.extras_require"] if name not in NOT_FOR_USERS]
+PYTHONS = re.findall(r"Python :: (3\.\d+)", DECLARED["metadata"]["classifiers"])
+
+
+class Failed(Exception):
+    """Something does not hold."""
 
 
 def run(*command: object, **options: object) -> str:
-    """Run a command; end the check with its output if it fails."""
+    """Run a command and return what it says.
+
+    Raises:
+        Failed: It failed; with what it said.
+    """
     ran = subprocess.run(
         [str(part) for part in command],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,  # type: ignore[call-overload]
     )  # fmt: skip
     if ran.returncode:
-        sys.exit(f"FAILED: {' '.join(map(str, command))}\n{ran.stdout}")
+        raise Failed(f"{' '.join(map(str, command))}\n{ran.stdout}")
     return str(ran.stdout)
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    print(f"{time.monotonic() - STARTED:6.0f} s  {text}", flush=True)
 
 
-def extras() -> list[str]:
-    """The extras that are for users."""
-    declared = configparser.ConfigParser()
-    declared.read(ROOT / "setup.cfg")
-    return [name for name in declared["options.extras_require"] if name not in NOT_FOR_USERS]
+def together(calls: Sequence[partial[Any]]) -> None:
+    """Run calls, two at a time.
+
+    Raises:
+        Failed: Some of them failed; with what each said.
+    """
+
+    def failure_of(call: partial[Any]) -> str:
+        try:
+            call()
+        except Failed as failure:
+            return f"{call.args[:4]}: {failure}"
+        return ""
+
+    with ThreadPoolExecutor(2) as two:  # they wait for disks and networks most of the time
+        failures = [failure for failure in two.map(failure_of, calls) if failure]
+    if failures:
+        raise Failed("\n".join(failures))
 
 
-def check_version() -> str:
-    """The version stands in one place, and the changelog has an entry for it."""
+def check_changelog(changelog: str, version: str, release: Optional[str], changed: bool) -> str:
+    """Return the title of the changelog's newest section, which is about what would be released.
+
+    Args:
+        changelog: Its text.
+        version: The package's version.
+        release: The newest version that has a tag, if any.
+        changed: Whether the package has changed since that tag.
+
+    Raises:
+        Failed: The section is missing, empty, or that of another version.
+    """
+    _, title, entries, *_ = [*re.split(r"^(\S.*)\n-+\n", changelog, flags=re.M), "", ""]
+    if not re.search(r"^\* \S", entries, re.M):
+        raise Failed(f"CHANGELOG.rst has no entries in its newest section, {title!r}")
+    named = rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)"
+    if release != version:
+        named += "|Unreleased"
+    elif changed:
+        named = "Unreleased"
+    if not re.fullmatch(named, title):
+        raise Failed(f"CHANGELOG.rst begins with {title!r}, which does not match {named!r}")
+    return title
+
+
+def check_version() -> None:
+    """What changed since the last release is in the changelog."""
     source = (ROOT / "speechmatics_sync" / "_version.py").read_text(encoding="utf-8")
     version = re.search(r'__version__ = "(.+)"', source)[1]  # type: ignore[index]
-    tracked = run("git", "grep", "-lF", f'"{version}"', "--", "*.py", "*.cfg", "*.toml", cwd=ROOT)
-    if tracked.split() != ["speechmatics_sync/_version.py"]:
-        sys.exit(f"FAILED: the version stands in {tracked.split()}")
-    changes = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
-    entry = re.search(
-        rf"^(Unreleased|{re.escape(version)}\b.*)\n-+\n+(?=\S)", changes, re.MULTILINE
+    tags = run("git", "tag", "--list", "v*", "--sort=-v:refname", cwd=ROOT).split()
+    changes = tags and run(
+        "git", "diff", "--name-only", tags[0], "HEAD", "--", "speechmatics_sync", cwd=ROOT
     )
-    if entry is None:
-        sys.exit(f"FAILED: CHANGELOG.rst has no entry for {version}")
-    say(f"version {version}: in one place, with an entry in the changelog")
-    return version
+    text = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
+    title = check_changelog(text, version, tags[0][1:] if tags else None, bool(changes))
+    say(f"version {version}, after {tags[0] if tags else 'none'}: the changelog has {title}")
 
 
-def check_builds(place: Path) -> Path:
-    """Build twice, from two copies of what is committed, and compare."""
+def check_builds(place: Path) -> None:
+    """Build twice, from two copies of what is committed, compare, and move it to ``dist``."""
     archive = subprocess.run(
         ["git", "archive", "--format=tar", "HEAD"], cwd=ROOT, check=True, capture_output=True
     ).stdout
-    for name in ("first", "second"):
+    constraints = place / "lowest.txt"
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    required = re.search(r"^requires = (\[.*\])$", pyproject, re.M)[1]  # type: ignore[index]
+    constraints.write_text("\n".join(json.loads(required)).replace(">=", "=="))
+
+    def build(name: str, *options: object) -> None:
         copy = place / name
         copy.mkdir()
         subprocess.run(["tar", "-x", "-C", str(copy)], input=archive, check=True)
         os.utime(copy / "setup.cfg")  # what was touched since must not matter
-        run(BIN / "python", "-m", "build", "--outdir", place / f"{name}-dist", copy)
-    first, second = place / "first-dist", place / "second-dist"
-    built = sorted(path.name for path in first.iterdir())
-    _, different, missing = filecmp.cmpfiles(first, second, built, shallow=False)
+        zone = {"TZ": "Asia/Tokyo" if name == "second" else "UTC"}
+        command = (BIN / "uv", "build", "--python", sys.executable, *options, copy)
+        if "Deprecat" in (said := run(*command, env={**os.environ, **zone})):
+            raise Failed(said)
+
+    together(
+        [
+            partial(build, "first"),
+            partial(build, "second"),
+            partial(build, "lowest", "--build-constraints", constraints),
+            partial(run, BIN / "check-manifest", ROOT),
+        ]
+    )
+    first, second = place / "first" / "dist", place / "second" / "dist"
+    names = sorted(path.name for path in first.iterdir() if path.suffix in (".whl", ".gz"))
+    _, different, missing = filecmp.cmpfiles(first, second, names, shallow=False)
     if different or missing:
-        sys.exit(f"FAILED: two builds differ in {different + missing}")
-    run(BIN / "twine", "check", "--strict", *first.iterdir())
-    run(BIN / "check-manifest", ROOT, "--ignore", ".ci/*,.gitignore")
+        raise Failed(f"two builds differ in {different + missing}")
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    shutil.copytree(first, ROOT / "dist")
-    say(f"two builds are the same: {', '.join(built)}")
-    return first
+    (ROOT / "dist" / "sbom").mkdir(parents=True)
+    for name in names:
+        shutil.copy(first / name, ROOT / "dist")
+    run(BIN / "twine", "check", "--strict", *(ROOT / "dist" / name for name in names))
+    say(f"two builds are the same, and with the lowest setuptools it can be built: {names}")
 
 
-def pythons() -> Iterator[tuple[str, str]]:
-    """Each version of Python that is installed here, with its path."""
-    for version in VERSIONS:
-        homes = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-        for candidate in (f"python{version}", *map(str, homes.glob(f"{version}.*/bin/python"))):
-            test = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != {version!r})"
-            try:
-                found = subprocess.run([candidate, "-c", test], capture_output=True).returncode == 0
-            except OSError:
-                continue
-            if found:
-                yield version, candidate
-                break
-        else:
-            say(f"Python {version} is not installed here: not tried.")
+def python_of(version: str) -> str:
+    """The path of a Python of this version.
+
+    Raises:
+        Failed: There is none.
+    """
+    homes = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for candidate in (f"python{version}", *map(str, homes.glob(f"{version}.*/bin/python"))):
+        test = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != {version!r})"
+        with contextlib.suppress(OSError):
+            if subprocess.run([candidate, "-c", test], capture_output=True).returncode == 0:
+                return candidate
+    raise Failed(f"Python {version}, which a classifier names, is not installed here")
 
 
-def recordings(place: Path) -> None:
-    """The audio that the smoke test sends."""
+class Surroundings(NamedTuple):
+    """What the smoke tests need around them: arguments and an environment."""
+
+    arguments: tuple[object, ...]
+    environment: dict[str, str]
+
+
+@contextlib.contextmanager
+def surroundings(place: Path) -> Iterator[Surroundings]:
+    """A server that hears "hello world" in any audio, a proxy to it, audio, and a microphone."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     import av
+    from support.audio.sound_server import SoundServer
+    from support.proxying import proxying
+
+    from speechmatics_sync.local import LocalServer, ScriptedRecognizer
 
     shutil.copy(ROOT / "examples" / "audio" / "demo.wav", place / "talk.wav")
     with av.open(str(place / "talk.mp3"), "w") as file:
@@ -127,87 +200,102 @@ def recordings(place: Path) -> None:
             for frame in wave_file.decode(audio=0):
                 file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
+    (place / "sound").mkdir()
+    sound = SoundServer(place / "sound")
+    words = ScriptedRecognizer([("hello", 0.2, 0.5), ("world", 0.6, 1.0)])
+    running = LocalServer(recognizer=words, api_keys=["a-key"])
+    with running as server, proxying(server.url) as proxy:
+        if shutil.which("pulseaudio"):
+            sound.start()
+        environment = {**os.environ, "MICROPHONE": "1", **sound.places}
+        if not sound.running:
+            say("pulseaudio is not installed here: no microphone is tried")
+            environment = {**os.environ, "MICROPHONE": ""}
+        environment.pop("PYTHONPATH", None)
+        try:
+            yield Surroundings((server.url, proxy.port, place), environment)
+        finally:
+            sound.stop()
 
 
-def check_extras(wheel: Path, place: Path, only: list[str]) -> None:
+def check_extras(pythons: list[str], resolutions: tuple[str, ...]) -> None:
     """Install each extra by itself, and try what it promises."""
-    recordings(place)
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=ROOT,
-    )  # fmt: skip
-    assert server.stdin is not None
-    assert server.stdout is not None
-    url = server.stdout.readline().strip()
-    (ROOT / "dist" / "sbom").mkdir(exist_ok=True)
-    try:
-        for version, python in pythons():
-            if only and version not in only:
-                continue
-            for extra in ("base", *extras()):
-                for resolution in ("lowest-direct", "highest"):
-                    _try(version, python, extra, resolution, wheel, place, url)
-    finally:
-        server.stdin.close()
-        server.wait()
+    with tempfile.TemporaryDirectory() as temporary, surroundings(Path(temporary)) as around:
+        found = {version: python_of(version) for version in pythons}
+        together(
+            [
+                partial(check_extra, extra, version, python, resolution, around)
+                for version, python in found.items()
+                for resolution in resolutions
+                for extra in ("base", *EXTRAS)
+            ]
+        )
 
 
-def _try(
-    version: str, python: str, extra: str, resolution: str, wheel: Path, place: Path, url: str
+def check_extra(
+    extra: str, version: str, python: str, resolution: str, around: Surroundings
 ) -> None:
-    environment = place / "environment"
-    shutil.rmtree(environment, ignore_errors=True)
-    run(BIN / "uv", "venv", "-q", "--python", python, environment)
-    wanted = wheel if extra == "base" else f"{wheel}[{extra}]"
-    installed = subprocess.run(
-        [
-            *(BIN / "uv", "pip", "install", "-q", "--python", environment / "bin" / "python"),
-            *("--resolution", resolution, "--only-binary", ":all:", str(wanted)),
-        ],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    """Install an extra by itself, and try it."""
+    (wheel,) = (ROOT / "dist").glob("*.whl")
     name = f"{extra} on {version}, {resolution.partition('-')[0]} versions"
-    if installed.returncode and version == "3.9" and "pocketsphinx" in installed.stderr:
-        say(f"    {name}: pocketsphinx has no wheel; not tried")
-        return
-    if installed.returncode:
-        sys.exit(f"FAILED: {name} cannot be installed\n{installed.stderr}")
-    smoke = ROOT / ".ci" / "smoke.py"
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    python = environment / "bin" / "python"
-    run(python, "-W", "error", smoke, extra, url, place, cwd=place, env=clean)
-    say(f"    {name}: works")
-    if version == "3.11" and resolution == "highest":
-        bill = ROOT / "dist" / "sbom" / f"{extra}.cdx.json"
-        run(BIN / "cyclonedx-py", "environment", environment / "bin" / "python", "-o", bill)
-        names = [part["name"] for part in json.loads(bill.read_text())["components"]]
-        assert "websocket-client" in names, names
+    with tempfile.TemporaryDirectory() as environment:
+        ours = Path(environment) / "bin" / "python"
+        run(BIN / "uv", "venv", "-q", "--python", python, environment)
+        wanted = wheel if extra == "base" else f"{wheel}[{extra}]"
+        install = (BIN / "uv", "pip", "install", "-q", "--python", ours)
+        try:
+            run(*install, "--resolution", resolution, "--only-binary", ":all:", wanted)
+        except Failed as failure:
+            if version == "3.9" and "pocketsphinx" in str(failure):
+                say(f"{name}: pocketsphinx has no wheel; not tried")
+                return
+            raise
+        run(BIN / "uv", "pip", "check", "--python", ours)
+        smoke = ROOT / ".ci" / "smoke.py"
+        command = (ours, "-W", "error", smoke, extra, *around.arguments)
+        run(*command, cwd=environment, env=around.environment, timeout=120)
+        if version == "3.11" and resolution == NEWEST:
+            bill = ROOT / "dist" / "sbom" / f"{extra}.cdx.json"
+            run(BIN / "cyclonedx-py", "environment", ours, "-o", bill)
+            parts = {part["name"] for part in json.loads(bill.read_text())["components"]}
+            if "websocket-client" not in parts:
+                raise Failed(f"{bill} lacks websocket-client: {parts}")
+    say(f"{name}: works")
 
 
-def check_tests_of_sdist(sdist: Path, place: Path) -> None:
+def check_sdist(pythons: list[str], place: Path) -> None:
     """The tests that the sdist has pass from it alone."""
-    with tarfile.open(sdist) as archive:
-        archive.extractall(place / "unpacked", filter="data")
-    (project,) = (place / "unpacked").iterdir()
-    run("make", "test-fast", cwd=project, env={**os.environ, "CI": "", "PYTHON": sys.executable})
-    say("the tests of the sdist pass from it alone")
+    (sdist,) = (ROOT / "dist").glob("*.tar.gz")
+    alone = {name: os.environ[name] for name in {*os.environ} - {"CI", "PYTHONPATH"}}
+    for version in pythons:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(place / version, filter="data")
+        (project,) = (place / version).iterdir()
+        said = run("make", "test-fast", f"PYTHON={python_of(version)}", cwd=project, env=alone)
+        say(f"the tests of the sdist pass from it alone on {version}: {said.splitlines()[-1]}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tests", action="store_true", help="run the sdist's tests too")
-    parser.add_argument("--python", action="append", default=[], help="only on this version")
+    parser.add_argument(
+        "--quick", action="store_true", help="extras on 3.11 with the newest versions, no tests"
+    )
+    parser.add_argument("--python", action="append", metavar="3.x", help="only on this version")
     arguments = parser.parse_args()
-    check_version()
-    with tempfile.TemporaryDirectory() as temporary:
-        place = Path(temporary)
-        built = check_builds(place)
-        (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
-        check_extras(wheel, place, arguments.python)
-        if arguments.tests:
-            check_tests_of_sdist(sdist, place)
-    say("What would be released is whole; it is in dist/.")
+    pythons = ["3.11"] if arguments.quick else arguments.python or PYTHONS
+    try:
+        check_version()
+        with tempfile.TemporaryDirectory() as place:
+            check_builds(Path(place))
+            check_extras(pythons, (NEWEST,) if arguments.quick else (LOWEST, NEWEST))
+            if not arguments.quick:
+                check_sdist(pythons, Path(place))
+    except Failed as failure:
+        sys.exit(f"FAILED: {failure}")
+    say("what would be released is whole; it is in dist/")
 
+
+STARTED = time.monotonic()
 
 if __name__ == "__main__":
     main()

@@ -1,74 +1,107 @@
 """What an extra promises, tried in an environment that holds the package and that extra alone.
 
-    python smoke.py EXTRA SERVER DIRECTORY
+    python smoke.py EXTRA SERVER PROXY DIRECTORY
 
-SERVER is the URL of an embedded server, which hears "hello world" in any audio; DIRECTORY has
-``talk.wav`` and ``talk.mp3``.
+SERVER is the URL of an embedded server, which hears "hello world" in any audio. PROXY is the port
+of a proxy that leads to it. DIRECTORY has ``talk.wav`` and ``talk.mp3``. There is a microphone if
+the variable ``MICROPHONE`` is set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import speechmatics_sync
-from speechmatics_sync import Client, ConfigurationError, ConnectionConfig
+from speechmatics_sync import (
+    AddTranscriptDict,
+    AudioFormat,
+    Client,
+    ConfigurationError,
+    ConnectionConfig,
+)
+
+HEARD = "hello world."
 
 
 def base() -> None:
     with Client("a-key", url=SERVER) as client:
-        assert client.transcribe(WAV).text == "hello world.", client.transcript.text
+        assert client.transcribe(WAV).text == HEARD, client.transcript.text
 
 
 def audio() -> None:
-    with Client("a-key", url=SERVER) as client, speechmatics_sync.open_audio(MP3) as decoded:
-        assert client.transcribe(decoded).text == "hello world."
+    decoded = speechmatics_sync.open_audio(MP3, sample_rate=8000)
+    assert decoded.audio_format == AudioFormat("pcm_s16le", 8000)
+    with Client("a-key", url=SERVER) as client, decoded:
+        assert client.transcribe(decoded).text == HEARD
 
 
 def jwt() -> None:
-    auth = speechmatics_sync.JWTAuth(
-        "a-key", mp_url=SERVER.replace("ws://", "http://").replace("/v2", "")
-    )
-    with Client(auth, url=SERVER) as client:
-        assert client.transcribe(WAV).text == "hello world."
+    with Client(speechmatics_sync.JWTAuth("a-key", mp_url=PLATFORM), url=SERVER) as client:
+        assert client.transcribe(WAV).text == HEARD
 
 
 def local() -> None:
     from speechmatics_sync.local import LocalServer
 
     with LocalServer() as server, Client(url=server.url) as client:
-        assert client.transcribe(WAV).text
+        assert "account number" in client.transcribe(WAV).text, client.transcript.text
 
 
 def progress() -> None:
-    with Client("a-key", url=SERVER) as client:
+    drawn = io.StringIO()
+    with contextlib.redirect_stderr(drawn), Client("a-key", url=SERVER) as client:
         client.transcribe(WAV, progress=True)
+    assert "100%" in drawn.getvalue(), drawn.getvalue()
 
 
 def microphone() -> None:
-    try:
-        speechmatics_sync.Microphone.devices()
-    except speechmatics_sync.AudioError as error:  # no sound system here, which is said
-        print("   ", error)
+    if not os.environ["MICROPHONE"]:
+        return
+    assert speechmatics_sync.Microphone.devices()
+    config = speechmatics_sync.TranscriptionConfig(max_delay=0.7)
+    recording = speechmatics_sync.Microphone(save="heard.wav")
+    with Client("a-key", url=SERVER) as client, recording:
+
+        @client.on("AddTranscript")
+        def hear(message: AddTranscriptDict) -> None:
+            if "world" in message["metadata"]["transcript"]:
+                recording.stop()
+
+        assert client.transcribe(recording, transcription_config=config).text == HEARD
+    assert os.path.getsize("heard.wav") > 16000
 
 
 def cli() -> None:
-    command = Path(sys.executable).with_name("speechmatics-sync")
-    said = subprocess.run(
-        [command, "transcribe", WAV, "--url", SERVER],
-        env={**os.environ, "SPEECHMATICS_API_KEY": "a-key"},
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert "hello world." in said.stdout, said
+    command = str(Path(sys.executable).with_name("speechmatics-sync"))
+    os.environ.update(SPEECHMATICS_API_KEY="a-key", XDG_CONFIG_HOME=os.getcwd(), TERM="xterm")
+
+    def said_by(*words: str) -> str:
+        return subprocess.check_output([command, *words], text=True)
+
+    assert "complete" in said_by("--print-completion", "bash")
+    said_by("config", "set", "url", SERVER)
+    assert Path("speechmatics-sync", "config.json").exists()
+    assert HEARD in said_by("transcribe", WAV)
+    shown = bytearray()
+
+    def read(terminal: int) -> bytes:
+        shown.extend(data := os.read(terminal, 4096))
+        return data
+
+    assert pty.spawn([command, "transcribe", WAV], read) == 0, shown
+    assert HEARD.encode() in shown, shown
 
 
 def captions() -> None:
     with Client("a-key", url=SERVER) as client:
         transcript = client.transcribe(WAV)
-    assert "hello world." in transcript.to_srt()
+    assert HEARD in transcript.to_srt()
     assert transcript.to_vtt().startswith("WEBVTT")
 
 
@@ -79,9 +112,12 @@ def legacy() -> None:
 
     import speechmatics_sync.legacy as speechmatics
 
-    heard = []
+    os.environ["SM_MANAGEMENT_PLATFORM_URL"] = PLATFORM
+    heard: list[dict[str, object]] = []
     client = speechmatics.client.WebsocketClient(
-        speechmatics.models.ConnectionSettings(url=SERVER, auth_token="a-key", ssl_context=None)
+        speechmatics.models.ConnectionSettings(
+            url=SERVER, auth_token="a-key", generate_temp_token=True, ssl_context=None
+        )
     )
     client.add_event_handler(speechmatics.models.ServerMessageType.AddTranscript, heard.append)
     client.run_synchronously(
@@ -101,11 +137,16 @@ def otel() -> None:
 
 
 def socks() -> None:
-    refusing = ConnectionConfig(proxy="socks5://127.0.0.1:9", open_timeout=2)
+    through = ConnectionConfig(proxy=f"socks5://127.0.0.1:{PROXY}")
+    with Client("a-key", url=SERVER, conn_config=through) as client:
+        assert client.transcribe(WAV).text == HEARD
+    nobody = ConnectionConfig(proxy="socks5://127.0.0.1:9", open_timeout=2)
     try:
-        Client("a-key", url=SERVER, conn_config=refusing, reconnect=None).transcribe(WAV)
+        Client("a-key", url=SERVER, conn_config=nobody, reconnect=None).transcribe(WAV)
     except speechmatics_sync.ConnectionError as error:
         assert "proxy" in str(error), error
+    else:
+        raise AssertionError("it connected without the proxy")
 
 
 def speed() -> None:
@@ -130,7 +171,8 @@ def missing() -> None:
 
 
 if __name__ == "__main__":
-    EXTRA, SERVER, PLACE = sys.argv[1:]
+    EXTRA, SERVER, PROXY, PLACE = sys.argv[1:]
+    PLATFORM = SERVER.replace("ws://", "http://").replace("/v2", "")
     WAV, MP3 = (str(Path(PLACE) / f"talk.{suffix}") for suffix in ("wav", "mp3"))
     globals()[EXTRA]()
     if EXTRA == "base":

@@ -72,7 +72,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the sdist, and the wheel made from that sdist."""
     there = tmp_path_factory.mktemp("packaging")
     project = there / "project"
-    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__")
+    unwanted = shutil.ignore_patterns(
+        ".git", ".venv*", ".*cache", ".hypothesis", "*.egg-info", "build", "dist", "__pycache__"
+    )
     shutil.copytree(ROOT, project, ignore=unwanted)
     run(sys.executable, "-c", BUILD, there / "dist", cwd=project)
     return there / "dist"
@@ -143,6 +145,8 @@ class TestContents:
             "README.rst",
             "CHANGELOG.rst",
             "Makefile",
+            ".ci/run",
+            ".ci/release_check.py",
             "conftest.py",
             "docs/speed.rst",
             "docs/pictures/demo.svg",
@@ -150,7 +154,9 @@ class TestContents:
             "tests/product/test_packaging.py",
             "examples/demo.py",
         } <= names
-        assert not [name for name in names if name.startswith(".") or name.endswith(".pyc")]
+        hidden = {name for name in names if name.startswith(".")}
+        assert hidden == {".ci", ".ci/run", ".ci/release_check.py", ".ci/smoke.py"}
+        assert not [name for name in names if name.endswith(".pyc")]
 
 
 class TestMetadata:
@@ -164,7 +170,7 @@ class TestMetadata:
         assert metadata["Name"].replace("_", "-") == "speechmatics-sync"
         assert metadata["Version"] == speechmatics_sync.__version__
         assert metadata["Requires-Python"] == ">=3.9"
-        assert metadata["License"] == "MIT"
+        assert metadata["License-Expression"] == "MIT"
 
     def test_websocket_client_is_the_only_requirement(
         self, metadata: email.message.Message
