@@ -8,7 +8,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import download_reference, pending_xref
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
@@ -46,8 +46,8 @@ napoleon_use_ivar = True
 class FilesToPages(SphinxTransform):
     """Makes pages of what a code host shows as files.
 
-    Links to files become links to pages; what lies outside ``docs/``, such as the examples, is no
-    page, and only the text stays. Tables of contents go: each page has one beside it.
+    Links to files become links to pages; what is no page, such as an example, can be downloaded. Of
+    a folder only the text stays. Tables of contents go: each page has one beside it.
     """
 
     default_priority = 5
@@ -69,6 +69,9 @@ class FilesToPages(SphinxTransform):
             elif target.suffix == ".rst" and pages in target.parents:
                 page = target.relative_to(pages).with_suffix("").as_posix()
                 self._lead_to(link, page)
+            elif target.is_file():
+                shown = nodes.inline("", link.astext())
+                link.replace_self(download_reference("", "", shown, reftarget=uri))
             else:
                 link.replace_self(nodes.inline("", link.astext()))
 
