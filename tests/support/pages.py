@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import inspect
 import io
 import os
 import re
 import sys
 import wave
 from collections.abc import Iterable, Iterator
+from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,9 @@ def said_by(example: Example) -> str:
         exec(code, names)
         if "app" in names:  # a web application
             ask(names["app"], Path("audio.wav").read_bytes())
+        for test in [names[name] for name in names if name.startswith("test_")]:
+            fixture = example.namespace["shown"].getfixturevalue
+            test(**{name: fixture(name) for name in inspect.signature(test).parameters})
     return out.getvalue().strip()
 
 
@@ -123,7 +128,7 @@ def run_block(example: Example) -> None:
     patch.setenv("SPEECHMATICS_API_KEY", "a-key")
     # What the real recogniser hears is the demo's own test.
     heard = ScriptedRecognizer(WORDS)
-    patch.setattr(local, "LocalServer", lambda: LocalServer(recognizer=heard, strict=True))
+    patch.setattr(local, "LocalServer", partial(LocalServer, recognizer=heard, strict=True))
     with keys:
         said = said_by(example)
     assert "not everything was transcribed" not in said
