@@ -139,10 +139,13 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             >>> for event in client.stream("audio.wav").events():
             ...     print(event, end="")
         """
-        return self._events(checked_keep_alive(keep_alive))
+        events = self._events(checked_keep_alive(keep_alive))
+        next(events)
+        return events
 
     def _events(self, keep_alive: float) -> Iterator[str]:
         try:
+            yield ""  # a generator that has not begun would not notice that it is closed
             while True:
                 message = self._next(Deadline(keep_alive))
                 if isinstance(message, End):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any, Optional, Union
@@ -58,9 +59,10 @@ def server_sent_event(
             raise ConfigurationError(f"{name} is {value!r}; allowed: one line")
         text += f"{name}: {value}\n"
     try:
-        return f"{text}data: {json.dumps(data, ensure_ascii=False, allow_nan=False)}\n\n"
-    except (TypeError, ValueError) as error:
+        text += f"data: {json.dumps(data, ensure_ascii=False, allow_nan=False)}\n\n"
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"data is no JSON: {error}") from error
+    return text.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
 
 
 def line_event(line: Line) -> str:
@@ -110,8 +112,11 @@ class LineBroadcast:
         """Show a line to all readers, in place of what they have of the same id.
 
         Raises:
+            ConfigurationError: It is no `Line`.
             SessionError: The broadcast was closed.
         """
+        if not isinstance(line, Line):
+            raise ConfigurationError(f"line is of type {type(line).__name__}; allowed: a Line")
         with self._changed:
             if self._closed:
                 raise SessionError("The broadcast was closed: no more lines can be sent.")
@@ -146,7 +151,7 @@ class LineBroadcast:
 
     def _events(self, last_event_id: Optional[str], keep_alive: float) -> Iterator[str]:
         had = str(last_event_id or "").strip()
-        first = int(had) if had.isascii() and had.isdigit() else 0
+        first = int(had) if re.fullmatch("[0-9]{1,18}", had) else 0
         seen = 0
         while True:
             with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import threading
@@ -74,6 +75,7 @@ def test_an_event_is_one_whatever_is_in_it() -> None:
     reader.read(server_sent_event("plain"))
     assert reader.events == [("failed", said), ("message", "plain")]
     assert reader.last_event_id == "7"
+    server_sent_event({"text": "half a \ud800 pair"}).encode()  # as a web server does
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,10 @@ def test_an_event_is_one_whatever_is_in_it() -> None:
         ({"data": 1, "event": "error"}, "event is 'error', a browser's own"),
         ({"data": b"1"}, "data is no JSON"),
         ({"data": float("nan")}, "data is no JSON"),
+        (
+            {"data": functools.reduce(lambda inner, _: [inner], range(99_999), [])},
+            "data is no JSON",
+        ),
     ],
 )
 def test_what_would_be_no_event_is_refused(wrong: dict[str, Any], message: str) -> None:
@@ -145,6 +151,24 @@ def test_a_response_that_is_closed_ends_its_session() -> None:
         wait_for(gone)
         source.released.set()
         assert client.transcript.text == "one"
+        with pytest.raises(SessionError, match="close\\(\\) was called"):
+            next(stream)
+
+
+def test_a_response_that_is_closed_before_its_first_line_ends_its_session() -> None:
+    gone = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.start()
+        peer.wait_closed()
+        gone.set()
+
+    source = Blocking(b"")
+    with serving(serve) as url, client_of(url) as client:
+        stream = client.stream(source, audio_format=RAW)
+        stream.events().close()  # type: ignore[attr-defined]  # the browser was gone at once
+        wait_for(gone)
+        source.released.set()
         with pytest.raises(SessionError, match="close\\(\\) was called"):
             next(stream)
 
@@ -223,7 +247,14 @@ def test_a_slow_reader_gets_each_line_as_it_is_by_then() -> None:
 
 @pytest.mark.parametrize(
     ("last_event_id", "ids"),
-    [("3", [3, 4]), ("9", []), (None, [2, 3, 4]), ("", [2, 3, 4]), ("no line", [2, 3, 4])],
+    [
+        ("3", [3, 4]),
+        ("9", []),
+        (None, [2, 3, 4]),
+        ("", [2, 3, 4]),
+        ("no line", [2, 3, 4]),
+        ("9" * 5000, [2, 3, 4]),
+    ],
 )
 def test_a_reader_that_comes_back_gets_what_it_lacks(last_event_id: Any, ids: list[int]) -> None:
     broadcast = LineBroadcast(keep=3)
@@ -234,6 +265,11 @@ def test_a_reader_that_comes_back_gets_what_it_lacks(last_event_id: Any, ids: li
     for text in broadcast.events(last_event_id):
         reader.read(text)
     assert [told["id"] for name, told in reader.events if name == "message"] == ids
+
+
+def test_what_is_no_line_is_not_sent() -> None:
+    with pytest.raises(ConfigurationError, match="line is of type dict; allowed: a Line"):
+        LineBroadcast().send(line(1, "one").to_dict())  # type: ignore[arg-type]
 
 
 def test_a_quiet_reader_is_kept_alive() -> None:
