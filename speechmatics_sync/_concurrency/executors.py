@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Callable, Optional, TypeVar
 
+from ..errors import ConnectionError, SessionError
 from .deadlines import Deadline
 from .threads import start_thread
 
@@ -17,6 +18,7 @@ __all__ = [
     "runs_in_threads",
     "size_of",
     "start_named",
+    "submit",
 ]
 
 _T = TypeVar("_T")
@@ -68,6 +70,25 @@ class DaemonThreads(Executor):
         """Wait for the threads; what is still in a user's code at the deadline is left there."""
         for thread in list(self._threads):
             thread.join(deadline.remaining())
+
+
+def submit(executor: Executor, call: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+    """Have an executor make a call, and return its future.
+
+    Raises:
+        ConnectionError: No thread is left for it.
+        SessionError: The executor takes no more calls: somebody has shut it down, or a process of
+            it has died.
+    """
+    try:
+        return executor.submit(call, *args, **kwargs)
+    except ConnectionError:
+        raise
+    except Exception as error:  # each executor has its own
+        raise SessionError(
+            f"The executor takes no more sources: {type(error).__name__}: {error}. Pass another "
+            "one; what is in a ledger is not done again"
+        ) from error
 
 
 def runs_in_threads(executor: Executor) -> bool:

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Optional
 
 from .._concurrency.deadlines import Deadline, interruptible
-from .._concurrency.executors import DaemonThreads, Executor, Future, start_named
+from .._concurrency.executors import DaemonThreads, Executor, Future, start_named, submit
 from .._logs import logger
 from ..errors import (
     AuthenticationError,
@@ -350,7 +350,8 @@ class Run:
         patient = patient and not can_be_read_again(task.source)
         task.attempts += 1
         try:
-            future = plan.executor.submit(
+            future = submit(
+                plan.executor,
                 transcribe_one,
                 plan.work,
                 task.source,

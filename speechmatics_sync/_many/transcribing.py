@@ -6,7 +6,7 @@ import copy
 import inspect
 import json
 import os
-from collections.abc import Generator, Iterable, Sized
+from collections.abc import Generator, Iterable, Mapping, Sized
 from typing import Any, Callable, Optional, Union
 
 from .._audio.byte_streams import is_bytes_like
@@ -21,6 +21,7 @@ from .._concurrency.executors import (
     ProcessPoolExecutor,
     runs_in_threads,
     size_of,
+    submit,
 )
 from .._model.checks import boolean, count
 from .._model.reconnect_policy import ReconnectPolicy
@@ -44,7 +45,7 @@ _OF_CLIENT = (
     "auth", "api_key", "url", "conn_config", "reconnect", "handler_errors", "sdk_identifier",
 )  # fmt: skip
 _CONFIGS = ("transcription_config", "audio_format", "translation_config", "audio_events_config")
-_NOT_TAKEN = ("progress", "display", "on_interrupt", "expected_bytes")
+_NOT_TAKEN = ("self", "source", "progress", "display", "on_interrupt", "expected_bytes")
 
 
 def transcribe_many(
@@ -99,7 +100,8 @@ def transcribe_many(
     Raises:
         ConfigurationError: A setting is not allowed, or cannot be sent to another process.
         AuthenticationError: The key was refused.
-        SessionError: The ledger cannot be written.
+        SessionError: The ledger cannot be written, or the executor takes no more sources: it was
+            shut down, or one of its processes died.
 
     Example:
         >>> for job in transcribe_many(["agent.wav", "customer.wav"], max_sessions=2):
@@ -107,7 +109,7 @@ def transcribe_many(
     """
     given, kept = Secret(options), Secret[Any](ledger)
     del options, ledger  # tracebacks show arguments
-    _check_sources(sources)
+    _check_sources(sources, channels=client is MultiChannelClient and call is None)
     executor = _checked_executor(executor)
     in_threads = runs_in_threads(executor)
     if on_error not in ("keep", "raise"):
@@ -142,7 +144,7 @@ def _jobs(
     total = len(sources) if isinstance(sources, Sized) else None
     done = 0
     if isinstance(plan.executor, ProcessPoolExecutor):
-        plan.executor.submit(os.getpid)  # forks its processes now, before there are our threads
+        submit(plan.executor, os.getpid)  # forks its processes now, before there are our threads
     if not plan.in_threads:
         plan = plan._replace(leaving=OverProcesses())
     run: Optional[Run] = None
@@ -161,8 +163,10 @@ def _jobs(
             report.close()
 
 
-def _check_sources(sources: object) -> None:
-    if isinstance(sources, (str, os.PathLike)) or is_bytes_like(sources):
+def _check_sources(sources: object, *, channels: bool) -> None:
+    is_path = isinstance(sources, (str, os.PathLike))
+    is_one = is_path or is_bytes_like(sources) or hasattr(sources, "read")
+    if is_one or (channels and isinstance(sources, Mapping)):
         raise ConfigurationError(
             "sources is one source; allowed: an iterable of sources, such as a list of it"
         )
@@ -216,13 +220,20 @@ def _checked_work(
     reconnect = of_client.reveal().pop("reconnect", ReconnectPolicy())
     _check_options(kind, of_call)
     work = Work(kind, call, of_client, reconnect, of_call)
-    problem = None if in_threads else pickling_problem(work)
+    if not in_threads:
+        _check_sendable("call", Secret({"call": call}), "Define it at the top of a module")
+        for options in (of_client, of_call):
+            for name in options.reveal():
+                _check_sendable(name, options, "Make it there, in a function passed as call=…")
+    return work
+
+
+def _check_sendable(name: str, options: Secret[dict[str, Any]], cure: str) -> None:
+    problem = pickling_problem(options.reveal()[name])
     if problem is not None:
         raise ConfigurationError(
-            f"what a worker in another process needs cannot be sent to it: {problem}. Make it "
-            "there, in a function that is passed as call=…"
+            f"{name}=… cannot be sent to a worker in another process: {problem}. {cure}"
         )
-    return work
 
 
 def _check_options(kind: type[AnyClient], given: Secret[dict[str, Any]]) -> None:

@@ -306,6 +306,8 @@ def test_progress_counts_files(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("audio.wav", {}, "sources is one source"),
         (b"audio", {}, "sources is one source"),
+        (io.BytesIO(b"audio"), {}, "sources is one source"),
+        ({"agent": "a.wav"}, {"client": MultiChannelClient}, "sources is one source"),
         (5, {}, "sources is of type int"),
         ([], {"max_sessions": 0}, "max_sessions is 0"),
         ([], {"on_error": "stop"}, "allowed: 'keep', 'raise'"),
@@ -337,7 +339,9 @@ def test_what_is_not_allowed_is_said_before_anything_begins(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["languages", "display", "on_interrupt", "expected_bytes"])
+@pytest.mark.parametrize(
+    "name", ["languages", "display", "on_interrupt", "expected_bytes", "source", "self"]
+)
 def test_an_option_that_is_none_is_refused_at_once(name: str) -> None:
     with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
         many([audio(1)], **{name: 1})
@@ -346,3 +350,4 @@ def test_an_option_that_is_none_is_refused_at_once(name: str) -> None:
 def test_no_sources_give_no_jobs() -> None:
     assert list(many([])) == []
     assert Job("a.wav", None, None, 0.0, 1).source == "a.wav"
+    assert len(repr(Job(bytes(10_000), None, None, 0.0, 1))) < 200

@@ -28,6 +28,7 @@ from speechmatics_sync import (
     ConfigurationError,
     ConnectionConfig,
     ReconnectPolicy,
+    SessionError,
     SpeechmaticsError,
     StaticKeyAuth,
     Transcript,
@@ -163,7 +164,8 @@ class Locked(AuthBase):
 def test_options_that_a_process_cannot_get_are_refused_before_anything_begins(
     options: Any, server: LocalServer
 ) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be sent to it"):
+    (name,) = options
+    with pytest.raises(ConfigurationError, match=f"{name}=… cannot be sent to a worker"):
         many([audio(1)], executor=Pickling(), url=server.url, **options)
 
 
@@ -238,5 +240,10 @@ def test_a_worker_that_dies_is_an_error_of_its_job_and_then_of_the_executor(
         jobs = many([1, 2, 3], executor=pool, call=die, url=server.url, api_key=KEY, max_sessions=1)
         assert next(jobs).transcript.text == "w1."
         assert isinstance(next(jobs).error, BrokenProcessPool)
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(
+            SessionError, match=r"no more sources: BrokenProcessPool.*ledger"
+        ) as ended:
             next(jobs)
+        assert isinstance(ended.value.__cause__, BrokenProcessPool)
+        with pytest.raises(SessionError, match="no more sources"):
+            next(many([1], executor=pool, call=die, url=server.url, api_key=KEY))
