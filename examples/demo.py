@@ -1,7 +1,7 @@
-"""Transcribe samples of speech as they are spoken, with no key and no network.
+"""What this client does, shown in half a minute with no key and no network: ``make demo``.
 
-The first has one channel, the second is a call with a speaker on each of two channels. Run it
-with ``make demo``, or ``python examples/demo.py [file.wav]``.
+Speech becomes text while it is spoken. A call is transcribed with a speaker on each channel, its
+connection is cut in the middle of a sentence, and no word is lost. In the end it has captions.
 """
 
 from __future__ import annotations
@@ -13,227 +13,215 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
-import io
 import os
-import shutil
 import sys
-import textwrap
-import wave
+import time
+from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from textwrap import indent
+from typing import Any, Optional, Union
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
 
 from speechmatics_sync import (
     Client,
     ConversationConfig,
+    Line,
     MultiChannelClient,
-    ServerMessageType,
+    SessionEvent,
     SpeechmaticsError,
     Transcript,
     TranscriptionConfig,
     split_channels,
 )
-from speechmatics_sync.local import LocalServer
+from speechmatics_sync.local import Drop, Faults, LocalServer, Refuse
 
 AUDIO = Path(__file__).parent / "audio"
-SAMPLE = AUDIO / "demo.wav"
-CALL = AUDIO / "call.wav"
-MAX_DELAY = 2.0
+SPEECH = AUDIO / "demo.wav"  # 11 seconds, one channel
+CALL = AUDIO / "call.wav"  # 10 seconds, a speaker on each of two channels
+COLOURS = {"agent": "magenta", "customer": "green"}
+CUT_AT = 4.5  # seconds; the customer is saying a number
+FOLDER = Path("demo-output")
 CONFIG = TranscriptionConfig(
     language="en",
     enable_partials=True,
-    max_delay=MAX_DELAY,
+    max_delay=2,
     conversation_config=ConversationConfig(end_of_utterance_silence_trigger=0.5),
 )
 
-
-class Utterance(NamedTuple):
-    """What one channel said, from its first word to a pause."""
-
-    start: float
-    end: float
-    channel: Optional[str]
-    text: str
-
-
-class Display:
-    """Shows speech as it is recognised: utterances stay, what is being said is rewritten.
-
-    Channels are recognised apart, so an utterance is shown when no other channel can still have an
-    earlier one: it is `MAX_DELAY` old, and nothing that began before it goes on.
-    """
-
-    def __init__(self) -> None:
-        self._live = sys.stdout.isatty()
-        self._open: dict[Optional[str], Utterance] = {}
-        self._ended: list[Utterance] = []
-        self._heard_until = 0.0
-
-    def partial(self, message: dict[str, Any]) -> None:
-        """Show what is being said; on a terminal, always on the same line."""
-        self._show(self._extended(message))
-
-    def final(self, message: dict[str, Any]) -> None:
-        """Keep what will not change any more."""
-        if message["results"]:
-            utterance = self._extended(message)
-            self._open[utterance.channel] = utterance
-        self._show_ended()
-
-    def end_of_utterance(self, message: dict[str, Any]) -> None:
-        """End the utterance of a channel after a pause."""
-        utterance = self._open.pop(message.get("channel"), None)
-        if utterance is not None:
-            self._ended.append(utterance)
-        self._show_ended()
-
-    def end_of_transcript(self, message: dict[str, Any]) -> None:
-        """Show what is left."""
-        self._ended += self._open.values()
-        self._open.clear()
-        self._show_ended(all_of_it=True)
-
-    def _extended(self, message: dict[str, Any]) -> Utterance:
-        """Return a channel's utterance with what a message adds to it."""
-        metadata, channel = message["metadata"], message.get("channel")
-        self._heard_until = max(self._heard_until, metadata["end_time"])
-        start = min(
-            (result["start_time"] for result in message["results"]), default=metadata["start_time"]
-        )
-        before = self._open.get(channel, Utterance(start, start, channel, ""))
-        text = before.text + metadata["transcript"]
-        return Utterance(before.start, metadata["end_time"], channel, text)
-
-    def _show_ended(self, *, all_of_it: bool = False) -> None:
-        self._ended.sort()
-        while self._ended:
-            first = self._ended[0]
-            recent = self._heard_until < first.end + MAX_DELAY
-            earlier = any(other.start < first.start for other in self._open.values())
-            if first.channel is not None and not all_of_it and (recent or earlier):
-                return
-            self._ended.pop(0)
-            print(f"{self._erased()}{indented(spoken(first))}", flush=True)
-
-    def _show(self, utterance: Utterance) -> None:
-        if self._live:
-            # As many of the last words as the line holds.
-            width = shutil.get_terminal_size().columns - 3
-            said = spoken(utterance)
-            shown = said if len(said) <= width else said[-width:].partition(" ")[2]
-            print(f"{self._erased()}  {shown}", end="", flush=True)
-        else:
-            print(f"  … {spoken(utterance)}", flush=True)
-
-    def _erased(self) -> str:
-        return "\r\033[K" if self._live else ""
-
-
-def spoken(utterance: Utterance) -> str:
-    """Return an utterance as it is shown, with its channel if there are several."""
-    text = utterance.text.strip()
-    return text if utterance.channel is None else f"{utterance.channel:>8}: {text}"
-
-
-def indented(text: str) -> str:
-    """Return a text in lines that fit the terminal, broken between words."""
-    width = shutil.get_terminal_size().columns - 1
-    return textwrap.fill(
-        text, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False
-    )
-
-
-def watch(client: Client | MultiChannelClient) -> None:
-    """Have a client's messages shown as they come."""
-    display = Display()
-    client.on(ServerMessageType.ADD_PARTIAL_TRANSCRIPT, display.partial)
-    client.on(ServerMessageType.ADD_TRANSCRIPT, display.final)
-    client.on(ServerMessageType.END_OF_UTTERANCE, display.end_of_utterance)
-    client.on(ServerMessageType.END_OF_TRANSCRIPT, display.end_of_transcript)
-
-
-def transcribe(url: str, audio: Path) -> Transcript:
-    """Transcribe a file, at the speed at which it was spoken if it can be, and show the results."""
-    realtime = goes_as_samples(audio)
-    manner = " as it is spoken" if realtime else ""
-    print(f"Transcribing {audio.name}{manner}, through {url}\n", flush=True)
-    with Client(url=url) as client:
-        watch(client)
-        return client.transcribe(audio, transcription_config=CONFIG, realtime=realtime)
-
-
-def goes_as_samples(audio: Path) -> bool:
-    """Return whether the client sends the samples of a file, and knows when each was spoken.
-
-    Other files, such as a WAV of two channels, are sent as they are and mixed by the server.
-    """
-    try:
-        with wave.open(str(audio), "rb") as wav:
-            return (wav.getnchannels(), wav.getsampwidth()) == (1, 2)
-    except (wave.Error, EOFError):
-        return False
-
-
-def transcribe_call(url: str, audio: Path) -> Transcript:
-    """Transcribe a call of two channels, and show who says what as it is spoken."""
-    with MultiChannelClient(url=url) as client:
-        watch(client)
-        sources = split_channels(audio, labels=["agent", "customer"])
-        return client.transcribe(sources, transcription_config=CONFIG, realtime=True)
-
-
-def show(transcript: Transcript) -> None:
-    """Print a transcript, and when each of its words was spoken, in columns that fit the screen."""
-    print(f"\nTranscript:\n\n{indented(transcript.text)}\n")
-    print("Word by word (seconds, confidence):\n")
-    cells = [
-        f"{word.start_time:6.2f} – {word.end_time:5.2f}  {word.confidence:4.2f}  {word.content}"
-        for word in transcript.words
-    ]
-    width = max((len(cell) for cell in cells), default=1) + 4
-    columns = max(1, (shutil.get_terminal_size().columns - 2) // width)
-    rows = -(-len(cells) // columns)
-    for row in range(rows):
-        print("  " + "".join(f"{cell:<{width}}" for cell in cells[row::rows]).rstrip())
+# Escape sequences are for terminals, even if FORCE_COLOR is set.
+console = Console(highlight=False, force_terminal=sys.stdout.isatty())
 
 
 def main() -> int:
-    """Run the demo; return the exit code."""
+    """Run the demo; return the exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every terminal and log can show "…"
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, help="a WAV file")
-    audio = parser.parse_args().audio
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
+    faults = Faults()
     try:
-        if not audio.is_file():
-            print(f"demo: there is no file {audio}", file=sys.stderr)
-            return 1
-        with LocalServer() as server:
-            show(transcribe(server.url, audio))
-            if audio == SAMPLE:
-                print(f"\nAnd {CALL.name}, a call with a speaker on each channel\n", flush=True)
-                call = transcribe_call(server.url, CALL)
-                print("\nThe call:\n")
-                for line in call.text.splitlines():
-                    print(indented(line))
-        python = os.path.relpath(sys.executable)
-        print(
-            f"\nNext: a recording of your own, recognised on this machine\n\n"
-            f"  {python} examples/demo.py RECORDING.wav\n\n"
-            f"or by the service, with a key\n\n"
-            f"  SPEECHMATICS_API_KEY=… {python} examples/transcribe_file.py RECORDING.wav",
-            flush=True,
-        )
-    except SpeechmaticsError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
+        with LocalServer(faults=faults) as server:
+            return 0 if show(faults, server.url) else 1
+    except (SpeechmaticsError, OSError) as error:
+        sys.exit(f"demo: {error}")
     except KeyboardInterrupt:
-        print("\ndemo: interrupted", file=sys.stderr)
+        print("demo: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Exiting must not flush into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+
+
+def show(faults: Faults, url: str) -> bool:
+    """Show everything; return whether no word was lost."""
+    heading("1  Live text", f"{SPEECH.name}, as it is spoken. Grey words may still change.")
+    with Client(url=url) as client:
+        read_along(client, SPEECH)
+
+    heading("2  Two channels", f"{CALL.name}; after {CUT_AT} s the server cuts the connection.")
+    faults.add(Drop(mid_frame=True), after_seconds=CUT_AT)
+    faults.add(Refuse(503), skip=1)  # nor does the first attempt to connect again succeed
+    with MultiChannelClient(url=url) as healed:
+        read_along(healed, split_channels(CALL, labels=list(COLOURS)))
+
+    heading("3  Proof", "The same call with no cut, as fast as it goes.")
+    with console.status("transcribing", spinner="line"), MultiChannelClient(url=url) as uncut:
+        uncut.transcribe(split_channels(CALL, labels=list(COLOURS)), transcription_config=CONFIG)
+    same = nothing_was_lost(healed.transcript, uncut.transcript)
+
+    heading("4  Captions", "The call, for players and web pages.")
+    write_captions(healed.transcript)
+
+    heading("Summary", "Finals: how long after its last word a text was final, as a median.")
+    sum_up("speech", client)
+    sum_up("call", healed)
+
+    heading("Next", "No recording at hand? Take examples/audio/demo.wav.")
+    python = sys.executable.replace(f"{Path.cwd()}{os.sep}", "", 1)
+    console.print(
+        f"  Your file  {python} -m speechmatics_sync transcribe --local talk.wav\n"
+        "  Service    the same without --local, with SPEECHMATICS_API_KEY set\n"
+        "  Program    README.rst; for each kind of application, one in examples/",
+        soft_wrap=True,  # a command is not broken, so that it can be copied
+    )
+    return same
+
+
+def read_along(client: Union[Client, MultiChannelClient], source: Any) -> None:
+    """Transcribe a source as fast as it was spoken, and show what is said while it is said."""
+    lines = LiveLines()
+    client.on(SessionEvent.RECONNECTING, lines.lost)
+    client.on(SessionEvent.RECONNECTED, lines.resumed)
+    options = {"transcription_config": CONFIG, "realtime": True, "progress": lines.progress}
+    with (
+        client.stream(source, **options) as stream,
+        Live(lines, console=console, transient=True, refresh_per_second=10),
+    ):
+        for line in stream.lines():
+            lines.show(line)
+
+
+def nothing_was_lost(healed: Transcript, uncut: Transcript) -> bool:
+    """Print how the words of two transcripts differ; return whether they are the same."""
+    with_cut, without = (
+        Counter((word.channel, word.content) for word in transcript.words)
+        for transcript in (healed, uncut)
+    )
+    lost, added = sum((without - with_cut).values()), sum((with_cut - without).values())
+    console.print(
+        f"  {len(healed.words)} words with the cut, {len(uncut.words)} without it: "
+        f"{lost} lost, {added} added",
+        style="bold red" if lost or added else "green",
+    )
+    return not lost and not added
+
+
+def write_captions(call: Transcript) -> None:
+    """Write captions, and print the first two."""
+    FOLDER.mkdir(exist_ok=True)
+    for path in (FOLDER / "call.vtt", FOLDER / "call.srt"):
+        call.save(path, speaker_labels=True)
+        console.print(f"  {path}")
+    first = path.read_text(encoding="utf-8").split("\n\n")[:2]
+    console.print("", indent("\n\n".join(first), "    "), sep="\n", style="bright_black")
+
+
+def sum_up(name: str, client: Union[Client, MultiChannelClient]) -> None:
+    """Print what a client knows of its last session."""
+    console.print(
+        f"  {name:<6}  {len(client.transcript.words)} words, "
+        f"{client.audio_bytes_sent // 1000} kB of audio, "
+        f"finals {client.stats.final_latency_median:.1f} s, "
+        f"reconnects {client.stats.reconnects}"
+    )
+
+
+def heading(title: str, about: str) -> None:
+    console.print("", Rule(Text(title, style="bold"), style="cyan", align="left"))
+    console.print(about, style="bright_black")
+
+
+class LiveLines:
+    """The lines of a session while they are spoken, and whether it is connected.
+
+    A final line is printed. Those that may still change stand below in grey, and are drawn anew.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, Line] = {}
+        self._done = ProgressBar(total=1, completed=0, width=24)
+        self._connection = Text("connected", style="green")
+        self._lost_at = 0.0
+
+    def show(self, line: Line) -> None:
+        """Take a line that has changed; print what is final, in the order in which it was said."""
+        self._open[line.id] = line
+        for first in self._in_order():
+            if not first.is_final:
+                break  # what began later waits for it
+            del self._open[first.id]
+            if first.text:  # else it turned out that nothing was said
+                console.print(row(first))
+
+    def progress(self, done: float, total: Optional[float]) -> None:
+        """Take how many seconds of the audio are done."""
+        self._done.update(completed=done, total=total)
+
+    def lost(self, message: dict[str, Any]) -> None:
+        """Show that the connection was lost."""
+        self._lost_at = time.monotonic()
+        self._connection = Text("connection lost", style="bold red")
+
+    def resumed(self, message: dict[str, Any]) -> None:
+        """Print how long there was no connection."""
+        after, lost = time.monotonic() - self._lost_at, message["seconds_lost"]
+        what = f"{lost:.1f} s of audio lost" if lost else "nothing lost"
+        text = Text(f"connection lost, resumed after {after:.1f} s; {what}", style="yellow")
+        console.print(Padding.indent(text, 8))
+        self._connection = Text("connected", style="green")
+
+    def __rich__(self) -> Group:
+        """Return what stands below: `Live` asks for it ten times a second, in its own thread."""
+        status = Table.grid(padding=(0, 2))
+        status.add_row("", self._done, f"{self._done.completed:4.1f} s", self._connection)
+        return Group(*map(row, self._in_order()), status)
+
+    def _in_order(self) -> list[Line]:
+        return sorted(self._open.copy().values(), key=lambda line: line.start_time)
+
+
+def row(line: Line) -> Table:
+    """Return a line with its time and channel; what may still change is grey."""
+    text = Text(line.text, style="italic bright_black")
+    text.stylize("not italic default", 0, line.settled)
+    cells = [Text(f"{line.start_time:6.1f}", style="cyan")]
+    if line.channel:
+        cells.append(Text(f"{line.channel:<8}", style=f"bold {COLOURS[line.channel]}"))
+    table = Table.grid(padding=(0, 2))
+    table.add_row(*cells, text)
+    return table
 
 
 if __name__ == "__main__":
