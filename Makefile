@@ -1,4 +1,4 @@
-# make demo   transcribe the sample with the embedded server: no key, no network
+# make demo   live text, a call, a cut that heals, captions, in half a minute: no key, no network
 # make demo-web   a page to speak into, with the embedded server: says which address to open
 # make test   every test
 # make test-fast   every test that recognises no speech
@@ -134,7 +134,7 @@ release-check: $(VENV)/release.installed
 	$(BIN)/python .ci/release_check.py $(RELEASE_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build demo-output dist docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -144,7 +144,7 @@ $(BIN)/python:
 
 $(VENV)/demo.installed: $(DECLARED) | $(BIN)/python
 	@echo "Installing the client and the embedded server …"
-	@$(PIP) -e '.[local,jwt,progress]' > $(PIP_LOG) 2>&1 || $(explain)
+	@$(PIP) -e '.[local,jwt,progress,cli,captions]' > $(PIP_LOG) 2>&1 || $(explain)
 	@touch $@
 
 $(VENV)/demo-web.installed: $(DECLARED) | $(BIN)/python

@@ -56,7 +56,7 @@ CONFIG = TranscriptionConfig(
 )
 
 # Escape sequences are for terminals, even if FORCE_COLOR is set.
-console = Console(highlight=False, force_terminal=sys.stdout.isatty())
+console = Console(highlight=False, force_terminal=sys.stdout.isatty(), markup=False, emoji=False)
 
 
 def main() -> int:
@@ -65,6 +65,7 @@ def main() -> int:
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     faults = Faults()
     try:
+        FOLDER.mkdir(exist_ok=True)
         with LocalServer(faults=faults) as server:
             return 0 if show(faults, server.url) else 1
     except (SpeechmaticsError, OSError) as error:
@@ -94,7 +95,7 @@ def show(faults: Faults, url: str) -> bool:
     heading("4  Captions", "The call, for players and web pages.")
     write_captions(healed.transcript)
 
-    heading("Summary", "Finals: how long after its last word a text was final, as a median.")
+    heading("Summary", "Final: how long after its last word a text no longer changed.")
     sum_up("speech", client)
     sum_up("call", healed)
 
@@ -140,7 +141,6 @@ def nothing_was_lost(healed: Transcript, uncut: Transcript) -> bool:
 
 def write_captions(call: Transcript) -> None:
     """Write captions, and print the first two."""
-    FOLDER.mkdir(exist_ok=True)
     for path in (FOLDER / "call.vtt", FOLDER / "call.srt"):
         call.save(path, speaker_labels=True)
         console.print(f"  {path}")
@@ -150,11 +150,11 @@ def write_captions(call: Transcript) -> None:
 
 def sum_up(name: str, client: Union[Client, MultiChannelClient]) -> None:
     """Print what a client knows of its last session."""
+    stats = client.stats
     console.print(
         f"  {name:<6}  {len(client.transcript.words)} words, "
-        f"{client.audio_bytes_sent // 1000} kB of audio, "
-        f"finals {client.stats.final_latency_median:.1f} s, "
-        f"reconnects {client.stats.reconnects}"
+        f"final after {stats.final_latency_median:.1f} s (median), "
+        f"reconnects {stats.reconnects}, {client.audio_bytes_sent // 1000} kB of audio"
     )
 
 
@@ -171,7 +171,7 @@ class LiveLines:
 
     def __init__(self) -> None:
         self._open: dict[int, Line] = {}
-        self._done = ProgressBar(total=1, completed=0, width=24)
+        self._done = ProgressBar(total=1, width=24, complete_style="cyan", finished_style="cyan")
         self._connection = Text("connected", style="green")
         self._lost_at = 0.0
 

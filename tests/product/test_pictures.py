@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import draw_demo
-import draw_terminal
 import pyte
 import pytest
+import screens
 from support.places import ROOT
 
 PICTURE = ROOT / "docs" / "pictures" / "demo.svg"
@@ -19,7 +19,9 @@ TERMINAL = PICTURE.with_name("terminal.svg")
 def shown(svg: str, *, still: bool) -> list[str]:
     """The texts of a picture: all of them, or those that it shows without animation."""
     texts = ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
-    return [one.text or "" for one in texts if not (still and "gone" in one.attrib["class"])]
+    return [
+        "".join(one.itertext()) for one in texts if not (still and "gone" in one.attrib["class"])
+    ]
 
 
 @pytest.mark.parametrize("picture", [PICTURE, TERMINAL], ids=lambda path: path.name)
@@ -32,11 +34,12 @@ def test_a_picture_is_small_and_loads_nothing(picture: Path) -> None:
 def test_the_picture_shows_the_demo_as_it_is() -> None:
     texts = shown(PICTURE.read_text(encoding="utf-8"), still=True)
     assert texts[0] == "$ make demo"
-    assert "  customer: have a good afternoon." in texts
+    assert "   8.5  customer  have a good afternoon." in texts
+    assert any(re.fullmatch(" +connection lost, resumed after .* nothing lost", t) for t in texts)
     demo = (ROOT / "examples" / "demo.py").read_text(encoding="utf-8")
-    own = [text for text in texts if text[0] != " " and not re.search(r"make|\.wav", text)]
-    assert own
-    assert [text for text in own if text not in demo] == []
+    titles = [text.rstrip(" ─") for text in texts if "──" in text]
+    assert len(titles) == 6
+    assert [title for title in titles if f'heading("{title}"' not in demo] == []
 
 
 def test_the_readmes_picture_shows_the_command_line_as_it_is() -> None:
@@ -48,52 +51,48 @@ def test_the_readmes_picture_shows_the_command_line_as_it_is() -> None:
     assert "0:00/0:10" in svg  # a bar, while it runs
 
 
-def test_a_line_of_the_screen_is_drawn_while_it_is_there_and_in_its_colours() -> None:
+def test_a_line_of_the_screen_is_drawn_while_it_is_there_and_as_it_looks() -> None:
     screen = pyte.Screen(10, 2)
     stream = pyte.Stream(screen)
 
-    def state(second: float, written: str) -> tuple[float, list[draw_terminal.Row]]:
+    def state(second: float, written: str) -> tuple[float, list[screens.Row]]:
         stream.feed(written)
-        return second, [draw_terminal.row_of(screen, row) for row in range(2)]
+        return second, screens.rows_of(screen)
 
-    texts = draw_terminal.texts_of([state(0, "a\033[36mb\033[0m\r\n<"), state(2, "\r\033[K")])
-    assert [tuple(one) for one in texts] == [(1, "<", 0, 2), (0, "ab", 0, None)]
-    assert [draw_terminal.markup(row) for row in texts.values()] == [
+    looks = "a\033[36mb\033[1;3mc\033[0;38;5;235md\033[0m\r\n<"
+    texts = screens.texts_of([state(0, looks), state(2, "\r\033[K")])
+    assert [(one.line, one.row.text, one.start, one.end) for one in texts] == [
+        (1, "<", 0, 2),
+        (0, "abcd", 0, None),
+    ]
+    assert [screens.markup(one.row) for one in texts] == [
         "&lt;",
-        'a<tspan fill="#7fdbca">b</tspan>',
+        (
+            'a<tspan fill="#7fdbca">b</tspan>'
+            '<tspan fill="#7fdbca" font-weight="bold" font-style="italic">c</tspan>'
+            '<tspan fill="#262626">d</tspan>'
+        ),
     ]
+    svg = screens.drawn(texts, 2.0, title="a title")
+    assert shown(svg, still=False) == ["<", "abcd"]
+    assert shown(svg, still=True) == ["abcd"]
     brief = [state(3.0, "\r\033[Kc"), state(3.1, "\r\033[Kd")]
-    texts = draw_terminal.texts_of(brief)
-    assert [one.text for one in texts if one.line == 1] == ["d"]  # c was there too briefly
+    assert [one.row.text for one in screens.texts_of(brief) if one.line == 1] == ["d"]  # not c
 
 
-def test_a_line_that_is_rewritten_is_shown_in_its_last_state_and_before_in_each() -> None:
-    erased = "\r\033[K"
-    written = [
-        "one\r\n\r\n" + erased + "  a",
-        erased[:2],
-        erased[2:] + "  a <b",
-        erased + "  a <b>.\r",
-    ]
-    output = ((float(second), text) for second, text in enumerate([*written, "\nlast\r\n"], 1))
-    texts, ended = draw_demo.texts_of(output)
-    assert [tuple(one) for one in texts] == [
-        (0, "$ make demo", 0.0, None),
-        (1, "one", 1.0, None),
-        (3, "  a", 1.0, 3.0),
-        (3, "  a <b", 3.0, 4.0),
-        (3, "  a <b>.", 4.0, None),
-        (4, "last", 5.0, None),
-    ]
-    svg = draw_demo.drawn(texts, ended)
-    assert shown(svg, still=False) == [one.text for one in texts]
-    assert shown(svg, still=True) == ["$ make demo", "one", "  a <b>.", "last"]
+def test_a_program_is_drawn_in_a_terminal_as_large_as_the_screen() -> None:
+    screen = pyte.Screen(30, 3)
+    size = "import os; print('\033[35m%d x %d' % os.get_terminal_size())"
+    states = list(screens.shown_by(screen, sys.executable, "-S", "-c", size))
+    row = states[-1][1][0]
+    assert row == screens.Row("30 x 3", ((screens.Style("magenta", False, False), "30 x 3"),))
 
 
-def test_more_lines_than_the_terminal_has_scroll() -> None:
-    lines = [draw_demo.Text(line, f"line {line}", float(line), None) for line in range(30)]
-    svg = draw_demo.drawn(lines, 30.0)
-    beyond = (30 - draw_demo.ROWS) * draw_demo.LINE
+def test_more_lines_than_the_picture_has_scroll() -> None:
+    rows = [screens.Row(f"line {line}", ()) for line in range(30)]
+    lines = [screens.Text(line, row, float(line), None) for line, row in enumerate(rows)]
+    svg = screens.drawn(lines, 30.0, title="a title")
+    beyond = (30 - screens.ROWS) * screens.LINE
     assert f".scrolled {{ transform: translateY(-{beyond}px) }}" in svg
 
 
