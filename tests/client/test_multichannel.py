@@ -159,17 +159,18 @@ def test_realtime_paces_all_channels_on_one_clock() -> None:
                 arrived.append((message["channel"], time.monotonic()))
             super()._take(peer, message)
 
-    audio = {label: counted(label, SECOND // 2) for label in ("a", "b")}
+    # Half a second apart: a busy machine may be late with one, and more than that leaves together.
+    audio = {label: counted(label, SECOND * 3 // 2) for label in ("a", "b")}
     with serving(Timed()) as url, client_of(url) as client:
         begun = time.monotonic()
-        client.transcribe(audio, audio_format=raw(3200), realtime=True)
+        client.transcribe(audio, audio_format=raw(SECOND // 2), realtime=True)
     for label in audio:
         moments = [moment for name, moment in arrived if name == label]
-        assert len(moments) == 5
+        assert len(moments) == 3
         for index, moment in enumerate(moments):
-            assert moment - begun >= 0.1 * (index + 1)
+            assert moment - begun >= 0.5 * (index + 1)
     order = [label for label, _ in arrived]
-    for start in range(0, 10, 2):  # audio of the same moment leaves together
+    for start in range(0, 6, 2):  # audio of the same moment leaves together
         assert set(order[start : start + 2]) == {"a", "b"}
 
 
