@@ -147,8 +147,8 @@ def test_realtime_audio_does_not_arrive_before_it_is_spoken() -> None:
     arrived: list[tuple[float, int]] = []
 
     def behave(peer: Peer) -> None:
-        peer.start()
         begun = time.monotonic()
+        peer.start()
         while isinstance(message := peer.receive(), bytes):
             peer.audio.append(message)
             arrived.append((time.monotonic() - begun, len(message)))
@@ -160,12 +160,20 @@ def test_realtime_audio_does_not_arrive_before_it_is_spoken() -> None:
     spoken = 0.0
     for moment, size in arrived:
         spoken += size / 32000
-        assert moment > spoken - 0.05
+        assert moment >= spoken
     assert spoken == pytest.approx(0.6)
 
 
 def test_a_slow_source_does_not_shift_the_schedule() -> None:
-    """A source that is late once catches up: pacing is by an absolute schedule."""
+    """A source that is late once catches up: pacing is by an absolute schedule.
+
+    What was due meanwhile leaves at once; with a sleep for each chunk it would take 0.4 s, however
+    often one tries. A busy machine may take as long now and then.
+    """
+    assert any(_seconds_to_catch_up() < 0.3 for _ in range(20))
+
+
+def _seconds_to_catch_up() -> float:
     gaps: list[float] = []
 
     def source() -> Iterator[bytes]:
@@ -186,8 +194,7 @@ def test_a_slow_source_does_not_shift_the_schedule() -> None:
     with serving(behave) as url, client_of(url) as client:
         client.transcribe(source(), audio_format=audio_format, realtime=True)
     assert len(gaps) == 6
-    # What was due meanwhile leaves at once; with a sleep for each chunk it would take 0.4 s.
-    assert gaps[5] - gaps[1] < 0.3
+    return gaps[5] - gaps[1]
 
 
 def test_realtime_is_for_raw_audio() -> None:

