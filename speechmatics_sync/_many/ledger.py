@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from .._concurrency.processes import Process, this_process
 from .._logs import logger
-from .._model.checks import number
+from .._model.checks import boolean, number
 from .._model.secret import Secret
 from .._model.settings import argument
 from .._transcript.transcript import Transcript
@@ -54,7 +54,7 @@ class Ledger:
     is transcribed again.
 
     Args:
-        path: The file; made if it is not there.
+        path: The file; the first run makes it.
         content: Tell by a hash of its content whether a file has changed, not by its size and time.
         lease: Seconds without a sign of life after which another run counts as ended. Where it ran
             on this machine, that is known at once.
@@ -88,7 +88,7 @@ class Ledger:
                 "SQLite database"
             )
         self.path = os.fsdecode(given.reveal())
-        self.content = content
+        self.content: bool = argument("content", content, boolean)
         self.lease: float = argument("lease", lease, number(above=0, unit="seconds"))
 
     def __repr__(self) -> str:
@@ -98,8 +98,10 @@ class Ledger:
         """Give what is done: the name of each source and its transcript.
 
         Raises:
-            ConfigurationError: The file is no ledger.
+            ConfigurationError: The file is no ledger, or is not there.
         """
+        if not os.path.exists(self.path):
+            raise ConfigurationError(f"there is no ledger {self.path!r}: no run was given it yet")
         with contextlib.closing(connect(self.path)) as connection:
             for name, transcript, seconds in connection.execute(
                 "SELECT source, transcript, seconds FROM done ORDER BY finished_at, source"
@@ -116,7 +118,7 @@ def _problem(secret: Secret[Any]) -> Optional[str]:
     url = re.match(r"([a-z][a-z0-9+.-]+):/", name, re.IGNORECASE)
     if url:
         return f"a URL of {url[1]}"
-    return repr(name) if name in ("", ":memory:") else None
+    return repr(name) if name in ("", ":memory:") or "\0" in name else None
 
 
 def connect(path: str) -> Any:
@@ -129,17 +131,26 @@ def connect(path: str) -> Any:
         import sqlite3
     except ImportError:
         raise ConfigurationError("A ledger needs sqlite3, which this Python lacks.") from None
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise ConfigurationError(f"{path!r} cannot be a ledger: there is no folder {folder!r}")
     connection = None
     try:
-        connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        # Some builds of SQLite take a name that begins with "file:" for a URL, unlike a whole path.
+        connection = sqlite3.connect(os.path.abspath(path), timeout=_BUSY, isolation_level=None)
+        with connection:
+            connection.execute("BEGIN")  # one look at both
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if version == 0 and not tables:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_VERSION}; COMMIT;"
             )
-        elif version != _VERSION:
+        elif version not in (0, _VERSION):
             raise sqlite3.DatabaseError(f"version {version} of its tables is not known")
+        elif version == 0 or not {"done", "claims", "runs"} <= tables:
+            raise sqlite3.DatabaseError("it is the database of something else")
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
@@ -198,10 +209,14 @@ class OpenLedger:
     def __enter__(self) -> OpenLedger:
         self._connection = connect(self._ledger.path)
         me = this_process()
-        with self._writing():
-            self._run = self._connection.execute(
-                "INSERT INTO runs (host, pid, beats) VALUES (?, ?, 0)", me
-            ).lastrowid
+        try:
+            with self._writing():
+                self._run = self._connection.execute(
+                    "INSERT INTO runs (host, pid, beats) VALUES (?, ?, 0)", me
+                ).lastrowid
+        except BaseException:
+            self._connection.close()
+            raise
         self._beat_at = time.monotonic()
         return self
 

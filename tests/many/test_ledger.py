@@ -218,6 +218,37 @@ def test_a_file_that_is_no_ledger_is_refused_before_anything_begins(
         many(FILES)
 
 
+@pytest.mark.parametrize("version", [0, 1])
+def test_the_database_of_another_program_is_refused_and_left_as_it_is(version: int) -> None:
+    in_ledger("CREATE TABLE invoices (number)")
+    in_ledger(f"PRAGMA user_version = {version}")
+    with pytest.raises(ConfigurationError, match="the database of something else"):
+        many(FILES)
+    assert in_ledger("SELECT name FROM sqlite_master") == [("invoices",)]
+    assert in_ledger("PRAGMA user_version") == [(version,)]
+
+
+def test_a_ledger_is_a_file_whatever_its_name() -> None:
+    name = "file:done?mode=memory"
+    for attempts in (1, 0):
+        assert heard(FILES[:1], ledger=name) == [("w1.", attempts)]
+
+
+def test_reading_a_ledger_makes_none() -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no ledger 'done\.sqlite'"):
+        list(Ledger(LEDGER))
+    assert not Path(LEDGER).exists()
+
+
+def test_a_ledger_that_cannot_be_written_is_not_left_open() -> None:
+    heard([])
+    in_ledger("CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'full'); END")
+    with pytest.raises(SessionError, match=r"The ledger 'done\.sqlite' failed: full") as raised:
+        heard(FILES[:1])
+    in_ledger("PRAGMA journal_mode = DELETE")  # which needs to be alone
+    del raised
+
+
 def test_a_ledger_makes_nothing_but_transcripts_of_what_it_holds() -> None:
     heard(FILES[:1])
     in_ledger("UPDATE done SET transcript = ?", pickle.dumps(os.getcwd))

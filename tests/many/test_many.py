@@ -325,7 +325,9 @@ def test_progress_counts_files(capsys: pytest.CaptureFixture[str]) -> None:
         ([], {"ledger": "sqlite:///done.sqlite"}, "a ledger is a URL of sqlite"),
         ([], {"ledger": ":memory:"}, "':memory:'"),
         ([], {"ledger": 5}, "a ledger is of type int"),
-        ([], {"ledger": "/nowhere/done.sqlite"}, "unable to open"),
+        ([], {"ledger": "/nowhere/done.sqlite"}, "there is no folder '/nowhere'"),
+        ([], {"ledger": "a\0b"}, "a ledger is 'a.x00b'"),
+        ([], {"ledger": "/"}, "unable to open"),
         ([], {"ledger": "done.sqlite", "collect": False}, "collect=False"),
     ],
 )
