@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from . import ObservedSession, SessionChange, SessionStats, __version__, observe_sessions
 from ._help import module_dir
-from .errors import missing_extra
+from .errors import ConfigurationError, missing_extra
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
@@ -135,7 +135,7 @@ def instrument(
         meter_provider: Where metrics go; by default OpenTelemetry's global provider.
 
     Raises:
-        ConfigurationError: OpenTelemetry's API is not installed.
+        ConfigurationError: OpenTelemetry's API is not installed, or a provider is none.
 
     Example:
         >>> from speechmatics_sync import telemetry, transcribe
@@ -147,6 +147,8 @@ def instrument(
         from opentelemetry import metrics, trace
     except ImportError as error:
         raise missing_extra("telemetry.instrument", "opentelemetry-api", "otel") from error
+    _check("tracer_provider", tracer_provider, trace.TracerProvider)
+    _check("meter_provider", meter_provider, metrics.MeterProvider)
     tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
     with _switch.lock:
         kept: Any = _switch if meter_provider is None else meter_provider
@@ -156,6 +158,13 @@ def instrument(
             _switch.meters[kept] = meters
         _switch.off()
         _switch.off = observe_sessions(_Observer(tracer, meters).observe)
+
+
+def _check(name: str, provider: object, kind: type) -> None:
+    if provider is not None and not isinstance(provider, kind):
+        raise ConfigurationError(
+            f"{name} is of type {type(provider).__name__}; allowed: OpenTelemetry's {kind.__name__}"
+        )
 
 
 def uninstrument() -> None:

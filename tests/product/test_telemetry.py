@@ -185,6 +185,12 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     telemetry.uninstrument()
 
 
+@pytest.mark.parametrize("name", ["tracer_provider", "meter_provider"])
+def test_what_is_no_provider_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is of type dict; allowed: .*Provider"):
+        telemetry.instrument(**{name: {}})
+
+
 class Vault(StaticKeyAuth):
     def get_auth_headers(self) -> dict[str, str]:
         return {**super().get_auth_headers(), "X-Vault": KEY}
