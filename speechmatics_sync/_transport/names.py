@@ -51,7 +51,7 @@ def addresses_of(
         try:
             return look_up()
         except OSError as error:
-            raise _unknown(host, error) from None
+            raise _unknown(host, error) from error
     call = _look_ups.start((host, port), look_up)
     # No event tells that a connection is no longer wanted, so ask.
     while not call.done.wait(deadline.remaining(_CHECK_SECONDS)):
@@ -59,7 +59,7 @@ def addresses_of(
         if deadline.passed():
             raise socket.timeout("timed out")
     if not isinstance(call.outcome, list):
-        raise _unknown(host, call.outcome)
+        raise _unknown(host, call.outcome) from call.outcome
     return _in_order(call.outcome, *_last.get((host, port), (None, False)))
 
 

@@ -28,10 +28,12 @@ from speechmatics_sync import (
     MultiChannelClient,
     ReconnectPolicy,
     SessionEvent,
+    WarningType,
 )
 
-from ._errors import as_before, key_refused
+from ._errors import as_before, invalid_uri, key_refused
 from ._hops import Hops, Left
+from ._pipes import outside_its_buffer
 from ._read_ahead import ReadAhead
 from ._settings import Recognition, never_sent, recognition
 from ._strict import is_strict, report
@@ -84,6 +86,7 @@ class Connection:
 
     Raises:
         ValueError: The TLS settings do not fit the URL.
+        Exception: ``InvalidURI`` of ``websockets``: the URL is not one of a WebSocket server.
     """
 
     def __init__(
@@ -100,11 +103,15 @@ class Connection:
         sdk_identifier: Optional[str] = None,
         reconnect: Optional[ReconnectPolicy] = None,
     ) -> None:
-        if urlsplit(url).scheme == "ws" and ssl is not None:
+        parts = urlsplit(url)
+        refused = invalid_uri(parts)
+        if refused is not None:
+            raise refused
+        if parts.scheme == "ws" and ssl is not None:
             raise ValueError(
                 "ssl_context is for wss://: pass ssl_context=None to connect to a ws:// URL"
             )
-        if urlsplit(url).scheme == "wss" and ssl is None:
+        if parts.scheme == "wss" and ssl is None:
             raise ValueError("ssl_context=None is for ws://: a wss:// URL needs an ssl_context")
         self._headers = dict(additional_headers or {})
         self._auth = _Auth(auth, self)
@@ -129,7 +136,7 @@ class Connection:
         self._started = threading.Event()
         self._ended: set[Optional[str]] = set()
         self._ahead: dict[Optional[str], ReadAhead] = {}
-        self._begun = self._transcribed = self._hears_acknowledgements = False
+        self._begun = self._transcribed = self._told = self._hears_acknowledgements = False
         self._given = self._consumed = 0
         """Messages given to the event loop by the session's thread, and those it has handled."""
 
@@ -270,7 +277,7 @@ class Connection:
         if no_key is not None:
             before = key_refused(no_key)
         else:
-            before = as_before(outcome, connected=self._begun)
+            before = as_before(outcome, connected=self._begun, told=self._told)
         if before is outcome:
             raise outcome
         raise before from (None if before is outcome.__cause__ else outcome)
@@ -322,6 +329,7 @@ class Connection:
             LOGGER.warning("The connection was lost: %s", message.get("reason"))
             return
         self._begun = self._begun or name == _STARTED
+        self._told = self._told or name == ServerMessageType.Error.value
         self._transcribed = self._transcribed or name == _END
         hops = self._hops
         if hops is not None and self._owner.wants(name):
@@ -387,7 +395,7 @@ class Stream(Iterator[Any]):
     ) -> None:
         self._connection = connection
         self._channel = channel
-        self._stream = stream
+        self._stream = outside_its_buffer(stream)
         self._chunk_size = chunk_size
 
     def __next__(self) -> Any:
@@ -430,6 +438,7 @@ class _Auth(AuthBase):
 
 def _was_silent(error: speechmatics_sync.SpeechmaticsError) -> bool:
     """Return whether the old package would not have noticed that a session ended too early."""
-    if isinstance(error, speechmatics_sync.TranscriptionError):
-        return error.code is None and error.reason.startswith("EndOfTranscript before")
-    return getattr(error, "close_code", None) == 1000
+    if isinstance(error, speechmatics_sync.TranscriptionError) and error.code is None:
+        early = error.reason.startswith("EndOfTranscript before")
+        return early or error.type == WarningType.DURATION_LIMIT_EXCEEDED.value
+    return getattr(error, "close_code", None) in (1000, 1001)

@@ -12,6 +12,7 @@ import importlib
 import sys
 from types import SimpleNamespace
 from typing import Any, Optional
+from urllib.parse import SplitResult
 
 import speechmatics_sync
 
@@ -21,7 +22,9 @@ __all__ = [
     "ConnectionClosedError",
     "HTTPStatusError",
     "InvalidStatus",
+    "InvalidURI",
     "as_before",
+    "invalid_uri",
     "key_refused",
     "load_exceptions_of_websockets",
 ]
@@ -33,6 +36,14 @@ class InvalidStatus(Exception):
     def __init__(self, response: Any) -> None:
         super().__init__(f"server rejected WebSocket connection: HTTP {response.status_code}")
         self.response = response
+
+
+class InvalidURI(Exception):
+    """``uri`` is no URL to connect to."""
+
+    def __init__(self, uri: str, msg: str) -> None:
+        super().__init__(f"{uri} isn't a valid URI: {msg}")
+        self.uri, self.msg = uri, msg
 
 
 class ConnectionClosedError(Exception):
@@ -62,13 +73,19 @@ def load_exceptions_of_websockets() -> None:
             importlib.import_module("websockets.exceptions")
 
 
-def as_before(error: BaseException, *, connected: bool = True) -> BaseException:
+def as_before(error: BaseException, *, connected: bool = True, told: bool = False) -> BaseException:
     """Return the exception that the old package would have raised for an error of a session.
 
     Args:
         error: The error.
         connected: Whether the session had started.
+        told: Whether the server sent an Error.
     """
+    if not isinstance(error, speechmatics_sync.SpeechmaticsError):
+        return error
+    code = getattr(error, "close_code", None)
+    if code is not None and not told:  # a close code alone was no Error
+        return _connection_closed(code, error.message)
     if isinstance(error, speechmatics_sync.TranscriptionError):
         return TranscriptionError(error.reason or error.message)
     if isinstance(error, speechmatics_sync.AuthenticationError):
@@ -84,12 +101,29 @@ def as_before(error: BaseException, *, connected: bool = True) -> BaseException:
             return _invalid_status(error.status)
         if isinstance(error.__cause__, OSError):
             return error.__cause__
-        if not connected and error.close_code is None:
-            return error  # an OSError, as for a host that is not known
+        if not connected:
+            return error
         if "ack_timeout" in error.message:  # a lost connection like any other, but for its words
             return asyncio.TimeoutError(error.message)
-        return _connection_closed(error)
+        return _connection_closed(None, str(error))
     return error
+
+
+def invalid_uri(parts: SplitResult) -> Optional[BaseException]:
+    """Return the exception for a URL that no connection can be made to; None for any other."""
+    if parts.scheme not in ("ws", "wss"):
+        reason = "scheme isn't ws or wss"
+    elif not parts.hostname:
+        reason = "hostname isn't provided"
+    else:
+        return None
+    # What may be secret is left out: what is before an @, and the query.
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    try:
+        from websockets.exceptions import InvalidURI as Theirs
+    except ImportError:
+        return InvalidURI(shown, reason)
+    return Theirs(shown, reason)
 
 
 def key_refused(error: speechmatics_sync.AuthenticationError) -> BaseException:
@@ -118,11 +152,10 @@ def _invalid_status(status: int) -> BaseException:
     return Theirs(Response(status, "", Headers()))
 
 
-def _connection_closed(error: speechmatics_sync.ConnectionError) -> BaseException:
+def _connection_closed(code: Optional[int], message: str) -> BaseException:
     try:
         from websockets.exceptions import ConnectionClosedError as Theirs
         from websockets.frames import Close
     except ImportError:
-        return ConnectionClosedError(error.close_code, str(error))
-    code = error.close_code
-    return Theirs(None if code is None else Close(code, error.message), None)
+        return ConnectionClosedError(code, message)
+    return Theirs(None if code is None else Close(code, message), None)

@@ -347,7 +347,9 @@ class _Owner:
     def before_end(self, channel: Optional[str]) -> None:
         client = self._client
         sent = client.seq_no.get("single", 0) if channel is None else client.seq_no[channel]
-        if not sent:
+        if not sent and client._stopping:
+            report(LOGGER, "stop() was called before the first chunk: no audio is sent")
+        elif not sent:
             report(LOGGER, "The %s gave no audio", f"channel {channel}" if channel else "stream")
         if channel is None:
             name, fields = ClientMessageType.EndOfStream, {}

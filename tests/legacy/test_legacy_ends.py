@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import threading
 from typing import Any
 
@@ -22,9 +23,7 @@ from support.sessions import InThread, wait_for
 from speechmatics_sync import AudioError
 from speechmatics_sync.legacy import strict_errors
 from speechmatics_sync.legacy.exceptions import ForceEndSession
-from speechmatics_sync.legacy.models import (
-    TranscriptionConfig,
-)
+from speechmatics_sync.legacy.models import AudioSettings, TranscriptionConfig
 from speechmatics_sync.local import LocalServer
 
 
@@ -67,10 +66,15 @@ def test_stop_does_not_wait_for_a_read_that_gives_nothing(old_server: LocalServe
     assert old_server.sessions[-1].last_seq_no == 0
 
 
-def test_stop_before_the_audio_sends_none(old_server: LocalServer) -> None:
+def test_stop_before_the_audio_sends_none(
+    old_server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
     client = client_of(old_server.url)
     client.add_event_handler("RecognitionStarted", lambda _: client.stop())
     client.run_synchronously(audio(), CONFIG, RAW)
+    assert [message for *_, message in caplog.record_tuples] == [
+        "stop() was called before the first chunk: no audio is sent"
+    ]
     record = old_server.sessions[-1]
     assert [each["message"] for each in record.messages] == ["StartRecognition", "EndOfStream"]
     assert record.audio_chunks == 0
@@ -188,6 +192,24 @@ def test_a_task_that_is_cancelled_ends_its_session(old_server: LocalServer) -> N
 
     asyncio.run(main())
     assert client.websocket is None
+
+
+def test_a_pipe_is_read_in_whole_chunks_and_never_waited_for_inside_its_buffer(
+    old_server: LocalServer,
+) -> None:
+    """The interpreter needs that buffer's lock at exit, which may come first."""
+    client = client_of(old_server.url)
+    settings = AudioSettings("pcm_s16le", 16000, chunk_size=100_000)
+    reader, writer = os.pipe()
+    with open(reader, "rb") as pipe, open(writer, "wb", buffering=0) as feed:
+        call = InThread(client.run_synchronously, pipe, CONFIG, settings)
+        feed.write(bytes(1 << 16))
+        feed.write(bytes(2))  # there is no room for more before the first bytes are taken
+        assert InThread(pipe.readinto, bytearray()).result() == 0  # takes the lock
+        feed.write(bytes(200_000 - (1 << 16) - 2))
+        feed.close()
+        call.result()
+    assert client.seq_no == {"single": 2}
 
 
 def test_a_read_that_waits_ends_with_its_session(old_server: LocalServer) -> None:

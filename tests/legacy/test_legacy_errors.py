@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from speechmatics_sync.local import (
     Faults,
     LocalServer,
     SendError,
+    Warn,
 )
 
 KEY = "a-secret-key"
@@ -84,6 +86,29 @@ def test_a_lost_connection_is_the_error_of_websockets(url: str, faults: Faults) 
     assert caught.value.rcvd.code == 1012
 
 
+@pytest.mark.parametrize("code", [1002, 3001, 4001, 4005])
+def test_a_connection_that_is_closed_without_an_error_is_one_of_websockets(
+    url: str, faults: Faults, code: int
+) -> None:
+    """A close code alone was no Error of the server."""
+    with pytest.raises(websockets.exceptions.ConnectionClosedError) as caught:
+        run(url, Close(code), faults)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == code
+
+
+@pytest.mark.parametrize("url", ["http://a-host/v2", "localhost:9000/v2", "ws:///v2"])
+def test_what_is_no_url_is_an_error_of_websockets(url: str) -> None:
+    with pytest.raises(websockets.exceptions.InvalidURI, match="isn't a valid URI") as caught:
+        client_of(f"{url}?jwt={KEY}").run_synchronously(audio(), CONFIG, RAW)
+    assert caught.value.uri == f"{url}/en"
+
+
+def test_a_host_that_is_not_known_is_the_error_of_socket() -> None:
+    with pytest.raises(socket.gaierror):
+        client_of("ws://no-such-host.invalid/v2").run_synchronously(audio(), CONFIG, RAW)
+
+
 def test_a_lost_connection_is_replaced_by_default(
     url: str, faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,6 +138,9 @@ def test_the_errors_of_websockets_have_their_names_without_it(url: str, faults: 
         client_of(url, auth_token="wrong").run_synchronously(audio(), CONFIG, RAW)
     response: Any = getattr(refused.value, "response", None)
     assert (type(refused.value).__name__, response.status_code) == ("InvalidStatus", 401)
+    with pytest.raises(Exception, match="isn't a valid URI") as invalid:
+        client_of("http://a-host").run_synchronously(audio(), CONFIG, RAW)
+    assert type(invalid.value).__name__ == "InvalidURI"
 
 
 def test_a_refused_handshake_is_the_error_of_websockets(url: str) -> None:
@@ -127,11 +155,11 @@ def test_an_end_before_the_end_of_the_audio_is_lost_only_in_silence(
 ) -> None:
     strict_errors(not silent)
     try:
-        for fault in (EndEarly(), Close(1000)):
+        for fault in (EndEarly(), Close(1000), Close(1001), Warn("duration_limit_exceeded")):
             if silent:
                 run(url, fault, faults)
                 continue
-            with pytest.raises(Exception, match=r"unacknowledged|before|1000"):
+            with pytest.raises(Exception, match=r"before|100|on purpose"):
                 run(url, fault, faults)
     finally:
         strict_errors()
