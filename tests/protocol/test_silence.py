@@ -107,10 +107,11 @@ def mixed(*sounds: list[float]) -> list[float]:
 SAID = voice(RATE, 0.3) + hush(RATE // 5) + voice(RATE, 0.3)
 
 
+@pytest.mark.parametrize("before", [0, 800])
 @pytest.mark.parametrize("clicks", [1, 2, 40])
-def test_a_click_makes_nothing_quiet_that_comes_after_it(clicks: int) -> None:
+def test_a_click_makes_nothing_quiet_that_comes_after_it(clicks: int, before: int) -> None:
     soft = [level / 10 for level in SAID]
-    click = hush(800) + [0.95, -0.95] * clicks
+    click = hush(before) + [0.95, -0.95] * clicks
     levels = mixed(soft, click + hush(len(soft) - len(click)))
     assert 1.05 <= place(pcm_s16le(levels)) <= 1.07
 
@@ -140,15 +141,18 @@ def test_noise_alone_is_not_quiet() -> None:
 
 
 def test_silence_from_the_start_is_a_pause() -> None:
-    assert place(pcm_s16le(hush(RATE))) == 0.05
+    assert place(pcm_s16le(hush(QUIET))) == 0.05
+    assert place(pcm_s16le(hush(QUIET - 1))) == -1
 
 
 @given(step=st.integers(1, 3 * QUIET), spoken=st.integers(1, RATE // 4))
 def test_a_pause_is_found_however_the_audio_is_cut_into_chunks(step: int, spoken: int) -> None:
     levels = voice(spoken, 0.9)
     levels[-1] = 0.9  # not on a zero of the tone
-    at = place(pcm_s16le(levels + hush(2 * QUIET) + voice(spoken)), step=step) * RATE
+    audio = pcm_s16le(levels + hush(2 * QUIET) + voice(spoken))
+    at = place(audio, step=step) * RATE
     assert spoken + QUIET - 2 * RATE // 100 <= at <= spoken + 2 * QUIET
+    assert at == place(audio) * RATE
 
 
 @pytest.mark.parametrize("first", [1, 500, 32000])

@@ -50,6 +50,19 @@ def test_a_word_whose_middle_is_settled_is_dropped_and_the_text_is_rebuilt(parti
     assert moved["metadata"] == {"start_time": 2.6, "end_time": 3.1, "transcript": "world "}
 
 
+def test_what_is_left_keeps_its_marks_and_ends_where_its_last_word_does() -> None:
+    stitch = stitch_after(HELLO)
+    message = transcript(
+        word("well", 2.7, 3.0),
+        mark(",", 3.0),
+        word("world", 3.0, 3.4),
+        mark(".", 3.4),
+        word("hello", 2.0, 2.6),  # out of order, as the words of another channel may be
+    )
+    moved = joined(stitch, message)
+    assert moved["metadata"] == {"start_time": 2.7, "end_time": 3.4, "transcript": "well, world. "}
+
+
 def test_the_parts_of_an_entity_begin_no_earlier_than_it() -> None:
     entity = {
         **word("1 May", 0.9, 2.0),

@@ -1,0 +1,110 @@
+"""How much audio a session takes now: each channel has its share of the window, and none runs far
+ahead of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.protocol.session_legs import added, hear, push, second, sent, session
+
+from speechmatics_sync._protocol.session import Protocol
+
+
+def taken(protocol: Protocol, chunks: Sequence[bytes], label: Any, now: float) -> int:
+    """How many of the chunks are taken one after another, each sent before the next is offered."""
+    for count, chunk in enumerate(chunks):
+        if not protocol.has_room(label, now):
+            return count
+        protocol.refill(chunk, label)
+        sent(protocol)
+    return len(chunks)
+
+
+@given(
+    labels=st.sampled_from([(), ("a",), ("a", "b"), ("a", "b", "c")]),
+    window=st.integers(1, 12),
+    before=st.tuples(*[st.lists(st.integers(1, 1200), max_size=3)] * 3),
+    acknowledged=st.integers(0, 3),
+    sizes=st.lists(st.integers(1, 700), min_size=1, max_size=12),
+    slow=st.booleans(),
+    ended=st.booleans(),
+)
+def test_there_is_room_for_as_many_chunks_as_are_taken_one_after_another(
+    labels: tuple[str, ...],
+    window: int,
+    before: tuple[list[int], ...],
+    acknowledged: int,
+    sizes: list[int],
+    slow: bool,
+    ended: bool,
+) -> None:
+    names: Sequence[Optional[str]] = labels or (None,)
+    chunks = [bytes(size) for size in sizes]
+
+    def prepared() -> Protocol:
+        protocol = session(*labels, window=window, pushed=False)
+        for label, earlier in zip(names, before):
+            protocol.channels[label].rereadable = True
+            taken(protocol, [bytes(size) for size in earlier], label, 9.0)
+        if 0 < acknowledged <= protocol.channels[names[0]].sent:
+            hear(protocol, added(acknowledged, names[0]))
+        last = protocol.channels[names[-1]]
+        last.read_since = 0.0 if slow else None
+        if ended and len(names) > 1:
+            protocol.end_audio(names[-1])
+            sent(protocol)
+        return protocol
+
+    room = prepared().room_for(chunks, names[0], 9.0)
+    assert room == taken(prepared(), chunks, names[0], 9.0)
+
+
+def test_the_window_is_shared_out_and_each_channel_has_one_chunk_at_least() -> None:
+    for window, share in ((1, 1), (2, 1), (3, 1), (4, 2), (9, 4)):
+        protocol = session("a", "b", window=window)
+        for label in ("a", "b"):
+            assert taken(protocol, [b"x"] * 10, label, 0.0) == share
+            assert protocol.room_for([b"x"], label) == 0
+        assert protocol.window == 2 * share
+
+
+def test_a_channel_that_waits_for_the_window_holds_up_no_other() -> None:
+    protocol = session("a", "b", window=2)
+    push(protocol, 0, 1, label="a")
+    assert len(sent(protocol)) == 1
+    assert not protocol.has_room("a")
+    assert protocol.has_room("b")
+    push(protocol, 0, label="b")
+    assert len(sent(protocol)) == 1
+    hear(protocol, added(1, "a"))
+    assert len(sent(protocol)) == 1
+    assert not protocol.has_room("a")
+    hear(protocol, added(2, "a"))
+    assert protocol.has_room("a")
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+def test_what_is_pushed_may_run_ahead_for_the_one_who_pushes_decides(pushed: bool) -> None:
+    protocol = session("a", "b", pushed=pushed)
+    for label in ("a", "b"):
+        protocol.channels[label].rereadable = not pushed
+    protocol.refill(second(0) + b"x", "a")
+    sent(protocol)
+    assert protocol.has_room("a") is pushed
+    assert protocol.has_room("b")
+
+
+def test_while_another_connection_is_made_a_few_chunks_are_taken_one_by_one() -> None:
+    protocol = session()
+    push(protocol, 0)
+    sent(protocol)
+    protocol.succession.seek_cut()
+    assert protocol.room_for([b"x"] * 9) == 1
+    protocol.succession.give_up_cut()
+    assert protocol.room_for([b"x"] * 9) == 9
+    protocol.succession.end_leg()
+    assert protocol.room_for([b"x"] * 9) == 1
