@@ -1,11 +1,14 @@
-"""What ``dir()``, and with it completion and ``help()``, shows of a public module."""
+"""What ``dir()``, completion and ``help()`` show of public modules and classes."""
 
 from __future__ import annotations
 
+import inspect
 import sys
-from typing import Callable
+from typing import Callable, TypeVar
 
-__all__ = ["module_dir"]
+__all__ = ["made_here", "module_dir"]
+
+_Class = TypeVar("_Class", bound=type)
 
 _FRAMES = 6
 """How far up pydoc is looked for: it calls `inspect.getmembers`, which calls ``dir()``."""
@@ -36,3 +39,12 @@ def _help_asks() -> bool:
             return False
         frame = frame.f_back
     return False
+
+
+def made_here(public: _Class) -> _Class:
+    """Show no arguments of a class that only this package calls: their types are private."""
+    no_arguments = inspect.Signature()
+    myself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    public.__signature__ = no_arguments  # type: ignore[attr-defined]
+    public.__init__.__signature__ = no_arguments.replace(parameters=[myself])  # type: ignore[misc]
+    return public

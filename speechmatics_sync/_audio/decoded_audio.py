@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional, Protocol
 
 from .._concurrency.importing import import_modules
 from .._concurrency.threads import interruptible_call
+from .._help import made_here
 from .._model.audio_format import AudioEncoding, AudioFormat
 from .._model.secret import Secret
 from ..errors import AudioError, missing_extra
@@ -201,6 +202,7 @@ class Seekable(ABC):
         """Return whether it can be read again."""
 
 
+@made_here
 class DecodedAudio(Seekable):
     """The audio of a file or stream of any kind, decoded while it is read. Made by `open_audio`.
 
@@ -295,7 +297,7 @@ class DecodedAudio(Seekable):
         self._free_if_closed()
 
     @property
-    def input_stream(self) -> Optional[ByteStream]:
+    def _input_stream(self) -> Optional[ByteStream]:
         """Where the bytes come from that are decoded; None for a URL."""
         return self._input.stream
 

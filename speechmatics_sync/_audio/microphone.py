@@ -240,11 +240,11 @@ class Microphone(OneProcess, Separable):
                 self._pull(self._capture)
 
     @property
-    def channel_count(self) -> int:
+    def _channel_count(self) -> int:
         """How many channels are recorded."""
         return self._count
 
-    def channel_sources(self) -> Sequence[MicrophoneChannel]:
+    def _channel_sources(self) -> Sequence[MicrophoneChannel]:
         """Return each channel as a source of its own, in place of `read`: for `split_channels`.
 
         Raises:

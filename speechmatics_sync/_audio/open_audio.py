@@ -13,6 +13,7 @@ from .._model.audio_format import AudioEncoding, AudioFormat
 from .._model.checks import number, optional
 from .._model.secret import Secret
 from .._model.settings import argument
+from .._model.typing import Source
 from ..errors import AudioError, InvalidAudioError
 from .byte_streams import ByteStream, byte_stream_of
 from .decoded_audio import DecodedAudio, EachOnce, Input, Pass, StreamInput, UrlInput
@@ -35,7 +36,7 @@ _SCHEMES = ("http", "https", "tcp", "tls")
 
 
 def open_audio(
-    source: Any, *, sample_rate: Optional[int] = None, channels: Optional[int] = None
+    source: Source, *, sample_rate: Optional[int] = None, channels: Optional[int] = None
 ) -> DecodedAudio:
     """Return the audio of any file or stream as a source, decoded here while it is read.
 

@@ -145,7 +145,7 @@ def _counted(source: object, stream: ByteStream) -> ByteStream:
     """Return where the bytes come from that the caller knows the number of."""
     found: Optional[ByteStream] = stream
     if isinstance(source, DecodedAudio):
-        found = source.input_stream
+        found = source._input_stream
     elif isinstance(source, (SplitChannel, DecodedChannel)):
         found = None
     if found is None:

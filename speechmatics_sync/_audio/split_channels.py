@@ -121,11 +121,11 @@ class Separable(ABC):
 
     @property
     @abstractmethod
-    def channel_count(self) -> int:
+    def _channel_count(self) -> int:
         """How many channels it has."""
 
     @abstractmethod
-    def channel_sources(self) -> Sequence[Any]:
+    def _channel_sources(self) -> Sequence[Any]:
         """Return a source for each channel, in place of the whole.
 
         Raises:
@@ -263,8 +263,8 @@ def split_known(recording: Any, labels: Optional[Sequence[str]] = None) -> Optio
         ConfigurationError: There is not one label for each channel, or a label comes twice.
     """
     if isinstance(recording, Separable):
-        names = labels_of(labels, recording.channel_count, repr(recording))
-        return dict(zip(names, recording.channel_sources()))
+        names = labels_of(labels, recording._channel_count, repr(recording))
+        return dict(zip(names, recording._channel_sources()))
     opened = _wav_file(recording)
     if opened is not None:
         found = _look_at(opened)

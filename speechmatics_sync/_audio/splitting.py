@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from .._model.secret import Secret
+from .._model.typing import Source
 from ..errors import InvalidAudioError
 from .byte_streams import is_bytes_like
 from .decoded_audio import DecodedAudio
@@ -15,12 +16,8 @@ from .split_channels import Separable, labels_of, split_known
 
 __all__ = ["split_channels"]
 
-Recording = Union[str, "os.PathLike[str]", bytes]
 
-
-def split_channels(
-    recording: Union[Recording, Any], labels: Optional[Sequence[str]] = None
-) -> dict[str, Any]:
+def split_channels(recording: Source, labels: Optional[Sequence[str]] = None) -> dict[str, Source]:
     """Return a source for each channel of a recording, for `MultiChannelClient.transcribe`.
 
     The recording is read while it is sent, and never copied as a whole: once for each channel, or,

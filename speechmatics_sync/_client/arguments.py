@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._auth.headers import checked_headers
 from .._concurrency.importing import import_modules
 from .._model.audio_format import AudioFormat
 from .._model.checks import number, optional
 from .._model.secret import Secret
-from .._model.settings import argument
+from .._model.settings import argument, settings_of
 from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
 from .._model.typing import Label
 from .._transcript.transcript import Transcript
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_kind", "checked_sizes", "checked_source", "checked_timeout", "session_options"]
 
-_Config = TypeVar("_Config")
 
 _SESSION_MODULES = (
     "speechmatics_sync._session.session",
@@ -66,10 +64,10 @@ def checked_source(source: object) -> None:
 
 
 def session_options(
-    transcription_config: Optional[TranscriptionConfig],
-    audio_format: Optional[AudioFormat],
-    translation_config: Optional[TranslationConfig],
-    audio_events_config: Optional[AudioEventsConfig],
+    transcription_config: Union[TranscriptionConfig, Mapping[str, object], None],
+    audio_format: Union[AudioFormat, Mapping[str, object], None],
+    translation_config: Union[TranslationConfig, Mapping[str, object], None],
+    audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None],
     ws_headers: Secret[Any],
     collect: bool,
 ) -> SessionOptions:
@@ -77,24 +75,15 @@ def session_options(
     _import_session()
     from .._session.options import SessionOptions
 
-    config = _checked("transcription_config", transcription_config, TranscriptionConfig)
-    config = config or TranscriptionConfig()
+    config = settings_of(TranscriptionConfig, "transcription_config", transcription_config)
     return SessionOptions(
-        config,
-        _checked("audio_format", audio_format, AudioFormat),
-        _checked("translation_config", translation_config, TranslationConfig),
-        _checked("audio_events_config", audio_events_config, AudioEventsConfig),
+        config or TranscriptionConfig(),
+        settings_of(AudioFormat, "audio_format", audio_format),
+        settings_of(TranslationConfig, "translation_config", translation_config),
+        settings_of(AudioEventsConfig, "audio_events_config", audio_events_config),
         checked_headers(ws_headers, "ws_headers"),
         collect,
     )
-
-
-def _checked(name: str, config: Optional[_Config], kind: type[_Config]) -> Optional[_Config]:
-    check_kind(name, config, kind)
-    config = copy.deepcopy(config)
-    if config is not None:
-        config.to_dict()  # type: ignore[attr-defined]  # raises what the API would refuse
-    return config
 
 
 def check_kind(name: str, value: object, kind: type) -> None:

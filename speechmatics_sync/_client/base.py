@@ -54,7 +54,6 @@ __all__ = ["BaseClient"]
 
 _SPEAKERS_TIMEOUT = 30.0
 _Self = TypeVar("_Self", bound="BaseClient")
-_Config = TypeVar("_Config")
 
 
 class BaseClient(EventEmitter):
@@ -134,7 +133,7 @@ class BaseClient(EventEmitter):
 
     # -- the running session --------------------------------------------------------------------
 
-    def send_message(self, message: dict[str, Any]) -> None:
+    def send_message(self, message: Mapping[str, object]) -> None:
         """Send a message that this client has no method for, in order with the audio.
 
         Args:
@@ -158,8 +157,8 @@ class BaseClient(EventEmitter):
         max_delay: Optional[float] = None,
         max_delay_mode: Union[MaxDelayMode, str, None] = None,
         enable_partials: Optional[bool] = None,
-        audio_filtering_config: Union[AudioFilteringConfig, dict[str, Any], None] = None,
-        conversation_config: Union[ConversationConfig, dict[str, Any], None] = None,
+        audio_filtering_config: Union[AudioFilteringConfig, Mapping[str, object], None] = None,
+        conversation_config: Union[ConversationConfig, Mapping[str, object], None] = None,
     ) -> None:
         """Change settings of the running session. Settings that are not passed stay as they are.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .._auth.keys import AuthBase
@@ -16,7 +17,7 @@ from .._model.transcription_config import (
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.typing import NOW, Source
+from .._model.typing import Buffer, Source, Timestamp
 from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError
 from .arguments import checked_sizes, checked_source, checked_timeout, session_options
@@ -44,11 +45,11 @@ class Client(BaseClient):
         self,
         source: Source,
         *,
-        transcription_config: Optional[TranscriptionConfig] = None,
-        audio_format: Optional[AudioFormat] = None,
-        translation_config: Optional[TranslationConfig] = None,
-        audio_events_config: Optional[AudioEventsConfig] = None,
-        ws_headers: Optional[dict[str, str]] = None,
+        transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+        audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+        translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+        audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+        ws_headers: Optional[Mapping[str, str]] = None,
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
@@ -62,7 +63,8 @@ class Client(BaseClient):
         Args:
             source: A path, a binary file object, bytes-like data, or an iterable of bytes-like
                 chunks.
-            transcription_config: What to recognise, and how; English by default.
+            transcription_config: What to recognise, and how; English by default. A dict of the
+                fields will do, here and for the next three.
             audio_format: The format of the audio. By default it is what the source says of itself
                 in an attribute ``audio_format``; else a mono WAV file of 16-bit, float32 or mu-law
                 samples is sent as raw audio, and anything else as a file.
@@ -121,17 +123,17 @@ class Client(BaseClient):
             on_interrupt,
             options,
         )
-        return stream.run()
+        return stream._run()
 
     def stream(
         self,
         source: Source,
         *,
-        transcription_config: Optional[TranscriptionConfig] = None,
-        audio_format: Optional[AudioFormat] = None,
-        translation_config: Optional[TranslationConfig] = None,
-        audio_events_config: Optional[AudioEventsConfig] = None,
-        ws_headers: Optional[dict[str, str]] = None,
+        transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+        audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+        translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+        audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+        ws_headers: Optional[Mapping[str, str]] = None,
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
@@ -159,17 +161,17 @@ class Client(BaseClient):
         stream = self._stream(
             "stream", {None: source}, timeout, realtime, progress, display, on_interrupt, options
         )
-        stream.wait_until_started()
+        stream._wait_until_started()
         return stream
 
     def start_session(
         self,
         *,
-        transcription_config: Optional[TranscriptionConfig] = None,
-        audio_format: Optional[AudioFormat] = None,
-        translation_config: Optional[TranslationConfig] = None,
-        audio_events_config: Optional[AudioEventsConfig] = None,
-        ws_headers: Optional[dict[str, str]] = None,
+        transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+        audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+        translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+        audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+        ws_headers: Optional[Mapping[str, str]] = None,
         collect: bool = True,
     ) -> SessionInfo:
         """Start a session whose audio is passed to `send_audio`.
@@ -178,7 +180,8 @@ class Client(BaseClient):
         at a time, in the order of the messages.
 
         Args:
-            transcription_config: What to recognise, and how; English by default.
+            transcription_config: What to recognise, and how; English by default. A dict of the
+                fields will do, here and for the next three.
             audio_format: The format of the audio; by default ``AudioFormat()``, a file.
             translation_config: Languages to translate into.
             audio_events_config: Sounds to report.
@@ -204,7 +207,7 @@ class Client(BaseClient):
         )  # fmt: skip
         return self._push(options)
 
-    def send_audio(self, payload: Any, *, timeout: Optional[float] = None) -> None:
+    def send_audio(self, payload: Buffer, *, timeout: Optional[float] = None) -> None:
         """Send audio; blocks while too many chunks are unacknowledged. Safe from any thread.
 
         Args:
@@ -226,7 +229,7 @@ class Client(BaseClient):
             session.outbox.send_audio(payload, timeout, in_handler=session.in_handler)
 
     def force_end_of_utterance(
-        self, *, timestamp: Any = NOW, channel: Optional[str] = None
+        self, *, timestamp: Timestamp = "now", channel: Optional[str] = None
     ) -> None:
         """Have the server end the utterance and send its final now.
 
@@ -261,11 +264,11 @@ def transcribe(
     reconnect: Optional[ReconnectPolicy] = ReconnectPolicy(),  # noqa: B008  (it is immutable)
     handler_errors: str = "raise",
     sdk_identifier: Optional[str] = None,
-    transcription_config: Optional[TranscriptionConfig] = None,
-    audio_format: Optional[AudioFormat] = None,
-    translation_config: Optional[TranslationConfig] = None,
-    audio_events_config: Optional[AudioEventsConfig] = None,
-    ws_headers: Optional[dict[str, str]] = None,
+    transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+    audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+    translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+    audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+    ws_headers: Optional[Mapping[str, str]] = None,
     timeout: Optional[float] = None,
     realtime: bool = False,
     progress: Union[bool, ProgressCallback, None] = None,
@@ -285,7 +288,7 @@ def transcribe(
         reconnect: When and how often to connect again after a lost connection; None: never.
         handler_errors: No effect here, since there are no handlers.
         sdk_identifier: The name of this client for the service.
-        transcription_config: As for `Client.transcribe`, like the arguments that follow.
+        transcription_config: As for `Client.transcribe`, like the arguments that follow; or a dict.
         audio_format: The format of the audio.
         translation_config: Languages to translate into.
         audio_events_config: Sounds to report.
@@ -336,7 +339,7 @@ def transcribe(
 
 
 def single_options(
-    transcription_config: Optional[TranscriptionConfig],
+    transcription_config: Union[TranscriptionConfig, Mapping[str, object], None],
     *others: Any,
     expected_bytes: Optional[int] = None,
 ) -> SessionOptions:

@@ -48,7 +48,7 @@ class EventEmitter(OneProcess):
         handler_errors: ``"raise"``: `emit` raises the exception of a handler unchanged, and does
             not call the handlers after it. ``"log"``: it is logged, and the next handler runs;
             an exception that a signal handler raised meanwhile is raised in either case.
-        logger: The logger for ``"log"``.
+        logger: The logger for ``"log"``; None: that of this package, ``speechmatics_sync``.
 
     Raises:
         ConfigurationError: ``handler_errors`` is something else.
@@ -62,15 +62,14 @@ class EventEmitter(OneProcess):
         ready
     """
 
-    def __init__(self, *, handler_errors: str = "raise", logger: Logger = _logger) -> None:
+    def __init__(self, *, handler_errors: str = "raise", logger: Optional[Logger] = None) -> None:
         if handler_errors not in ("raise", "log"):
             raise ConfigurationError(
                 f"handler_errors is {handler_errors!r}; it must be 'raise' or 'log'"
             )
         self._handler_errors = handler_errors
-        self._handler_logger = (
-            logger if isinstance(logger, PackageLogger) else PackageLogger(logger)
-        )
+        own = _logger if logger is None else logger
+        self._handler_logger = own if isinstance(own, PackageLogger) else PackageLogger(own)
         # A tuple is replaced, never changed, and never empty: emit and has_listeners need no lock.
         # The lock is reentrant, since the __del__ of a removed handler may remove others.
         self._registrations: dict[str, tuple[_Registration, ...]] = {}
@@ -123,7 +122,7 @@ class EventEmitter(OneProcess):
             """
             return self._register(event, callback, once=True)
 
-    def off(self, event: str, callback: Callable[[Any], object]) -> None:
+    def off(self, event: str, callback: Callable[..., object]) -> None:
         """Remove a handler that `on` or `once` added; does nothing if it is not registered.
 
         Raises:

@@ -14,7 +14,7 @@ from .._model.transcription_config import (
     TranscriptionConfig,
     TranslationConfig,
 )
-from .._model.typing import NOW, Label, Source
+from .._model.typing import Buffer, Label, Source, Timestamp
 from .._transcript.transcript import Transcript
 from ..errors import ConfigurationError
 from .arguments import checked_sizes, checked_source, checked_timeout, session_options
@@ -46,11 +46,11 @@ class MultiChannelClient(BaseClient):
         self,
         sources: Mapping[str, Source],
         *,
-        transcription_config: Optional[TranscriptionConfig] = None,
-        audio_format: Optional[AudioFormat] = None,
-        translation_config: Optional[TranslationConfig] = None,
-        audio_events_config: Optional[AudioEventsConfig] = None,
-        ws_headers: Optional[dict[str, str]] = None,
+        transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+        audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+        translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+        audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+        ws_headers: Optional[Mapping[str, str]] = None,
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
@@ -111,17 +111,17 @@ class MultiChannelClient(BaseClient):
         stream = self._stream(
             "transcribe", labelled, timeout, realtime, progress, display, on_interrupt, options
         )
-        return stream.run()
+        return stream._run()
 
     def stream(
         self,
         sources: Mapping[str, Source],
         *,
-        transcription_config: Optional[TranscriptionConfig] = None,
-        audio_format: Optional[AudioFormat] = None,
-        translation_config: Optional[TranslationConfig] = None,
-        audio_events_config: Optional[AudioEventsConfig] = None,
-        ws_headers: Optional[dict[str, str]] = None,
+        transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+        audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+        translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+        audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+        ws_headers: Optional[Mapping[str, str]] = None,
         timeout: Optional[float] = None,
         realtime: bool = False,
         progress: Union[bool, ProgressCallback, None] = None,
@@ -149,18 +149,18 @@ class MultiChannelClient(BaseClient):
         stream = self._stream(
             "stream", labelled, timeout, realtime, progress, display, on_interrupt, options
         )
-        stream.wait_until_started()
+        stream._wait_until_started()
         return stream
 
     def start_session(
         self,
         *,
         channels: Sequence[str],
-        transcription_config: Optional[TranscriptionConfig] = None,
-        audio_format: Optional[AudioFormat] = None,
-        translation_config: Optional[TranslationConfig] = None,
-        audio_events_config: Optional[AudioEventsConfig] = None,
-        ws_headers: Optional[dict[str, str]] = None,
+        transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
+        audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
+        translation_config: Union[TranslationConfig, Mapping[str, object], None] = None,
+        audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None] = None,
+        ws_headers: Optional[Mapping[str, str]] = None,
         collect: bool = True,
     ) -> SessionInfo:
         """Start a session whose audio is passed to `send_audio`.
@@ -202,7 +202,7 @@ class MultiChannelClient(BaseClient):
         )  # fmt: skip
         return self._push(options)
 
-    def send_audio(self, channel: str, payload: Any, *, timeout: Optional[float] = None) -> None:
+    def send_audio(self, channel: str, payload: Buffer, *, timeout: Optional[float] = None) -> None:
         """Send audio of a channel; blocks while too many of its chunks are unacknowledged.
 
         Safe from any thread.
@@ -245,7 +245,7 @@ class MultiChannelClient(BaseClient):
         session.outbox.end_of_channel(channel)
 
     def force_end_of_utterance(
-        self, *, timestamp: Any = NOW, channel: Optional[str] = None
+        self, *, timestamp: Timestamp = "now", channel: Optional[str] = None
     ) -> None:
         """Have the server end the utterance and send its finals now.
 
@@ -273,10 +273,10 @@ class MultiChannelClient(BaseClient):
 
 def _configured(
     sources: Mapping[str, Any],
-    transcription_config: Optional[TranscriptionConfig],
-    audio_format: Optional[AudioFormat],
-    translation_config: Optional[TranslationConfig],
-    audio_events_config: Optional[AudioEventsConfig],
+    transcription_config: Union[TranscriptionConfig, Mapping[str, object], None],
+    audio_format: Union[AudioFormat, Mapping[str, object], None],
+    translation_config: Union[TranslationConfig, Mapping[str, object], None],
+    audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None],
     ws_headers: Secret[Any],
     collect: bool,
     on_source_error: Optional[str] = None,

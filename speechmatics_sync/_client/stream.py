@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from .._concurrency.deadlines import Deadline, interruptible
 from .._concurrency.one_process import OneProcess
+from .._help import made_here
 from .._model.messages import ServerMessageType
 from .._session.session import End, Session
 from .._transcript.lines import Line, LiveText
@@ -38,6 +39,7 @@ _ACKNOWLEDGEMENTS = (
 )
 
 
+@made_here
 class Stream(OneProcess, Iterator[dict[str, Any]]):
     """The messages of a running session, in the order in which the server sent them.
 
@@ -86,7 +88,7 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             TimeoutError: The ``timeout`` passed to `Client.stream` is over.
         """
         try:
-            message = self.pull()
+            message = self._pull()
         except StopIteration as error:
             # A handler raised it; passed on, it would end the iteration as if nothing was wrong.
             raise RuntimeError("a handler raised StopIteration") from error
@@ -172,14 +174,14 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             self._leave(error)
             raise
 
-    def run(self) -> Transcript:
+    def _run(self) -> Transcript:
         """Run the handlers of all messages; return the transcript."""
         with self:
-            while self.pull() is not None:
+            while self._pull() is not None:
                 pass
         return self.transcript
 
-    def pull(self) -> Optional[dict[str, Any]]:
+    def _pull(self) -> Optional[dict[str, Any]]:
         """Return the next message, or None after the last; raise what a handler raises, unchanged.
 
         The session is closed after the last message and after any error.
@@ -247,13 +249,13 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
         """End the session now, and wait until its threads are gone. Idempotent."""
         self._leave(None)
 
-    def wait_until_started(self) -> None:
+    def _wait_until_started(self) -> None:
         """Block until the session has started; raise the error if it fails instead."""
         try:
             self._session.wait_until_started(self._deadline)
         except SpeechmaticsError as error:
             self._session.fail(error)
-            while self.pull() is not None:  # runs the handlers of what came, then raises the error
+            while self._pull() is not None:  # runs the handlers of what came, then raises the error
                 pass
         except BaseException as error:
             self._leave(error)

@@ -1,7 +1,5 @@
 """What became of one source."""
 
-from __future__ import annotations
-
 import reprlib
 from typing import Any, NamedTuple, Optional
 

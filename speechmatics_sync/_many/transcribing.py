@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Generator, Iterable, Mapping, Sized
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from .._audio.byte_streams import is_bytes_like
 from .._audio.sources import check_realtime
@@ -23,11 +23,12 @@ from .._concurrency.executors import (
     size_of,
     submit,
 )
+from .._model.audio_format import AudioFormat
 from .._model.checks import boolean, count
 from .._model.reconnect_policy import ReconnectPolicy
 from .._model.secret import Secret
-from .._model.settings import argument
-from .._model.transcription_config import TranscriptionConfig
+from .._model.settings import argument, settings_of
+from .._model.transcription_config import AudioEventsConfig, TranscriptionConfig, TranslationConfig
 from ..errors import ConfigurationError, MissingKeyError
 from .jobs import Job
 from .leaving import OverProcesses, OverThreads
@@ -35,6 +36,11 @@ from .ledger import Ledger, OpenLedger, connect
 from .run import Plan, Run
 from .sources import pickling_problem
 from .work import AnyClient, Call, Work
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # type checkers know it without the package
+
+    from .options import Options
 
 __all__ = ["transcribe_many"]
 
@@ -44,12 +50,17 @@ _SESSIONS = 10
 _OF_CLIENT = (
     "auth", "api_key", "url", "conn_config", "reconnect", "handler_errors", "sdk_identifier",
 )  # fmt: skip
-_CONFIGS = ("transcription_config", "audio_format", "translation_config", "audio_events_config")
+_CONFIGS: dict[str, Any] = {
+    "transcription_config": TranscriptionConfig,
+    "audio_format": AudioFormat,
+    "translation_config": TranslationConfig,
+    "audio_events_config": AudioEventsConfig,
+}
 _NOT_TAKEN = ("self", "source", "progress", "display", "on_interrupt", "expected_bytes")
 
 
 def transcribe_many(
-    sources: Iterable[Any],
+    sources: Iterable[object],
     *,
     executor: Optional[Executor] = None,
     max_sessions: Optional[int] = None,
@@ -58,8 +69,8 @@ def transcribe_many(
     on_error: str = "keep",
     progress: Union[bool, ProgressCallback, None] = None,
     call: Optional[Call] = None,
-    client: type[AnyClient] = Client,
-    **options: Any,
+    client: Optional[type[AnyClient]] = None,
+    **options: Unpack[Options],
 ) -> Generator[Job, None, None]:
     """Transcribe many sources, several at a time; give a `Job` for each as it is finished.
 
@@ -90,7 +101,7 @@ def transcribe_many(
         call: Called in the worker, with a client, a source and the options of the session, in place
             of ``client.transcribe``; returns a `Transcript`. For sources that are opened there, and
             for handlers. Called once more where the server had no room.
-        client: `Client` or `MultiChannelClient`, whose sources are mappings.
+        client: The class `MultiChannelClient`, whose sources are mappings; None: `Client`.
         options: The arguments of `Client` and of `Client.transcribe`, but ``progress``,
             ``display``, ``on_interrupt`` and ``expected_bytes``.
 
@@ -107,13 +118,14 @@ def transcribe_many(
         >>> for job in transcribe_many(["agent.wav", "customer.wav"], max_sessions=2):
         ...     print(job.source, job.error or job.transcript.text)
     """
-    given, kept = Secret(options), Secret[Any](ledger)
+    given, kept = Secret[dict[str, Any]]({**options}), Secret[Any](ledger)
     del options, ledger  # tracebacks show arguments
     _check_sources(sources, channels=client is MultiChannelClient and call is None)
     executor = _checked_executor(executor)
     in_threads = runs_in_threads(executor)
     if on_error not in ("keep", "raise"):
         raise ConfigurationError(f"on_error is {on_error!r}; allowed: 'keep', 'raise'")
+    client = Client if client is None else client
     if client not in (Client, MultiChannelClient):
         raise ConfigurationError(
             f"client is {client!r}; allowed: the class Client or MultiChannelClient"
@@ -207,7 +219,14 @@ def _checked_work(
     of_call = Secret(
         {name: given.reveal()[name] for name in given.reveal() if name not in _OF_CLIENT}
     )
-    of_call = Secret(copy.deepcopy(of_call.reveal()))
+    of_call = Secret(
+        {
+            name: settings_of(_CONFIGS[name], name, value)
+            if name in _CONFIGS
+            else copy.deepcopy(value)
+            for name, value in of_call.reveal().items()
+        }
+    )
     taken = inspect.signature(kind.transcribe).parameters
     for name in of_call.reveal():
         if name not in taken or name in _NOT_TAKEN:

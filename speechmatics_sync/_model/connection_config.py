@@ -1,12 +1,13 @@
 """Time limits, sizes, TLS and proxy of a connection."""
 
 import functools
+import importlib
 import sys
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar
 
-from .checks import InvalidValue, boolean, count, optional, time_limit
+from .checks import InvalidValue, PlainSignature, boolean, count, optional, time_limit
 from .proxy import ALLOWED_PROXIES, parsed_proxy
 from .secret import Secret
 from .settings import Settings
@@ -111,6 +112,10 @@ class ConnectionConfig(Settings):
     allow_insecure: Annotated[bool, boolean] = False
     read_limit: Annotated[Optional[int], count] = None
     write_limit: Annotated[Optional[int], count] = None
+
+    __signature__ = PlainSignature(
+        ssl_context=lambda: Optional[importlib.import_module("ssl").SSLContext]
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

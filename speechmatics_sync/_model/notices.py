@@ -9,7 +9,7 @@ __all__ = ["ErrorMessage", "InfoMessage", "WarningMessage"]
 
 
 @dataclass(eq=False, repr=False)
-class _Notice(ServerMessage):
+class Notice(ServerMessage):
     """The fields that Info, Warning and Error share."""
 
     type: Annotated[str, any_string]
@@ -19,7 +19,7 @@ class _Notice(ServerMessage):
 
 
 @dataclass(eq=False, repr=False)
-class InfoMessage(_Notice):
+class InfoMessage(Notice):
     """An Info message. The fields from ``quality`` on come with the types named there.
 
     Args:
@@ -47,7 +47,7 @@ class InfoMessage(_Notice):
 
 
 @dataclass(eq=False, repr=False)
-class WarningMessage(_Notice):
+class WarningMessage(Notice):
     """A Warning message; the session continues.
 
     Args:
@@ -66,7 +66,7 @@ class WarningMessage(_Notice):
 
 
 @dataclass(eq=False, repr=False)
-class ErrorMessage(_Notice):
+class ErrorMessage(Notice):
     """An Error message; the session has ended.
 
     Args:

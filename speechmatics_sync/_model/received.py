@@ -7,11 +7,14 @@ language) are accepted; a missing field, or one of the wrong type, is an error.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..errors import TransportError
 from .checks import Check, InvalidValue, Value, checked_fields, mapping, number, string
 from .speakers import SpeakerIdentifier
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # type checkers know it without the package
 
 __all__ = [
     "Received",
@@ -24,7 +27,6 @@ __all__ = [
 ]
 
 _R = TypeVar("_R", bound="Received")
-_M = TypeVar("_M", bound="ServerMessage")
 
 
 class Received(Value):
@@ -33,7 +35,7 @@ class Received(Value):
     extra: dict[str, Any]
 
     @classmethod
-    def from_dict(cls: type[_R], data: Mapping[str, Any]) -> _R:
+    def from_dict(cls, data: Mapping[str, object]) -> "Self":
         """Read the object from a part of a message.
 
         Raises:
@@ -58,7 +60,7 @@ class ServerMessage(Received):
     MESSAGES: ClassVar[tuple[str, ...]]
 
     @classmethod
-    def from_message(cls: type[_M], message: Mapping[str, Any]) -> _M:
+    def from_message(cls, message: Mapping[str, object]) -> "Self":
         """Read the object from a server's message.
 
         Args:
@@ -77,7 +79,7 @@ class ServerMessage(Received):
             return cls._from_content(name, content)
 
     @classmethod
-    def _from_content(cls: type[_M], name: str, content: dict[str, Any]) -> _M:
+    def _from_content(cls, name: str, content: dict[str, Any]) -> "Self":
         return _read(cls, content)
 
     def _name(self) -> str:

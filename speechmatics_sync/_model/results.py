@@ -335,7 +335,7 @@ class AudioEvent(Received):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_message(cls, message: Mapping[str, Any]) -> "AudioEvent":
+    def from_message(cls, message: Mapping[str, object]) -> "AudioEvent":
         """Read the event of an AudioEventStarted or AudioEventEnded.
 
         Raises:

@@ -1,10 +1,13 @@
 """A session's ids, language and channels."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Optional
 
-from .checks import boolean, list_of
+from .checks import PlainSignature, boolean, list_of
 from .received import Received, ServerMessage, any_string, nested
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["LanguagePackInfo", "RecognitionStarted", "SessionInfo"]
 
@@ -52,7 +55,7 @@ class RecognitionStarted(ServerMessage):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def _from_content(cls, name: str, content: dict[str, Any]) -> "RecognitionStarted":
+    def _from_content(cls, name: str, content: dict[str, Any]) -> "Self":
         if content.get("channel_ids") is None and "channels" in content:
             content["channel_ids"] = content.pop("channels")
         return super()._from_content(name, content)
@@ -70,6 +73,8 @@ class SessionInfo:
         language_pack_info: How the language is written; None before RecognitionStarted.
         channels: Labels of the channels, in order; empty in a session with one channel.
     """
+
+    __signature__ = PlainSignature()
 
     request_id: str
     session_id: Optional[str] = None

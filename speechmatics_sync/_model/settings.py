@@ -8,13 +8,17 @@ Names, order and defaults are those of ``speechmatics-rt`` 1.2.1; ranges are tho
 description.
 """
 
+import copy
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any, Optional, TypeVar, Union
 
 from ..errors import ConfigurationError
 from .checks import Check, InvalidValue, Value, checked_fields, mapping
 
-__all__ = ["Settings", "argument", "nested"]
+__all__ = ["Settings", "argument", "nested", "settings_of"]
+
+_S = TypeVar("_S", bound="Settings")
 
 
 class Settings(Value):
@@ -98,3 +102,36 @@ def nested(cls: type[Settings]) -> Check:
         return _checked(cls, value)
 
     return check
+
+
+def settings_of(
+    cls: type[_S], name: str, given: Union[_S, Mapping[str, object], None]
+) -> Optional[_S]:
+    """Return the argument of a call: settings, or a dict of their fields, as one that is checked.
+
+    It is a copy: the caller may change its own. What is no field of the class goes into ``extra``.
+
+    Raises:
+        ConfigurationError: It is neither, or the API would refuse a value; the message names it.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        fields: Any = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        values = {name: None for name in fields if _is_required(fields[name])}
+        values.update(argument(name, given, mapping))
+        more = {key: values.pop(key) for key in list(values) if key not in fields}
+        extra = argument(f"{name}.extra", values.pop("extra", {}), mapping)
+        given = cls(**copy.deepcopy({**values, "extra": {**extra, **more}}))
+    if not isinstance(given, cls):
+        raise ConfigurationError(
+            f"{name} is of type {type(given).__name__}; allowed: {cls.__name__}, or a dict of its "
+            "fields"
+        )
+    given = copy.deepcopy(given)
+    given.to_dict()  # its fields may have been changed since they were checked
+    return given
+
+
+def _is_required(field: Any) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING

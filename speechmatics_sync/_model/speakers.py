@@ -1,8 +1,8 @@
 """Speaker diarization and known speakers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, Union
 
 from ..errors import TransportError
 from .checks import InvalidValue, boolean, list_of, mapping, non_empty, number, string
@@ -32,7 +32,7 @@ class SpeakerIdentifier(Settings):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "SpeakerIdentifier":
+    def from_dict(cls, data: Mapping[str, object]) -> "SpeakerIdentifier":
         """Read a speaker from a SpeakersResult; any strings are accepted.
 
         Raises:
@@ -83,9 +83,10 @@ class SpeakerDiarizationConfig(Settings):
     max_speakers: Annotated[Optional[int], number(2, whole=True)] = None
     speaker_sensitivity: Annotated[Optional[float], number(0, 1)] = None
     prefer_current_speaker: Annotated[Optional[bool], boolean] = None
-    speakers: Annotated[Optional[list[SpeakerIdentifier]], list_of(nested(SpeakerIdentifier))] = (
-        None
-    )
+    speakers: Annotated[
+        Optional[Sequence[Union[SpeakerIdentifier, Mapping[str, object]]]],
+        list_of(nested(SpeakerIdentifier)),
+    ] = None
     get_speakers: Annotated[Optional[bool], boolean] = None
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Optional, Union
@@ -109,7 +109,8 @@ class TranscriptFilteringConfig(Settings):
 
     remove_disfluencies: Annotated[Optional[bool], boolean] = None
     replacements: Annotated[
-        Optional[list[Union[WordReplacement, dict[str, Any]]]], list_of(nested(WordReplacement))
+        Optional[Sequence[Union[WordReplacement, Mapping[str, object]]]],
+        list_of(nested(WordReplacement)),
     ] = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -233,31 +234,32 @@ class TranscriptionConfig(Settings):
     output_locale: Annotated[Optional[str], non_empty] = None
     diarization: Annotated[Optional[Union[Diarization, str]], one_of(Diarization)] = None
     additional_vocab: Annotated[
-        Optional[list[Union[str, AdditionalVocab, dict[str, Any]]]], list_of(_vocab)
+        Optional[Sequence[Union[str, AdditionalVocab, Mapping[str, object]]]], list_of(_vocab)
     ] = None
     punctuation_overrides: Annotated[
-        Optional[Union[PunctuationOverrides, dict[str, Any]]], nested(PunctuationOverrides)
+        Optional[Union[PunctuationOverrides, Mapping[str, object]]], nested(PunctuationOverrides)
     ] = None
     domain: Annotated[Optional[str], non_empty] = None
     enable_entities: Annotated[Optional[bool], boolean] = None
     audio_filtering_config: Annotated[
-        Optional[Union[AudioFilteringConfig, dict[str, Any]]], nested(AudioFilteringConfig)
+        Optional[Union[AudioFilteringConfig, Mapping[str, object]]], nested(AudioFilteringConfig)
     ] = None
     transcript_filtering_config: Annotated[
-        Optional[Union[TranscriptFilteringConfig, dict[str, Any]]],
+        Optional[Union[TranscriptFilteringConfig, Mapping[str, object]]],
         nested(TranscriptFilteringConfig),
     ] = None
     max_delay: Annotated[Optional[float], _max_delay] = None
     max_delay_mode: Annotated[Optional[Union[MaxDelayMode, str]], one_of(MaxDelayMode)] = None
     enable_partials: Annotated[Optional[bool], boolean] = None
     speaker_diarization_config: Annotated[
-        Optional[Union[SpeakerDiarizationConfig, dict[str, Any]]], nested(SpeakerDiarizationConfig)
+        Optional[Union[SpeakerDiarizationConfig, Mapping[str, object]]],
+        nested(SpeakerDiarizationConfig),
     ] = None
     streaming_mode: Annotated[Optional[bool], boolean] = None
     conversation_config: Annotated[
-        Optional[Union[ConversationConfig, dict[str, Any]]], nested(ConversationConfig)
+        Optional[Union[ConversationConfig, Mapping[str, object]]], nested(ConversationConfig)
     ] = None
-    ctrl: Annotated[Optional[dict[str, Any]], _copied] = None
+    ctrl: Annotated[Optional[Mapping[str, object]], _copied] = None
     channel_diarization_labels: Annotated[Optional[list[str]], list_of(non_empty, unique=True)] = (
         None
     )
@@ -305,11 +307,11 @@ class MidSessionConfig(Settings):
     max_delay: Annotated[Optional[float], _max_delay] = None
     max_delay_mode: Annotated[Optional[Union[MaxDelayMode, str]], one_of(MaxDelayMode)] = None
     audio_filtering_config: Annotated[
-        Optional[Union[AudioFilteringConfig, dict[str, Any]]], nested(AudioFilteringConfig)
+        Optional[Union[AudioFilteringConfig, Mapping[str, object]]], nested(AudioFilteringConfig)
     ] = None
     enable_partials: Annotated[Optional[bool], boolean] = None
     conversation_config: Annotated[
-        Optional[Union[ConversationConfig, dict[str, Any]]], nested(ConversationConfig)
+        Optional[Union[ConversationConfig, Mapping[str, object]]], nested(ConversationConfig)
     ] = None
     extra: dict[str, Any] = field(default_factory=dict)
 

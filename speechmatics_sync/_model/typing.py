@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, Protocol, Union
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # type checkers know it without the package
 else:
     Buffer = Union[bytes, bytearray, memoryview]
 
-__all__ = ["NOW", "Label", "Message", "Now", "Readable", "Source"]
+__all__ = ["Buffer", "Label", "Message", "Readable", "Source", "Timestamp"]
 
 
 class Readable(Protocol):
@@ -32,11 +32,5 @@ Message = dict[str, Any]
 """A message of the protocol, as decoded from JSON."""
 
 
-class Now:
-    """The end of the audio sent so far, as the timestamp of a ForceEndOfUtterance."""
-
-    def __repr__(self) -> str:
-        return "<audio sent so far>"
-
-
-NOW = Now()
+Timestamp = Union[float, Literal["now"], None]
+"""Where an utterance is to end: seconds, the audio sent so far, or where the server decides."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Callable, Optional, TypeVar, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Callable, Optional, TypeVar, Union
 
 from .._audio.buffers import audio_view
 from .._audio.headers import PushedAudio
@@ -20,7 +20,7 @@ from .._concurrency.threads import Threads
 from .._model.audio_format import AudioFormat
 from .._model.speakers import SpeakerIdentifier
 from .._model.transcription_config import MidSessionConfig
-from .._model.typing import Label, Now
+from .._model.typing import Label, Timestamp
 from .._protocol.leg import State
 from .._protocol.session import Protocol
 from .._transport.connection import HIGH_WATER, Connection
@@ -313,7 +313,7 @@ class Outbox:
         finally:
             self._waiting_for_room -= 1
 
-    def send_message(self, message: dict[str, Any]) -> None:
+    def send_message(self, message: Mapping[str, object]) -> None:
         """Send a user's own message, in order with the audio."""
         self._identity.check_process()
         self._change(lambda protocol: protocol.add_message(message))
@@ -323,10 +323,8 @@ class Outbox:
         self._identity.check_process()
         self._change(lambda protocol: protocol.configure(changes))
 
-    def force_end_of_utterance(
-        self, timestamp: Union[float, Now, None], label: Label = None
-    ) -> None:
-        """Ask for finals up to ``timestamp`` (seconds), up to the audio sent (NOW), or of all."""
+    def force_end_of_utterance(self, timestamp: Timestamp, label: Label = None) -> None:
+        """Ask for finals up to ``timestamp`` (seconds), up to the audio sent, or of all."""
         self._identity.check_process()
 
         def force(protocol: Protocol) -> None:
@@ -334,7 +332,7 @@ class Outbox:
             if label is not None:
                 channel = protocol.channels[label]
                 at = channel.seconds(channel.bytes_taken)
-            if at is not None and not isinstance(timestamp, Now):
+            if at is not None and timestamp != "now":
                 at = timestamp
             protocol.force_end_of_utterance(at, label)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, cast
+import os
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 from ..errors import ConfigurationError
 from .reading import Everything
@@ -11,6 +12,10 @@ from .spoken import Delimiters
 from .tables import Table
 
 if TYPE_CHECKING:
+    import matplotlib.figure  # type: ignore[import-not-found,unused-ignore]
+    import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    from .._model.typing import Buffer, Source
     from .captions.captions import Captions
     from .saving import Path
     from .searching import Match
@@ -151,7 +156,7 @@ class Exports:
 
         return rows_of(self.words)
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> pandas.DataFrame:
         """The words as a ``pandas.DataFrame``: a row for each, the fields of `Word` as columns.
 
         Raises:
@@ -251,7 +256,13 @@ class Exports:
         )
         return Table(found)
 
-    def player(self, audio: Any, *, embed: bool = True, max_bytes: int = 20_000_000) -> Player:
+    def player(
+        self,
+        audio: Union[str, os.PathLike[str], Buffer],
+        *,
+        embed: bool = True,
+        max_bytes: int = 20_000_000,
+    ) -> Player:
         """A recording with its words: the one that is spoken is marked, a click plays from there.
 
         Plain HTML and a script, for a notebook's cell, or a page of your own (``html`` of the
@@ -278,11 +289,11 @@ class Exports:
 
     def plot(
         self,
-        audio: Any = None,
+        audio: Optional[Source] = None,
         *,
         start_time: Optional[float] = None,
         end_time: Optional[float] = None,
-    ) -> Any:
+    ) -> matplotlib.figure.Figure:
         """A picture of who said what when, as a ``matplotlib.figure.Figure``.
 
         Each word is a box, lighter where it is less certain, in a row for each speaker; in a span
@@ -301,7 +312,10 @@ class Exports:
         """
         from .views.plot import plot_of
 
-        return plot_of(cast("Transcript", self), audio, start_time, end_time)
+        figure: matplotlib.figure.Figure = plot_of(
+            cast("Transcript", self), audio, start_time, end_time
+        )
+        return figure
 
     def _repr_html_(self) -> str:
         from .views.page import transcript_html

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional
 
 from .._model.checks import file_path
 from .._model.results import AudioEvent, SpeakersResult
@@ -14,13 +14,13 @@ from ..errors import ConfigurationError, TransportError
 from .utterances import UtteranceEnd
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .._model.speakers import SpeakerIdentifier
     from .reading import Everything
     from .saving import Path
 
 __all__ = ["Imports"]
-
-_T = TypeVar("_T", bound="Imports")
 
 
 class Imports:
@@ -38,9 +38,11 @@ class Imports:
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, transcription_config: Optional[Mapping[str, Any]] = None) -> None: ...
+        def __init__(
+            self, *, transcription_config: Optional[Mapping[str, object]] = None
+        ) -> None: ...
 
-        def add(self, message: Mapping[str, Any]) -> None: ...
+        def add(self, message: Mapping[str, object]) -> None: ...
 
         def to_dict(self) -> dict[str, Any]: ...
 
@@ -52,7 +54,7 @@ class Imports:
         def end_time(self) -> Optional[float]: ...
 
     @classmethod
-    def load(cls: type[_T], path: Path) -> _T:
+    def load(cls, path: Path) -> Self:
         """Read a transcript from a JSON file: one of `to_json`, `save`, or the batch service.
 
         Raises:
@@ -72,7 +74,7 @@ class Imports:
             raise ConfigurationError(f"{path}: {error.message}") from None
 
     @classmethod
-    def from_dict(cls: type[_T], data: Mapping[str, Any]) -> _T:
+    def from_dict(cls, data: Mapping[str, object]) -> Self:
         """Read a transcript in the API's json-v2 format: of `to_dict`, or of the batch service.
 
         What a transcript has no place for (``job``, summaries, topics, chapters) is left out.
@@ -92,7 +94,7 @@ class Imports:
             raise ConfigurationError(f"this is no transcript in json-v2: {reason}") from None
 
     @classmethod
-    def _from_dict(cls: type[_T], data: Mapping[str, Any]) -> _T:
+    def _from_dict(cls, data: Mapping[str, object]) -> Self:
         metadata = _part(data, "metadata", dict)
         made = cls(transcription_config=_part(metadata, "transcription_config", dict) or None)
         made._created_at = _seconds_of(metadata.get("created_at"), made._created_at)
@@ -118,9 +120,7 @@ class Imports:
         return made
 
     @classmethod
-    def join(
-        cls: type[_T], parts: Iterable[_T], *, offsets: Optional[Iterable[float]] = None
-    ) -> _T:
+    def join(cls, parts: Iterable[Self], *, offsets: Optional[Iterable[float]] = None) -> Self:
         """Make one transcript of those of the parts of one recording.
 
         Labels are kept: a speaker of the same label is the same speaker.

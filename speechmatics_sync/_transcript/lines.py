@@ -139,7 +139,7 @@ class LiveText:
         lines = [line for channel in list(self._channels.values()) for line in channel.lines]
         return sorted(lines, key=lambda line: (line.start_time, line.id))
 
-    def add(self, message: Mapping[str, Any]) -> list[Line]:
+    def add(self, message: Mapping[str, object]) -> list[Line]:
         """Add a message of the session; return the lines that it changes, in order.
 
         Messages without text change nothing.

@@ -130,7 +130,7 @@ class Transcript(Exports, Imports):
         ('Hello', 0.6)
     """
 
-    def __init__(self, *, transcription_config: Optional[Mapping[str, Any]] = None) -> None:
+    def __init__(self, *, transcription_config: Optional[Mapping[str, object]] = None) -> None:
         """
         Args:
             transcription_config: The session's ``transcription_config``, for `to_dict`.
@@ -155,7 +155,7 @@ class Transcript(Exports, Imports):
 
     # Called by the session.
 
-    def add(self, message: Mapping[str, Any]) -> None:
+    def add(self, message: Mapping[str, object]) -> None:
         """Add what a server's message contributes to the transcript; other messages are ignored.
 
         Only the session calls this, once for each message, with times on the session's timeline.

@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from typing import Any, Callable, NamedTuple, Optional
@@ -142,15 +142,16 @@ def _kind(
 ) -> tuple[Callable[[str], Any], str, tuple[str, ...]]:
     """Return how the text of a value is read, its metavar, and its choices."""
     origins = [typing.get_origin(one) or one for one in types]
-    if list in origins:
-        items, _ = _types(typing.get_args(types[origins.index(list)])[0])
+    lists = [one for one, kind in zip(types, origins) if kind in (list, Sequence)]
+    if lists:
+        items, _ = _types(typing.get_args(lists[0])[0])
         for item in items:
             if dataclasses.is_dataclass(item):
                 return _objects(item), _object_metavar(item), ()
         if name == "permitted_marks":
             return _marks, "MARKS", ()
         return _strings, "A,B,…", ()
-    if dict in origins:
+    if dict in origins or Mapping in origins:
         return _json_object, "JSON", ()
     if bool in origins:
         return _boolean, "", ()

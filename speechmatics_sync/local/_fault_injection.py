@@ -220,10 +220,10 @@ class FaultInjector:
             progress = Progress(
                 self._connection.number, moment, self._record, self._session.audio_seconds
             )
-            fault = self._faults.take(progress)
+            fault = self._faults._take(progress)
             if fault is None:
                 return
-            self._inject(fault, partial(self._faults.note, fault, progress))
+            self._inject(fault, partial(self._faults._note, fault, progress))
 
     def _inject(self, fault: Fault, note: Callable[[], None]) -> None:
         # Noted before the client can see it, so that a test that saw it finds it in `happened`.
@@ -288,18 +288,18 @@ def answer_handshake(
 
     A Drop or a Silence is only begun here: `websockets` (15) reads nothing until this returns.
     """
-    connection.number = faults.connect()
+    connection.number = faults._connect()
     record = SessionRecord("", request.path, dict(request.headers.raw_items()))
     progress = Progress(connection.number, Moment.HANDSHAKE, record, {})
-    fault = faults.take(progress)
+    fault = faults._take(progress)
     if isinstance(fault, Refuse):
         response = connection.respond(fault.status, "Refused on purpose.\n")
         if fault.retry_after is not None:
             response.headers["Retry-After"] = str(fault.retry_after)
-        faults.note(fault, progress)
+        faults._note(fault, progress)
         return response
     if isinstance(fault, (Drop, Silence)):
-        _cut(connection, fault, partial(faults.note, fault, progress))
+        _cut(connection, fault, partial(faults._note, fault, progress))
     return None
 
 
@@ -326,7 +326,7 @@ def _content(fault: Fault) -> tuple[Opcode, bytes]:
     """Return the opcode and the payload of a fault that sends a frame."""
     if isinstance(fault, Warn):
         warning = {"message": "Warning", "type": fault.type, "reason": fault.reason}
-        return Opcode.TEXT, json.dumps({**warning, **fault.fields}).encode()
+        return Opcode.TEXT, json.dumps({**warning, **(fault.fields or {})}).encode()
     if isinstance(fault, Garbage):
         return _GARBAGE[fault.kind]
     if isinstance(fault, Send):

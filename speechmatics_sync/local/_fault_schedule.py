@@ -229,13 +229,13 @@ class Faults:
         with self._changed:
             return self._changed.wait_for(lambda: len(self._happened) >= count, timeout)
 
-    def connect(self) -> int:
+    def _connect(self) -> int:
         """Count one more connection, and return its number. The server calls this."""
         with self._changed:
             self._connections += 1
             return self._connections
 
-    def take(self, progress: Progress) -> Optional[Fault]:
+    def _take(self, progress: Progress) -> Optional[Fault]:
         """Return a fault that is due and count it off, or None. The server calls this."""
         with self._changed:
             reached = [planned for planned in self._planned if planned.reached(progress)]
@@ -257,7 +257,7 @@ class Faults:
                 return planned.fault
         return None
 
-    def note(self, fault: Fault, progress: Progress) -> None:
+    def _note(self, fault: Fault, progress: Progress) -> None:
         """Note that a fault has happened, and wake `wait`. The server calls this."""
         happened = Happened(fault, progress.connection, progress.moment, progress.chunks(None))
         with self._changed:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import http
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Callable, ClassVar, Optional, Union
+from typing import Callable, ClassVar, Optional, Union
 
 from speechmatics_sync import ConfigurationError
 
@@ -90,7 +90,7 @@ def check_text(owner: str, name: str, value: object, *, empty: bool = True) -> N
         raise not_allowed(owner, name, value, "a string" if empty else "a string that is not empty")
 
 
-def _is_json(value: Mapping[str, Any]) -> bool:
+def _is_json(value: Mapping[str, object]) -> bool:
     try:
         json.dumps(dict(value))
     except (TypeError, ValueError, RecursionError):
@@ -249,12 +249,13 @@ class Warn(Fault):
 
     type: str
     reason: str = "on purpose"
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Optional[Mapping[str, object]] = None
 
     def __post_init__(self) -> None:
         check_text("Warn", "type", self.type, empty=False)
         check_text("Warn", "reason", self.reason)
-        if not isinstance(self.fields, Mapping) or not _is_json(self.fields):
+        fields = {} if self.fields is None else self.fields
+        if not isinstance(fields, Mapping) or not _is_json(fields):
             raise not_allowed("Warn", "fields", self.fields, "a dict that can be sent as JSON")
 
 
@@ -354,7 +355,7 @@ class Send(Fault):
         ConfigurationError: If it is anything else.
     """
 
-    content: Union[Mapping[str, Any], str, bytes]
+    content: Union[Mapping[str, object], str, bytes]
 
     def __post_init__(self) -> None:
         if not isinstance(self.content, (str, bytes)) and not (

@@ -92,7 +92,7 @@ class _Timed(Recognition):
         raise NotImplementedError
 
 
-class _Scripted(_Timed):
+class Scripted(_Timed):
     def __init__(self, script: Sequence[Word], delay: float, **options: bool) -> None:
         super().__init__(delay, **options)
         self._script = script
@@ -113,10 +113,7 @@ class _Scripted(_Timed):
         return self._script[self._first : last]
 
 
-_Script = Iterable[Union[Word, tuple[str, float, float]]]
-
-
-def _in_order(script: _Script) -> tuple[Word, ...]:
+def _in_order(script: Iterable[Union[Word, tuple[str, float, float]]]) -> tuple[Word, ...]:
     words = [word if isinstance(word, Word) else Word(*word) for word in script]
     return tuple(sorted(words, key=lambda word: word.start))
 
@@ -143,7 +140,10 @@ class ScriptedRecognizer(Recognizer):
 
     def __init__(
         self,
-        words: Union[_Script, Mapping[str, _Script]],
+        words: Union[
+            Iterable[Union[Word, tuple[str, float, float]]],
+            Mapping[str, Iterable[Union[Word, tuple[str, float, float]]]],
+        ],
         *,
         delay: float = 0.0,
         service_finals: bool = True,
@@ -161,9 +161,7 @@ class ScriptedRecognizer(Recognizer):
         script = self._script
         if self._scripts is not None and channel is not None:
             script = self._scripts.get(channel, ())
-        return _Scripted(
-            script, self._delay, partials=partials, service_finals=self._service_finals
-        )
+        return Scripted(script, self._delay, partials=partials, service_finals=self._service_finals)
 
 
 class _Counted(_Timed):

@@ -2,19 +2,76 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import importlib
 import inspect
 import pydoc
+import re
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import speechmatics_sync
 
+MODULES = [
+    importlib.import_module(f"speechmatics_sync{name}")
+    for name in ("", ".cli", ".errors", ".local", ".telemetry")
+]
 
-def test_types_are_shown_without_the_checks_of_their_values() -> None:
-    public = [getattr(speechmatics_sync, name) for name in dir(speechmatics_sync)]
-    for shown in filter(inspect.isclass, public):
-        assert "Annotated[" not in pydoc.render_doc(shown, renderer=pydoc.plaintext)
-        with contextlib.suppress(ValueError):  # a type of dicts has no signature
-            assert "<function" not in str(inspect.signature(shown)), shown
+
+class Member(NamedTuple):
+    """A public name, or a member of a public class that this package wrote."""
+
+    name: str
+    value: Any
+
+    @property
+    def function(self) -> Any:
+        if isinstance(self.value, (classmethod, staticmethod)):
+            return self.value.__func__
+        return self.value.fget if isinstance(self.value, property) else self.value
+
+
+def members() -> Iterator[Member]:
+    for module in MODULES:
+        for name in set(dir(module)) - {"Source", "__version__"}:
+            public = getattr(module, name)
+            yield Member(name, public)
+            if not inspect.isclass(public):
+                continue
+            for own in public.__mro__:
+                if own.__module__.startswith("speechmatics_sync"):
+                    for inner, value in vars(own).items():
+                        if not inner.startswith("_"):
+                            yield Member(f"{name}.{inner}", value)
+
+
+def signatures() -> Iterator[tuple[str, inspect.Signature]]:
+    for member in members():
+        if callable(member.function):
+            with contextlib.suppress(ValueError):  # a type of dicts has none
+                yield member.name, inspect.signature(member.function)
+
+
+PRIVATE = re.compile(r"(?<![\w.])_\w+|\._\w+|~_\w+")
+
+
+def test_no_signature_shows_what_only_this_package_knows() -> None:
+    """No checks, no default without a value, no private name."""
+    shown = dict(signatures())
+    assert {"Client", "Client.transcribe", "SpeakerIdentifier.from_dict", "Warn"} <= shown.keys()
+    for name, signature in shown.items():
+        for part in ("Annotated[", "<", "ForwardRef"):
+            assert part not in str(signature), f"{name}{signature}"
+        assert not PRIVATE.findall(str(signature)), f"{name}{signature}"
+
+
+def test_help_shows_no_checks() -> None:
+    for member in members():
+        if inspect.isclass(member.value) and "." not in member.name:
+            assert "Annotated[" not in pydoc.render_doc(member.value, renderer=pydoc.plaintext)
 
 
 def test_defaults_and_types_of_settings_are_shown() -> None:
@@ -24,3 +81,94 @@ def test_defaults_and_types_of_settings_are_shown() -> None:
     )
     assert "max_delay: Optional[float] = None" in shown
     assert shown.endswith("extra: dict[str, typing.Any] = {})")
+    shown = str(inspect.signature(speechmatics_sync.ConnectionConfig))
+    assert "ssl_context: Optional[ssl.SSLContext] = None" in shown
+    shown = str(inspect.signature(speechmatics_sync.Client.force_end_of_utterance))
+    assert """timestamp: 'Timestamp' = 'now'""" in shown
+
+
+# -- types ----------------------------------------------------------------------------------------
+
+
+JSON = "JSON of the server's, or for it: its values have whatever type it gives them"
+ANYTHING = {
+    "extra": JSON,
+    "to_dict()": JSON,
+    "Client.emit(message)": JSON,
+    "Client.listeners()": JSON + "; handlers get it",
+    "MultiChannelClient.emit(message)": JSON,
+    "MultiChannelClient.listeners()": JSON + "; handlers get it",
+    "EventEmitter.emit(message)": JSON,
+    "EventEmitter.listeners()": JSON + "; handlers get it",
+    "SourceErrorDict.error": JSON,
+    "Transcript.to_rows()": "rows for a table, whose columns have types of their own",
+    "Job.source": "what the program passed, whatever that is, given back",
+    "read_toml()": "what a file holds",
+}
+"""Where ``Any`` may be, and why: a name, or that of a member wherever it is."""
+
+
+class Unknown(type):
+    """The class of names that only type checkers import."""
+
+    def __getattr__(cls, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return cls
+
+    def __getitem__(cls, _: object) -> type:
+        return cls
+
+
+class Names(dict[str, Any]):
+    """Where names in annotations are looked up."""
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        return Unknown(name, (), {})
+
+
+def is_any(annotation: Any, names: Names) -> bool:
+    """Whether a type is, or has in it, ``Any``."""
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        annotation = eval(annotation, {}, names)
+    if typing.get_origin(annotation) is typing.Annotated:
+        return is_any(typing.get_args(annotation)[0], names)
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return any(is_any(part, names) for part in annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return False
+    return annotation is Any or any(is_any(part, names) for part in typing.get_args(annotation))
+
+
+def annotated() -> Iterator[tuple[str, Any, Names]]:
+    """What the public names take and give, and the fields of the public classes."""
+    public = {name: getattr(speechmatics_sync, name) for name in dir(speechmatics_sync)}
+    for member in members():
+        function = inspect.unwrap(member.function) if callable(member.function) else None
+        defined = getattr(function, "__globals__", {})
+        names = Names({**vars(typing), **public, **defined})
+        if inspect.isclass(member.value):
+            for own in member.value.__mro__:
+                if own.__module__.startswith("speechmatics_sync"):
+                    for field, annotation in vars(own).get("__annotations__", {}).items():
+                        if not field.startswith("_"):
+                            yield f"{member.name}.{field}", annotation, names
+        elif isinstance(member.function, types.FunctionType):
+            for parameter in inspect.signature(member.function).parameters.values():
+                if parameter.annotation is not parameter.empty:
+                    yield f"{member.name}({parameter.name})", parameter.annotation, names
+            yield f"{member.name}()", inspect.signature(member.function).return_annotation, names
+
+
+def test_no_value_that_a_program_passes_or_gets_is_of_any_type() -> None:
+    seen = list(annotated())
+    assert len(seen) > 500
+    unclear = {name for name, annotation, names in seen if is_any(annotation, names)}
+    listed = {name for name in unclear if {name, name.rpartition(".")[2]} & ANYTHING.keys()}
+    assert unclear - listed == set()
+    used = {key for name in listed for key in (name, name.rpartition(".")[2])}
+    assert ANYTHING.keys() <= used

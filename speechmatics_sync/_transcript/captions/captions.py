@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Union, overload
 
+from ..._help import made_here
 from ..speaker_names import Names, SpeakerLabels
 from ..spoken import Delimiters
 from ..words import Said
@@ -55,6 +56,7 @@ def caption_of(block: Block) -> Caption:
     )
 
 
+@made_here
 class Captions(Sequence[Caption]):
     """The captions of a transcript, in order: an immutable sequence of `Caption`.
 

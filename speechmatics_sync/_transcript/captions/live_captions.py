@@ -126,7 +126,7 @@ class LiveCaptions:
         """
         return self._rows.current
 
-    def add(self, message: Mapping[str, Any]) -> list[Caption]:
+    def add(self, message: Mapping[str, object]) -> list[Caption]:
         """Add a message of the session; return the captions that it finishes, in order.
 
         Raises:
