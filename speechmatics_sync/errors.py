@@ -125,9 +125,19 @@ class TransportError(SpeechmaticsError):
         close_code: The code of the WebSocket close frame, if there was one.
     """
 
+    _advice = " Does a proxy answer in its place? If not, report this, with the ids."
+
     def __init__(self, message: str = "", *, close_code: Optional[int] = None) -> None:
         super().__init__(message)
+        if message:
+            self.message = f"{message.rstrip('.')}.{self._advice}"
         self.close_code = close_code
+
+
+class MessageSizeError(TransportError):
+    """The server sent a message larger than ``max_size``."""
+
+    _advice = " Raise ConnectionConfig.max_size if that is right."
 
 
 class ConnectionError(SpeechmaticsError, builtins.ConnectionError):

@@ -204,7 +204,10 @@ class ByteStream:
                 f"{self.name} cannot be read again: {type(error).__name__}: {reason_of(error)}"
             ) from error
         if position and not self._fetch(1):
-            raise AudioError(f"{self.name} cannot be read again: it ends before byte {position}")
+            raise AudioError(
+                f"{self.name} cannot be read again: it ends before byte {position}. Leave it as "
+                "it is until the session has ended"
+            )
 
     def close(self, logger: Logger) -> None:
         """Close what this stream opened."""

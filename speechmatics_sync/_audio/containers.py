@@ -58,7 +58,7 @@ def open_file(file: CarefulFile, name: str, *, live: bool) -> Any:
     if file.failed is not None:
         raise file.failed
     if not file.beginning:
-        raise AudioError(f"{name} is empty")
+        raise AudioError(f"{name} is empty: was it written to its end?")
     raise InvalidAudioError(f"{name} {_what_is_wrong(file.beginning)} ({reason})")
 
 

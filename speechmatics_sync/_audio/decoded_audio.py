@@ -353,7 +353,7 @@ class DecodedAudio(Seekable):
     def _decode(self) -> bool:
         """Hold the next samples; return whether there were any."""
         if self._closed:
-            raise AudioError(f"{self.name} was closed")
+            raise AudioError(f"{self.name} was closed: open it again")
         if self._failed is not None:
             raise self._failed
         if self._pass is None:

@@ -128,7 +128,7 @@ class Decoder:
         if rate not in _RATES:
             raise InvalidAudioError(
                 f"{self.name} says it has {rate} samples a second, which no audio has: it is"
-                " damaged"
+                " damaged, and must be made anew"
             )
 
     def read(self) -> bytes:

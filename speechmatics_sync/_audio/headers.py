@@ -230,7 +230,7 @@ def _header(
     if content is None:
         return None, ""
     if not content.is_sound:
-        raise InvalidAudioError(f"{name} is no sound, but {content.name}")
+        raise InvalidAudioError(f"{name} is no sound, but {content.name}: pass a file with sound")
     if named is not None and named.encoding is None:
         return None, content.name
     header = read_wav_header(peek)

@@ -159,7 +159,11 @@ class Microphone(OneProcess, Separable):
             with self._lock:
                 self._first_block = self._first_block or self._next_block(self._opened())
             if self._first_block is None:
-                raise AudioError(self._failure or f"{self!r} was stopped before there was sound")
+                raise AudioError(
+                    self._failure
+                    or f"{self!r} was stopped before there was sound: stop it later, or look "
+                    "whether it is muted"
+                )
         except BaseException:
             self.close()
             raise
@@ -252,7 +256,9 @@ class Microphone(OneProcess, Separable):
         """
         with self._lock:
             if self._buffers[0].index is not None or self._buffers[0].used:
-                raise AudioError(f"{self!r} is being read already, and cannot be split any more")
+                raise AudioError(
+                    f"{self!r} is being read already, and cannot be split any more: split it first"
+                )
             self._buffers = [self._buffer(index) for index in range(self._count)]
             return [MicrophoneChannel(self, buffer) for buffer in self._buffers]
 

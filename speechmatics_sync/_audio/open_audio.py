@@ -87,7 +87,9 @@ def open_decoded(
     source = _path_of(given.reveal()) if scheme else given.reveal()
     if isinstance(source, str) and source == "-":
         if sys.stdin is None:
-            raise AudioError("there is no standard input to read")
+            raise AudioError(
+                "there is no standard input to read: pass a path, or redirect audio to this program"
+            )
         source = sys.stdin.buffer
     if isinstance(source, DecodedAudio):
         raise InvalidAudioError(f"{source!r} is decoded already: pass it as a source")

@@ -79,7 +79,9 @@ def _sounddevice() -> Any:
         # Its own class of errors is out of reach, as the import failed.
         if type(error).__name__ != "PortAudioError":
             raise
-        raise AudioError(f"PortAudio does not start: {_words_of(error)}") from error
+        raise AudioError(
+            f"PortAudio does not start: {_words_of(error)}. Does a sound server run?"
+        ) from error
     return sounddevice
 
 

@@ -266,7 +266,7 @@ class AudioSource:
                 is shorter than when it was read before.
         """
         if self._closed:
-            raise AudioError(f"{self.name} was closed before its end")
+            raise AudioError(f"{self.name} was closed before its end: close it after the session")
         data_size = (self._beginning or self.look()).data_size
         size = self._chunk_size
         if self._after_seek:
@@ -285,7 +285,8 @@ class AudioSource:
         elif self._position < self._farthest:
             raise AudioError(
                 f"{self.name} has become shorter: {self._farthest} bytes of audio were read, and"
-                f" now it ends after {self._position}"
+                f" now it ends after {self._position}. Leave it as it is until the session has "
+                "ended"
             )
         else:
             self._warn_if_cut_short()
@@ -321,12 +322,13 @@ class AudioSource:
         if position < 0:
             raise ValueError(f"position is {position}; allowed: 0 and more")
         if self._closed:
-            raise AudioError(f"{self.name} was closed before its end")
+            raise AudioError(f"{self.name} was closed before its end: close it after the session")
         try:
             beginning = self.look()
             if beginning.data_size is not None and position > beginning.data_size:
                 raise AudioError(
-                    f"{self.name} cannot be read again: its audio ends before byte {position}"
+                    f"{self.name} cannot be read again: its audio ends before byte {position}. "
+                    "Leave it as it is until the session has ended"
                 )
             self._sound.seek(position + (0 if beginning.conversion else beginning.offset))
         except BaseException:

@@ -328,8 +328,8 @@ def _look_at(recording: _Opened) -> Optional[tuple[int, WavHeader, StoredSamples
         return None
     if header.encoding is None or header.samples is None:
         raise AudioError(
-            f"{name} has samples that the API does not take raw ({header.description}); integers,"
-            " float, A-law and mu-law can be split."
+            f"{name} has samples that the API does not take raw ({header.description}): "
+            "convert it to integers, float, A-law or mu-law first."
         )
     return size, header, header.samples
 
@@ -368,7 +368,10 @@ def _opened(recording: _Opened) -> Iterator[_File]:
         raise path_error(recording, error) from error
     with file:
         if not file.seekable():
-            raise AudioError(f"{_name(recording)} cannot be read once for each of its channels.")
+            raise AudioError(
+                f"{_name(recording)} cannot be read once for each of its channels: save it to a "
+                "file, and pass its path."
+            )
         yield file
 
 

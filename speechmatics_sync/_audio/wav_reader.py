@@ -77,7 +77,9 @@ class WavReader:
         if isinstance(header, str):
             raise InvalidAudioError(header)
         if header.encoding is None:
-            raise InvalidAudioError(f"the WAV file is of {header.description}")
+            raise InvalidAudioError(
+                f"the WAV file is of {header.description}: open_audio decodes it"
+            )
         try:
             self.audio_format = AudioFormat(header.encoding, header.sample_rate)
         except ConfigurationError as error:

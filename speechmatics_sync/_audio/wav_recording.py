@@ -41,10 +41,15 @@ class WavRecording:
         try:
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115
         except (OSError, ValueError) as error:
-            raise AudioError(f"{self.name} cannot be written: {reason_of(error)}") from error
+            raise AudioError(
+                f"{self.name} cannot be written: {reason_of(error)}. Pass save a path that can"
+            ) from error
         if not self._file.seekable():
             self._file.close()
-            raise AudioError(f"{self.name} cannot be written: it is a pipe or a terminal")
+            raise AudioError(
+                f"{self.name} cannot be written: it is a pipe or a terminal. Pass save the path "
+                "of a file"
+            )
         self.write(b"")
 
     def write(self, samples: bytes) -> None:

@@ -133,7 +133,9 @@ class ManagementPlatform:
                 again = outcome.status == 429 or outcome.status >= 500
                 delay = outcome.retry_after()
             else:
-                failure = AuthenticationError(f"{asked}: {outcome.reason}.")
+                failure = AuthenticationError(
+                    f"{asked}: {outcome.reason}. Check the network, and mp_url."
+                )
                 again, delay = outcome.may_pass, None
             if not again:
                 raise failure
@@ -215,7 +217,7 @@ class ManagementPlatform:
         if not isinstance(found.reveal(), str) or not re.fullmatch(r"[\x21-\x7e]+", token.reveal()):
             raise AuthenticationError(
                 f"{asked}: it answered 201, but what it sent holds no temporary key "
-                '(a JSON object with a "key_value").',
+                '(a JSON object with a "key_value"). Is mp_url the management platform?',
                 status=answer.status,
             )
         lifetime = _lifetime(token, answer.date)

@@ -186,7 +186,10 @@ class BaseClient(EventEmitter):
             conversation_config=conversation_config,
         )
         if not changes.to_dict():
-            raise ConfigurationError("update_transcription_config was given nothing to change.")
+            raise ConfigurationError(
+                "update_transcription_config was given nothing to change: pass max_delay or "
+                "another."
+            )
         self._running().outbox.configure(changes)
 
     def get_speakers(
@@ -369,7 +372,9 @@ class BaseClient(EventEmitter):
 
     def _running(self) -> Session:
         if self._session is None:
-            raise SessionError("There is no session yet: start_session, transcribe or stream.")
+            raise SessionError(
+                "There is no session yet: call start_session, transcribe or stream first."
+            )
         return self._session
 
     def _pushed(self) -> Session:
@@ -387,7 +392,10 @@ class BaseClient(EventEmitter):
         session = self._session
         if session is not None and session.in_handler:
             raise session.identity.attach_to(
-                SessionError(f"{call} would wait for the handler that calls it.")
+                SessionError(
+                    f"{call} would wait for the handler that calls it: call it after the handler, "
+                    "or in another thread."
+                )
             )
 
     def _dispatch(self, session: Session, message: dict[str, Any]) -> None:

@@ -199,7 +199,10 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             while True:
                 if self._deadline.passed():
                     limit = self._deadline.seconds
-                    late = TimeoutError(f"The whole call took longer than timeout ({limit} s).")
+                    late = TimeoutError(
+                        f"The whole call took longer than timeout ({limit} s): pass a larger one, "
+                        "or None."
+                    )
                     session.fail(late, discard=True)
                 if self._interrupts is not None and self._interrupts.take():
                     self._end_audio()

@@ -130,10 +130,14 @@ def connect(path: str) -> Any:
     try:
         import sqlite3
     except ImportError:
-        raise ConfigurationError("A ledger needs sqlite3, which this Python lacks.") from None
+        raise ConfigurationError(
+            "A ledger needs sqlite3, which this Python lacks: install one that has it."
+        ) from None
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise ConfigurationError(f"{path!r} cannot be a ledger: there is no folder {folder!r}")
+        raise ConfigurationError(
+            f"{path!r} cannot be a ledger: there is no folder {folder!r}. Make it first."
+        )
     connection = None
     try:
         # Some builds of SQLite take a name that begins with "file:" for a URL, unlike a whole path.
@@ -154,7 +158,9 @@ def connect(path: str) -> Any:
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
-        raise ConfigurationError(f"{path!r} cannot be a ledger: {error}") from error
+        raise ConfigurationError(
+            f"{path!r} cannot be a ledger: {error}. Name another file."
+        ) from error
     return connection
 
 
@@ -236,7 +242,10 @@ class OpenLedger:
         try:
             yield
         except sqlite3.Error as error:
-            raise SessionError(f"The ledger {self._ledger.path!r} failed: {error}") from error
+            raise SessionError(
+                f"The ledger {self._ledger.path!r} failed: {error}. What is done is in it: begin "
+                "again with it."
+            ) from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -347,7 +356,11 @@ def _unpickled(data: bytes) -> Transcript:
     try:
         transcript = _Transcripts(io.BytesIO(data)).load()
     except Exception as error:  # pickle raises anything for what it cannot read
-        raise ConfigurationError(f"The ledger holds no transcript: {error}") from error
+        raise ConfigurationError(
+            f"The ledger holds no transcript: {error}. Remove the file, or name another."
+        ) from error
     if not isinstance(transcript, Transcript):
-        raise ConfigurationError("The ledger holds no transcript.")
+        raise ConfigurationError(
+            "The ledger holds no transcript: remove the file, or name another."
+        )
     return transcript

@@ -455,7 +455,9 @@ def _outcome_of(future: Future[Outcome]) -> Outcome:
         BaseException: Something came that is no error, such as a KeyboardInterrupt.
     """
     if future.cancelled():
-        return Outcome(None, SessionError("The executor cancelled the task."), 0.0)
+        return Outcome(
+            None, SessionError("The executor cancelled the task: give it the source again."), 0.0
+        )
     error = future.exception()
     if error is None:
         return future.result()

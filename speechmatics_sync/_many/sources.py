@@ -123,7 +123,10 @@ def _of_path(path: Any, *, content: bool, any_kind: bool) -> Identity:
             return Identity(os.fsdecode(path), "")
         raise path_error(path, error) from error
     if not regular:
-        raise ConfigurationError(f"the ledger would not know {path!r} again: it is no file")
+        raise ConfigurationError(
+            f"the ledger would not know {path!r} again: it is no file. Correct the path, or leave "
+            "ledger out"
+        )
     return Identity(os.path.abspath(os.fsdecode(path)), version)
 
 

@@ -274,7 +274,9 @@ def _opened(given: Secret[Any], work: Work) -> Optional[OpenLedger]:
         return None
     ledger = given.reveal() if isinstance(given.reveal(), Ledger) else Ledger(given.reveal())
     if not work.options.reveal().get("collect", True):
-        raise ConfigurationError("collect=False leaves no transcript that a ledger could keep")
+        raise ConfigurationError(
+            "collect=False leaves no transcript that a ledger could keep: leave out one of them"
+        )
     connect(ledger.path).close()
     configs = {name: work.options.reveal().get(name) for name in _CONFIGS}
     configs["transcription_config"] = configs["transcription_config"] or TranscriptionConfig()

@@ -363,7 +363,8 @@ class Leg:
             reason = str(self._duration_limit.get("reason", ""))
             error = TranscriptionError(
                 "The session is longer than this account allows, and the audio past the limit was "
-                f"not transcribed: {reason}",
+                f"not transcribed: {reason.rstrip('.')}. Ask Speechmatics for longer sessions, or "
+                "transcribe the rest in another one.",
                 type="duration_limit_exceeded",
                 reason=reason,
             )
@@ -371,7 +372,7 @@ class Leg:
         if self.state is not State.ENDING:
             error = TranscriptionError(
                 "The server ended the transcript before our end of audio: "
-                "what was still to be sent is not transcribed.",
+                "what was still to be sent is not transcribed. Transcribe it in another session.",
                 type="unknown_error",
                 reason="EndOfTranscript before the end of audio",
             )

@@ -33,7 +33,7 @@ class _Type(NamedTuple):
         lost: Whether another connection can go on, at any time.
     """
 
-    advice: str = ""
+    advice: str
     busy: bool = False
     lost: bool = False
 
@@ -50,8 +50,10 @@ class _Code(NamedTuple):
     lost: bool = False
 
 
+_OWN_MESSAGE = "Correct what send_message or extra has sent; else report this, with the ids."
+
 ERROR_TYPES: dict[str, _Type] = {
-    "invalid_message": _Type(),
+    "invalid_message": _Type(_OWN_MESSAGE),
     "invalid_model": _Type("Choose another model or language."),
     "invalid_language": _Type("Choose another language."),
     "invalid_config": _Type("Change the configuration as the reason says."),
@@ -59,25 +61,27 @@ ERROR_TYPES: dict[str, _Type] = {
         "Send a file in a format that the service takes, or samples with"
         " audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)."
     ),
-    "invalid_output_format": _Type(),
+    "invalid_output_format": _Type("Change what extra sends, as the reason says."),
     "not_authorised": _Type("Check the API key, and that it is meant for this region."),
-    "not_allowed": _Type("This account may not do that."),
+    "not_allowed": _Type("This account may not do that: ask Speechmatics for it, or do without."),
     "job_error": _Type(
         "The service could not do the work: try again in 5 to 10 seconds.", busy=True
     ),
-    "protocol_error": _Type(),
+    "protocol_error": _Type(_OWN_MESSAGE),
     "quota_exceeded": _Type(
         "Too many sessions at once: end one, or wait 5 to 10 seconds.", busy=True
     ),
-    "timelimit_exceeded": _Type("The usage quota of the contract is spent."),
-    "idle_timeout": _Type("No audio was sent for too long."),
+    "timelimit_exceeded": _Type(
+        "The usage quota of the contract is spent: ask Speechmatics for more."
+    ),
+    "idle_timeout": _Type("No audio was sent for too long: end sessions, or send silence."),
     "session_timeout": _Type("The session was as long as one may be: start another.", lost=True),
-    "unknown_error": _Type(),
+    "unknown_error": _Type("Try again; if it stays, report it with the ids."),
     # Of close codes alone.
-    "policy_violation": _Type(),
-    "internal_error": _Type(busy=True),
+    "policy_violation": _Type("Look for the reason in what was asked for."),
+    "internal_error": _Type("The service failed: try again.", busy=True),
 }
-"""By the type of the Error. One that is not here is raised with no advice."""
+"""By the type of the Error. One that is not here has the advice of an unknown error."""
 
 CLOSE_CODES: dict[Optional[int], _Code] = {
     None: _Code(lost=True),  # the connection ended without a close frame
@@ -117,9 +121,8 @@ def error_of(
 ) -> SpeechmaticsError:
     """Return the exception for an Error of the server's."""
     said = f": {reason}" if reason else ""
-    known = ERROR_TYPES.get(type)
-    advice = f" {known.advice}" if known is not None and known.advice else ""
-    text = f"The server ended the session with {type}{said}.{advice}"
+    known = ERROR_TYPES.get(type, ERROR_TYPES[ErrorType.UNKNOWN_ERROR.value])
+    text = f"The server ended the session with {type}{said}. {known.advice}"
     if type == ErrorType.NOT_AUTHORISED.value:
         return AuthenticationError(text, type=type, reason=reason, close_code=close_code)
     return TranscriptionError(text, type=type, reason=reason, code=code, close_code=close_code)
@@ -137,7 +140,8 @@ def error_of_close(code: Optional[int], reason: str, *, when: str) -> Speechmati
     known = CLOSE_CODES.get(code)
     if known is not None and known.lost:
         what = "was lost" if code in (None, 1006) else f"was closed with code {code}"
-        return ConnectionError(f"The connection {what} {when}{said}.", close_code=code)
+        advice = "Check the network." if code in (None, 1006) else "Try again."
+        return ConnectionError(f"The connection {what} {when}{said}. {advice}", close_code=code)
     if known is not None and known.type is not None:
         return error_of(known.type, reason, None, close_code=code)
     if code is not None and code >= 3000:

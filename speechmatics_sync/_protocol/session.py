@@ -420,9 +420,14 @@ class Protocol:
         if self.over:
             raise EndOfTranscriptError("The session has ended; start another one.")
         if self.audio_ended:
-            raise SessionError("The audio of this session has ended: nothing more can be sent.")
+            raise SessionError(
+                "The audio of this session has ended: nothing more can be sent. Start another one."
+            )
         if label is not None and self.channels[label].ended:
-            raise SessionError(f"The channel {label!r} has ended: no more audio can be sent in it.")
+            raise SessionError(
+                f"The channel {label!r} has ended: no more audio can be sent in it. Use another "
+                "one."
+            )
 
     # What the server says.
 

@@ -107,24 +107,25 @@ class Limits:
             if _over(config.start_timeout, self._started, now):
                 return TimeoutError(
                     f"The server did not start the session within start_timeout "
-                    f"({config.start_timeout} s)."
+                    f"({config.start_timeout} s). Try again, or allow it more."
                 )
         elif self._owed:
             (what, _), (_, since) = min(self._owed.items(), key=lambda item: item[1][1])
             if _over(config.ack_timeout, since, now):
                 return ConnectionError(
                     f"The connection was lost: the server owed {what.value} and made no progress "
-                    f"with it for ack_timeout ({config.ack_timeout} s)."
+                    f"with it for ack_timeout ({config.ack_timeout} s). Check the network; if it "
+                    "is right, try again."
                 )
         if _over(_ANSWER_WITHIN, self._unanswered_in_silence, now):
             return ConnectionError(
                 f"The connection was lost: the server owed an answer and nothing arrived for "
-                f"{now - self._alive:.0f} s, not even the answer to a ping."
+                f"{now - self._alive:.0f} s, not even the answer to a ping. Check the network."
             )
         if _over(config.ping_timeout, self._unanswered_ping, now):
             return ConnectionError(
                 f"The connection was lost: no sign of life within ping_timeout "
-                f"({config.ping_timeout} s) of a ping."
+                f"({config.ping_timeout} s) of a ping. Check the network."
             )
         return None
 

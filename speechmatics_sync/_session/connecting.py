@@ -40,7 +40,9 @@ class _Step(NamedTuple):
 
 
 def _getting_the_key() -> _Step:
-    return _Step(Deadline(_KEY_LIMIT), f"Getting the key took longer than {_KEY_LIMIT} s.")
+    return _Step(
+        Deadline(_KEY_LIMIT), f"Getting the key took longer than {_KEY_LIMIT} s. Try again."
+    )
 
 
 def _connecting(config: ConnectionConfig) -> _Step:

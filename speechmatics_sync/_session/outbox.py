@@ -198,7 +198,9 @@ class Outbox:
                         if deadline.passed():
                             said = f"The window of unacknowledged audio stayed full for {timeout} s"
                             raise identity.attach_to(
-                                TimeoutError(f"{said}; nothing of the payload was taken.")
+                                TimeoutError(
+                                    f"{said}; nothing of the payload was taken. Send it later."
+                                )
                             )
                         self._wait(deadline.remaining())
                         self._raise_failure()
@@ -474,7 +476,9 @@ class Outbox:
         """
         self._raise_failure()
         if not self.prepared:
-            raise SessionError("The session has not started.")
+            raise SessionError(
+                "The session has not started: wait for start_session or RecognitionStarted."
+            )
         return self.protocol
 
     def _refusal(self, error: SessionError) -> SessionError:

@@ -127,7 +127,8 @@ class Receiver:
                 raise
             # The network failed in a user's `AuthBase`. The error's text may hold a key.
             raise ConnectionError(
-                f"get_auth_headers() failed with {type(error).__name__}."
+                f"get_auth_headers() failed with {type(error).__name__}: see its cause, and the "
+                "network."
             ) from error
 
     def _begin(self, connection: Connection) -> Optional[Pump]:

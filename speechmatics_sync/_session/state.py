@@ -238,7 +238,9 @@ class Lifecycle:
         """
         if deadline.passed():
             raise self._identity.attach_to(
-                TimeoutError(f"{missing} within timeout ({deadline.seconds} s).")
+                TimeoutError(
+                    f"{missing} within timeout ({deadline.seconds} s): pass a larger one, or None."
+                )
             )
         self.progressed.wait(interruptible(deadline.remaining()))
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Imports"]
 
+_JSON_V2 = "Load what to_json(), save('….json') or the batch service has written."
+
 
 class Imports:
     """The ways to make a transcript of what is there already."""
@@ -67,7 +69,7 @@ class Imports:
             try:
                 data = json.load(file)
             except (ValueError, RecursionError) as error:
-                raise ConfigurationError(f"{path}: this is no JSON: {error}") from None
+                raise ConfigurationError(f"{path}: this is no JSON: {error}. {_JSON_V2}") from None
         try:
             return cls.from_dict(data)
         except ConfigurationError as error:
@@ -90,8 +92,10 @@ class Imports:
         try:
             return cls._from_dict(data)
         except TransportError as error:
-            reason = error.message.partition(": ")[2]
-            raise ConfigurationError(f"this is no transcript in json-v2: {reason}") from None
+            reason = str(error.args[0]).partition(": ")[2]
+            raise ConfigurationError(
+                f"this is no transcript in json-v2: {reason}. {_JSON_V2}"
+            ) from None
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, object]) -> Self:
@@ -105,7 +109,9 @@ class Imports:
         for language, delimiter in _part(metadata, "word_delimiters", dict).items():
             made.add({"message": "LanguageInfo", "language": language, "word_delimiter": delimiter})
         if "results" not in data:
-            raise ConfigurationError("this is no transcript in json-v2: there are no results")
+            raise ConfigurationError(
+                f"this is no transcript in json-v2: there are no results. {_JSON_V2}"
+            )
         made._add_results(_part(data, "results", list))
         for language, sentences in _part(data, "translations", dict).items():
             made._add_sentences(language, sentences)

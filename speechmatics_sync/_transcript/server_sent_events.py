@@ -61,7 +61,9 @@ def server_sent_event(
     try:
         text += f"data: {json.dumps(data, ensure_ascii=False, allow_nan=False)}\n\n"
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"data is no JSON: {error}") from error
+        raise ConfigurationError(
+            f"data is no JSON: {error}. Pass dicts, lists, strings and numbers"
+        ) from error
     return text.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
 
 
@@ -119,7 +121,9 @@ class LineBroadcast:
             raise ConfigurationError(f"line is of type {type(line).__name__}; allowed: a Line")
         with self._changed:
             if self._closed:
-                raise SessionError("The broadcast was closed: no more lines can be sent.")
+                raise SessionError(
+                    "The broadcast was closed: no more lines can be sent. Make another."
+                )
             self._changes += 1
             self._lines.pop(line.id, None)
             self._lines[line.id] = (self._changes, line)

@@ -22,7 +22,9 @@ from .websocket_client import (
     WebSocketTimeoutException,
 )
 
-__all__ = ["error_by_status", "map_error"]
+__all__ = ["IS_IT_RIGHT", "error_by_status", "map_error"]
+
+IS_IT_RIGHT = "Is the address that of a Realtime server?"
 
 
 class _Row(NamedTuple):
@@ -43,7 +45,7 @@ _BY_ERROR = (
     ),
     _Row(
         (WebSocketException, UnicodeDecodeError),
-        "{where} did not answer as a WebSocket server does.",
+        "{where} did not answer as a WebSocket server does. " + IS_IT_RIGHT,
         chained=False,
     ),
     _Row(
@@ -67,7 +69,9 @@ _BY_ERROR = (
         "Cannot connect to {where}: {said}. Is a server running there, and is the address right?",
         chained=True,
     ),
-    _Row(ValueError, "Cannot connect to {where}: {said}.", chained=True),  # no name TLS can verify
+    _Row(
+        ValueError, "Cannot connect to {where}: {said}. Is the address right?", chained=True
+    ),  # no name TLS can verify
 )
 
 

@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Callable, NamedTuple, Optional, Union
 
-from ..errors import TransportError
+from ..errors import MessageSizeError, TransportError
 
 __all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "Control", "FrameReader", "FrameWriter"]
 
@@ -145,9 +145,9 @@ class FrameReader:
             raise TransportError("The server mixed up the fragments of its messages.")
         length += len(self._message or b"")
         if length > self._max_size:
-            raise TransportError(
+            raise MessageSizeError(
                 f"The server sent a message of {length} bytes or more; max_size allows "
-                f"{self._max_size}. Raise ConnectionConfig.max_size if that is right."
+                f"{self._max_size}."
             )
 
     def _take(self, first: int, payload: bytes, received: list[Union[bytes, Control]]) -> bool:

@@ -14,7 +14,7 @@ from .._model.secret import Secret
 from .._words import Words
 from ..errors import ConnectionError
 from .addresses import HTTP_HEAD_LIMIT, without_query
-from .connect_errors import error_by_status
+from .connect_errors import IS_IT_RIGHT, error_by_status
 from .tcp import socket_timeout
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ class HandshakeSocket:
         start = len(self._head)
         while (end := self._received.find(b"\n", start, HTTP_HEAD_LIMIT)) < 0:
             if len(self._received) > HTTP_HEAD_LIMIT:
-                raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
+                raise ConnectionError(
+                    f"{self._where} did not answer as a WebSocket server does. {IS_IT_RIGHT}"
+                )
             self._socket.settimeout(socket_timeout(self._deadline))
             received = self._socket.recv(_READ_SIZE)
             if not received:
@@ -156,13 +158,15 @@ class HandshakeSocket:
         for line in lines:
             name, colon, value = line.partition(b":")
             if not colon or not name.strip():
-                raise ConnectionError(f"{self._where} did not answer as a WebSocket server does.")
+                raise ConnectionError(
+                    f"{self._where} did not answer as a WebSocket server does. {IS_IT_RIGHT}"
+                )
             fields.setdefault(name.strip().lower(), []).append(value.strip())
         if fields.get(b"sec-websocket-accept") != [self._accept]:
             # websocket-client compares it without regard to case.
             raise ConnectionError(
                 f"{self._where} did not answer as a WebSocket server does: its "
-                "Sec-WebSocket-Accept is not the answer to this handshake."
+                "Sec-WebSocket-Accept is not the answer to this handshake. " + IS_IT_RIGHT
             )
         for field in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
             if any(fields.get(field.lower().encode(), [])):

@@ -19,6 +19,8 @@ from .tcp import OnSocket, closed_on_error, connect, is_time_limit, socket_timeo
 
 __all__ = ["connect_through", "proxy_for"]
 
+_CHECK = "Check HTTPS_PROXY, or what ConnectionConfig(proxy=…) names."
+
 
 # -- which proxy --------------------------------------------------------------------------------
 
@@ -108,7 +110,7 @@ def connect_through(
         if is_time_limit(error):
             raise
         reason = error.strerror or error
-        raise ConnectionError(f"Cannot connect to the {proxy}: {reason}.") from None
+        raise ConnectionError(f"Cannot connect to the {proxy}: {reason}. {_CHECK}") from None
     with closed_on_error(opened):
         through(opened, proxy, host, port, deadline)
     return opened
@@ -137,13 +139,13 @@ def _tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline:
         byte = opened.recv(1)
         head += byte
         if not byte or len(head) > HTTP_HEAD_LIMIT:
-            raise ConnectionError(f"The {proxy} did not answer as an HTTP proxy does.")
+            raise ConnectionError(f"The {proxy} did not answer as an HTTP proxy does. {_CHECK}")
     answered = re.match(rb"HTTP/1\.\d (\d{3})\b", head)
     status = int(answered.group(1)) if answered else None
     if status is None or not 200 <= status < 300:
         said = f"answered HTTP {status}" if status else "did not answer as an HTTP proxy does"
-        advice = " Check its user and password." if status == 407 else ""
-        raise ProxyError(f"The {proxy} on the way to {target} {said}.{advice}", status=status)
+        advice = "Check its user and password." if status == 407 else _CHECK
+        raise ProxyError(f"The {proxy} on the way to {target} {said}. {advice}", status=status)
 
 
 def _connect_request(target: str, proxy: Proxy) -> bytes:
@@ -187,4 +189,6 @@ def _socks(opened: socket.socket, proxy: Proxy, host: str, port: int, deadline: 
         if is_time_limit(error):
             raise socket.timeout("timed out") from None
         reason = getattr(error, "strerror", None) or error
-        raise ConnectionError(f"The {proxy} on the way to {host} failed: {reason}.") from None
+        raise ConnectionError(
+            f"The {proxy} on the way to {host} failed: {reason}. {_CHECK}"
+        ) from None

@@ -46,7 +46,8 @@ def plot_of(
     turns = transcript.turns
     if not turns and not len(times):
         raise ConfigurationError(
-            "there is nothing to plot: the transcript has no words, and there is no audio"
+            "there is nothing to plot: the transcript has no words, and there is no audio: pass "
+            "audio"
         )
     start: float = argument("start_time", start_time, _time) or 0.0
     ends = [turn.end_time for turn in turns] + ([float(times[-1])] if len(times) else [])
