@@ -80,7 +80,15 @@ class SpeechmaticsError(Exception):
 
 
 class ConfigurationError(SpeechmaticsError, ValueError):
-    """A setting is missing or not valid; nothing was sent."""
+    """A setting is missing or not valid; nothing was sent.
+
+    Example:
+        >>> try:
+        ...     TranscriptionConfig(max_delay=9)
+        ... except ConfigurationError as error:
+        ...     print(error.message)
+        TranscriptionConfig.max_delay is 9; allowed: a finite number from 0.7 to 4 seconds
+    """
 
 
 class MissingKeyError(ConfigurationError):
@@ -99,6 +107,13 @@ class AudioError(SpeechmaticsError):
     """A source cannot be read, is empty, or returns something other than bytes.
 
     Where a value is to blame that was passed or read, it is a ValueError as well.
+
+    Example:
+        >>> try:
+        ...     client.transcribe(b"")
+        ... except AudioError as error:
+        ...     print(error.message)
+        The source is empty: there is no audio to transcribe.
     """
 
 
@@ -107,15 +122,41 @@ class InvalidAudioError(AudioError, ValueError):
 
 
 class SessionError(SpeechmaticsError):
-    """The session is not in a state that allows this call, or another thread closed it."""
+    """The session is not in a state that allows this call, or another thread closed it.
+
+    Example:
+        >>> try:
+        ...     client.send_audio(samples)
+        ... except SessionError as error:
+        ...     print(error.message)
+        There is no session yet: call start_session, transcribe or stream first.
+    """
 
 
 class EndOfTranscriptError(SessionError):
-    """The session has ended."""
+    """The session has ended.
+
+    Example:
+        >>> client.start_session(audio_format=audio_format)
+        >>> client.send_audio(samples)
+        >>> transcript = client.stop_session()
+        >>> try:
+        ...     client.send_audio(samples)
+        ... except EndOfTranscriptError as error:
+        ...     print(error.message)
+        The session has ended; start another one.
+    """
 
 
 class TimeoutError(SpeechmaticsError, builtins.TimeoutError):
-    """A time limit passed; the message names it."""
+    """A time limit passed; the message names it.
+
+    Example:
+        >>> try:
+        ...     transcript = client.transcribe("audio.wav", timeout=600)
+        ... except TimeoutError as error:
+        ...     print(error.message, error.transcript.text)
+    """
 
 
 class TransportError(SpeechmaticsError):
@@ -123,6 +164,13 @@ class TransportError(SpeechmaticsError):
 
     Attributes:
         close_code: The code of the WebSocket close frame, if there was one.
+
+    Example:
+        >>> try:
+        ...     TranscriptResult.from_message({"message": "AddTranscript"})
+        ... except TransportError as error:
+        ...     print(error.message[:59])
+        the server broke the protocol: AddTranscript.metadata is No
     """
 
     _advice = " Does a proxy answer in its place? If not, report this, with the ids."
@@ -147,6 +195,13 @@ class ConnectionError(SpeechmaticsError, builtins.ConnectionError):
         status: The HTTP status with which the handshake was refused, if it was.
         close_code: The code of the WebSocket close frame, if there was one.
         retry_after: The ``Retry-After`` header of that answer, unparsed, if it had one.
+
+    Example:
+        >>> import speechmatics_sync
+        >>> try:
+        ...     transcript = client.transcribe("audio.wav")
+        ... except speechmatics_sync.ConnectionError as error:
+        ...     print(error.message, error.transcript.text)
     """
 
     def __init__(
@@ -183,6 +238,12 @@ class AuthenticationError(SpeechmaticsError):
         type: The type of the server's Error (``"not_authorised"``), if it sent one.
         reason: The server's own explanation, if it gave one.
         close_code: The code of the WebSocket close frame, if there was one.
+
+    Example:
+        >>> try:
+        ...     transcript = client.transcribe("audio.wav")
+        ... except AuthenticationError as error:
+        ...     print(error.status, error.message)
     """
 
     def __init__(
@@ -209,6 +270,12 @@ class TranscriptionError(SpeechmaticsError):
         reason: The server's own explanation.
         code: The Error's numeric code, if it has one.
         close_code: The code of the WebSocket close frame, if there was one.
+
+    Example:
+        >>> try:
+        ...     transcript = client.transcribe("audio.wav")
+        ... except TranscriptionError as error:
+        ...     print(error.type, error.reason, error.transcript.text)
     """
 
     def __init__(

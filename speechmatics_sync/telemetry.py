@@ -171,6 +171,11 @@ def uninstrument() -> None:
     """Leave alone the sessions that begin from now on. Idempotent; safe from any thread.
 
     Spans and metrics of sessions that run go on to their end.
+
+    Example:
+        >>> from speechmatics_sync import telemetry
+        >>> telemetry.instrument()
+        >>> telemetry.uninstrument()
     """
     with _switch.lock:
         _switch.off()

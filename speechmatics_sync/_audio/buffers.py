@@ -68,7 +68,7 @@ def audio_view(
         raise InvalidAudioError(f"{giver} {type_name(payload)}, not bytes{hint}") from None
     except Exception as error:
         raise InvalidAudioError(
-            f"{giver} {type_name(payload)}, without bytes to read: {error}"
+            f"{giver} {type_name(payload)}, without bytes to read: {error}. Pass its bytes"
         ) from error
     try:
         _check(view, audio_format, f"{giver} {type_name(payload)}")
@@ -100,8 +100,10 @@ def channels_view(array: Any) -> memoryview:
     order, code = _order_and_code(view.format)
     try:
         if view.ndim != 2:
-            channel = "; one of one dimension is a source as it is" if view.ndim == 1 else ""
-            raise InvalidAudioError(f"{given} of {view.ndim} dimensions{channel}")
+            cure = "pass one of n × channels"
+            if view.ndim == 1:
+                cure = "pass it as a source, as it is: it has one channel"
+            raise InvalidAudioError(f"{given} of {view.ndim} dimensions: {cure}")
         if order == ">" and view.itemsize > 1:
             raise InvalidAudioError(f"{given} of {_BIG_ENDIAN}")
         if code not in (*_BYTES, *"hfb"):
@@ -140,7 +142,9 @@ def _check(view: memoryview, audio_format: Optional[AudioFormat], given: str) ->
             " first, in numpy with samples.copy()"
         )
     if "O" in view.format:
-        raise InvalidAudioError(f"{given} of Python objects, not of samples")
+        raise InvalidAudioError(
+            f"{given} of Python objects, not of samples: convert it to int16 or float32"
+        )
     order, code = _order_and_code(view.format)
     if view.itemsize > 1 and order == ">":
         raise InvalidAudioError(f"{given} of {_BIG_ENDIAN}")

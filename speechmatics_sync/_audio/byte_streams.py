@@ -142,7 +142,7 @@ class ByteStream:
             return None
         error = AudioError(
             f"{self.name} is not complete: {self._came} bytes came, and expected_bytes is"
-            f" {self.expected_bytes}"
+            f" {self.expected_bytes}. Have it sent again; what came was transcribed"
         )
         error.__cause__ = self._broke_off
         return error
@@ -329,7 +329,8 @@ class _FileStream(ByteStream):
         reached = self._file.tell()
         if reached != target:
             raise AudioError(
-                f"{self.name} cannot be read again: sent to byte {target}, it is at {reached}"
+                f"{self.name} cannot be read again: sent to byte {target}, it is at {reached}. "
+                "Pass its path"
             )
 
 

@@ -219,6 +219,11 @@ class DecodedAudio(Seekable):
         codec: Its codec, such as ``"aac"``.
         input_sample_rate: Its sample rate in Hz.
         input_channels: How many channels it has.
+
+    Example:
+        >>> with open_audio("audio.wav") as audio:
+        ...     print(audio.audio_format.sample_rate, audio.total_seconds)
+        16000 2.0
     """
 
     def __init__(self, input: Input) -> None:

@@ -128,7 +128,7 @@ class Decoder:
         if rate not in _RATES:
             raise InvalidAudioError(
                 f"{self.name} says it has {rate} samples a second, which no audio has: it is"
-                " damaged, and must be made anew"
+                " damaged: make it anew"
             )
 
     def read(self) -> bytes:

@@ -44,6 +44,10 @@ class MicrophoneLevel:
     Attributes:
         rms: The root mean square, which is near to how loud it is heard.
         peak: The loudest sample; 1 is distorted.
+
+    Example:
+        >>> with Microphone() as microphone:
+        ...     print(microphone.level)
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed

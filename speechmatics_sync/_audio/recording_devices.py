@@ -42,6 +42,10 @@ class MicrophoneDevice:
         channels: How many channels it has at most.
         sample_rate: Its own rate, in Hz.
         is_default: Whether it is used when no device is named.
+
+    Example:
+        >>> for device in Microphone.devices():
+        ...     print(device.index, device.name, device.channels)
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed
@@ -275,8 +279,8 @@ class Capture:
 
     def _unusable(self, error: Exception) -> AudioError:
         return AudioError(
-            f"The microphone {self._device.name!r} cannot be used: {_words_of(error)}. Another"
-            " program may have it, or this one may not be allowed to use it"
+            f"The microphone {self._device.name!r} cannot be used: {_words_of(error)}. Close"
+            " a program that has it, or allow this one to use it"
         )
 
     @property

@@ -34,7 +34,7 @@ def check_source(source: object) -> None:
         >>> check_source("audio.wav")
         >>> check_source("/")
         Traceback (most recent call last):
-        speechmatics_sync.AudioError: the file '/' cannot be read: it is a directory
+        speechmatics_sync.AudioError: the file '/' cannot be read: it is a directory: pass a file
     """
     format_said_by(source)
     if isinstance(source, (str, os.PathLike)):
@@ -102,7 +102,7 @@ def _check_path(path: Any) -> None:
     except (OSError, ValueError) as error:
         raise path_error(path, error) from error
     if stat.S_ISDIR(status.st_mode):
-        raise AudioError(f"{path_name(path)} cannot be read: it is a directory")
+        raise AudioError(f"{path_name(path)} cannot be read: it is a directory: pass a file")
 
 
 def _check_file(file: Any) -> None:
@@ -115,7 +115,7 @@ def _check_file(file: Any) -> None:
         raise InvalidAudioError(f"the read of {type_name(file)} cannot be called: {SOURCE_KINDS}")
     if isinstance(file, io.IOBase):
         if attribute_of(file, "closed"):
-            raise InvalidAudioError(f"the {type_name(file)} is closed")
+            raise InvalidAudioError(f"the {type_name(file)} is closed: open it again")
         if not _may_be_read(file):
             raise InvalidAudioError(
                 f'the {type_name(file)} is not open for reading: open it with "rb"'

@@ -78,7 +78,7 @@ class WavReader:
             raise InvalidAudioError(header)
         if header.encoding is None:
             raise InvalidAudioError(
-                f"the WAV file is of {header.description}: open_audio decodes it"
+                f"the WAV file is of {header.description}: decode it with open_audio"
             )
         try:
             self.audio_format = AudioFormat(header.encoding, header.sample_rate)

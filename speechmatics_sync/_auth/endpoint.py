@@ -53,7 +53,7 @@ class Endpoint:
         scheme, host = _scheme_and_host(url)
         if sdk_identifier is not None and not isinstance(sdk_identifier, str):
             raise ConfigurationError(
-                f"sdk_identifier is a string, not of type {type(sdk_identifier).__name__}."
+                f"sdk_identifier is of type {type(sdk_identifier).__name__}; allowed: a string"
             )
         self.sdk_identifier = sdk_identifier
         self._auth = auth
@@ -110,7 +110,7 @@ class Endpoint:
             if hasattr(given.reveal(), "close"):
                 given.reveal().close()  # a coroutine would warn that it was never awaited
             raise ConfigurationError(
-                f"{source} returned {type(given.reveal()).__name__}, not a dict of headers."
+                f"{source} returned {type(given.reveal()).__name__}; allowed: a dict of headers"
             )
         merge(headers, checked_headers(given, source))
         named = any(name.lower() == "authorization" for name in headers.reveal())

@@ -95,8 +95,8 @@ class BaseClient(EventEmitter):
             chosen, given = Secret(None), chosen
         if chosen.reveal() is not None and not isinstance(chosen.reveal(), AuthBase):
             raise ConfigurationError(
-                "auth is a key, or an AuthBase such as StaticKeyAuth or JWTAuth, not of type "
-                f"{type(chosen.reveal()).__name__}."
+                f"auth is of type {type(chosen.reveal()).__name__}; allowed: a key, or an AuthBase "
+                "such as StaticKeyAuth or JWTAuth"
             )
         check_kind("conn_config", conn_config, ConnectionConfig)
         check_kind("reconnect", reconnect, ReconnectPolicy)
@@ -383,7 +383,7 @@ class BaseClient(EventEmitter):
             raise session.identity.attach_to(
                 SessionError(
                     "The audio of this session comes from its source, and the session ends with "
-                    "it: end_of_stream() ends it sooner."
+                    "it: call end_of_stream() to end it sooner."
                 )
             )
         return session

@@ -250,7 +250,9 @@ class Client(BaseClient):
             >>> transcript = client.stop_session()
         """
         if channel is not None:
-            raise ConfigurationError("channel is for MultiChannelClient: this has one stream.")
+            raise ConfigurationError(
+                "channel is for MultiChannelClient: leave it out, as this client has one stream."
+            )
         self._running().outbox.force_end_of_utterance(timestamp)
 
 

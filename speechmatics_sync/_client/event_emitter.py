@@ -65,7 +65,7 @@ class EventEmitter(OneProcess):
     def __init__(self, *, handler_errors: str = "raise", logger: Optional[Logger] = None) -> None:
         if handler_errors not in ("raise", "log"):
             raise ConfigurationError(
-                f"handler_errors is {handler_errors!r}; it must be 'raise' or 'log'"
+                f"handler_errors is {handler_errors!r}; allowed: 'raise', 'log'"
             )
         self._handler_errors = handler_errors
         own = _logger if logger is None else logger
@@ -276,8 +276,7 @@ def _check_handler(handler: object) -> None:
             kind = "a generator function"
         if kind is not None:
             raise ConfigurationError(
-                f"the handler {_handler_name(handler)} is {kind}; only plain functions are "
-                "supported"
+                f"the handler {_handler_name(handler)} is {kind}; allowed: only plain functions"
             )
 
 
@@ -290,8 +289,8 @@ def _check_returned(returned: object, handler: object) -> None:
         kind = "a coroutine"
         returned.close()  # or it would warn that it was never awaited
     raise ConfigurationError(
-        f"the handler {_handler_name(handler)} returned {kind}, which nothing runs: a handler is "
-        "a plain function that does its work before it returns"
+        f"the handler {_handler_name(handler)} returned {kind}, which nothing runs: have "
+        "a plain function do its work before it returns"
     )
 
 

@@ -105,8 +105,8 @@ def progress_report(
         return ProgressReport(progress)
     if progress is not True:
         raise ConfigurationError(
-            f"progress is True, or is called with the {_COUNTED[unit]} done and in all; "
-            f"not {progress!r}."
+            f"progress is {progress!r}; allowed: True, or what is called with the "
+            f"{_COUNTED[unit]} done and in all"
         )
     try:
         from tqdm.auto import tqdm

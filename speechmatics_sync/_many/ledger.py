@@ -101,7 +101,9 @@ class Ledger:
             ConfigurationError: The file is no ledger, or is not there.
         """
         if not os.path.exists(self.path):
-            raise ConfigurationError(f"there is no ledger {self.path!r}: no run was given it yet")
+            raise ConfigurationError(
+                f"there is no ledger {self.path!r}: pass it to transcribe_many first"
+            )
         with contextlib.closing(connect(self.path)) as connection:
             for name, transcript, seconds in connection.execute(
                 "SELECT source, transcript, seconds FROM done ORDER BY finished_at, source"

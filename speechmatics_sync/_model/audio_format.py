@@ -12,7 +12,12 @@ __all__ = ["AudioEncoding", "AudioFormat", "described", "lacks_rate"]
 
 
 class AudioEncoding(str, Enum):
-    """The encoding of raw samples; PCM is little-endian."""
+    """The encoding of raw samples; PCM is little-endian.
+
+    Example:
+        >>> AudioFormat(AudioEncoding.PCM_F32LE, sample_rate=48000).bytes_per_sample
+        4
+    """
 
     PCM_F32LE = "pcm_f32le"
     PCM_S16LE = "pcm_s16le"

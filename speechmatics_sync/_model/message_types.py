@@ -39,7 +39,13 @@ class LanguagePackInfoDict(TypedDict, total=False):
 
 
 class RecognitionStartedDict(TypedDict, total=False):
-    """A RecognitionStarted."""
+    """A RecognitionStarted.
+
+    Example:
+        >>> @client.on("RecognitionStarted")
+        ... def show(message: RecognitionStartedDict) -> None:
+        ...     print(message.get("id"))
+    """
 
     message: str
     orchestrator_version: str
@@ -49,14 +55,26 @@ class RecognitionStartedDict(TypedDict, total=False):
 
 
 class AudioAddedDict(TypedDict):
-    """An AudioAdded."""
+    """An AudioAdded.
+
+    Example:
+        >>> @client.on("AudioAdded")
+        ... def show(message: AudioAddedDict) -> None:
+        ...     print(message["seq_no"])
+    """
 
     message: str
     seq_no: int
 
 
 class ChannelAudioAddedDict(AudioAddedDict):
-    """A ChannelAudioAdded."""
+    """A ChannelAudioAdded.
+
+    Example:
+        >>> @client.on("ChannelAudioAdded")
+        ... def show(message: ChannelAudioAddedDict) -> None:
+        ...     print(message["channel"], message["seq_no"])
+    """
 
     channel: str
 
@@ -73,7 +91,12 @@ class _Alternative(TypedDict):
 
 
 class AlternativeDict(_Alternative, total=False):
-    """One reading of a result."""
+    """One reading of a result.
+
+    Example:
+        >>> def is_certain(alternative: AlternativeDict) -> bool:
+        ...     return alternative["confidence"] > 0.9
+    """
 
     language: str
     display: DisplayDict
@@ -97,7 +120,15 @@ class _Result(TypedDict):
 
 
 class ResultDict(_Result, total=False):
-    """A word, a punctuation mark or an entity."""
+    """A word, a punctuation mark or an entity.
+
+    Example:
+        >>> def end_of(result: ResultDict) -> float:
+        ...     return result["end_time"]
+        >>> @client.on("AddTranscript")
+        ... def show(message: AddTranscriptDict) -> None:
+        ...     print([end_of(result) for result in message["results"]])
+    """
 
     attaches_to: str
     is_eos: bool
@@ -123,7 +154,13 @@ class _Transcript(TypedDict):
 
 
 class AddTranscriptDict(_Transcript, total=False):
-    """An AddTranscript or AddPartialTranscript."""
+    """An AddTranscript or AddPartialTranscript.
+
+    Example:
+        >>> @client.on("AddTranscript")
+        ... def show(message: AddTranscriptDict) -> None:
+        ...     print(message["metadata"]["transcript"])
+    """
 
     format: str
     channel: str
@@ -143,7 +180,13 @@ class _EndOfUtterance(TypedDict):
 
 
 class EndOfUtteranceDict(_EndOfUtterance, total=False):
-    """An EndOfUtterance."""
+    """An EndOfUtterance.
+
+    Example:
+        >>> @client.on("EndOfUtterance")
+        ... def show(message: EndOfUtteranceDict) -> None:
+        ...     print(message["metadata"].get("end_time"))
+    """
 
     channel: str
     forced: bool
@@ -168,13 +211,25 @@ class _Translation(TypedDict):
 
 
 class AddTranslationDict(_Translation, total=False):
-    """An AddTranslation or AddPartialTranslation."""
+    """An AddTranslation or AddPartialTranslation.
+
+    Example:
+        >>> @client.on("AddTranslation")
+        ... def show(message: AddTranslationDict) -> None:
+        ...     print(message["language"], message["results"][0]["content"])
+    """
 
     format: str
 
 
 class EndOfTranscriptDict(TypedDict):
-    """An EndOfTranscript."""
+    """An EndOfTranscript.
+
+    Example:
+        >>> @client.on("EndOfTranscript")
+        ... def show(message: EndOfTranscriptDict) -> None:
+        ...     print(message["message"])
+    """
 
     message: str
 
@@ -200,7 +255,13 @@ class _AudioEventStarted(TypedDict):
 
 
 class AudioEventStartedDict(_AudioEventStarted, total=False):
-    """An AudioEventStarted."""
+    """An AudioEventStarted.
+
+    Example:
+        >>> @client.on("AudioEventStarted")
+        ... def show(message: AudioEventStartedDict) -> None:
+        ...     print(message["event"]["type"], message["event"]["confidence"])
+    """
 
     channel: str
 
@@ -211,7 +272,13 @@ class _AudioEventEnded(TypedDict):
 
 
 class AudioEventEndedDict(_AudioEventEnded, total=False):
-    """An AudioEventEnded."""
+    """An AudioEventEnded.
+
+    Example:
+        >>> @client.on("AudioEventEnded")
+        ... def show(message: AudioEventEndedDict) -> None:
+        ...     print(message["event"]["type"], message["event"]["end_time"])
+    """
 
     channel: str
 
@@ -223,7 +290,13 @@ class _Notice(TypedDict):
 
 
 class NoticeDict(_Notice, total=False):
-    """An Info, Warning or Error."""
+    """An Info, Warning or Error.
+
+    Example:
+        >>> @client.on("Warning")
+        ... def show(message: NoticeDict) -> None:
+        ...     print(message["type"], message["reason"])
+    """
 
     code: int
     seq_no: int
@@ -243,7 +316,13 @@ class IdentifiedSpeakerDict(TypedDict):
 
 
 class SpeakersResultDict(TypedDict):
-    """A SpeakersResult."""
+    """A SpeakersResult.
+
+    Example:
+        >>> @client.on("SpeakersResult")
+        ... def show(message: SpeakersResultDict) -> None:
+        ...     print([speaker["label"] for speaker in message["speakers"]])
+    """
 
     message: str
     speakers: list[IdentifiedSpeakerDict]
@@ -259,14 +338,26 @@ class _Reconnect(TypedDict):
 
 
 class ReconnectDict(_Reconnect, total=False):
-    """A SessionReconnecting or SessionReconnected; the last two are of the latter."""
+    """A SessionReconnecting or SessionReconnected; the last two are of the latter.
+
+    Example:
+        >>> @client.on("SessionReconnecting")
+        ... def show(message: ReconnectDict) -> None:
+        ...     print(message["attempt"], message["reason"])
+    """
 
     session_id: Optional[str]
     labels_restart: bool
 
 
 class LanguageInfoDict(TypedDict, total=False):
-    """A LanguageInfo."""
+    """A LanguageInfo.
+
+    Example:
+        >>> @client.on("LanguageInfo")
+        ... def show(message: LanguageInfoDict) -> None:
+        ...     print(message.get("language"))
+    """
 
     message: str
     language: str
@@ -276,7 +367,13 @@ class LanguageInfoDict(TypedDict, total=False):
 
 
 class SourceErrorDict(TypedDict):
-    """A SourceError: the source of a channel failed."""
+    """A SourceError: the source of a channel failed.
+
+    Example:
+        >>> @client.on("SourceError")
+        ... def show(message: SourceErrorDict) -> None:
+        ...     print(message["channel"], message["reason"])
+    """
 
     message: str
     channel: str

@@ -18,7 +18,13 @@ __all__ = [
 
 
 class ClientMessageType(str, Enum):
-    """The messages that a client sends. AddAudio is a binary frame without JSON."""
+    """The messages that a client sends. AddAudio is a binary frame without JSON.
+
+    Example:
+        >>> client.start_session(audio_format=audio_format)
+        >>> client.send_message({"message": ClientMessageType.GET_SPEAKERS, "final": True})
+        >>> transcript = client.stop_session()
+    """
 
     START_RECOGNITION = "StartRecognition"
     ADD_AUDIO = "AddAudio"
@@ -33,7 +39,31 @@ class ClientMessageType(str, Enum):
 
 
 class ServerMessageType(str, Enum):
-    """The messages that a server sends, and for which handlers can be registered."""
+    """The messages that a server sends, and for which handlers can be registered.
+
+    Attributes:
+        RECOGNITION_STARTED: The session has started: its id, and how the language is written.
+        AUDIO_ADDED: A chunk of audio has arrived (``seq_no``).
+        ADD_PARTIAL_TRANSCRIPT: What is heard at the moment; later ones may say otherwise.
+        ADD_TRANSCRIPT: A final: words that do not change any more.
+        END_OF_TRANSCRIPT: All audio is transcribed; the session has ended.
+        END_OF_UTTERANCE: A speaker paused, or the end was forced.
+        AUDIO_EVENT_STARTED: A sound other than speech begins.
+        AUDIO_EVENT_ENDED: It has ended.
+        ADD_TRANSLATION: A translated sentence.
+        ADD_PARTIAL_TRANSLATION: The translation of what is heard at the moment.
+        SPEAKERS_RESULT: The speakers heard so far, with their identifiers.
+        LANGUAGE_INFO: How a recognised language is written.
+        INFO: About the session, such as the quality of the audio; see `InfoType`.
+        WARNING: Something is wrong, and the session goes on; see `WarningType`.
+        ERROR: The session has ended; see `ErrorType`. It is raised as well.
+        CHANNEL_AUDIO_ADDED: A chunk of a channel's audio has arrived (``channel``, ``seq_no``).
+
+    Example:
+        >>> @client.on(ServerMessageType.ADD_TRANSCRIPT)
+        ... def show(message):
+        ...     print(message["metadata"]["transcript"])
+    """
 
     RECOGNITION_STARTED = "RecognitionStarted"
     AUDIO_ADDED = "AudioAdded"
@@ -56,25 +86,38 @@ class ServerMessageType(str, Enum):
 
 
 class SessionEvent(str, Enum):
-    """Messages that the session itself gives to handlers; the server does not send them."""
+    """Messages that the session itself gives to handlers; the server does not send them.
+
+    Attributes:
+        SOURCE_ERROR: The audio source of a channel failed, which ends the channel. Has ``channel``,
+            ``reason`` (text) and ``error`` (the exception).
+        RECONNECTING: The connection was lost, and the session reconnects. Has ``attempt`` (from 1),
+            ``reason`` (text), and in seconds ``audio_time`` (the audio before it has finals),
+            ``seconds_replayed`` (audio that is sent again) and ``seconds_lost`` (audio that is not
+            available any more). The seconds are None for ``file`` audio.
+        RECONNECTED: The session continues. Has the same fields, the server's new ``session_id``,
+            and ``labels_restart``, which is True if the speakers have new labels from here on.
+
+    Example:
+        >>> @client.on(SessionEvent.RECONNECTING)
+        ... def show(message):
+        ...     print("The connection was lost:", message["reason"])
+    """
 
     SOURCE_ERROR = "SourceError"
-    """The audio source of a channel failed, which ends the channel. Has ``channel``, ``reason``
-    (text) and ``error`` (the exception)."""
     RECONNECTING = "SessionReconnecting"
-    """The connection was lost, and the session reconnects. Has ``attempt`` (from 1), ``reason``
-    (text), and in seconds ``audio_time`` (the audio before it has finals), ``seconds_replayed``
-    (audio that is sent again) and ``seconds_lost`` (audio that is not available any more). The
-    seconds are None for ``file`` audio."""
     RECONNECTED = "SessionReconnected"
-    """The session continues. Has the same fields, the server's new ``session_id``, and
-    ``labels_restart``, which is True if the speakers have new labels from here on."""
 
     __str__ = str.__str__
 
 
 class ErrorType(str, Enum):
-    """The types of Error, which ends the session."""
+    """The types of Error, which ends the session.
+
+    Example:
+        >>> ErrorType.QUOTA_EXCEEDED == "quota_exceeded"
+        True
+    """
 
     INVALID_MESSAGE = "invalid_message"
     INVALID_MODEL = "invalid_model"
@@ -96,7 +139,14 @@ class ErrorType(str, Enum):
 
 
 class WarningType(str, Enum):
-    """The types of Warning, after which the session continues."""
+    """The types of Warning, after which the session continues.
+
+    Example:
+        >>> @client.on(ServerMessageType.WARNING)
+        ... def show(message):
+        ...     if message["type"] == WarningType.IDLE_TIMEOUT:
+        ...         print(message["reason"])
+    """
 
     DURATION_LIMIT_EXCEEDED = "duration_limit_exceeded"
     UNSUPPORTED_TRANSLATION_PAIR = "unsupported_translation_pair"
@@ -110,7 +160,14 @@ class WarningType(str, Enum):
 
 
 class InfoType(str, Enum):
-    """The types of Info, sent when the session starts."""
+    """The types of Info, sent when the session starts.
+
+    Example:
+        >>> @client.on(ServerMessageType.INFO)
+        ... def show(message):
+        ...     if message["type"] == InfoType.RECOGNITION_QUALITY:
+        ...         print(message["quality"])
+    """
 
     RECOGNITION_QUALITY = "recognition_quality"
     CONCURRENT_SESSION_USAGE = "concurrent_session_usage"

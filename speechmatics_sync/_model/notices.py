@@ -34,6 +34,14 @@ class InfoMessage(Notice):
             (``concurrent_session_usage``).
         region: Where the sessions run (``concurrent_session_usage``).
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> read = InfoMessage.from_message({
+        ...     "message": "Info", "type": "recognition_quality", "reason": "of the audio",
+        ...     "quality": "telephony",
+        ... })
+        >>> read.quality
+        'telephony'
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Info",)
@@ -57,6 +65,13 @@ class WarningMessage(Notice):
         seq_no: Sequence number of the chunk or message that it refers to.
         duration_limit: The limit that was exceeded, in seconds (``duration_limit_exceeded``).
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> read = WarningMessage.from_message({
+        ...     "message": "Warning", "type": "idle_timeout", "reason": "no audio came",
+        ... })
+        >>> read.type
+        'idle_timeout'
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Warning",)
@@ -75,6 +90,13 @@ class ErrorMessage(Notice):
         code: The server's numeric code.
         seq_no: Sequence number of the chunk or message that it refers to.
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> read = ErrorMessage.from_message({
+        ...     "message": "Error", "type": "quota_exceeded", "reason": "too many sessions",
+        ... })
+        >>> read.type
+        'quota_exceeded'
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("Error",)

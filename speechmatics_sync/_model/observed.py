@@ -21,6 +21,10 @@ class ObservedSession:
         server_address: The host name of the server.
         server_port: Its port.
         language: The language of the session.
+
+    Example:
+        >>> stop = observe_sessions(lambda change: print(change.session.request_id, change.kind))
+        >>> stop()
     """
 
     def __init__(
@@ -61,6 +65,13 @@ class SessionChange:
         attempt: With ``"reconnecting"`` and ``"reconnected"``: attempts so far to connect again.
         seconds_replayed: Likewise: seconds of audio that are sent again.
         seconds_lost: Likewise: seconds of audio that could not be kept for that.
+
+    Example:
+        >>> def note(change: SessionChange) -> None:
+        ...     if change.kind == "ended":
+        ...         print(change.session.request_id, change.elapsed, change.error)
+        >>> stop = observe_sessions(note)
+        >>> stop()
     """
 
     kind: str

@@ -55,7 +55,11 @@ class Received(Value):
 
 
 class ServerMessage(Received):
-    """The base of whole messages. `to_dict` writes the first of the names in ``MESSAGES``."""
+    """The base of whole messages.
+
+    Attributes:
+        MESSAGES: The names that the message may have. `to_dict` writes the first.
+    """
 
     MESSAGES: ClassVar[tuple[str, ...]]
 

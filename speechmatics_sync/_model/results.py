@@ -31,7 +31,16 @@ def _results(value: Any) -> Any:  # RecognitionResult holds results itself
 
 @dataclass(eq=False, repr=False)
 class RecognitionDisplay(Received):
-    """How to display a word: ``direction`` is ``ltr`` or ``rtl``."""
+    """How to display a word.
+
+    Args:
+        direction: ``ltr`` or ``rtl``.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> RecognitionDisplay.from_dict({"direction": "rtl"}).direction
+        'rtl'
+    """
 
     direction: Annotated[str, any_string] = "ltr"
     extra: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +58,11 @@ class RecognitionAlternative(Received):
         speaker: Label of the speaker; None without speaker diarization.
         tags: Such as ``disfluency`` or ``profanity``.
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> for result in client.transcribe("audio.wav").results:
+        ...     for alternative in result.alternatives or []:
+        ...         print(alternative.content, alternative.confidence)
     """
 
     content: Annotated[str, any_string]
@@ -79,6 +93,10 @@ class RecognitionResult(Received):
         spoken_form: An entity's words as they were said.
         written_form: An entity's words as they are written.
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> for result in client.transcribe("audio.wav").results:
+        ...     print(result.type, result.start_time, result.end_time)
     """
 
     type: Annotated[str, any_string]
@@ -100,7 +118,21 @@ class RecognitionResult(Received):
 
 @dataclass(eq=False, repr=False)
 class RecognitionMetadata(Received):
-    """Start and end of the audio that a transcript covers, in seconds, and its text."""
+    """The audio that a transcript covers, and its text.
+
+    Args:
+        start_time: Where it starts, in seconds from the start of the audio.
+        end_time: Where it ends, in seconds from the start of the audio.
+        transcript: The text, ready to be put behind that of the transcript before.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> read = RecognitionMetadata.from_dict({
+        ...     "start_time": 0.2, "end_time": 0.5, "transcript": "hello ",
+        ... })
+        >>> read.transcript
+        'hello '
+    """
 
     start_time: Annotated[float, any_number]
     end_time: Annotated[float, any_number]
@@ -241,7 +273,20 @@ def _quick_check_of_transcript() -> _QuickCheck:
 
 @dataclass(eq=False, repr=False)
 class TranslatedSentence(Received):
-    """A translated sentence, with the times of the original speech in seconds."""
+    """A translated sentence.
+
+    Args:
+        content: The text.
+        start_time: When the original speech starts, in seconds.
+        end_time: When the original speech ends, in seconds.
+        speaker: Label of the speaker; None without speaker diarization.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> for language, translation in client.transcribe("audio.wav").translations.items():
+        ...     for sentence in translation:
+        ...         print(language, sentence.start_time, sentence.content)
+    """
 
     content: Annotated[str, any_string]
     start_time: Annotated[float, any_number]
@@ -260,6 +305,12 @@ class TranslationResult(ServerMessage):
         format: Version of the output format.
         is_final: True for an AddTranslation; False for a partial, which later messages supersede.
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> @client.on("AddTranslation")
+        ... def show(message):
+        ...     for sentence in TranslationResult.from_message(message).results:
+        ...         print(sentence.content)
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("AddTranslation", "AddPartialTranslation")
@@ -282,7 +333,22 @@ class TranslationResult(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class LanguageInfo(ServerMessage):
-    """How a recognised language is written; sent before its first transcript."""
+    """How a recognised language is written; sent before its first transcript.
+
+    Args:
+        language: ISO code of the language.
+        word_delimiter: The text between two words: a space, or empty as in Japanese.
+        writing_direction: ``left-to-right`` or ``right-to-left``.
+        partial: Whether a partial comes next, and not a final.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> read = LanguageInfo.from_message({
+        ...     "message": "LanguageInfo", "language": "ja", "word_delimiter": "",
+        ... })
+        >>> read.language
+        'ja'
+    """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("LanguageInfo",)
 
@@ -295,7 +361,17 @@ class LanguageInfo(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class EndOfUtteranceMetadata(Received):
-    """When the utterance ended, in seconds; both times are the same."""
+    """When the utterance ended, in seconds; both times are the same.
+
+    Args:
+        start_time: When it ended, in seconds from the start of the audio.
+        end_time: The same.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> EndOfUtteranceMetadata.from_dict({"start_time": 1.5, "end_time": 1.5}).end_time
+        1.5
+    """
 
     start_time: Annotated[Optional[float], any_number] = None
     end_time: Annotated[Optional[float], any_number] = None
@@ -304,7 +380,21 @@ class EndOfUtteranceMetadata(Received):
 
 @dataclass(eq=False, repr=False)
 class EndOfUtterance(ServerMessage):
-    """A speaker paused, or ``force_end_of_utterance`` ended the utterance (``forced`` is True)."""
+    """A speaker paused, or ``force_end_of_utterance`` ended the utterance (``forced`` is True).
+
+    Args:
+        metadata: When it ended.
+        channel: Label of the channel; None in a session with one channel.
+        forced: Whether the client asked for it.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> read = EndOfUtterance.from_message({
+        ...     "message": "EndOfUtterance", "metadata": {"start_time": 1.5, "end_time": 1.5},
+        ... })
+        >>> read.metadata.end_time
+        1.5
+    """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("EndOfUtterance",)
 
@@ -325,6 +415,10 @@ class AudioEvent(Received):
         confidence: From 0 to 1.
         channel: Label of the channel; None in a session with one channel.
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> for event in client.transcribe("audio.wav").audio_events:
+        ...     print(event.type, event.start_time, event.end_time)
     """
 
     type: Annotated[str, any_string]
@@ -367,7 +461,17 @@ class _AudioEventMessage(ServerMessage):
 
 @dataclass(eq=False, repr=False)
 class SpeakersResult(ServerMessage):
-    """The speakers heard so far, with their identifiers: the answer to ``get_speakers``."""
+    """The speakers heard so far, with their identifiers: the answer to ``get_speakers``.
+
+    Args:
+        speakers: The speakers.
+        extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> @client.on("SpeakersResult")
+        ... def show(message):
+        ...     print([speaker.label for speaker in SpeakersResult.from_message(message).speakers])
+    """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("SpeakersResult",)
 

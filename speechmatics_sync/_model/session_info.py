@@ -23,6 +23,10 @@ class LanguagePackInfo(Received):
         itn: Whether the server can write numbers and dates in digits (inverse text normalization).
         adapted: Whether the language model was adapted.
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> client.transcribe("audio.wav").language_pack_info.word_delimiter
+        ' '
     """
 
     word_delimiter: Annotated[str, any_string] = " "
@@ -44,6 +48,11 @@ class RecognitionStarted(ServerMessage):
         channels: Labels of the channels, in order (``channel_ids`` or ``channels`` in the
             message).
         extra: Fields that this version does not know, as the server sent them.
+
+    Example:
+        >>> @client.once("RecognitionStarted")
+        ... def show(message):
+        ...     print(RecognitionStarted.from_message(message).orchestrator_version)
     """
 
     MESSAGES: ClassVar[tuple[str, ...]] = ("RecognitionStarted",)
@@ -72,6 +81,12 @@ class SessionInfo:
         is_running: Whether the session accepts audio.
         language_pack_info: How the language is written; None before RecognitionStarted.
         channels: Labels of the channels, in order; empty in a session with one channel.
+
+    Example:
+        >>> info = client.start_session(audio_format=audio_format)
+        >>> info.is_running
+        True
+        >>> client.close()
     """
 
     __signature__ = PlainSignature()

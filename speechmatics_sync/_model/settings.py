@@ -24,8 +24,6 @@ _S = TypeVar("_S", bound="Settings")
 class Settings(Value):
     """A dataclass that checks its fields and becomes part of a message."""
 
-    extra: dict[str, Any]
-
     def __post_init__(self) -> None:
         self._plain()
 

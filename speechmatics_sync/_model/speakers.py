@@ -78,6 +78,12 @@ class SpeakerDiarizationConfig(Settings):
             and so on; at most 50 identifiers in all.
         get_speakers: Ask for the speakers' identifiers at the end of the transcript.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> config = TranscriptionConfig(
+        ...     diarization="speaker",
+        ...     speaker_diarization_config=SpeakerDiarizationConfig(max_speakers=2),
+        ... )
     """
 
     max_speakers: Annotated[Optional[int], number(2, whole=True)] = None

@@ -35,6 +35,11 @@ class SessionStats:
         final_latency_p95: The same: what 95 % of these finals are not above.
         partials_superseded: Partials that no handler was given, because newer ones came while more
             than half of ``max_queue`` messages waited.
+
+    Example:
+        >>> transcript = client.transcribe("audio.wav")
+        >>> client.stats.seconds_sent
+        2.0
     """
 
     chunks_sent: int = 0

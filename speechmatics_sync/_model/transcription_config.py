@@ -30,7 +30,11 @@ __all__ = [
 
 
 class Model(str, Enum):
-    """The models that are known; the service takes others by their name."""
+    """The models that are known; the service takes others by their name.
+
+    Example:
+        >>> config = TranscriptionConfig(model=Model.STANDARD)
+    """
 
     ENHANCED = "enhanced"
     STANDARD = "standard"
@@ -40,7 +44,12 @@ class Model(str, Enum):
 
 
 class OperatingPoint(str, Enum):
-    """Deprecated: the former name of `Model`."""
+    """Deprecated: the former name of `Model`.
+
+    Example:
+        >>> OperatingPoint.ENHANCED == Model.ENHANCED
+        True
+    """
 
     ENHANCED = "enhanced"
     STANDARD = "standard"
@@ -50,7 +59,11 @@ class OperatingPoint(str, Enum):
 
 
 class Diarization(str, Enum):
-    """How speakers are distinguished: not at all, by voice, by channel, or by both."""
+    """How speakers are distinguished: not at all, by voice, by channel, or by both.
+
+    Example:
+        >>> config = TranscriptionConfig(diarization=Diarization.SPEAKER)
+    """
 
     NONE = "none"
     SPEAKER = "speaker"
@@ -61,7 +74,11 @@ class Diarization(str, Enum):
 
 
 class MaxDelayMode(str, Enum):
-    """Whether ``max_delay`` may be exceeded to complete an entity (``flexible``) or not."""
+    """Whether ``max_delay`` may be exceeded to complete an entity (``flexible``) or not.
+
+    Example:
+        >>> config = TranscriptionConfig(max_delay=1, max_delay_mode=MaxDelayMode.FIXED)
+    """
 
     FLEXIBLE = "flexible"
     FIXED = "fixed"
@@ -76,6 +93,10 @@ class AudioFilteringConfig(Settings):
     Args:
         volume_threshold: Lowest volume that is transcribed, from 0 to 100.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> loud = AudioFilteringConfig(volume_threshold=3)
+        >>> config = TranscriptionConfig(audio_filtering_config=loud)
     """
 
     volume_threshold: Annotated[Optional[float], number(0, 100)] = None
@@ -90,6 +111,12 @@ class WordReplacement(Settings):
         from_: The word or pattern to replace (``from`` in the message).
         to: The replacement.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> replaced = [WordReplacement("colour", "color")]
+        >>> config = TranscriptionConfig(
+        ...     transcript_filtering_config=TranscriptFilteringConfig(replacements=replaced)
+        ... )
     """
 
     from_: Annotated[str, string(), "from"]
@@ -105,6 +132,10 @@ class TranscriptFilteringConfig(Settings):
         remove_disfluencies: Remove hesitations such as "um".
         replacements: A list of `WordReplacement`, or of dicts ``{"from": …, "to": …}``.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> without = TranscriptFilteringConfig(remove_disfluencies=True)
+        >>> config = TranscriptionConfig(transcript_filtering_config=without)
     """
 
     remove_disfluencies: Annotated[Optional[bool], boolean] = None
@@ -123,6 +154,10 @@ class PunctuationOverrides(Settings):
         permitted_marks: A list of the marks that may be used, or ``["all"]``.
         sensitivity: From 0 to 1; a higher value sets more marks.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> marks = PunctuationOverrides(permitted_marks=[".", "?"], sensitivity=0.4)
+        >>> config = TranscriptionConfig(punctuation_overrides=marks)
     """
 
     permitted_marks: Annotated[
@@ -140,6 +175,10 @@ class AdditionalVocab(Settings):
         content: The word as it is written.
         sounds_like: One or more spellings of how it is pronounced.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> vocab = [AdditionalVocab("gnocchi", sounds_like=["nyohki"]), "bigoli"]
+        >>> config = TranscriptionConfig(additional_vocab=vocab)
     """
 
     content: Annotated[str, non_empty]
@@ -164,6 +203,10 @@ class ConversationConfig(Settings):
         end_of_utterance_silence_trigger: Silence in seconds that ends an utterance, at most 2; 0
             sends no EndOfUtterance.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> pause = ConversationConfig(end_of_utterance_silence_trigger=0.5)
+        >>> config = TranscriptionConfig(conversation_config=pause)
     """
 
     end_of_utterance_silence_trigger: Annotated[Optional[float], number(0, 2, unit="seconds")] = (
@@ -295,12 +338,25 @@ class TranscriptionConfig(Settings):
 
 @dataclass(eq=False, repr=False)
 class MidSessionConfig(Settings):
-    """Settings that can be changed during a session; fields as in `TranscriptionConfig`.
+    """Settings that can be changed during a session. Fields that are None are not sent.
 
-    Fields that are None are not sent. The language cannot change.
+    A dict of the same fields may be given in place of each nested settings object.
+
+    Args:
+        language: ISO code of the language of the session, which cannot change.
+        max_delay: Longest time from the end of a word to its final, from 0.7 to 4 seconds.
+        max_delay_mode: Whether an entity may take longer than ``max_delay``.
+        audio_filtering_config: Leave out quiet audio.
+        enable_partials: Send partials as well as finals.
+        conversation_config: When an utterance ends.
+        extra: Further fields to send, unchecked.
 
     Raises:
         ConfigurationError: A value is not allowed; the message names the field.
+
+    Example:
+        >>> MidSessionConfig(max_delay=1.5).to_dict()
+        {'max_delay': 1.5}
     """
 
     language: Annotated[Optional[str], non_empty] = None
@@ -343,6 +399,10 @@ class AudioEventsConfig(Settings):
     Args:
         types: A list such as ``["music", "applause"]``; None reports all types.
         extra: Further fields to send, unchecked.
+
+    Example:
+        >>> sounds = AudioEventsConfig(["music", "applause"])
+        >>> transcript = client.transcribe("audio.wav", audio_events_config=sounds)
     """
 
     types: Annotated[Optional[list[str]], list_of(non_empty)] = None

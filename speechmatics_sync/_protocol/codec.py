@@ -127,4 +127,6 @@ def encode(message: Mapping[str, Any]) -> str:
     try:
         return json.dumps(message, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The message cannot be sent as JSON: {error}.") from None
+        raise ConfigurationError(
+            f"The message cannot be sent as JSON: {error}. Send dicts, lists and texts."
+        ) from None

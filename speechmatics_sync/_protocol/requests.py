@@ -75,7 +75,7 @@ def checked(message: Mapping[str, Any]) -> Message:
     name = message.get("message") if isinstance(message, collections.abc.Mapping) else None
     if not isinstance(name, str):
         raise ConfigurationError(
-            f"A message is a dict with its name under 'message', not {message!r}."
+            f"message is {message!r}; allowed: a dict with its name under 'message'"
         )
     name = getattr(name, "value", name)
     if name in _SENT_BY_METHODS:

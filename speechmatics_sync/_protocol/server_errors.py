@@ -140,8 +140,7 @@ def error_of_close(code: Optional[int], reason: str, *, when: str) -> Speechmati
     known = CLOSE_CODES.get(code)
     if known is not None and known.lost:
         what = "was lost" if code in (None, 1006) else f"was closed with code {code}"
-        advice = "Check the network." if code in (None, 1006) else "Try again."
-        return ConnectionError(f"The connection {what} {when}{said}. {advice}", close_code=code)
+        return ConnectionError(f"The connection {what} {when}{said}.", close_code=code)
     if known is not None and known.type is not None:
         return error_of(known.type, reason, None, close_code=code)
     if code is not None and code >= 3000:

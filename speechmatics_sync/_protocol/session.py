@@ -420,14 +420,9 @@ class Protocol:
         if self.over:
             raise EndOfTranscriptError("The session has ended; start another one.")
         if self.audio_ended:
-            raise SessionError(
-                "The audio of this session has ended: nothing more can be sent. Start another one."
-            )
+            raise SessionError("The audio of this session has ended: start another to send more.")
         if label is not None and self.channels[label].ended:
-            raise SessionError(
-                f"The channel {label!r} has ended: no more audio can be sent in it. Use another "
-                "one."
-            )
+            raise SessionError(f"The channel {label!r} has ended: send more audio in another one.")
 
     # What the server says.
 

@@ -114,18 +114,17 @@ class Limits:
             if _over(config.ack_timeout, since, now):
                 return ConnectionError(
                     f"The connection was lost: the server owed {what.value} and made no progress "
-                    f"with it for ack_timeout ({config.ack_timeout} s). Check the network; if it "
-                    "is right, try again."
+                    f"with it for ack_timeout ({config.ack_timeout} s)."
                 )
         if _over(_ANSWER_WITHIN, self._unanswered_in_silence, now):
             return ConnectionError(
                 f"The connection was lost: the server owed an answer and nothing arrived for "
-                f"{now - self._alive:.0f} s, not even the answer to a ping. Check the network."
+                f"{now - self._alive:.0f} s, not even the answer to a ping."
             )
         if _over(config.ping_timeout, self._unanswered_ping, now):
             return ConnectionError(
                 f"The connection was lost: no sign of life within ping_timeout "
-                f"({config.ping_timeout} s) of a ping. Check the network."
+                f"({config.ping_timeout} s) of a ping."
             )
         return None
 

@@ -412,7 +412,7 @@ class Outbox:
                 self._raise_failure()
                 if self._life.started_at is None:
                     raise identity.attach_to(
-                        SessionError("The session has not started: there is no audio to end.")
+                        SessionError("The session has not started: send its audio first.")
                     )
                 self._take_what_is_left()
                 dropped = {label: self._end_audio(label) for label in labels}

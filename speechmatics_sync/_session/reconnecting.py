@@ -137,13 +137,17 @@ def lacks_room(error: BaseException) -> bool:
     return False
 
 
-def given_up(error: SpeechmaticsError, attempts: int) -> SpeechmaticsError:
-    """Return the error with which the session ends, saying how often reconnecting was tried."""
-    if attempts and isinstance(error, ConnectionError):
+def given_up(error: SpeechmaticsError, attempts: int, *, lost: bool) -> SpeechmaticsError:
+    """Return the error with which the session ends.
+
+    It says how often reconnecting was tried, and what to do if an open connection was ``lost``.
+    """
+    if isinstance(error, ConnectionError) and (attempts or lost):
         times = "once" if attempts == 1 else f"{attempts} times"
-        said = f"{error.message} Reconnecting was tried {times} without success."
+        tried = f" Reconnecting was tried {times} without success." if attempts else ""
+        advice = " Check the network, or try again later." if lost else ""
         return ConnectionError(
-            said,
+            f"{error.message}{tried}{advice}",
             status=error.status,
             close_code=error.close_code,
             retry_after=error.retry_after,

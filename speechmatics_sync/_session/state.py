@@ -207,7 +207,9 @@ class Lifecycle:
         with contextlib.suppress(Exception):  # of a user's class, which may not allow it
             copied = copy.copy(failure)
         if copied is None or type(copied) is not type(failure) or copied.args != failure.args:
-            ended = SessionError(f"The session was ended by {type(failure).__name__}.")
+            ended = SessionError(
+                f"The session was ended by {type(failure).__name__}: see where that was raised."
+            )
             return self._identity.attach_to(ended)  # type: ignore[no-any-return]
         copied.__cause__ = failure.__cause__
         return copied

@@ -204,7 +204,8 @@ def _part(data: Any, key: str, kind: type) -> Any:
 def _as(value: Any, kind: type, name: str) -> Any:
     if not isinstance(value, kind):
         raise ConfigurationError(
-            f"this is no transcript in json-v2: {name} is of type {type(value).__name__}"
+            f"this is no transcript in json-v2: {name} is of type {type(value).__name__}. "
+            f"{_JSON_V2}"
         )
     return value
 
@@ -228,7 +229,9 @@ def _offsets(offsets: Optional[Iterable[float]], parts: list[Any]) -> list[float
         return begins
     given = list(offsets)
     if len(given) != len(parts):
-        raise ConfigurationError(f"there are {len(parts)} parts and {len(given)} offsets")
+        raise ConfigurationError(
+            f"there are {len(parts)} parts and {len(given)} offsets; allowed: one for each"
+        )
     begins = []
     for offset in given:
         number = plain_number(offset, whole=False)

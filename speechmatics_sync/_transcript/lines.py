@@ -67,6 +67,11 @@ class Line:
         start_time: When the first word begins, in seconds from the beginning of the audio.
         end_time: When the last word ends, in seconds from the beginning of the audio.
         is_final: Whether the line is at its end: it is not given again.
+
+    Example:
+        >>> with client.stream("audio.wav") as stream:
+        ...     for line in stream.lines():
+        ...         print(line.id, line.text, line.is_final)
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed
@@ -110,6 +115,9 @@ class LiveText:
         1 hello …
         1 hello world …
         1 hello world. (final)
+
+    Attributes:
+        MESSAGES: The messages that it takes something from: those to register a handler for.
     """
 
     __module__ = "speechmatics_sync"
@@ -123,7 +131,6 @@ class LiveText:
         ServerMessageType.END_OF_TRANSCRIPT,
         SessionEvent.RECONNECTED,
     )
-    """The messages that it takes something from: those to register a handler for."""
 
     def __init__(self, *, word_delimiter: str = " ") -> None:
         self._word_delimiter: str = argument("word_delimiter", word_delimiter, string())

@@ -24,6 +24,11 @@ class Match:
         after: What the same speaker said next, as text that continues ``text``.
         speaker: Label of the speaker; None without speaker diarization.
         channel: Label of the channel; None in a session with one channel.
+
+    Example:
+        >>> match = client.transcribe("audio.wav").search("world")[0]
+        >>> match.start_time, match.context
+        (0.6, 'hello world.')
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed

@@ -49,7 +49,12 @@ _FORMAT = "2.9"
 
 
 class Translation(Table[TranslatedSentence]):
-    """The translated sentences of one language, in order."""
+    """The translated sentences of one language, in order.
+
+    Example:
+        >>> for language, translation in client.transcribe("audio.wav").translations.items():
+        ...     print(language, translation.text)
+    """
 
     @property
     def text(self) -> str:

@@ -52,6 +52,10 @@ class Turn:
         end_time: Seconds from the beginning of the audio.
         text: The words with their punctuation.
         words: The words and entities, in order.
+
+    Example:
+        >>> for turn in client.transcribe("audio.wav").turns:
+        ...     print(turn.speaker, turn.text)
     """
 
     speaker: Optional[str]

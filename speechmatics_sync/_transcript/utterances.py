@@ -26,6 +26,10 @@ class Utterance:
         ended: Whether an EndOfUtterance came after its words. False for the last words of a
             channel, if none came after them.
         forced: Whether ``force_end_of_utterance`` ended it.
+
+    Example:
+        >>> for utterance in client.transcribe("audio.wav").utterances:
+        ...     print(utterance.start_time, utterance.text)
     """
 
     channel: Optional[str]

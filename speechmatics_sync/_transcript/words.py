@@ -25,6 +25,10 @@ class Word:
         channel: Label of the channel; None in a session with one channel.
         language: ISO code; None if the server did not send it.
         type: ``word`` or ``entity``.
+
+    Example:
+        >>> for word in client.transcribe("audio.wav").words:
+        ...     print(word.start_time, word.content, word.confidence)
     """
 
     content: str

@@ -191,7 +191,7 @@ class HandshakeSocket:
         if answered is None:
             raise ConnectionError(
                 f"{self._where} did not answer as a WebSocket server does: "
-                f"{self._cleaned(self._head)!r}"
+                f"{self._cleaned(self._head)!r}. {IS_IT_RIGHT}"
             )
         if not self._head.endswith((b"\r\n\r\n", b"\n\n")):
             return

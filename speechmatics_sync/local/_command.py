@@ -23,7 +23,15 @@ KEY_VARIABLE = "SPEECHMATICS_LOCAL_API_KEY"
 
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the embedded server to a parser, for `serve`."""
+    """Add the flags of the embedded server to a parser, for `serve`.
+
+    Example:
+        >>> import argparse
+        >>> parser = argparse.ArgumentParser()
+        >>> add_server_arguments(parser)
+        >>> parser.parse_args(["--port", "9000"]).port
+        9000
+    """
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen at; any but loopback requires a key")
     add(
@@ -80,7 +88,8 @@ def _tls(certificate: str, key: Optional[str]) -> ssl.SSLContext:
     except OSError as error:  # it names no file
         files = certificate if key is None else f"{certificate} and {key}"
         raise ConfigurationError(
-            f"no certificate with its private key (PEM) can be read from {files}: {error}"
+            f"no certificate with its private key (PEM) can be read from {files}: {error}. Name "
+            "files that have them"
         ) from error
     return context
 

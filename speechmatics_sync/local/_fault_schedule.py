@@ -34,6 +34,11 @@ class Happened:
         connection: The number of the connection, from 1 in the order of the handshakes.
         moment: When it happened.
         chunks: How many chunks of audio the server had received on that connection.
+
+    Example:
+        >>> faults = Faults()
+        >>> for happened in faults.happened:
+        ...     print(happened.fault, happened.connection, happened.moment, happened.chunks)
     """
 
     fault: Fault
@@ -191,7 +196,7 @@ class Faults:
     @staticmethod
     def _moment(fault: Fault, at: Union[Moment, str, None]) -> Moment:
         if at is None:
-            return fault.default
+            return fault._default
         possible = tuple(moment.value for moment in fault.moments())
         check_choice(f"Faults.add: {type(fault).__name__}", "at", at, possible)
         return Moment(at)

@@ -49,6 +49,10 @@ class Moment(str, Enum):
         AUDIO: From RecognitionStarted to the end of audio.
         ENDING: After EndOfStream or the last EndOfChannel, before the last finals.
         ENDED: After the last final, before EndOfTranscript.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Drop(), at=Moment.ENDING)
     """
 
     HANDSHAKE = "handshake"
@@ -112,9 +116,14 @@ def _checked_close_code(owner: str, name: str, value: object) -> int:
 
 
 class Fault:
-    """A fault of a server. Immutable; `Faults.add` says when it happens."""
+    """A fault of a server. Immutable; `Faults.add` says when it happens.
 
-    default: ClassVar[Moment] = Moment.AUDIO
+    Example:
+        >>> Drop().moments()[-1]
+        <Moment.ENDED: 'ended'>
+    """
+
+    _default: ClassVar[Moment] = Moment.AUDIO
 
     def moments(self) -> tuple[Moment, ...]:
         """Return when it can happen."""
@@ -139,6 +148,10 @@ class Drop(Fault):
 
     Raises:
         ConfigurationError: If an argument is not valid.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Drop(), after_seconds=2.5)
     """
 
     how: str = "reset"
@@ -164,11 +177,15 @@ class Refuse(Fault):
 
     Raises:
         ConfigurationError: If the status does not exist, or the header cannot be sent.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Refuse(503, retry_after=1), times=2)
     """
 
     status: int = 503
     retry_after: Union[int, str, None] = None
-    default: ClassVar[Moment] = Moment.HANDSHAKE
+    _default: ClassVar[Moment] = Moment.HANDSHAKE
 
     def __post_init__(self) -> None:
         self._check("status", checked_integer)
@@ -194,6 +211,10 @@ class Close(Fault):
 
     Raises:
         ConfigurationError: If no close frame may carry that.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Close(1013, "busy"), after_chunks=5)
     """
 
     code: Optional[int] = 1011
@@ -220,6 +241,10 @@ class SendError(Fault):
 
     Raises:
         ConfigurationError: If a value cannot be sent.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(SendError("quota_exceeded"), times=1)
     """
 
     type: str = "unknown_error"
@@ -245,6 +270,10 @@ class Warn(Fault):
 
     Raises:
         ConfigurationError: If a value cannot be sent.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Warn("session_timeout", "in 15 minutes"), after_chunks=5)
     """
 
     type: str
@@ -272,6 +301,10 @@ class EndEarly(Fault):
 
     Raises:
         ConfigurationError: If it is not an integer of at least 0.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(EndEarly(), after_chunks=5)
     """
 
     ignored_chunks: int = 0
@@ -294,6 +327,10 @@ class HoldAcknowledgements(Fault):
 
     Raises:
         ConfigurationError: If a value is not valid, or both are given.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(HoldAcknowledgements(seconds=0.5))
     """
 
     chunks: Optional[int] = None
@@ -317,6 +354,10 @@ class StopReading(Fault):
 
     Everything read before is answered. The server still sends pings, and does not answer the
     client's. It lasts until the client closes the connection or the server stops.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(StopReading(), after_chunks=5)
     """
 
 
@@ -332,6 +373,10 @@ class Silence(Fault):
 
     Raises:
         ConfigurationError: If it is not a bool.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Silence(), after_chunks=5)
     """
 
     reads: bool = False
@@ -353,6 +398,10 @@ class Send(Fault):
 
     Raises:
         ConfigurationError: If it is anything else.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Send({"message": "Novel"}), after_chunks=5)
     """
 
     content: Union[Mapping[str, object], str, bytes]
@@ -380,10 +429,14 @@ class Garbage(Fault):
 
     Raises:
         ConfigurationError: If ``kind`` is none of these.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.add(Garbage(), after_chunks=5)
     """
 
     kind: str = "not_json"
-    KINDS: ClassVar[tuple[str, ...]] = (
+    _KINDS: ClassVar[tuple[str, ...]] = (
         "not_json",
         "not_object",
         "no_name",
@@ -393,4 +446,4 @@ class Garbage(Fault):
     )
 
     def __post_init__(self) -> None:
-        check_choice("Garbage", "kind", self.kind, self.KINDS)
+        check_choice("Garbage", "kind", self.kind, self._KINDS)

@@ -34,6 +34,9 @@ class Word:
         confidence: From 0 (a guess) to 1 (certain).
         voice: The recogniser's own name for the voice; None if it does not tell voices apart.
             The server turns voices into speaker labels.
+
+    Example:
+        >>> ScriptedRecognizer([Word("hello", 0.2, 0.6, confidence=0.5)])
     """
 
     text: str
@@ -55,6 +58,9 @@ class Hypothesis:
             not changed.
         ends_utterance: Whether the last final so far is the last word of an utterance. The server
             then adds a full stop, in a final of its own if ``finals`` is empty.
+
+    Example:
+        >>> Hypothesis(finals=(Word("hello", 0.2, 0.6),), ends_utterance=True).partials
     """
 
     finals: tuple[Word, ...] = ()
@@ -71,6 +77,14 @@ class Recognition(ABC):
         partials: Whether the client wants partials; set like ``max_delay``.
         empty_finals: Whether finals without results are sent, as the service does, where an
             utterance or the audio ends and nothing is left to say.
+
+    Example:
+        >>> class Silent(Recognition):
+        ...     def feed(self, frame):
+        ...         return Hypothesis()
+        ...     def settle(self, until=None):
+        ...         return Hypothesis()
+        ...     quiet_since = 0.0
     """
 
     max_delay: float = 4.0
@@ -104,6 +118,20 @@ class Recognizer(ABC):
     Attributes:
         languages: The codes of the languages it recognises, without regions, or None for any.
         description: The language's name, for ``language_pack_info``.
+
+    Example:
+        >>> class Deaf(Recognizer):
+        ...     def start(self, *, language, partials, channel=None):
+        ...         return Silent()
+        >>> class Silent(Recognition):
+        ...     def feed(self, frame):
+        ...         return Hypothesis()
+        ...     def settle(self, until=None):
+        ...         return Hypothesis()
+        ...     quiet_since = 0.0
+        >>> with LocalServer(recognizer=Deaf()) as server:
+        ...     Client(url=server.url).transcribe("audio.wav").text
+        ''
     """
 
     languages: Optional[frozenset[str]] = None

@@ -21,6 +21,14 @@ class ChannelRecord:
         audio_chunks: How many chunks of audio were received.
         audio_bytes: How many bytes of audio were received, after decoding base64.
         last_seq_no: The ``last_seq_no`` of EndOfChannel, or None.
+
+    Example:
+        >>> with LocalServer(recognizer=CountedRecognizer()) as server:
+        ...     with MultiChannelClient(url=server.url) as client:
+        ...         transcript = client.transcribe({"agent": "agent.wav", "other": "audio.wav"})
+        ...     session = server.sessions[0]
+        >>> session.channels["agent"].audio_bytes
+        64000
     """
 
     def __init__(self) -> None:
@@ -55,6 +63,13 @@ class SessionRecord:
         error: The Error that was sent, or None.
         close_code: The code of the close frame; None before the end, or if there was no frame.
         ended: Whether the session is over.
+
+    Example:
+        >>> with LocalServer(recognizer=CountedRecognizer()) as server:
+        ...     transcript = Client(url=server.url).transcribe("audio.wav")
+        ...     session = server.sessions[0]
+        >>> session.start["transcription_config"]["language"], session.audio_bytes
+        ('en', 64000)
     """
 
     def __init__(self, id: str, target: str, headers: Mapping[str, str]) -> None:

@@ -223,6 +223,12 @@ class CountedRecognizer(Recognizer):
         turn: How many words each turn has.
         service_finals: Send finals as the service does where programs stumble, see
             `ScriptedRecognizer`.
+
+    Example:
+        >>> with LocalServer(recognizer=CountedRecognizer()) as server:
+        ...     client = Client(url=server.url)
+        ...     print(client.transcribe(counted_audio(3), audio_format=audio_format).text)
+        w1 w2 w3.
     """
 
     def __init__(
@@ -249,7 +255,12 @@ class CountedRecognizer(Recognizer):
 
 
 def counted_word(number: int) -> str:
-    """Return the word that `CountedRecognizer` hears for a number."""
+    """Return the word that `CountedRecognizer` hears for a number.
+
+    Example:
+        >>> counted_word(7)
+        'w7'
+    """
     return f"w{number}"
 
 
@@ -263,6 +274,10 @@ def counted_audio(count: int, *, first: int = 1, period: float = 0.5) -> bytes:
 
     Returns:
         ``pcm_s16le`` at 16 kHz, ``count`` times ``period`` seconds long.
+
+    Example:
+        >>> len(counted_audio(10, period=0.5))
+        160000
     """
     if first < 1 or first + count - 1 > 32767:
         raise ValueError(f"numbers must be from 1 to 32767, not {first} to {first + count - 1}")

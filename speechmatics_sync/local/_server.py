@@ -181,7 +181,7 @@ class LocalServer:
             SessionError: If the port is not known yet, because the server was never started.
         """
         if not self._port:
-            raise SessionError("the server has no port before start()")
+            raise SessionError("the server has no port yet: start() it first")
         scheme = "ws" if self._ssl_context is None else "wss"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}/v2"
@@ -218,7 +218,7 @@ class LocalServer:
         """
         with self._lifecycle:
             if self._server is not None:
-                raise SessionError(f"the server is running already, at {self.url}")
+                raise SessionError(f"the server is running already, at {self.url}: stop() it first")
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             self._server = serve(
                 self._serve,

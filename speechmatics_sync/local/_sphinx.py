@@ -321,7 +321,9 @@ class _Sphinx(Recognition):
     def _decode(self) -> list[Word]:
         """Return the words of the utterance that are not settled yet."""
         start, audio = self._from_context()
-        words = self._final_decoder.decode(audio, start, self._recognizer.voice, self._voice_mean())
+        words = self._final_decoder.decode(
+            audio, start, self._recognizer._voice, self._voice_mean()
+        )
         return [word for word in words if (word.start + word.end) / 2 > self._settled]
 
     def _voice_mean(self) -> str:
@@ -362,7 +364,7 @@ class _Sphinx(Recognition):
         self._next_partial = self._now + _PARTIAL_SECONDS
         guess = tuple(
             word
-            for word in partial_decoder.words(self._recognizer.voice)
+            for word in partial_decoder.words(self._recognizer._voice)
             if (word.start + word.end) / 2 > self._settled
         )
         if guess == self._last_partials:
@@ -386,7 +388,7 @@ class PocketsphinxRecognizer(Recognizer):
 
     languages = frozenset({"en"})
     description = "English"
-    voice = "pocketsphinx"
+    _voice = "pocketsphinx"
 
     def __init__(self, *, idle_decoders: int = 2) -> None:
         self._idle_decoders = idle_decoders

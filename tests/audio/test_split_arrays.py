@@ -124,7 +124,7 @@ def test_a_channel_is_held_to_the_format() -> None:
         ("numpy.zeros((10, 2), complex)", "samples: convert"),
         ("numpy.zeros((10, 2), bool)", "bool8 samples"),
         ("numpy.zeros((10, 2), object)", "samples: convert"),
-        ("numpy.zeros(10, 'int16')", "1 dimensions; one of one dimension is a source as it is"),
+        ("numpy.zeros(10, 'int16')", "1 dimensions: pass it as a source, as it is"),
         ("numpy.zeros((10, 2, 2), 'int16')", "3 dimensions"),
         ("numpy.zeros((2, 100), 'int16')", r"2 × 100: .*samples\.T"),
         ("numpy.float32(1)", "0 dimensions"),

@@ -328,7 +328,8 @@ def test_a_call_that_is_refused_leaves_the_client_free() -> None:
     with serving(hears("word")) as url, client_of(url) as client:
         for options in (
             {"audio_format": "raw"},
-            {"transcription_config": {"language": "en"}},
+            {"transcription_config": {"language": ""}},
+            {"transcription_config": "en"},
             {"transcription_config": TranscriptionConfig(diarization="channel")},
             {"ws_headers": ["X: 1"]},
             {"ws_headers": {"X-Request-Id": 5}},

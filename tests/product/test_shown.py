@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import dis
+import enum
 import importlib
 import inspect
 import pydoc
@@ -87,6 +89,68 @@ def test_defaults_and_types_of_settings_are_shown() -> None:
     assert """timestamp: 'Timestamp' = 'now'""" in shown
 
 
+# -- docstrings -----------------------------------------------------------------------------------
+
+RUN_A_PROGRAM = {"main", "serve"}
+
+
+def test_every_public_name_shows_an_example() -> None:
+    without = {
+        member.name
+        for member in members()
+        if "." not in member.name and ">>> " not in (inspect.getdoc(member.value) or "")
+    }
+    assert without == RUN_A_PROGRAM
+
+
+def set_on_self(function: types.FunctionType) -> Iterator[str]:
+    """The attributes that a method sets."""
+    before = None
+    for step in dis.get_instructions(function):
+        if step.opname == "STORE_ATTR" and before is not None and "self" in str(before.argval):
+            yield step.argval
+        before = step
+
+
+def attributes(public: type) -> Iterator[tuple[str, Any]]:
+    """The public attributes of a class and of its objects; None for those that objects set."""
+    for own in public.__mro__:
+        if own.__module__.startswith("speechmatics_sync"):
+            for name, value in vars(own).items():
+                yield name, value
+                function = Member(name, value).function
+                if isinstance(function, types.FunctionType):
+                    yield from ((set_too, None) for set_too in set_on_self(function))
+            yield from ((name, None) for name in vars(own).get("__annotations__", ()))
+
+
+def test_what_completion_offers_of_an_object_is_documented() -> None:
+    """A method and a property by themselves, another attribute by its class."""
+    found = 0
+    for member in members():
+        public = member.value
+        if not inspect.isclass(public) or issubclass(public, (dict, enum.Enum)):
+            continue
+        described = "\n".join(inspect.getdoc(own) or "" for own in public.__mro__)
+        for name, value in attributes(public):
+            if name.startswith("_"):
+                continue
+            found += 1
+            if callable(Member(name, value).function):
+                assert inspect.getdoc(value), f"{member.name}.{name}"
+            elif not isinstance(inspect.getattr_static(public, name, None), property):
+                assert re.search(rf"^    {name}: ", described, re.MULTILINE), (
+                    f"{member.name}.{name}"
+                )
+    assert found > 500
+
+
+def test_the_members_of_what_handlers_are_added_for_are_documented() -> None:
+    for events in (speechmatics_sync.ServerMessageType, speechmatics_sync.SessionEvent):
+        described = set(re.findall(r"^    (\w+): ", inspect.getdoc(events) or "", re.MULTILINE))
+        assert described == set(events.__members__)
+
+
 # -- types ----------------------------------------------------------------------------------------
 
 
@@ -100,7 +164,6 @@ ANYTHING = {
     "MultiChannelClient.listeners()": JSON + "; handlers get it",
     "EventEmitter.emit(message)": JSON,
     "EventEmitter.listeners()": JSON + "; handlers get it",
-    "SourceErrorDict.error": JSON,
     "Transcript.to_rows()": "rows for a table, whose columns have types of their own",
     "Job.source": "what the program passed, whatever that is, given back",
     "read_toml()": "what a file holds",

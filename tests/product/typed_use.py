@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,9 @@ from speechmatics_sync import (
 
 # -- configuration --------------------------------------------------------------------------------
 
+words: list[str] = ["gnocchi"]
+known: list[SpeakerIdentifier] = []
+
 config = TranscriptionConfig(
     language="en",
     model="enhanced",
@@ -73,7 +77,12 @@ assert_type(config.enable_partials, Optional[bool])
 assert_type(config.to_dict(), dict[str, Any])
 TranscriptionConfig(speaker_diarization_config=SpeakerDiarizationConfig(max_speakers=3))
 assert_type(TranslationConfig(["fr"]).target_languages, list[str])
+TranscriptionConfig(
+    additional_vocab=words, speaker_diarization_config=SpeakerDiarizationConfig(speakers=known)
+)
 TranslationConfig()  # type: ignore[call-arg]
+ConnectionConfig(ssl_context=ssl.create_default_context())
+ConnectionConfig(ssl_context="/etc/ssl")  # type: ignore[arg-type]
 TranscriptionConfig(max_delay="1")  # type: ignore[arg-type]
 TranscriptionConfig(max_dellay=1)  # type: ignore[call-arg]
 assert_type(AudioFormat(AudioEncoding.PCM_S16LE, 16000).bytes_per_sample, int)
@@ -144,6 +153,12 @@ def use(client: Client) -> None:
     client.send_message({"message": "GetSpeakers"})
     client.update_transcription_config(max_delay=1, conversation_config=ConversationConfig())
     client.force_end_of_utterance(timestamp=None)
+    client.force_end_of_utterance(timestamp="then")  # type: ignore[arg-type]
+    client.send_audio(array("h"))
+    client.send_audio("audio")  # type: ignore[arg-type]
+    client.transcribe("call.wav", transcription_config={"language": "de"})
+    client.transcribe("call.wav", transcription_config=["de"])  # type: ignore[arg-type]
+    client.transcribe("call.wav", ws_headers={"X-Tag": 5})  # type: ignore[dict-item]
     assert_type(client.get_speakers(), list[SpeakerIdentifier])
     assert_type(client.stop_session(timeout=10), Transcript)
     assert_type(client.audio_seconds_sent, Optional[float])
@@ -158,7 +173,14 @@ def use(client: Client) -> None:
     assert_type(transcribe("call.wav", api_key="key"), Transcript)
 
 
+class OwnTranscript(Transcript):
+    """A class of the program's own."""
+
+
 def export(transcript: Transcript) -> None:
+    assert_type(OwnTranscript.load("call.json"), OwnTranscript)
+    transcript.player(b"", embed=False)
+    transcript.player(5)  # type: ignore[arg-type]
     captions = transcript.captions(max_line_length=42, speaker_labels={"S1": "Ada"})
     assert_type(captions, Captions)
     assert_type(captions[0], Caption)
@@ -252,6 +274,8 @@ def recordings(paths: list[Path]) -> None:
         assert_type(job.transcript, Optional[Transcript])
         assert_type(job.error, Optional[Exception])
     transcribe_many(paths, max_sessions="5")  # type: ignore[arg-type]
+    transcribe_many(paths, api_key="key", translation_config={"target_languages": ["fr"]})
+    transcribe_many(paths, realtime="yes")  # type: ignore[arg-type]
 
 
 def handlers(client: Client, name: str) -> None:

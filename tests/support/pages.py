@@ -171,9 +171,14 @@ def run_docstring(example: Example) -> None:
     test, path = example.parsed, Path(example.path)
     kind: Any = MultiChannelClient if path.name in BY_CHANNEL else Client
     said: list[str] = []
+    beside = (local,) if path.parent.name == "local" else ()
     with kind() as client:
         test.globs = {
-            **{name: getattr(speechmatics_sync, name) for name in dir(speechmatics_sync)},
+            **{
+                name: getattr(face, name)
+                for face in (speechmatics_sync, *beside)
+                for name in dir(face)
+            },
             "LocalServer": LocalServer,
             "client": client,
             "samples": SAMPLES,

@@ -27,6 +27,10 @@ class Caption:
         lines: Its lines: plain text, without markup.
         speaker: Label of the speaker; None without speaker diarization, and where several speak.
         channel: Label of the channel; None in a session with one channel, and where several speak.
+
+    Example:
+        >>> for caption in client.transcribe("audio.wav").captions():
+        ...     print(caption.start_time, caption.end_time, caption.text)
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed

@@ -85,12 +85,14 @@ class LiveCaptions:
         ...     client.on(name, show)
         >>> transcript = client.transcribe("audio.wav")
         0.2 hello world.
+
+    Attributes:
+        MESSAGES: The messages that it takes something from: those to register a handler for.
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed
 
     MESSAGES = LiveText.MESSAGES
-    """The messages that it takes something from: those to register a handler for."""
 
     def __init__(
         self,

@@ -33,6 +33,10 @@ class CaptionFault:
         index: Which caption.
         value: What it is, in the rule's unit.
         limit: What it should be.
+
+    Example:
+        >>> for fault in client.transcribe("audio.wav").captions().report().faults:
+        ...     print(fault.index, fault.rule, fault.value, fault.limit)
     """
 
     __module__ = "speechmatics_sync"
@@ -63,6 +67,11 @@ class CaptionReport:
         unavoidable: By rule: how many of them would break it however the words were split. A word
             may be longer than a line, said faster than it can be read, or stand alone.
         faults: Each of them.
+
+    Example:
+        >>> report = client.transcribe("audio.wav").captions().report()
+        >>> report.captions, report.avoidable
+        (1, 0)
     """
 
     __module__ = "speechmatics_sync"

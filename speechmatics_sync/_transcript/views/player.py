@@ -45,6 +45,10 @@ class Player:
 
     Attributes:
         html: The element, with the script that belongs to it.
+
+    Example:
+        >>> player = client.transcribe("audio.wav").player("audio.wav")
+        >>> page = f"<!doctype html>{player.html}"
     """
 
     __module__ = "speechmatics_sync"  # which loads this one only when it is needed
@@ -94,7 +98,7 @@ def _address(audio: Any, *, embed: bool, max_bytes: int) -> str:
     except (OSError, ValueError) as error:  # a ValueError for a NUL
         raise AudioError(f"{name} cannot be read: {reason_of(error)}") from error
     if size is None:  # reading a pipe would wait for who writes to it
-        raise AudioError(f"{name} cannot be read: it is a folder, a pipe or a device")
+        raise AudioError(f"{name} cannot be read: it is a folder, a pipe or a device. Pass a file")
     if not embed:
         return quote(PurePath(path).as_posix())
     if size > max_bytes:
@@ -110,8 +114,8 @@ def _embedded(name: str, content: bytes, max_bytes: int, guessed: Union[str, Non
     )
     if kind is None or not kind.startswith(("audio/", "video/")):
         raise AudioError(
-            f"{name} is nothing that browsers play: samples without a header, or no audio. A WAV "
-            "file of them is played"
+            f"{name} is nothing that browsers play: samples without a header, or no audio. Make "
+            "a WAV file of them"
         )
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
