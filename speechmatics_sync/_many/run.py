@@ -6,7 +6,8 @@ consumer takes finished jobs.
 
 What is held at any time: the sources of sessions that run or were refused, one source more, and
 finished jobs that nobody has taken yet, together no more than `_AHEAD` for each session. Sources
-that another run of the same ledger has taken are held beside them; they are no more than it runs.
+that another run of the same ledger has taken, or that this run was given twice, are held beside
+them: no more than that run has sessions, and `_ASIDE` at most.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ __all__ = ["Plan", "Run"]
 
 _AHEAD = 2
 """How many sources are held for each session that may run."""
+
+_ASIDE = 1000
+"""How many sources are held that are transcribed already."""
 
 _LOOK = 0.5
 """Seconds between two looks at what another run of the ledger has done."""
@@ -322,7 +326,8 @@ class Run:
         with self._changed:
             held = len(self._running) + len(self._due) + len(self._ready)
             task = self._read
-            if task is not None and held < _AHEAD * self._plan.most:
+            room = held < _AHEAD * self._plan.most and len(self._aside) < _ASIDE
+            if task is not None and room:
                 self._read = None
                 self._changed.notify_all()
                 return task
@@ -415,10 +420,7 @@ class Run:
         self._pace.refused(len(self._running), time.monotonic(), wait)
         heapq.heappush(self._due, task)
         if not slowed:
-            logger.warning(
-                "There is no room for more than %d sessions: no more are begun for now",
-                self._pace.limit,
-            )
+            logger.warning("There is no room for more sessions: no more are begun for now")
 
     def _put(self, task: _Task, outcome: Outcome) -> None:
         job = Job(task.source, outcome.transcript, outcome.error, outcome.seconds, task.attempts)

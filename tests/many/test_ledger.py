@@ -7,6 +7,7 @@ import functools
 import os
 import pickle
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,26 @@ def test_a_source_that_comes_twice_is_transcribed_once() -> None:
         ("w2.", 1),
         ("w2.", 0),
     ]
+
+
+def test_a_source_that_comes_again_and_again_is_read_no_further_than_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("speechmatics_sync._many.run._ASIDE", 5)
+    slow, further = Blocking(audio(1)), threading.Event()
+
+    def again() -> Iterator[str]:
+        yield from ["one"] * 10
+        further.set()
+
+    def call(client: Client, source: str, **options: Any) -> Transcript:
+        return client.transcribe(slow, **options)
+
+    run = InThread(lambda: [job.attempts for job in many(again(), call=call)])
+    wait_for(slow.blocked)
+    assert not further.wait(0.2)
+    slow.released.set()
+    assert run.result() == [1] + [0] * 9
 
 
 def test_runs_share_the_work() -> None:
