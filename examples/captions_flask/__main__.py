@@ -18,7 +18,10 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each request
     with server_url() as url:
-        server = make_server("127.0.0.1", arguments.port, create_app(url), threaded=True)
+        try:
+            server = make_server("127.0.0.1", arguments.port, create_app(url), threaded=True)
+        except SystemExit:  # it has said that another program has the port
+            sys.exit("Choose another: make demo-web PORT=5001, or --port 5001.")
         print(f"Open http://127.0.0.1:{server.port} and speak; Ctrl-C ends it.", file=sys.stderr)
         server.serve_forever()  # returns on Ctrl-C
     raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Callable, Optional, Union
 
 from .._logs import PackageLogger, logger
@@ -109,13 +110,17 @@ def progress_report(
             f"{_COUNTED[unit]} done and in all"
         )
     try:
-        from tqdm.auto import tqdm
+        # Without ipywidgets tqdm.auto takes the bar of text as well, and warns of it in a notebook.
+        if find_spec("ipywidgets") is None:
+            from tqdm import tqdm
+        else:
+            from tqdm.auto import tqdm
     except ImportError:
         raise missing_extra("progress=True", "tqdm", "progress") from None
     except Exception as error:
         if raised_by_signal(error):
             raise
-        # Such as its warning in a notebook without ipywidgets, where warnings are errors.
+        # Such as its warning in a notebook with an old ipywidgets, where warnings are errors.
         logger.info(_NO_BAR, type(error).__name__, error)
         return None
     return _Bar(tqdm, unit)

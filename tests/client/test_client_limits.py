@@ -253,7 +253,8 @@ def test_a_bar_that_cannot_be_drawn_is_dropped(
 def test_a_bar_that_cannot_be_imported_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As in a notebook without ipywidgets, of which tqdm warns, where warnings are errors."""
+    """As in a notebook with an old ipywidgets, of which tqdm warns, where warnings are errors."""
+    (tmp_path / "ipywidgets.py").touch()
     (tmp_path / "tqdm").mkdir()
     (tmp_path / "tqdm" / "__init__.py").touch()
     (tmp_path / "tqdm" / "auto.py").write_text("raise UserWarning('IProgress not found')")

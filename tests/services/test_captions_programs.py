@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_it_says_which_address_to_open_and_ends_cleanly_while_somebody_speaks(
                 program.kill()
         assert program.returncode == 130
         assert "Traceback" not in said, said
+
+
+def test_a_port_that_is_taken_is_told_with_how_to_choose_another() -> None:
+    pytest.importorskip("flask_sock")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = subprocess.run(
+            [sys.executable, "-m", "captions_flask", "--port", str(taken.getsockname()[1])],
+            cwd=EXAMPLES,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "SPEECHMATICS_RT_URL": "ws://127.0.0.1:9"},
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert ran.returncode == 1
+    assert "make demo-web PORT=" in ran.stderr.splitlines()[-1]
 
 
 def address_in(program: subprocess.Popen[str]) -> str:

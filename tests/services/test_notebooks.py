@@ -173,6 +173,20 @@ def test_progress_in_a_cell_is_the_notebooks_bar(kernel: Kernel) -> None:
     assert any("application/vnd.jupyter.widget-view+json" in each for each in beside.outputs)
 
 
+def test_progress_without_widgets_is_text_and_no_warning(kernel: Kernel) -> None:
+    hidden = (
+        "import sys\n"
+        "kept = {name: sys.modules.pop(name) for name in list(sys.modules)\n"
+        "        if name.partition('.')[0] in ('tqdm', 'ipywidgets')}\n"
+        "sys.modules['ipywidgets'] = None\n"
+    )
+    kernel.run(hidden)
+    cell = kernel.run(LIVE.format(words=2).replace("display=True", "progress=True"))
+    kernel.run("del sys.modules['ipywidgets']\nsys.modules.update(kept)")
+    assert "transcribing: 100%" in cell.text("stderr")
+    assert "Warning" not in cell.text("stderr")
+
+
 def test_a_display_that_fails_ends_nothing(kernel: Kernel) -> None:
     kernel.run(
         "import IPython.display as shown\n"
