@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -66,11 +67,8 @@ class Input(NamedTuple):
             AudioError: One is not.
         """
         for file in self.files:
-            try:
+            with _read_from(file):
                 os.stat(file)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise AudioError(f"the file {shown(file)!r} cannot be read: {reason}") from None
 
     def seconds(self) -> Optional[float]:
         """Return how long a file is, or None if that cannot be told.
@@ -86,6 +84,20 @@ class Input(NamedTuple):
                 return audio.total_seconds
         except SpeechmaticsError:  # it is told when the file is transcribed
             return None
+
+
+@contextlib.contextmanager
+def _read_from(file: str) -> Iterator[None]:
+    """Have an error say which file cannot be read.
+
+    Raises:
+        AudioError: That.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"the file {shown(file)!r} cannot be read: {reason}") from None
 
 
 def inputs_of(arguments: Any, audio_format: Optional[AudioFormat]) -> list[Input]:
@@ -222,36 +234,53 @@ def _keeping(source: Any, path: str, audio_format: Optional[AudioFormat]) -> Ite
     given = audio_format or getattr(source, "audio_format", None)
     with contextlib.ExitStack() as stack:
         if isinstance(source, str):
-            source = stack.enter_context(open(source, "rb"))
+            with _read_from(source):
+                source = stack.enter_context(open(source, "rb"))
+            if os.path.exists(path) and os.path.samefile(source.fileno(), path):
+                raise ConfigurationError(f"--save-audio is the file {path!r}, which is transcribed")
         with written_to(path):
-            file: Any = stack.enter_context(open(path, "wb"))
-        write = file.write
-        if given is not None and given.encoding == "pcm_s16le":
-            samples = stack.enter_context(wave.open(file, "wb"))
-            samples.setparams((1, 2, int(given.sample_rate), 0, "NONE", ""))
-            write = samples.writeframesraw
-        yield _Tee(source, write, given)
+            file = open(path, "wb")  # noqa: SIM115  (`_Tee` closes it)
+        yield stack.enter_context(_Tee(source, file, given))
 
 
 class _Tee:
-    """A source that hands on what is read from it."""
+    """A source that hands on what is read from it, and keeps it in a file, which it closes.
 
-    def __init__(
-        self, source: Any, write: Callable[[bytes], object], audio_format: Optional[AudioFormat]
-    ) -> None:
+    As with `Microphone(save=…)`, where the file cannot be written any more, what is heard goes on.
+    """
+
+    def __init__(self, source: Any, file: Any, audio_format: Optional[AudioFormat]) -> None:
         self._source = source
-        self._write = write
+        self._lost = False
+        self._files = [file]
+        self._write: Callable[[bytes], object] = file.write
         if audio_format is not None:
             self.audio_format = audio_format
+            if audio_format.encoding == "pcm_s16le":
+                samples = wave.open(file, "wb")  # noqa: SIM115
+                samples.setparams((1, 2, int(audio_format.sample_rate), 0, "NONE", ""))
+                self._files.insert(0, samples)
+                self._write = samples.writeframesraw
+
+    def __enter__(self) -> _Tee:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            self._keep(file.close)
 
     def read(self, size: int = -1) -> bytes:
         data: bytes = self._source.read(size)
-        try:
-            self._write(data)
-        except OSError as error:
-            # As with `Microphone(save=…)`, what is heard goes on.
-            self._write = lambda data: None
-            logging.getLogger("speechmatics_sync").error(
-                "the audio cannot be saved any more: %s", error.strerror
-            )
+        if not self._lost:
+            self._keep(functools.partial(self._write, data))
         return data
+
+    def _keep(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            if not self._lost:
+                logging.getLogger("speechmatics_sync").error(
+                    "the audio cannot be saved any more: %s", error.strerror
+                )
+            self._lost = True
