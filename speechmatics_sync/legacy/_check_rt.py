@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Optional
 
 import speechmatics_sync
 
@@ -37,6 +38,7 @@ _BY_METHOD = {
     "once": "what the handler raises ends the session and is raised",
     "close": "a session that still runs is ended, with a WARNING of what stays untranscribed",
 }
+_WITH_TIMEOUT = ("send_audio", "stop_session", "transcribe")
 _CHANNELS = (
     "a shorter channel does not end the others; labels name channels in the order of the dict, and "
     "are not sorted by key"
@@ -86,23 +88,26 @@ def _imports(program: Program) -> Iterator[Finding]:
                 if module or each not in inside:
                     yield Finding(node.lineno, OUTSIDE, f"there is no {each.name}")
         else:
-            name = names[0].asname
+            name = names[0].asname or ("rt" if isinstance(node, ast.ImportFrom) else None)
             alias = f" as {name}" if name else ""
             yield Finding(node.lineno, CHANGE, f"write: import {_NEW}{alias}")
 
 
 def _async(program: Program) -> Iterator[Finding]:
     """Where ``async`` and ``await`` go away."""
-    plain = {
-        function.name
-        for function in ast.walk(program.tree)
-        if isinstance(function, ast.AsyncFunctionDef)
-        and any(_awaits(program, node) for node in ast.walk(function))
+    plain = _plain_functions(program)
+    inside_another = {
+        inner
+        for outer in ast.walk(program.tree)
+        if _awaits(program, outer, plain)
+        for inner in ast.walk(outer)
+        if inner is not outer
     }
     for node in ast.walk(program.tree):
-        if isinstance(node, ast.Await) and _awaits(program, node):
-            plainly = ast.unparse(_WithoutAwait().visit(copy.deepcopy(node)))
-            yield Finding(node.lineno, CHANGE, f"write: {plainly}")
+        if isinstance(node, ast.Await) and _awaits(program, node, plain):
+            if node not in inside_another:  # what is to be written is said of the outer one
+                plainly = ast.unparse(_WithoutAwait().visit(copy.deepcopy(node)))
+                yield Finding(node.lineno, CHANGE, f"write: {plainly}")
         elif isinstance(node, ast.AsyncWith):
             for item in node.items:
                 name = _class(program, item.context_expr)
@@ -110,18 +115,78 @@ def _async(program: Program) -> Iterator[Finding]:
                     yield Finding(node.lineno, CHANGE, f"write: with {_new_name(name)}(…)")
         elif isinstance(node, ast.AsyncFunctionDef) and node.name in plain:
             yield Finding(node.lineno, CHANGE, f"write: def {node.name}({ast.unparse(node.args)})")
-        elif (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func) == "asyncio.run"
-            and node.args
-            and isinstance(node.args[0], ast.Call)
-            and ast.unparse(node.args[0].func) in plain
-        ):
-            yield Finding(node.lineno, CHANGE, f"write: {ast.unparse(node.args[0])}")
+            for left in _of_its_own(node):
+                if left not in inside_another and _stays_async(program, left, plain):
+                    text = f"{node.name} is a plain function now, in which this cannot be"
+                    yield Finding(left.lineno, DIFFERS, f"{_async_part(left)}: {text}")
+        elif isinstance(node, ast.Call):
+            yield from _given_to_loop(program, node, plain)
         elif isinstance(node, ast.ClassDef):
             for method in node.body:
                 if isinstance(method, ast.AsyncFunctionDef) and method.name == "get_auth_headers":
                     yield Finding(method.lineno, CHANGE, "write: def get_auth_headers(self)")
+
+
+def _plain_functions(program: Program) -> set[str]:
+    """The functions that await a call of a client, directly or in one another."""
+    functions = [node for node in ast.walk(program.tree) if isinstance(node, ast.AsyncFunctionDef)]
+    plain: set[str] = set()
+    while True:
+        more = {
+            function.name
+            for function in functions
+            if function.name not in plain
+            and any(_awaits(program, node, plain) for node in ast.walk(function))
+        }
+        if not more:
+            return plain
+        plain |= more
+
+
+def _of_its_own(function: ast.AsyncFunctionDef) -> Iterator[Any]:
+    """The nodes of a function, without those of functions inside it."""
+    left: list[ast.AST] = list(function.body)
+    while left:
+        node = left.pop()
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield node
+            left += ast.iter_child_nodes(node)
+
+
+def _stays_async(program: Program, node: ast.AST, plain: set[str]) -> bool:
+    if isinstance(node, ast.AsyncWith):
+        return any(_class(program, item.context_expr) is None for item in node.items)
+    if isinstance(node, ast.Await):
+        called = node.value.func if isinstance(node.value, ast.Call) else None
+        of_package = isinstance(called, ast.Attribute) and program.class_of(called.value)
+        return not (of_package or _awaits(program, node, plain))
+    return isinstance(node, ast.AsyncFor)
+
+
+def _async_part(node: ast.AST) -> str:
+    if not isinstance(node, ast.Await):
+        return "async with" if isinstance(node, ast.AsyncWith) else "async for"
+    called = node.value.func if isinstance(node.value, ast.Call) else node.value
+    return f"await {ast.unparse(called)}"
+
+
+def _given_to_loop(program: Program, node: ast.Call, plain: set[str]) -> Iterator[Finding]:
+    """Calls that asyncio was to run, and that are plain now."""
+    function = ast.unparse(node.func)
+    last = function.rpartition(".")[2]
+    if not (function.startswith("asyncio.") or last in ("create_task", "run_until_complete")):
+        return
+    for given in node.args:
+        if not isinstance(given, ast.Call) or not _is_plain(program, given, plain):
+            continue
+        if last in ("run", "run_until_complete"):
+            yield Finding(node.lineno, CHANGE, f"write: {ast.unparse(given)}")
+            continue
+        called = ast.unparse(given.func).rpartition(".")[2]
+        use = "a thread can run it beside others"
+        if last == "wait_for" and called in _WITH_TIMEOUT:
+            use = "pass it timeout="
+        yield Finding(node.lineno, DIFFERS, f"{called} is no coroutine for {last}: {use}")
 
 
 class _WithoutAwait(ast.NodeTransformer):
@@ -132,12 +197,25 @@ class _WithoutAwait(ast.NodeTransformer):
         return awaited
 
 
-def _awaits(program: Program, node: ast.AST) -> bool:
-    """Return whether this awaits a call of a client."""
-    if not isinstance(node, ast.Await) or not isinstance(node.value, ast.Call):
+def _awaits(program: Program, node: ast.AST, plain: set[str]) -> bool:
+    """Return whether this awaits a call that is plain now."""
+    return (
+        isinstance(node, ast.Await)
+        and isinstance(node.value, ast.Call)
+        and _is_plain(program, node.value, plain)
+    )
+
+
+def _is_plain(program: Program, call: ast.Call, plain: set[str]) -> bool:
+    """Return whether this calls a client, or a function of the program that is plain now."""
+    function = call.func
+    if isinstance(function, ast.Name):
+        return function.id in plain
+    if not isinstance(function, ast.Attribute):
         return False
-    function = node.value.func
-    return isinstance(function, ast.Attribute) and _client_of(program, function) is not None
+    return _client_of(program, function) is not None or (
+        function.attr in plain and ast.unparse(function.value) == "self"
+    )
 
 
 def _calls(program: Program) -> Iterator[Finding]:
@@ -162,7 +240,7 @@ def _calls(program: Program) -> Iterator[Finding]:
                 "Microphone is a context manager and a source of transcribe, without start()",
             )
         elif name is not None:
-            yield from _settings(node, name)
+            yield from _settings(node, program.name_of(node.func) or name)
         elif isinstance(node.func, ast.Attribute):
             yield from _method(program, node, node.func)
 
@@ -178,8 +256,10 @@ def _settings(node: ast.Call, name: str) -> Iterator[Finding]:
         if limit in given:
             yield Finding(node.lineno, DIFFERS, f"{limit} has no effect")
             return
-    kind = AS_IT_IS if hasattr(speechmatics_sync, name) else OUTSIDE
-    yield Finding(node.lineno, kind, name)
+    found: Any = speechmatics_sync
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    yield Finding(node.lineno, OUTSIDE if found is None else AS_IT_IS, name.rpartition(".")[2])
 
 
 def _method(program: Program, node: ast.Call, method: ast.Attribute) -> Iterator[Finding]:
@@ -189,7 +269,8 @@ def _method(program: Program, node: ast.Call, method: ast.Attribute) -> Iterator
     if method.attr == "send_message" and node.args:
         said = ast.unparse(node.args[0])
         for message, use in _SENT_BY_METHODS.items():
-            if f"'{message}'" in said:
+            member = re.sub("(?<=[a-z])(?=[A-Z])", "_", message).upper()
+            if f"'{message}'" in said or f".{member}" in said:
                 yield Finding(node.lineno, DIFFERS, f"{message} is not sent as a message: {use}")
                 return
     if client == "AsyncMultiChannelClient" and method.attr == "transcribe":

@@ -114,6 +114,7 @@ from speechmatics.rt import (  # change: write: from speechmatics_sync import Mu
 from speechmatics.rt import AuthBase, ConnectionError, Microphone  # change: write:
 from speechmatics.rt import TranscriptionConfig  # change: write:
 from speechmatics.rt._models import Anything  # outside: there is no Anything
+from speechmatics import rt  # change: write: import speechmatics_sync as rt
 
 
 class Vault(AuthBase):
@@ -129,6 +130,7 @@ async def main():  # change: write: def main()
         except ConnectionError:  # differs: ConnectionError: a key that is refused (401)
             pass
         await client.send_message({"message": "EndOfStream"})  # change: | differs: EndOfStr
+        await client.send_message({"message": kind.END_OF_STREAM})  # change: | differs: EndOfStr
         await client.send_audio(await mic.read())  # change: write: client.send_audio(m | differs
     async with Many() as client:  # change: write: with MultiChannelClient(…)
         await client.transcribe({})  # change: | differs: transcribe: a | differs: transcribe:
@@ -137,6 +139,27 @@ async def main():  # change: write: def main()
     Microphone()  # differs: Microphone is a context manager
 
 
+class App:
+    def __init__(self):
+        self.client = rt.AsyncClient()  # change: write: Client(…)
+
+    async def send(self):  # change: write: def send(self)
+        await self.client.send_audio(b"")  # change: write: self.client.send | differs: send_audio:
+        await asyncio.sleep(1)  # differs: await asyncio.sleep: send is a plain function now
+        async with anything():  # differs: async with: send is a plain function now
+            pass
+
+        async def inside():
+            await something()
+
+    async def go(self):  # change: write: def go(self)
+        await self.send()  # change: write: self.send()
+        asyncio.wait_for(self.client.close(), 1)  # differs: close is no | differs: close: a session
+        task = asyncio.create_task(main())  # differs: main is no coroutine for create_task
+        rt.TranscriptResult.from_message({})  # as it is: from_message
+
+
+asyncio.get_event_loop().run_until_complete(main())  # change: write: main()
 asyncio.run(main())  # change: write: main()
 """
 
