@@ -120,7 +120,7 @@ def error_of(
     type: str, reason: str, code: Optional[int], *, close_code: Optional[int] = None
 ) -> SpeechmaticsError:
     """Return the exception for an Error of the server's."""
-    said = f": {reason}" if reason else ""
+    said = f": {reason.rstrip('.')}" if reason else ""
     known = ERROR_TYPES.get(type, ERROR_TYPES[ErrorType.UNKNOWN_ERROR.value])
     text = f"The server ended the session with {type}{said}. {known.advice}"
     if type == ErrorType.NOT_AUTHORISED.value:

@@ -8,7 +8,7 @@ from pathlib import Path
 from support.places import ROOT
 
 from speechmatics_sync import ErrorType
-from speechmatics_sync._protocol.server_errors import CLOSE_CODES, ERROR_TYPES
+from speechmatics_sync._protocol.server_errors import CLOSE_CODES, ERROR_TYPES, error_of
 
 
 def test_every_documented_close_code_names_its_error(shared: Path) -> None:
@@ -47,3 +47,9 @@ def test_the_documentation_says_of_every_type_what_to_do() -> None:
     page = (ROOT / "docs" / "reference" / "errors.rst").read_text(encoding="utf-8")
     described = set(re.findall(r"^``(\w+)``", page, re.MULTILINE))
     assert {*ERROR_TYPES, "duration_limit_exceeded"} <= described
+
+
+def test_a_reason_that_ends_a_sentence_ends_it_once() -> None:
+    error = error_of("invalid_model", "There is no such model.", None)
+    assert "invalid_model: There is no such model. " in str(error)
+    assert getattr(error, "reason", None) == "There is no such model."
