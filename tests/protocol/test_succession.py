@@ -1,0 +1,186 @@
+"""What one leg leaves to the next, and what it must not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.protocol.session_legs import (
+    MULAW,
+    added,
+    begin,
+    delivered,
+    hear,
+    leg_of,
+    push,
+    read,
+    replaced,
+    second,
+    sent,
+    session,
+    start_message,
+)
+from support.serving import final
+from support.sessions import END_OF_TRANSCRIPT
+
+from speechmatics_sync import (
+    AudioFormat,
+    ConnectionError,
+    TranscriptionConfig,
+    TranscriptionError,
+)
+from speechmatics_sync._protocol.leg import State
+from speechmatics_sync._protocol.session import Protocol
+
+SPEAKERS = TranscriptionConfig(diarization="speaker")
+
+
+def said_by(speaker: str, text: str, start: float) -> dict[str, Any]:
+    message = final(text, start, start + 0.4)
+    message["results"][0]["alternatives"][0]["speaker"] = speaker
+    return message
+
+
+def speakers_heard(protocol: Protocol) -> list[str]:
+    """Who is said to speak by two connections that each know an S1."""
+    heard = []
+    push(protocol, 0)
+    read(protocol)
+    heard += delivered(hear(protocol, said_by("S1", "one", 0.0)))
+    replaced(protocol)
+    push(protocol, 1)
+    read(protocol)
+    heard += delivered(hear(protocol, said_by("S1", "two", 1.0)))
+    return [message["results"][0]["alternatives"][0]["speaker"] for message in heard]
+
+
+def test_a_label_of_the_next_connection_is_another_speakers_unless_it_is_known() -> None:
+    assert speakers_heard(session(config=SPEAKERS)) == ["S1", "S2"]
+    # Without speaker diarization a label is whatever the server makes of it.
+    assert speakers_heard(session()) == ["S1", "S1"]
+
+
+def test_the_next_connection_is_told_the_speakers_that_are_known() -> None:
+    protocol = session(config=SPEAKERS)
+    push(protocol, 0)
+    read(protocol)
+    hear(protocol, said_by("S1", "one", 0.0))
+    protocol.ask_speakers()
+    sent(protocol)
+    identifiers = [{"label": "S1", "speaker_identifiers": ["x1"]}]
+    hear(protocol, {"message": "SpeakersResult", "speakers": identifiers})
+    replaced(protocol)
+    config = start_message(protocol)["transcription_config"]["speaker_diarization_config"]
+    assert [each["speaker_identifiers"] for each in config["speakers"]] == [["x1"]]
+    assert SPEAKERS.speaker_diarization_config is None
+
+
+def test_speakers_are_not_followed_where_no_connection_comes_after_or_channels_tell_them() -> None:
+    assert session(config=SPEAKERS, replay_seconds=None).succession.speaker_labels is None
+    both = TranscriptionConfig(
+        diarization="channel_and_speaker", channel_diarization_labels=["a", "b"]
+    )
+    protocol = session("a", "b", config=both)
+    assert protocol.succession.speaker_labels is None
+    replaced(protocol)
+    assert protocol.succession.replay.labels_restart
+
+
+def test_the_next_connection_has_the_channels_that_are_left_and_the_settings_stay() -> None:
+    protocol = session("a", "b")
+    push(protocol, 0, label="a")
+    push(protocol, 0, label="b")
+    protocol.end_audio("a")
+    read(protocol)
+    for label in ("a", "b"):
+        hear(protocol, {**final("word", 0.0, 1.0), "channel": label})
+    replaced(protocol)
+    labels = start_message(protocol)["transcription_config"]["channel_diarization_labels"]
+    assert labels == ["b"]
+    assert protocol.recognition.transcription_config.channel_diarization_labels == ["a", "b"]
+
+
+FILE = AudioFormat()
+LOST = ConnectionError("It broke.", status=502, close_code=1006)
+
+
+def test_a_lost_file_that_cannot_be_read_again_is_an_error_that_says_what_to_do() -> None:
+    protocol = session(audio_format=FILE)
+    assert protocol.succession.irrecoverable(LOST) is None  # nothing was sent yet
+    protocol.add_audio(b"a file")
+    sent(protocol)
+    error = protocol.succession.irrecoverable(LOST)
+    assert isinstance(error, ConnectionError)
+    assert error.message.startswith("It broke. It could not be recovered: a file is transcribed")
+    assert (error.status, error.close_code) == (502, 1006)
+    busy = TranscriptionError("No room.", type="quota_exceeded")
+    assert protocol.succession.irrecoverable(busy) is busy
+
+
+@pytest.mark.parametrize("audio_format", [FILE, MULAW])
+def test_without_reconnecting_the_loss_is_the_error(audio_format: AudioFormat) -> None:
+    protocol = session(audio_format=audio_format, replay_seconds=None)
+    assert protocol.succession.irrecoverable(LOST) is LOST
+
+
+def rolled_over(protocol: Protocol) -> tuple[Any, Any]:
+    old, new = leg_of(protocol), protocol.succession.new_leg()
+    new.connected()
+    protocol.receive(new, {"message": "RecognitionStarted", "id": "2"})
+    protocol.succession.end_leg()
+    protocol.succession.enter(new)
+    return old, new
+
+
+def test_what_was_held_when_both_connections_were_lost_is_heard_once_and_from_the_next() -> None:
+    protocol = session()
+    push(protocol, 0)
+    read(protocol)
+    old, new = rolled_over(protocol)
+    push(protocol, 1)
+    read(protocol)
+    assert hear(protocol, final("held", 0.1, 0.5), new) == []
+    assert protocol.succession.held(new) == 1
+    protocol.closed(old, 1006, "")
+    protocol.succession.lose()
+    assert [leg.state for leg in (old, new)] == [State.LOST, State.LOST]
+    begin(protocol)
+    assert sent(protocol) == [second(0), second(1)]
+    hear(protocol, added(2))
+    old, new = rolled_over(protocol)
+    assert protocol.succession.held(new) == 0
+    heard = delivered(hear(protocol, {**END_OF_TRANSCRIPT}, old))
+    assert heard == []
+
+
+def test_a_cut_that_was_sought_when_the_connection_was_lost_holds_up_nothing() -> None:
+    protocol = session()
+    push(protocol, 0)
+    protocol.succession.seek_cut()
+    sent(protocol)
+    replaced(protocol)
+    assert sent(protocol) == [second(0)]
+    assert protocol.room_for([b"x"] * 3) == 3
+
+
+def test_an_error_of_the_callers_ends_every_leg() -> None:
+    protocol = session()
+    push(protocol, 0)
+    sent(protocol)
+    legs = rolled_over(protocol)
+    error = KeyboardInterrupt()
+    assert protocol.fail(error) is error
+    assert [leg.state for leg in legs] == [State.FAILED, State.FAILED]
+    assert protocol.state is State.FAILED
+
+
+def test_only_a_connection_that_is_to_take_over_can_be_spared() -> None:
+    protocol = session()
+    new = protocol.succession.new_leg()
+    assert protocol.succession.can_spare(new)
+    assert not protocol.succession.can_spare(leg_of(protocol))
+    old, new = rolled_over(protocol)
+    assert not protocol.succession.can_spare(old)
+    assert not protocol.succession.can_spare(new)
+    protocol.succession.lose()
+    assert not protocol.succession.can_spare(protocol.succession.new_leg())
