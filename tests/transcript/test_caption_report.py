@@ -7,7 +7,7 @@ from typing import Optional
 import pytest
 
 from speechmatics_sync import CaptionFault, CaptionReport, Captions
-from speechmatics_sync._transcript.captions.blocks import Block
+from speechmatics_sync._transcript.captions.blocks import Block, Composer, blocks_of
 from speechmatics_sync._transcript.captions.rules import Shape
 from speechmatics_sync._transcript.captions.units import Unit
 from speechmatics_sync._transcript.speaker_names import Key, Names
@@ -114,3 +114,18 @@ def test_what_could_not_appear_with_its_words_may_stay_after_them() -> None:
     in_time = shown("a", said_until=12_000)
     assert [report(each).broken["lingers"] for each in (late, in_time)] == [1, 1]
     assert [report(each).unavoidable["lingers"] for each in (late, in_time)] == [1, 0]
+
+
+def test_of_faults_in_every_split_so_many_are_unavoidable_as_the_best_one_has() -> None:
+    shape, names = Shape(37, 2), Names(None, ())
+    words = [
+        Unit("abcdefghij", at, at + 200, Key(None, None), " ", 0, False)
+        for at in range(0, 3000, 200)  # 55 characters a second
+    ]
+    composer = Composer(shape, names)
+    following = [after.start for after in words[1:]]
+    one_by_one = [composer.block([word], at) for word, at in zip(words, [*following, None])]
+    found = Captions(one_by_one, shape, names).report()
+    best = Captions(list(blocks_of(words, shape, names)), shape, names).report()
+    assert found.broken["too_fast"] > best.broken["too_fast"] > 0
+    assert found.unavoidable["too_fast"] == best.broken["too_fast"]
