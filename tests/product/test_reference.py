@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 
@@ -59,6 +60,23 @@ def test_the_limits_are_as_they_are_described(settings: type) -> None:
         if isinstance(field.default, (bool, str)) or field.name in NO_LIMITS:
             continue
         assert described[field.name] == str(field.default), field.name
+
+
+def test_the_limits_of_calls_are_as_they_are_described() -> None:
+    text = (REFERENCE / "limits.rst").read_text(encoding="utf-8")
+    described = re.findall(r"^``([\w.]+)\((\w+)\)`` +(\S+)", text, re.MULTILINE)
+    assert len(described) > 5
+    for name, argument, default in described:
+        call = functools.reduce(getattr, name.split("."), speechmatics_sync)
+        assert str(inspect.signature(call).parameters[argument].default) == default, name
+
+
+def test_every_variable_of_the_environment_is_described() -> None:
+    variables = re.compile(r'"((?:SPEECHMATICS|SM|SSL|CURL|REQUESTS|XDG|NO)_[A-Z_]+)"')
+    package = (ROOT / "speechmatics_sync").rglob("*.py")
+    read = {name for path in package for name in variables.findall(path.read_text("utf-8"))}
+    assert "SPEECHMATICS_API_KEY" in read
+    assert read - _rows("environment.rst").keys() == set()
 
 
 NO_LIMITS = ("ssl_context", "proxy", "read_limit", "write_limit")
