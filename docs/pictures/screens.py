@@ -39,7 +39,6 @@ FRAME = """\
 text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   fill: #d6deeb; white-space: pre }}
 .gone {{ visibility: hidden }}
-.scrolled {{ transform: translateY(-{scrolled}px) }}
 @media (prefers-reduced-motion: no-preference) {{
 {rules}
 }}
@@ -168,7 +167,8 @@ def _span(style: Style, text: str) -> str:
 
 
 def drawn(texts: Sequence[Text], ended: float, *, title: str) -> str:
-    """Return an SVG that shows each text in its time; without animation, the last screen."""
+    """Return an SVG that shows each text in its time; without animation, the first screen
+    as it is in the end."""
     seconds = ended + HOLD
 
     def at(second: float) -> str:
@@ -207,7 +207,6 @@ def drawn(texts: Sequence[Text], ended: float, *, title: str) -> str:
         inner_width=inner_width,
         inner_height=inner_height,
         margin=MARGIN,
-        scrolled=LINE * scrolled,
         rules="\n".join(rules),
         texts="\n".join(elements),
     )
