@@ -176,8 +176,14 @@ def _uses(program: Program) -> Iterator[Finding]:
             yield Finding(node.lineno, OUTSIDE, _missing(node.attr))
         elif name and not _exists(name) and _exists(name.rpartition(".")[0] or "client"):
             yield Finding(node.lineno, OUTSIDE, _missing(name))
-        if of_client and node.attr == "websocket":
-            yield Finding(node.lineno, DIFFERS, "websocket has send() alone")
+        connection = node.value
+        if (
+            isinstance(connection, ast.Attribute)
+            and connection.attr == "websocket"
+            and program.class_of(connection.value) == "WebsocketClient"
+            and node.attr not in ("close", "send")
+        ):
+            yield Finding(node.lineno, OUTSIDE, f"{node.attr}: websocket has send() and close()")
 
 
 def _calls(program: Program) -> Iterator[Finding]:

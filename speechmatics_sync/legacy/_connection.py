@@ -17,7 +17,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Iterator
-from typing import Any, Optional, Protocol, Union
+from typing import Any, NoReturn, Optional, Protocol, Union
 from urllib.parse import urlsplit
 
 import speechmatics_sync
@@ -37,6 +37,7 @@ from ._pipes import outside_its_buffer
 from ._read_ahead import ReadAhead
 from ._settings import Recognition, never_sent, recognition
 from ._strict import is_strict, report
+from .exceptions import ForceEndSession
 from .models import ServerMessageType
 
 __all__ = ["Connection", "Owner"]
@@ -156,6 +157,16 @@ class Connection:
             self.send_message(json.loads(text))
         except speechmatics_sync.SessionError as error:
             raise as_before(speechmatics_sync.ConnectionError(error.message)) from error
+
+    async def close(self, *_: object) -> None:
+        """End the session now, without an error."""
+        self.fail(ForceEndSession())
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"The websocket of a client has no attribute {name!r}: it has send() and close(), and "
+            "the rest is done by speechmatics_sync.Client"
+        )
 
     def send_message(self, message: dict[str, Any]) -> None:
         """Send a message, in order with the audio.

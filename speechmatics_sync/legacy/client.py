@@ -269,7 +269,7 @@ class WebsocketClient:
                 owner = _Owner(self, self.websocket)
                 await self.websocket.transcribe(owner, message, streams, audio.chunk_size)
         except ForceEndSession:
-            LOGGER.warning("The session was ended by a ForceEndSession")
+            LOGGER.warning("The session was ended by force")
         finally:
             if self._updated:
                 report(LOGGER, "New settings came after the last chunk of audio: they are not sent")

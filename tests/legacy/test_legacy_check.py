@@ -98,7 +98,8 @@ def later(some: "Optional[WebsocketClient]" = None):
     some.stop()  # as it is: stop
 
 
-client.websocket.close()  # differs: websocket has send() alone
+client.websocket.close()
+client.websocket.ping()  # outside: ping: websocket has send() and close()
 with speechmatics.batch_client.BatchClient("key") as batch:  # outside: BatchClient:
     batch.list_jobs()
 from speechmatics.models import *  # change: write: from speechmatics_sync.legacy.models import *

@@ -104,6 +104,20 @@ def test_a_middleware_may_force_the_end(old_server: LocalServer, name: str) -> N
     assert old_server.sessions[-1].last_seq_no is None
 
 
+def test_a_handler_may_close_the_websocket(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    closing: list[asyncio.Task[None]] = []
+
+    def close(_: object) -> None:
+        with pytest.raises(AttributeError, match=r"ping.*send\(\) and close\(\)"):
+            client.websocket.ping()
+        closing.append(asyncio.create_task(client.websocket.close()))
+
+    client.add_event_handler("RecognitionStarted", close)
+    client.run_synchronously(Endless(), CONFIG, RAW)
+    assert closing[0].done()
+
+
 def test_a_session_that_is_ended_when_it_starts_reads_no_audio(old_server: LocalServer) -> None:
     def end(_: object) -> None:
         raise ForceEndSession
