@@ -29,7 +29,7 @@ from sybil.parsers.rest import CodeBlockParser
 import speechmatics_sync
 from speechmatics_sync import AudioEncoding, AudioFormat, Client, MultiChannelClient, local
 from speechmatics_sync.local import LocalServer, ScriptedRecognizer
-from support.places import ROOT
+from support.places import NOT_HERE, ROOT
 from support.shown_commands import run_commands, run_python
 
 __all__ = ["PAGES", "README", "pytest_collect_file", "pytest_itemcollected", "shown"]
@@ -171,14 +171,12 @@ def run_docstring(example: Example) -> None:
     test, path = example.parsed, Path(example.path)
     kind: Any = MultiChannelClient if path.name in BY_CHANNEL else Client
     said: list[str] = []
-    beside = (local,) if path.parent.name == "local" else ()
+    names: list[tuple[Any, str]] = [(speechmatics_sync, name) for name in dir(speechmatics_sync)]
+    if path.parent.name == "local":
+        names += [(local, name) for name in set(dir(local)) - NOT_HERE]
     with kind() as client:
         test.globs = {
-            **{
-                name: getattr(face, name)
-                for face in (speechmatics_sync, *beside)
-                for name in dir(face)
-            },
+            **{name: getattr(face, name) for face, name in names},
             "LocalServer": LocalServer,
             "client": client,
             "samples": SAMPLES,
