@@ -120,7 +120,7 @@ def settings_of(
         values.update(argument(name, given, mapping))
         more = {key: values.pop(key) for key in list(values) if key not in fields}
         extra = argument(f"{name}.extra", values.pop("extra", {}), mapping)
-        given = cls(**copy.deepcopy({**values, "extra": {**extra, **more}}))
+        given = cls(**{**values, "extra": {**extra, **more}})
     if not isinstance(given, cls):
         raise ConfigurationError(
             f"{name} is of type {type(given).__name__}; allowed: {cls.__name__}, or a dict of its "

@@ -72,6 +72,31 @@ def test_no_signature_shows_what_only_this_package_knows() -> None:
         assert not PRIVATE.findall(str(signature)), f"{name}{signature}"
 
 
+OF_OTHERS = {
+    "ArgumentParser", "DataFrame", "Executor", "Figure", "MeterProvider", "Namespace", "PathLike",
+    "SSLContext", "TracerProvider", "Unpack", "abc", "argparse", "collections", "figure",
+    "matplotlib", "os", "pandas", "speechmatics_sync", "ssl",
+}  # fmt: skip
+"""Names in signatures that other packages have."""
+SHORT = {
+    "AnyClient", "Buffer", "Call", "Handler", "Logger", "Options", "Path", "ProgressCallback",
+    "Samples", "Self", "SpeakerLabels", "Timestamp",
+}  # fmt: skip
+"""Names for types that would be long, which say what they are, as the docstrings do."""
+
+
+def test_signatures_name_no_class_that_a_program_does_not_see() -> None:
+    public = {name for module in MODULES for name in dir(module)}
+    known = {*public, *dir(builtins), *typing.__all__, *OF_OTHERS, *SHORT, "NoneType", "typing"}
+    for name, signature in signatures():
+        parts = [each.annotation for each in signature.parameters.values()]
+        for part in (*parts, signature.return_annotation):
+            if part is not signature.empty:
+                written = part if isinstance(part, str) else inspect.formatannotation(part)
+                words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", written)))
+                assert words - known == set(), f"{name}{signature}"
+
+
 def test_help_shows_no_checks() -> None:
     for member in members():
         if inspect.isclass(member.value) and "." not in member.name:
