@@ -154,14 +154,14 @@ def test_what_is_not_tried_again_is_no_attempt() -> None:
 
 def test_an_error_says_how_often_it_was_tried_to_make_it_good() -> None:
     error = ConnectionError("Gone.", status=503, close_code=1006, retry_after="1")
-    assert given_up(error, 0) is error
-    once, often = given_up(error, 1), given_up(error, 4)
+    assert given_up(error, 0, lost=False) is error
+    once, often = given_up(error, 1, lost=False), given_up(error, 4, lost=False)
     assert str(once) == "Gone. Reconnecting was tried once without success."
     assert str(often) == "Gone. Reconnecting was tried 4 times without success."
     assert isinstance(often, ConnectionError)
     assert (often.status, often.close_code, often.retry_after) == (503, 1006, "1")
     other = AudioError("empty")
-    assert given_up(other, 3) is other
+    assert given_up(other, 3, lost=False) is other
 
 
 # -- after how long -----------------------------------------------------------------------------
@@ -253,7 +253,9 @@ def test_what_says_nothing_changes_nothing(words: str) -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_server_that_wants_to_be_left_alone_for_too_long_is_given_up(begun: bool) -> None:
+def test_a_server_that_wants_to_be_left_alone_for_too_long_is_given_up(
+    begun: bool, lost=False
+) -> None:
     policy = ReconnectPolicy(max_delay=30.0, replay_seconds=120)
     backoff = backoff_of(policy)
     assert backoff.delay(refused("121"), opened=False, begun=begun) is None
