@@ -229,7 +229,9 @@ class Receiver:
             if delay is None:
                 if lost.last_message is not None:
                     self._delivery.deliver(lost.last_message)
-                self._fail(error or given_up(lost.error, backoff.attempts, lost=opened))
+                if error is None or error is lost.error:
+                    error = given_up(lost.error, backoff.attempts, lost=opened)
+                self._fail(error)
                 return
             self._outages.lost(lost.error.message)
         why = lost.error.message

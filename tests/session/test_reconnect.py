@@ -192,7 +192,7 @@ def test_every_loss_is_a_warning_with_its_attempt_and_delay_and_no_key(
 def test_without_a_policy_a_loss_ends_the_session() -> None:
     with served(Legs(loses(20, WORD))) as url, client_of(url, reconnect=None) as client:
         heard = Heard(client)
-        with pytest.raises(ConnectionError, match="was lost.*Check the network") as raised:
+        with pytest.raises(ConnectionError, match=r"was lost.*Check the network") as raised:
             client.transcribe(noise(3), audio_format=RAW, timeout=PATIENCE)
     assert spoken(raised.value.transcript) == [WORD]
     assert RECONNECTING not in heard.names

@@ -160,6 +160,8 @@ def test_an_error_says_how_often_it_was_tried_to_make_it_good() -> None:
     assert str(often) == "Gone. Reconnecting was tried 4 times without success."
     assert isinstance(often, ConnectionError)
     assert (often.status, often.close_code, often.retry_after) == (503, 1006, "1")
+    lost = given_up(error, 1, lost=True)
+    assert str(lost).endswith("without success. Check the network, or try again later.")
     other = AudioError("empty")
     assert given_up(other, 3, lost=False) is other
 
@@ -253,9 +255,7 @@ def test_what_says_nothing_changes_nothing(words: str) -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_server_that_wants_to_be_left_alone_for_too_long_is_given_up(
-    begun: bool, lost=False
-) -> None:
+def test_a_server_that_wants_to_be_left_alone_for_too_long_is_given_up(begun: bool) -> None:
     policy = ReconnectPolicy(max_delay=30.0, replay_seconds=120)
     backoff = backoff_of(policy)
     assert backoff.delay(refused("121"), opened=False, begun=begun) is None
