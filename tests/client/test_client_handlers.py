@@ -19,6 +19,7 @@ from support.sessions import (
     speech,
     start_below,
     wait_for,
+    with_longer_limits,
 )
 
 import speechmatics_sync
@@ -155,6 +156,10 @@ def test_a_handler_may_send_while_transcribe_runs() -> None:
 
 def test_reading_pauses_while_handlers_are_behind_and_nothing_is_lost() -> None:
     """The server's sends block while a handler does; pings go on, no limit counts."""
+    with_longer_limits(_reading_pauses)
+
+
+def _reading_pauses(times: float) -> None:
     count = 2000
     blocked, go_on, all_sent = threading.Event(), threading.Event(), threading.Event()
     padding = "x" * 10_000
@@ -174,12 +179,13 @@ def test_reading_pauses_while_handlers_are_behind_and_nothing_is_lost() -> None:
             wait_for(go_on)
         seen.append(message["number"])
 
-    limits = {"ping_interval": 0.05, "ping_timeout": 0.15, "ack_timeout": 0.15, "max_queue": 16}
+    limit = 0.15 * times
+    limits = {"ping_interval": 0.05, "ping_timeout": limit, "ack_timeout": limit, "max_queue": 16}
     with serving(behave) as url, client_of(url, **limits) as client:
         client.on("AddTranscript", handle)
         call = InThread(client.transcribe, speech(0.5), audio_format=RAW)
         wait_for(blocked)
-        assert not all_sent.wait(0.5)  # longer than any limit: they do not count
+        assert not all_sent.wait(3 * limit)  # longer than any limit: they do not count
         assert call.running
         assert client.stats.messages_waiting < 16 + 500  # what one read of the socket held
         go_on.set()

@@ -86,6 +86,14 @@ def test_a_session_starts_within_its_limit_which_then_counts_no_more() -> None:
     assert timed.patience(5) is None
 
 
+def test_only_start_timeout_limits_the_start() -> None:
+    timed = Timed(start_timeout=100, ack_timeout=1)
+    timed.note(0, {A: 0})
+    timed.passes(100, STARTING)
+    # A limit that does not count must not keep the receiver awake either.
+    assert timed.patience(50, STARTING) == 50
+
+
 def test_what_is_owed_has_a_limit_that_progress_restarts_and_nothing_else() -> None:
     timed = Timed(ack_timeout=120)
     assert timed.patience(0) == 30  # something may become owed meanwhile
@@ -171,6 +179,56 @@ def test_without_ping_timeout_silence_ends_nothing_but_what_is_owed() -> None:
     timed.note(0, {A: 0})
     timed.ping(5)
     assert "ack_timeout" in timed.passes(120)
+
+
+def runs(
+    watched: Limits, *, silent_from: float, pong_after: Optional[float] = None
+) -> tuple[str, float]:
+    """Look at the limits as the receiver does: audio is acknowledged until the silence.
+
+    Returns:
+        The error of the limit that passes, and when it does.
+    """
+    now, pongs = 0.0, [0.0]
+    while now < 1000.0:
+        pong = max(at for at in pongs if at <= now)
+        watched.note(
+            now,
+            heard=max(pong, min(now, silent_from)),
+            owed={A: int(10 * min(now, silent_from))},
+        )
+        error = watched.passed(now, State.RUNNING)
+        if error is not None:
+            assert isinstance(error, ConnectionError)
+            return str(error), now
+        if watched.ping_is_due(now) and pong_after is not None:
+            pongs.append(now + pong_after)
+        patience = watched.patience(now, State.RUNNING)
+        assert patience is not None
+        now += max(patience, watched.accuracy)
+    raise AssertionError("no limit passes")
+
+
+@pytest.mark.parametrize("silent_from", [0.1, 50.0, 50.1, 52.5, 54.9])
+def test_a_path_that_carries_nothing_is_found_out_within_20_seconds(silent_from: float) -> None:
+    error, at = runs(Limits(ConnectionConfig(), 0.0), silent_from=silent_from)
+    assert "not even the answer to a ping" in error
+    assert 15.0 <= at - silent_from <= 20.0
+
+
+@pytest.mark.parametrize("pong_after", [0.2, 10.0])
+def test_a_server_that_answers_pings_is_given_ack_timeout(pong_after: float) -> None:
+    error, at = runs(
+        Limits(ConnectionConfig(ack_timeout=120), 0.0), silent_from=50.0, pong_after=pong_after
+    )
+    assert "ack_timeout" in error
+    assert 169.0 <= at <= 172.0
+
+
+@pytest.mark.parametrize("off", [{"ping_interval": None}, {"ping_timeout": None}])
+def test_without_pings_silence_is_no_sign(off: dict[str, Any]) -> None:
+    error, _ = runs(Limits(ConnectionConfig(ack_timeout=120, **off), 0.0), silent_from=50.0)
+    assert "ack_timeout" in error
 
 
 LIMIT = st.one_of(st.none(), st.sampled_from([1.0, 7.0, 30.0]))
