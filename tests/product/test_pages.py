@@ -15,6 +15,9 @@ from support.places import ROOT
 
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.rst"))
 INDEX = ROOT / "docs" / "index.rst"
+OTHERS = sorted({*ROOT.glob("*.rst"), *ROOT.glob("*/*.rst")} - {*PAGES})
+"""Pages whose code is not run: for those who work on the project, and of examples."""
+QUICKLY = {"syntax_highlight": "none"}
 
 
 def ids(page: Path) -> str:
@@ -27,7 +30,7 @@ def parsed(page: Path) -> docutils.nodes.document:
     level = 5 if page == INDEX or page in REFERENCE else 2
     return docutils.core.publish_doctree(
         page.read_text(encoding="utf-8"),
-        settings_overrides={"report_level": level, "halt_level": level},
+        settings_overrides={**QUICKLY, "report_level": level, "halt_level": level},
     )
 
 
@@ -49,7 +52,7 @@ def test_a_page_is_valid_and_all_of_its_code_is_found(page: Path) -> None:
     assert [region.parsed.strip("\n") for _, region in pages.parse(page).regions] == code
 
 
-@pytest.mark.parametrize("page", [*PAGES, *REFERENCE], ids=ids)
+@pytest.mark.parametrize("page", [*PAGES, *REFERENCE, *OTHERS], ids=ids)
 def test_links_to_files_lead_to_files_and_their_sections(page: Path) -> None:
     for link in links(page):
         if not urlsplit(link).scheme:
@@ -60,7 +63,8 @@ def test_links_to_files_lead_to_files_and_their_sections(page: Path) -> None:
 
 
 def test_links_to_other_sites_are_secure_and_spelled_in_one_way() -> None:
-    others = {link for page in [*PAGES, *REFERENCE] for link in links(page) if ":" in link}
+    pages = [*PAGES, *REFERENCE, *OTHERS]
+    others = {link for page in pages for link in links(page) if ":" in link}
     assert len(others) > 3
     assert [link for link in others if urlsplit(link).scheme != "https"] == []
     spelled = {re.sub(r"^https://(www\.)?|/$", "", link).lower() for link in others}
