@@ -128,18 +128,20 @@ def invalid_uri(parts: SplitResult) -> Optional[BaseException]:
 
 def key_refused(error: speechmatics_sync.AuthenticationError) -> BaseException:
     """Return the exception for a temporary key that could not be had."""
-    if error.status is None:
-        return error
     try:
         httpx: Any = importlib.import_module("httpx")
     except ImportError:
+        if error.status is None:
+            return error
         return HTTPStatusError(error.message, SimpleNamespace(status_code=error.status))
     request = httpx.Request("POST", "https://mp.speechmatics.com/v1/api_keys")
-    response = httpx.Response(error.status, request=request)
-    status_error: BaseException = httpx.HTTPStatusError(
-        error.message, request=request, response=response
-    )
-    return status_error
+    before: BaseException
+    if error.status is None:
+        before = httpx.ConnectError(error.message, request=request)
+    else:
+        response = httpx.Response(error.status, request=request)
+        before = httpx.HTTPStatusError(error.message, request=request, response=response)
+    return before
 
 
 def _invalid_status(status: int) -> BaseException:

@@ -251,6 +251,19 @@ def test_a_temporary_key_that_is_refused_is_an_http_status() -> None:
     assert (type(caught.value).__name__, response.status_code) == ("HTTPStatusError", 403)
 
 
+def test_a_platform_that_cannot_be_reached_is_the_error_of_httpx() -> None:
+    httpx: Any = pytest.importorskip("httpx")
+    client = client_of(
+        "ws://localhost:1/v2",
+        auth_token=KEY,
+        generate_temp_token=True,
+        mp_url="https://no-such-host.invalid",
+    )
+    with pytest.raises(httpx.ConnectError, match="not known") as caught:
+        client.run_synchronously(audio(), CONFIG, RAW)
+    assert isinstance(caught.value.__cause__, speechmatics_sync.AuthenticationError)
+
+
 def test_a_key_that_goes_out_unencrypted_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     client = client_of("ws://speech.invalid/v2", auth_token=KEY)
     client.reconnect = None
