@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,9 +141,9 @@ def test_the_next_command_is_one(shown: Shown, tmp_path: Path) -> None:
     assert "talk.wav" in ran.stderr
 
 
-@pytest.fixture
-def piped(programs: None, tmp_path: Path) -> Iterator[Program]:
-    """The demo where only ASCII can be printed, and colours are asked for."""
+def test_without_a_terminal_it_prints_plain_lines_until_ctrl_c(
+    programs: None, tmp_path: Path
+) -> None:
     with Program(
         [sys.executable, DEMO],
         cwd=tmp_path,
@@ -153,19 +152,14 @@ def piped(programs: None, tmp_path: Path) -> Iterator[Program]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as program:
-        yield program
-        program.kill()
-
-
-def test_without_a_terminal_it_prints_plain_lines_until_ctrl_c(piped: Program) -> None:
-    read = []
-    for line in piped.stdout:
-        read.append(line.rstrip("\n"))
-        if said(read):
-            break
-    piped.send_signal(signal.SIGINT)
-    rest, complaint = piped.communicate(timeout=100)
+    ) as piped:
+        read = []
+        for line in piped.stdout:
+            read.append(line.rstrip("\n"))
+            if said(read):
+                break
+        piped.send_signal(signal.SIGINT)
+        rest, complaint = piped.communicate(timeout=100)
     assert piped.returncode == 130
     assert complaint == "demo: interrupted\n"
     assert re.fullmatch("1  Live text -+", read[1])
@@ -173,11 +167,15 @@ def test_without_a_terminal_it_prints_plain_lines_until_ctrl_c(piped: Program) -
     assert "\x1b" not in "".join(read) + rest
 
 
-def test_a_reader_that_has_seen_enough_gets_no_traceback(piped: Program) -> None:
-    assert piped.stdout.readline() == "\n"
-    piped.stdout.close()
-    assert piped.stderr.read() == ""
-    assert piped.wait(100) == 1
+def test_a_reader_that_has_seen_enough_gets_no_traceback(programs: None, tmp_path: Path) -> None:
+    ours, its = os.pipe()
+    os.close(ours)
+    options = {"cwd": tmp_path, "env": environment(), "stdout": its, "text": True}
+    try:
+        ran = run_program([DEMO], timeout=100, **options)
+    finally:
+        os.close(its)
+    assert (ran.returncode, ran.stderr) == (1, "")
 
 
 def test_ctrl_c_leaves_a_narrow_terminal_without_colours_as_it_was(
