@@ -1,0 +1,76 @@
+"""What fits into a line stands in it, to the last character; who speaks counts as well."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from support.transcripts import final, mark, result, transcript
+
+Said = tuple[Optional[str], str]
+
+
+def lines(*said: Said, pace: float = 1.0, **shape: Any) -> list[tuple[str, ...]]:
+    """The lines of each caption of words, each said by a speaker; a mark stands by itself."""
+    results, now = [], 0.0
+    for speaker, word in said:
+        if word in ".,?":
+            results.append(mark(word, now, speaker=speaker, is_eos=word != ","))
+        else:
+            results.append(result(word, now, now + pace, speaker=speaker))
+            now += pace
+    return [caption.lines for caption in transcript(final(*results)).captions(**shape)]
+
+
+def by(speaker: Optional[str], *words: str) -> list[Said]:
+    return [(speaker, word) for word in words]
+
+
+A, B, C, D = ("a" * 18, "b" * 18, "c" * 18, "d" * 18)
+
+
+def test_lines_that_are_full_to_the_last_character_stay_in_one_caption() -> None:
+    assert lines(*by(None, A, B)) == [(f"{A} {B}",)]
+    assert lines(*by(None, A, B, C, D)) == [(f"{A} {B}", f"{C} {D}")]
+    assert lines(*by(None, A, B + "b")) == [(A, B + "b")]
+
+
+def test_a_word_that_is_longer_than_a_line_has_one_for_itself() -> None:
+    long = "x" * 40
+    assert lines(*by(None, long)) == [(long,)]
+    assert lines(*by(None, long, "b")) == [(long, "b")]
+    assert lines(*by(None, "a", long)) == [("a", long)]
+    assert lines(*by(None, "a", long, "b"), max_lines=3) == [("a", long, "b")]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["aaaa", "bbbb", "ccccc"], ("aaaa bbbb", "ccccc")),
+        (["aaaaa", "bbbb", "cccc"], ("aaaaa", "bbbb cccc")),
+        (["aaaa", "bb", "cc", "dddd"], ("aaaa bb", "cc dddd")),
+        (["a", "b", "c", "d", "e", "f"], ("a b c", "d e f")),
+    ],
+)
+def test_two_lines_are_about_as_long(words: list[str], expected: tuple[str, ...]) -> None:
+    assert lines(*by(None, *words), max_line_length=10) == [expected]
+
+
+def test_a_name_takes_room_in_its_line() -> None:
+    names = {"S1": "Anna", "S2": "Ben"}
+    fits = by("S1", "a" * 15, "b" * 15)
+    assert lines(*fits, speaker_labels=names) == [(f"Anna: {fits[0][1]} {fits[1][1]}",)]
+    longer = by("S1", "a" * 15, "b" * 16)
+    assert lines(*longer, speaker_labels=names) == [(f"Anna: {longer[0][1]}", longer[1][1])]
+    both = [*by("S1", "hi", "."), *by("S2", "b" * 15, "c" * 16)]
+    assert lines(*both, speaker_labels=names, pace=0.3) == [
+        ("Anna: hi.", f"Ben: {'b' * 15} {'c' * 16}"),
+    ]
+
+
+def test_the_sentences_of_one_speaker_stay_together_and_in_order() -> None:
+    said = [*by("S1", "hi", "."), *by("S2", "yes", ".", "go", "."), *by("S1", "so", ".")]
+    names = {"S1": "A", "S2": "B"}
+    assert lines(*said, speaker_labels=names, max_lines=3, pace=0.2) == [
+        ("A: hi.", "B: yes. go.", "A: so.")
+    ]
