@@ -41,6 +41,8 @@ autodoc_preserve_defaults = True
 suppress_warnings = ["ref.python"]
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+# Of messages, which are dicts.
+napoleon_custom_sections = [("Keys", "params_style")]
 
 
 class FilesToPages(SphinxTransform):

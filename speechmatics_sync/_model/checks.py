@@ -55,6 +55,8 @@ class PlainSignature:
             each.replace(default=made.get(each.name, each.default))
             for each in list(shown.parameters.values())[1:]
         ]
+        myself = next(iter(shown.parameters.values()))
+        init.__signature__ = shown.replace(parameters=[myself, *own])  # help() shows it as well
         return shown.replace(parameters=own, return_annotation=inspect.Signature.empty)
 
 

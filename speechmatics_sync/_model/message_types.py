@@ -41,6 +41,14 @@ class LanguagePackInfoDict(TypedDict, total=False):
 class RecognitionStartedDict(TypedDict, total=False):
     """A RecognitionStarted.
 
+    Keys:
+        message: Its name.
+        id: The server's id of the session.
+        orchestrator_version: Version of the engine.
+        language_pack_info: How the language is written: ``word_delimiter``, ``writing_direction``,
+            ``language_description``, ``itn``, ``adapted``.
+        channel_ids: Labels of the channels.
+
     Example:
         >>> @client.on("RecognitionStarted")
         ... def show(message: RecognitionStartedDict) -> None:
@@ -57,6 +65,10 @@ class RecognitionStartedDict(TypedDict, total=False):
 class AudioAddedDict(TypedDict):
     """An AudioAdded.
 
+    Keys:
+        message: Its name.
+        seq_no: The number of the chunk, from 1.
+
     Example:
         >>> @client.on("AudioAdded")
         ... def show(message: AudioAddedDict) -> None:
@@ -69,6 +81,11 @@ class AudioAddedDict(TypedDict):
 
 class ChannelAudioAddedDict(AudioAddedDict):
     """A ChannelAudioAdded.
+
+    Keys:
+        message: Its name.
+        seq_no: The number of the chunk, from 1 in each channel.
+        channel: The label.
 
     Example:
         >>> @client.on("ChannelAudioAdded")
@@ -92,6 +109,11 @@ class _Alternative(TypedDict):
 
 class AlternativeDict(_Alternative, total=False):
     """One reading of a result.
+
+    Keys:
+        content: The word or mark.
+        confidence: From 0 to 1.
+        language, display, speaker, tags: Where there is one.
 
     Example:
         >>> def is_certain(alternative: AlternativeDict) -> bool:
@@ -121,6 +143,14 @@ class _Result(TypedDict):
 
 class ResultDict(_Result, total=False):
     """A word, a punctuation mark or an entity.
+
+    Keys:
+        type: ``word``, ``punctuation`` or ``entity``.
+        start_time, end_time: Seconds.
+        alternatives: A list of `AlternativeDict`, the likeliest first.
+        attaches_to, is_eos: Of a mark.
+        entity_class, spoken_form, written_form: Of an entity.
+        volume: From 0 to 100.
 
     Example:
         >>> def end_of(result: ResultDict) -> float:
@@ -156,6 +186,12 @@ class _Transcript(TypedDict):
 class AddTranscriptDict(_Transcript, total=False):
     """An AddTranscript or AddPartialTranscript.
 
+    Keys:
+        message: Its name.
+        metadata: ``start_time``, ``end_time``, and the text as ``transcript``.
+        results: A list of `ResultDict`.
+        format, channel, forced: Where there is one.
+
     Example:
         >>> @client.on("AddTranscript")
         ... def show(message: AddTranscriptDict) -> None:
@@ -181,6 +217,11 @@ class _EndOfUtterance(TypedDict):
 
 class EndOfUtteranceDict(_EndOfUtterance, total=False):
     """An EndOfUtterance.
+
+    Keys:
+        message: Its name.
+        metadata: ``start_time`` and ``end_time``, which are the same.
+        channel, forced: Where there is one.
 
     Example:
         >>> @client.on("EndOfUtterance")
@@ -213,6 +254,12 @@ class _Translation(TypedDict):
 class AddTranslationDict(_Translation, total=False):
     """An AddTranslation or AddPartialTranslation.
 
+    Keys:
+        message: Its name.
+        language: Into which.
+        results: A list of sentences: ``content``, ``start_time``, ``end_time``, ``speaker``.
+        format: Where there is one.
+
     Example:
         >>> @client.on("AddTranslation")
         ... def show(message: AddTranslationDict) -> None:
@@ -224,6 +271,9 @@ class AddTranslationDict(_Translation, total=False):
 
 class EndOfTranscriptDict(TypedDict):
     """An EndOfTranscript.
+
+    Keys:
+        message: Its name.
 
     Example:
         >>> @client.on("EndOfTranscript")
@@ -257,6 +307,11 @@ class _AudioEventStarted(TypedDict):
 class AudioEventStartedDict(_AudioEventStarted, total=False):
     """An AudioEventStarted.
 
+    Keys:
+        message: Its name.
+        event: ``type``, ``start_time`` and ``confidence``.
+        channel: Where there is one.
+
     Example:
         >>> @client.on("AudioEventStarted")
         ... def show(message: AudioEventStartedDict) -> None:
@@ -273,6 +328,11 @@ class _AudioEventEnded(TypedDict):
 
 class AudioEventEndedDict(_AudioEventEnded, total=False):
     """An AudioEventEnded.
+
+    Keys:
+        message: Its name.
+        event: ``type`` and ``end_time``.
+        channel: Where there is one.
 
     Example:
         >>> @client.on("AudioEventEnded")
@@ -291,6 +351,15 @@ class _Notice(TypedDict):
 
 class NoticeDict(_Notice, total=False):
     """An Info, Warning or Error.
+
+    Keys:
+        message: Its name.
+        type: See `InfoType`, `WarningType`, `ErrorType`.
+        reason: The server's explanation.
+        code, seq_no: Where there is one.
+        duration_limit: Seconds, of ``duration_limit_exceeded``.
+        quality: Of ``recognition_quality``.
+        usage, quota, last_updated, region: Of ``concurrent_session_usage``.
 
     Example:
         >>> @client.on("Warning")
@@ -318,6 +387,10 @@ class IdentifiedSpeakerDict(TypedDict):
 class SpeakersResultDict(TypedDict):
     """A SpeakersResult.
 
+    Keys:
+        message: Its name.
+        speakers: A list of dicts with ``label`` and ``speaker_identifiers``.
+
     Example:
         >>> @client.on("SpeakersResult")
         ... def show(message: SpeakersResultDict) -> None:
@@ -338,7 +411,17 @@ class _Reconnect(TypedDict):
 
 
 class ReconnectDict(_Reconnect, total=False):
-    """A SessionReconnecting or SessionReconnected; the last two are of the latter.
+    """A SessionReconnecting or SessionReconnected.
+
+    Keys:
+        message: Its name.
+        attempt: From 1.
+        reason: Text.
+        audio_time: Seconds: the audio before it has finals.
+        seconds_replayed: Seconds of audio that are sent again.
+        seconds_lost: Seconds of audio that are not available any more.
+        session_id, labels_restart: Of a SessionReconnected: the server's new id, and whether
+            speakers have new labels.
 
     Example:
         >>> @client.on("SessionReconnecting")
@@ -352,6 +435,13 @@ class ReconnectDict(_Reconnect, total=False):
 
 class LanguageInfoDict(TypedDict, total=False):
     """A LanguageInfo.
+
+    Keys:
+        message: Its name.
+        language: ISO code.
+        word_delimiter: The text between two words.
+        writing_direction: ``left-to-right`` or ``right-to-left``.
+        partial: Whether a partial comes next.
 
     Example:
         >>> @client.on("LanguageInfo")
@@ -368,6 +458,12 @@ class LanguageInfoDict(TypedDict, total=False):
 
 class SourceErrorDict(TypedDict):
     """A SourceError: the source of a channel failed.
+
+    Keys:
+        message: Its name.
+        channel: The label.
+        reason: Text.
+        error: The exception.
 
     Example:
         >>> @client.on("SourceError")

@@ -100,7 +100,9 @@ def test_signatures_name_no_class_that_a_program_does_not_see() -> None:
 def test_help_shows_no_checks() -> None:
     for member in members():
         if inspect.isclass(member.value) and "." not in member.name:
-            assert "Annotated[" not in pydoc.render_doc(member.value, renderer=pydoc.plaintext)
+            page = pydoc.render_doc(member.value, renderer=pydoc.plaintext)
+            for part in ("Annotated[", "<factory>"):
+                assert part not in page, f"{member.name}: {page}"
 
 
 def test_defaults_and_types_of_settings_are_shown() -> None:
@@ -176,6 +178,15 @@ def test_the_members_of_what_handlers_are_added_for_are_documented() -> None:
     for events in (speechmatics_sync.ServerMessageType, speechmatics_sync.SessionEvent):
         described = set(re.findall(r"^    (\w+): ", inspect.getdoc(events) or "", re.MULTILINE))
         assert described == set(events.__members__)
+
+
+def test_the_keys_of_a_message_are_described() -> None:
+    for member in members():
+        if hasattr(member.value, "__required_keys__"):
+            doc = inspect.getdoc(member.value) or ""
+            named = re.findall(r"^    ([\w, ]+): ", doc, re.MULTILINE)
+            keys = {key for names in named for key in names.split(", ")}
+            assert keys == member.value.__required_keys__ | member.value.__optional_keys__
 
 
 # -- types ----------------------------------------------------------------------------------------
