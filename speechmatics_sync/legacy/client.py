@@ -423,6 +423,10 @@ def _auth(settings: ConnectionSettings) -> Optional[AuthBase]:
     )
 
 
+_CHECK_SECONDS = 0.1
+"""How often to ask whether the task that waits for another thread has been cancelled."""
+
+
 def _in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
@@ -443,9 +447,15 @@ def _in_thread(run: Callable[[], Any], tasks: list[asyncio.Task[Any]]) -> None:
             failed.append(error)
 
     thread = threading.Thread(target=target, name="speechmatics-run", daemon=True)
+    # From Python 3.11 on, asyncio has the first Ctrl-C cancel this task, which cannot tell it.
+    cancelling = getattr(asyncio.current_task(), "cancelling", int)
+    before = cancelling()
     thread.start()
     try:
-        thread.join()
+        while thread.is_alive():
+            thread.join(_CHECK_SECONDS)
+            if cancelling() > before:
+                raise asyncio.CancelledError
     except BaseException:  # Ctrl-C
         while thread.is_alive():
             if tasks:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import os
+import signal
 import threading
 from typing import Any
 
@@ -183,6 +184,18 @@ def test_a_time_limit_is_the_error_of_asyncio(old_server: LocalServer) -> None:
     for timeout in (0.0001, 0.3):
         with pytest.raises(asyncio.TimeoutError):
             client.run_synchronously(Endless(), CONFIG, RAW, timeout=timeout)
+    assert not client.session_running
+
+
+def test_ctrl_c_ends_a_session_inside_a_running_event_loop(old_server: LocalServer) -> None:
+    client = client_of(old_server.url)
+    client.add_event_handler("RecognitionStarted", lambda _: os.kill(os.getpid(), signal.SIGINT))
+
+    async def main() -> None:
+        client.run_synchronously(Endless(), CONFIG, RAW, timeout=PATIENCE)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
     assert not client.session_running
 
 
