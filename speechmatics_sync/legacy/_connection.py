@@ -10,6 +10,7 @@ one is read in the loop, ahead of that thread (`_read_ahead`).
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import inspect
 import json
@@ -18,7 +19,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn, Optional, Protocol, Union
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import speechmatics_sync
 from speechmatics_sync import (
@@ -114,7 +115,13 @@ class Connection:
             )
         if parts.scheme == "wss" and ssl is None:
             raise ValueError("ssl_context=None is for ws://: a wss:// URL needs an ssl_context")
-        self._headers = dict(additional_headers or {})
+        given = dict(additional_headers or {})
+        self._headers = {name: str(value) for name, value in given.items()}
+        if parts.username is not None:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            basic = base64.b64encode(user.encode()).decode("ascii")
+            self._headers.setdefault("Authorization", f"Basic {basic}")
+            url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self._auth = _Auth(auth, self)
         self._options: dict[str, Any] = {
             "auth": self._auth,

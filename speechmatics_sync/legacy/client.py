@@ -408,11 +408,13 @@ def _url(url: str, language: str) -> str:
 
 
 def _auth(settings: ConnectionSettings) -> Optional[AuthBase]:
+    address = urlsplit(settings.url)
+    secret = "key" if settings.auth_token else "password" if address.password else None
+    local = address.hostname in ("localhost", "127.0.0.1", "::1")
+    if secret and address.scheme == "ws" and not local:
+        report(LOGGER, "The %s goes to %s unencrypted: use wss://", secret, address.hostname)
     if not settings.auth_token:
         return None
-    address = urlsplit(settings.url)
-    if address.scheme == "ws" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
-        report(LOGGER, "The key goes to %s unencrypted: use a wss:// URL", address.hostname)
     if not settings.generate_temp_token:
         return StaticKeyAuth(settings.auth_token)
     return JWTAuth(

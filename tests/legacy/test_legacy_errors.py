@@ -264,8 +264,13 @@ def test_a_platform_that_cannot_be_reached_is_the_error_of_httpx() -> None:
     assert isinstance(caught.value.__cause__, speechmatics_sync.AuthenticationError)
 
 
-def test_a_key_that_goes_out_unencrypted_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    client = client_of("ws://speech.invalid/v2", auth_token=KEY)
+@pytest.mark.parametrize(
+    ("url", "key"), [("ws://speech.invalid/v2", KEY), (f"ws://user:{KEY}@speech.invalid/v2", None)]
+)
+def test_a_key_that_goes_out_unencrypted_is_reported(
+    url: str, key: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(url, auth_token=key)
     client.reconnect = None
     with pytest.raises(OSError):
         client.run_synchronously(audio(), CONFIG, RAW, timeout=PATIENCE)
@@ -290,6 +295,21 @@ def test_a_path_that_has_the_language_keeps_it() -> None:
             client_of(url + end).run_synchronously(audio(), CONFIG, RAW)
     assert paths == ["/v2/en?", "/v2/en?", "/v2/en?", "/v2/en?jwt=x&"]
     assert AUDIO
+
+
+def test_a_user_in_the_url_and_any_header_go_out_as_before() -> None:
+    came: list[Any] = []
+
+    def behave(peer: Peer) -> None:
+        came.append(peer.headers)
+        peer.start()
+        peer.finish()
+
+    with serving(behave) as url:
+        client = client_of(url.replace("//", "//a%20user:word@"))
+        client.run_synchronously(audio(), CONFIG, RAW, extra_headers={"X-Number": 7})
+    assert came[0]["Authorization"] == "Basic YSB1c2VyOndvcmQ="
+    assert came[0]["X-Number"] == "7"
 
 
 @pytest.mark.parametrize("answer", ['{"message": "AudioAdded", "seq_no": 99}', "no JSON"])
