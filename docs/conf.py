@@ -68,6 +68,7 @@ class FilesToPages(SphinxTransform):
             target = (here / file).resolve()
             if target.suffix == ".rst" and pages in target.parents and section:
                 link["refuri"] = f"{file[: -len('.rst')]}.html#{section}"
+                link["internal"] = True
             elif target.suffix == ".rst" and pages in target.parents:
                 page = target.relative_to(pages).with_suffix("").as_posix()
                 self._lead_to(link, page)
