@@ -33,7 +33,9 @@ from .exceptions import *  # noqa: F403
 from .models import *  # noqa: F403
 
 __all__ = ["strict_errors"]
-__all__ += sorted({*client.__all__, *exceptions.__all__, *models.__all__})
+__all__ += client.__all__
+__all__ += exceptions.__all__
+__all__ += models.__all__
 
 MODULES = (
     "adapters",
