@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechmatics_sync._protocol.channel import LEAD_SECONDS, Channel
+from speechmatics_sync._protocol.channel import LEAD_SECONDS, Channel, LegChannel
 
 RATE = 100
 SIZE = 2
@@ -114,6 +114,64 @@ def test_what_is_retained_covers_what_is_wanted() -> None:
     sent(channel, 10, 10)
     channel.release(10)
     assert channel.retained_from(14, 20) == 14
+
+
+def test_audio_is_sent_again_from_the_oldest_retained_or_from_wherever_it_can_be_read() -> None:
+    channel = channel_of()
+    sent(channel, 10, 10)
+    channel.send(9, 20, AUDIO[20:30])  # numbered anew, so kept apart
+    channel.release(10)
+    assert channel.retained_from(0, 30) == 10
+    channel.release(30)
+    assert channel.retained_from(0, 30) == 30
+    again = channel_of(rereadable=True)
+    sent(again, 10, 10)
+    again.release(20)
+    assert again.retained_from(4, 20) == 4
+
+
+@pytest.mark.parametrize(("settled", "left"), [(True, 30), (False, 0)])
+def test_what_is_settled_is_given_up_when_the_rest_is_sent_again(settled: bool, left: int) -> None:
+    channel = channel_of()
+    sent(channel, 10, 10, 10)
+    assert b"".join(channel.take_back(20, settled=settled)) == AUDIO[20:30]
+    assert channel.retained_from(0, 30) == left
+    channel.send(3, 20, AUDIO[20:30])
+    assert b"".join(channel.take_back(0)) == AUDIO[min(left, 20) : 30]
+
+
+def test_audio_is_taken_at_once_where_nothing_is_left_over_and_nothing_is_sent_again() -> None:
+    channel = channel_of()
+    assert channel.takes_at_once(2)
+    assert not channel.takes_at_once(0)
+    assert not channel.takes_at_once(3)
+    channel.take(AUDIO[:3])
+    assert not channel.takes_at_once(2)  # half a sample waits
+    channel.take(AUDIO[3:4])
+    assert channel.takes_at_once(2)
+    channel.send(1, 0, AUDIO[:4])
+    channel.take_back(0)
+    assert not channel.takes_at_once(2)
+    channel.behind = False
+    assert channel.takes_at_once(2)
+    channel.ended = True
+    assert not channel.takes_at_once(2)
+    again = channel_of(rereadable=True)
+    sent(again, 10)
+    again.take_back(0)
+    again.behind = False
+    assert not again.takes_at_once(2)  # it is read again
+
+
+def test_a_legs_audio_is_counted_as_it_is_acknowledged() -> None:
+    leg = LegChannel()
+    for size in (10, 20, 30, 40):
+        leg.send(bytes(size))
+    told = []
+    for number in (1, 2, 4):
+        leg.acknowledge(number)
+        told.append((leg.acknowledged_until, leg.sent_until, leg.unacknowledged))
+    assert told == [(10, 100, 3), (30, 100, 2), (100, 100, 0)]
 
 
 def test_no_more_is_retained_than_was_agreed_and_the_oldest_acknowledged_goes_first() -> None:
