@@ -184,6 +184,20 @@ def no_server() -> Any:
 
 
 @pattern
+def nothing_to_connect_to() -> Any:
+    said = []
+    for url in ("http://localhost/v2", "localhost:9000/v2", "ws:///v2", "ws://no-such.invalid/v2"):
+        client = speechmatics.client.WebsocketClient(ConnectionSettings(url, ssl_context=None))
+        message = raised(
+            lambda client=client: client.run_synchronously(
+                io.BytesIO(AUDIO), TranscriptionConfig("en"), RAW
+            )
+        )
+        said.append(message.partition(":")[0])
+    return said
+
+
+@pattern
 def tls_settings_without_tls() -> Any:
     client = speechmatics.client.WebsocketClient(ConnectionSettings(URLS["plain"]))
     said = raised(lambda: client.run_synchronously(io.BytesIO(AUDIO), TranscriptionConfig(), RAW))

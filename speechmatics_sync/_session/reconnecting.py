@@ -146,10 +146,12 @@ def given_up(error: SpeechmaticsError, attempts: int, *, lost: bool) -> Speechma
         times = "once" if attempts == 1 else f"{attempts} times"
         tried = f" Reconnecting was tried {times} without success." if attempts else ""
         advice = " Check the network, or try again later." if lost else ""
-        return ConnectionError(
+        ended = ConnectionError(
             f"{error.message}{tried}{advice}",
             status=error.status,
             close_code=error.close_code,
             retry_after=error.retry_after,
         )
+        ended.__cause__ = error.__cause__
+        return ended
     return error

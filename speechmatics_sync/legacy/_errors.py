@@ -99,10 +99,8 @@ def as_before(error: BaseException, *, connected: bool = True, told: bool = Fals
     if isinstance(error, speechmatics_sync.ConnectionError):
         if error.status is not None:
             return _invalid_status(error.status)
-        if isinstance(error.__cause__, OSError):
-            return error.__cause__
         if not connected:
-            return error
+            return error.__cause__ if isinstance(error.__cause__, OSError) else error
         if "ack_timeout" in error.message:  # a lost connection like any other, but for its words
             return asyncio.TimeoutError(error.message)
         return _connection_closed(None, str(error))

@@ -154,12 +154,14 @@ def test_what_is_not_tried_again_is_no_attempt() -> None:
 
 def test_an_error_says_how_often_it_was_tried_to_make_it_good() -> None:
     error = ConnectionError("Gone.", status=503, close_code=1006, retry_after="1")
+    error.__cause__ = OSError("why")
     assert given_up(error, 0, lost=False) is error
     once, often = given_up(error, 1, lost=False), given_up(error, 4, lost=False)
     assert str(once) == "Gone. Reconnecting was tried once without success."
     assert str(often) == "Gone. Reconnecting was tried 4 times without success."
     assert isinstance(often, ConnectionError)
     assert (often.status, often.close_code, often.retry_after) == (503, 1006, "1")
+    assert often.__cause__ is error.__cause__
     lost = given_up(error, 1, lost=True)
     assert str(lost).endswith("without success. Check the network, or try again later.")
     other = AudioError("empty")

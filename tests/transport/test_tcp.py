@@ -229,16 +229,19 @@ def test_name_that_cannot_be_looked_up_at_all_is_tried_again_within_open_timeout
     system.failures = [AGAIN] * 1000
     policy = ReconnectPolicy(max_attempts=1000, initial_delay=0.01, max_delay=0.1)
     begun = time.monotonic()
-    with pytest.raises(ConnectionError, match=r"cannot be looked up now.*Reconnecting was tried"):
+    said = r"cannot be looked up now.*Reconnecting was tried"
+    with pytest.raises(ConnectionError, match=said) as caught:
         InThread(transcribe, named(reconnect=policy, open_timeout=0.5)).result()
+    assert isinstance(caught.value.__cause__, socket.gaierror)
     assert time.monotonic() - begun < PATIENCE
     assert 2 < len(system.asked) < 500
 
 
 def test_name_that_is_not_known_is_not_tried_again(system: Names) -> None:
     system.failures = [socket.gaierror(socket.EAI_NONAME, "Name or service not known")]
-    with pytest.raises(ConnectionError, match=f"{HOST} is not known"):
+    with pytest.raises(ConnectionError, match=f"{HOST} is not known") as caught:
         transcribe(named(reconnect=ReconnectPolicy()))
+    assert isinstance(caught.value.__cause__, socket.gaierror)
     assert len(system.asked) == 1
 
 
