@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from support.audio.encoded import FILES, encode, in_pieces, likeness, said
 from support.places import ROOT
+from support.secrecy import is_ours
 from support.serving import PATIENCE, Peer, listening, read_request, refusing, serving
 from support.sessions import client_of
 
@@ -247,7 +248,7 @@ def test_what_is_wrong_is_an_error_and_no_key_is_in_it(
     with listening(behave) as port, pytest.raises(AudioError, match=said_of_it) as raised:
         open_audio(url_of(port)).read()
     shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
-    of_ours = [frame for frame in shown.stack if "speechmatics_sync" in frame.filename]
+    of_ours = [frame for frame in shown.stack if is_ours(frame.filename)]
     assert SECRET not in str(raised.value)
     assert SECRET not in str([frame.locals for frame in of_ours])
     assert raised.value.__cause__ is None

@@ -10,7 +10,6 @@ import signal
 import socket
 import threading
 import time
-import traceback
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from support.auth.temporary_keys import (
     waits_of,
 )
 from support.key_platform import CREATED, read_order
+from support.secrecy import variables_of
 from support.serving import listening
 
 from speechmatics_sync._auth.jwt import JWTAuth
@@ -238,7 +238,7 @@ class TestSecrets:
         error = caught.value
         assert error.__cause__ is None
         assert error.__context__ is None
-        shown = [repr(error), str(error), str(vars(error)), caplog.text, frames_of(error)]
+        shown = [repr(error), str(error), str(vars(error)), caplog.text, variables_of(error)]
         assert KEY not in "".join(shown)
         assert self.TOKEN not in "".join(shown)
         assert "temporary key" in str(error)
@@ -267,11 +267,3 @@ class TestSecrets:
         assert KEY.encode() in heard[0]
         assert KEY not in logs
         assert "a-token" not in logs
-
-
-def frames_of(error: BaseException) -> str:
-    """What a traceback that shows local variables tells of this package's frames."""
-    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(
-        repr(frame.locals) for frame in shown.stack if "speechmatics_sync" in frame.filename
-    )

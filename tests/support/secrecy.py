@@ -60,7 +60,7 @@ def variables_of(error: BaseException) -> str:
         seen.add(id(one))
         tell(one.args)
         for frame, _ in traceback.walk_tb(one.__traceback__):
-            if _is_ours(frame.f_code.co_filename):
+            if is_ours(frame.f_code.co_filename):
                 frames += 1
                 tell(frame.f_locals)
         pending += [one.__cause__, one.__context__]
@@ -68,7 +68,8 @@ def variables_of(error: BaseException) -> str:
     return "\n".join(told)
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether a frame's file is of this package, in whatever directory that lies."""
     # "<string>" is what dataclasses makes.
     return f"{os.sep}speechmatics_sync{os.sep}" in filename or filename == "<string>"
 
