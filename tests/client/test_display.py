@@ -12,6 +12,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
+from support.forking import in_child
 from support.hearing import hears
 from support.live import partial
 from support.serving import Peer, final, serving
@@ -241,14 +242,16 @@ def test_an_interrupt_leaves_what_is_settled(capsys: pytest.CaptureFixture[str])
 
 
 def test_live_text_that_is_dropped_leaves_a_terminal_in_order(screen: Screen) -> None:
+    kept = [LiveText()]
     with redirect_stdout(screen.stream):
-        live = LiveText()
-        live.display()
-    live.add(final("one"))
-    live.add(partial(result("tow", 1, 2)))
+        kept[0].display()
+    kept[0].add(final("one"))
+    kept[0].add(partial(result("tow", 1, 2)))
     screen.read()
+    in_child(kept.clear)
+    assert screen.read() == "", "it is not the child's"
     assert screen.screen.cursor.hidden
-    del live  # as the end of the interpreter does, and that of a session which failed
+    kept.clear()  # as the end of the interpreter does, and that of a session which failed
     screen.read()
     assert not screen.screen.cursor.hidden
     assert screen.frames[-1] == ["one"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,6 +65,7 @@ class LiveDisplay:
 
     def __init__(self, surface: Callable[[], Surface]) -> None:
         self.log: PackageLogger = logger
+        self._process = os.getpid()
         self._growing: dict[int, Line] = {}
         self._final: list[Line] = []
         self._is_due = True
@@ -119,8 +121,8 @@ class LiveDisplay:
 
     def close(self) -> None:
         """Settle; of lines that are not final, what is settled stays. Idempotent."""
-        if self._surface is None:
-            return
+        if self._surface is None or self._process != os.getpid():
+            return  # in a forked process it is its parent's
         growing = sorted(self._growing.values(), key=lambda line: line.start_time)
         self.show(replace(line, text=line.text[: line.settled], is_final=True) for line in growing)
         if not self._is_settled:
