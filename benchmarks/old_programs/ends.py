@@ -188,6 +188,7 @@ def nothing_to_connect_to() -> Any:
     said = []
     for url in ("http://localhost/v2", "localhost:9000/v2", "ws:///v2", "ws://no-such.invalid/v2"):
         client = speechmatics.client.WebsocketClient(ConnectionSettings(url, ssl_context=None))
+        client.reconnect = None
         message = raised(
             lambda client=client: client.run_synchronously(
                 io.BytesIO(AUDIO), TranscriptionConfig("en"), RAW

@@ -105,8 +105,10 @@ def test_what_is_no_url_is_an_error_of_websockets(url: str) -> None:
 
 
 def test_a_host_that_is_not_known_is_the_error_of_socket() -> None:
+    client = client_of("ws://no-such-host.invalid/v2")
+    client.reconnect = None
     with pytest.raises(socket.gaierror):
-        client_of("ws://no-such-host.invalid/v2").run_synchronously(audio(), CONFIG, RAW)
+        client.run_synchronously(audio(), CONFIG, RAW)
 
 
 def test_a_lost_connection_is_replaced_by_default(
@@ -259,7 +261,7 @@ def test_a_platform_that_cannot_be_reached_is_the_error_of_httpx() -> None:
         generate_temp_token=True,
         mp_url="https://no-such-host.invalid",
     )
-    with pytest.raises(httpx.ConnectError, match="not known") as caught:
+    with pytest.raises(httpx.ConnectError, match="no-such-host") as caught:
         client.run_synchronously(audio(), CONFIG, RAW)
     assert isinstance(caught.value.__cause__, speechmatics_sync.AuthenticationError)
 
