@@ -66,7 +66,7 @@ SAY_ENOUGH = {
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a file with an error's message, and the message with … for what varies."""
     source = path.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source)) if "Error(" in source else ():
         called = node.func if isinstance(node, ast.Call) and node.args else None
         if isinstance(called, ast.Name) and ERRORS.fullmatch(called.id):
             yield node.lineno, written(node.args[0])
