@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union
 
 from .._auth.endpoint import Endpoint
 from .._auth.keys import AuthBase, StaticKeyAuth
@@ -83,7 +83,7 @@ class BaseClient(EventEmitter):
         url: Optional[str] = None,
         conn_config: Optional[ConnectionConfig] = None,
         reconnect: Optional[ReconnectPolicy] = ReconnectPolicy(),  # noqa: B008  (it is immutable)
-        handler_errors: str = "raise",
+        handler_errors: Literal["raise", "log"] = "raise",
         sdk_identifier: Optional[str] = None,
     ) -> None:
         chosen, given, address = Secret[Any](auth), Secret[Any](api_key), Secret(url)
@@ -427,7 +427,7 @@ class BaseClient(EventEmitter):
         realtime: bool,
         progress: Union[bool, ProgressCallback, None],
         display: Optional[bool],
-        on_interrupt: str,
+        on_interrupt: Literal["raise", "finish"],
         options: SessionOptions,
     ) -> Stream:
         """Start a session that reads its sources; return the stream of its messages."""

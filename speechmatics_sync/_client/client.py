@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from .._auth.keys import AuthBase
 from .._model.audio_format import AudioFormat
@@ -55,7 +55,7 @@ class Client(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         display: Optional[bool] = None,
         collect: bool = True,
-        on_interrupt: str = "raise",
+        on_interrupt: Literal["raise", "finish"] = "raise",
         expected_bytes: Optional[int] = None,
     ) -> Transcript:
         """Transcribe a source from start to end. Handlers run in the calling thread.
@@ -139,7 +139,7 @@ class Client(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         display: Optional[bool] = None,
         collect: bool = True,
-        on_interrupt: str = "raise",
+        on_interrupt: Literal["raise", "finish"] = "raise",
         expected_bytes: Optional[int] = None,
     ) -> Stream:
         """Transcribe a source and iterate over the server's messages.
@@ -264,7 +264,7 @@ def transcribe(
     url: Optional[str] = None,
     conn_config: Optional[ConnectionConfig] = None,
     reconnect: Optional[ReconnectPolicy] = ReconnectPolicy(),  # noqa: B008  (it is immutable)
-    handler_errors: str = "raise",
+    handler_errors: Literal["raise", "log"] = "raise",
     sdk_identifier: Optional[str] = None,
     transcription_config: Union[TranscriptionConfig, Mapping[str, object], None] = None,
     audio_format: Union[AudioFormat, Mapping[str, object], None] = None,
@@ -276,7 +276,7 @@ def transcribe(
     progress: Union[bool, ProgressCallback, None] = None,
     display: Optional[bool] = None,
     collect: bool = True,
-    on_interrupt: str = "raise",
+    on_interrupt: Literal["raise", "finish"] = "raise",
     expected_bytes: Optional[int] = None,
 ) -> Transcript:
     """Transcribe a source from start to end with a `Client` of its own.

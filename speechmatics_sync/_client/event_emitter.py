@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Union
 
 from .._concurrency.one_process import OneProcess
 from .._logs import PackageLogger
@@ -62,7 +62,9 @@ class EventEmitter(OneProcess):
         ready
     """
 
-    def __init__(self, *, handler_errors: str = "raise", logger: Optional[Logger] = None) -> None:
+    def __init__(
+        self, *, handler_errors: Literal["raise", "log"] = "raise", logger: Optional[Logger] = None
+    ) -> None:
         if handler_errors not in ("raise", "log"):
             raise ConfigurationError(
                 f"handler_errors is {handler_errors!r}; allowed: 'raise', 'log'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from .._model.audio_format import AudioFormat
 from .._model.secret import Secret
@@ -56,8 +56,8 @@ class MultiChannelClient(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         display: Optional[bool] = None,
         collect: bool = True,
-        on_source_error: str = "raise",
-        on_interrupt: str = "raise",
+        on_source_error: Literal["raise", "end_channel"] = "raise",
+        on_interrupt: Literal["raise", "finish"] = "raise",
         expected_bytes: Optional[Mapping[str, int]] = None,
     ) -> Transcript:
         """Transcribe a source for each channel from start to end.
@@ -127,8 +127,8 @@ class MultiChannelClient(BaseClient):
         progress: Union[bool, ProgressCallback, None] = None,
         display: Optional[bool] = None,
         collect: bool = True,
-        on_source_error: str = "raise",
-        on_interrupt: str = "raise",
+        on_source_error: Literal["raise", "end_channel"] = "raise",
+        on_interrupt: Literal["raise", "finish"] = "raise",
         expected_bytes: Optional[Mapping[str, int]] = None,
     ) -> Stream:
         """Transcribe several sources and iterate over the server's messages for all channels.
@@ -279,7 +279,7 @@ def _configured(
     audio_events_config: Union[AudioEventsConfig, Mapping[str, object], None],
     ws_headers: Secret[Any],
     collect: bool,
-    on_source_error: Optional[str] = None,
+    on_source_error: Optional[Literal["raise", "end_channel"]] = None,
     expected_bytes: Optional[Mapping[str, int]] = None,
 ) -> tuple[Mapping[Label, Any], SessionOptions]:
     """Return the sources by the labels that the session uses, and the session's options.

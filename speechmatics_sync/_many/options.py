@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Optional, TypedDict, Union
+from typing import TYPE_CHECKING, Literal, Optional, TypedDict, Union
 
 if TYPE_CHECKING:
     from .._auth.keys import AuthBase
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     url: Optional[str]
     conn_config: Optional[ConnectionConfig]
     reconnect: Optional[ReconnectPolicy]
-    handler_errors: str
+    handler_errors: Literal["raise", "log"]
     sdk_identifier: Optional[str]
     transcription_config: Union[TranscriptionConfig, Mapping[str, object], None]
     audio_format: Union[AudioFormat, Mapping[str, object], None]
@@ -37,4 +37,4 @@ class Options(TypedDict, total=False):
     timeout: Optional[float]
     realtime: bool
     collect: bool
-    on_source_error: str
+    on_source_error: Literal["raise", "end_channel"]

@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Generator, Iterable, Mapping, Sized
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Union
 
 from .._audio.byte_streams import is_bytes_like
 from .._audio.sources import check_realtime
@@ -66,7 +66,7 @@ def transcribe_many(
     max_sessions: Optional[int] = None,
     ordered: bool = False,
     ledger: Union[Ledger, str, os.PathLike[str], None] = None,
-    on_error: str = "keep",
+    on_error: Literal["keep", "raise"] = "keep",
     progress: Union[bool, ProgressCallback, None] = None,
     call: Optional[Call] = None,
     client: Optional[type[AnyClient]] = None,

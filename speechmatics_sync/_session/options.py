@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import Literal, NamedTuple, Optional
 
 from .._model.audio_format import AudioFormat
 from .._model.secret import Secret
@@ -27,7 +27,7 @@ class SessionOptions(NamedTuple):
     collect: bool = True
     labels: Sequence[str] = ()
     """The channels, of a session that has several."""
-    on_source_error: str = "raise"
+    on_source_error: Literal["raise", "end_channel"] = "raise"
     expected_bytes: Mapping[Label, int] = {}
     """How many bytes the source of a channel has, where the caller knows."""
 

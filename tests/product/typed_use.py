@@ -168,6 +168,8 @@ def use(client: Client) -> None:
     assert_type(client.language_pack_info, Optional[LanguagePackInfo])
     assert_type(client.stats, SessionStats)
     assert_type(client.transcript, Transcript)
+    Client(handler_errors="ignore")  # type: ignore[arg-type]
+    client.transcribe("call.wav", on_interrupt="stop")  # type: ignore[arg-type]
     with Client(reconnect=None, handler_errors="log") as opened:
         assert_type(opened, Client)
     assert_type(transcribe("call.wav", api_key="key"), Transcript)
@@ -276,6 +278,7 @@ def recordings(paths: list[Path]) -> None:
     transcribe_many(paths, max_sessions="5")  # type: ignore[arg-type]
     transcribe_many(paths, api_key="key", translation_config={"target_languages": ["fr"]})
     transcribe_many(paths, realtime="yes")  # type: ignore[arg-type]
+    transcribe_many(paths, on_error="stop")  # type: ignore[arg-type]
 
 
 def handlers(client: Client, name: str) -> None:
