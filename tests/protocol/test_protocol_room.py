@@ -33,7 +33,7 @@ def taken(protocol: Protocol, chunks: Sequence[bytes], label: Any, now: float) -
     slow=st.booleans(),
     ended=st.booleans(),
 )
-def test_there_is_room_for_as_many_chunks_as_are_taken_one_after_another(
+def test_there_is_room_for_no_more_chunks_than_are_taken_one_after_another(
     labels: tuple[str, ...],
     window: int,
     before: tuple[list[int], ...],
@@ -60,7 +60,9 @@ def test_there_is_room_for_as_many_chunks_as_are_taken_one_after_another(
         return protocol
 
     room = prepared().room_for(chunks, names[0], 9.0)
-    assert room == taken(prepared(), chunks, names[0], 9.0)
+    one_by_one = taken(prepared(), chunks, names[0], 9.0)
+    # Of several channels, each chunk counts as a lead, though another may have been ahead.
+    assert (min(1, one_by_one) if labels[1:] else one_by_one) <= room <= one_by_one
 
 
 def test_the_window_is_shared_out_and_each_channel_has_one_chunk_at_least() -> None:
