@@ -238,8 +238,10 @@ def test_the_end_of_the_interpreter_ends_the_sessions_that_run(server: LocalServ
         timeout=30,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "None\n", "")
-    # Closed in good order: a socket that a dying process leaves has no close frame.
-    assert {session.close_code for session in server.sessions[before:]} == {1000}
+    # Closed in good order: a socket that a dying process leaves has no close frame. One that was
+    # only being opened has none either.
+    heard = [session for session in server.sessions[before:] if session.audio_chunks]
+    assert {session.close_code for session in heard} == {1000}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
