@@ -36,6 +36,8 @@ def check(files: list[str]) -> int:
     unreadable = False
     for path in files:
         try:
+            if path.endswith(".ipynb"):
+                raise ValueError("of a notebook, jupyter nbconvert --to script makes a program")
             with tokenize.open(path) as file:
                 found = findings(file.read())
         # An expression that is nested too deeply is one of the last two.

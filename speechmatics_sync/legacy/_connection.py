@@ -268,6 +268,10 @@ class Connection:
             for channel in self._channels:
                 self._hops.soon(self._end_soon, channel)
 
+    def is_over(self, channel: Optional[str]) -> bool:
+        """Return whether no more audio of a channel is to be read; any thread may ask this."""
+        return self.closed or channel in self._ended
+
     def fail(self, error: BaseException) -> None:
         """End the session with an error; any thread may call this."""
         if self._hops is not None:
@@ -386,7 +390,7 @@ class Connection:
                 chunk = ahead.get()
         if not chunk and not self.closed:
             self._hops.call(self.end, channel)
-        return None if channel in self._ended or self.closed else chunk
+        return None if self.is_over(channel) else chunk
 
     def _read(self, channel: Optional[str], stream: Any, chunk_size: int) -> Any:
         """Return a chunk of a plain stream; have an asynchronous one read in the event loop."""
@@ -413,7 +417,7 @@ class Stream(Iterator[Any]):
     ) -> None:
         self._connection = connection
         self._channel = channel
-        self._stream = outside_its_buffer(stream)
+        self._stream = outside_its_buffer(stream, lambda: connection.is_over(channel))
         self._chunk_size = chunk_size
 
     def __next__(self) -> Any:

@@ -197,10 +197,12 @@ def test_a_file_that_is_no_program_does_not_end_the_check(tmp_path: Path) -> Non
         "    async with AsyncClient():\n"  # what is said of it has a character that ASCII lacks
         "        '\\d'\n"  # warns from Python 3.12 on
     )
-    done = run(str(broken), str(deep), str(tmp_path / "none.py"), str(fine), encoding="ascii")
+    absent = [str(tmp_path / name) for name in ("none.py", "a.ipynb")]
+    done = run(str(broken), str(deep), *absent, str(fine), encoding="ascii")
     assert done.returncode == 2
     assert "broken.py:1: cannot be read: invalid syntax" in done.stderr
     assert "deep.py: cannot be read: it is nested too deeply" in done.stderr
+    assert "a.ipynb: cannot be read: of a notebook, jupyter nbconvert" in done.stderr
     assert "none.py: cannot be read: No such file or directory" in done.stderr
     assert "fine.py:3: change: write: with Client(" in done.stdout
 

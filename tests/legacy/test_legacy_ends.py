@@ -239,6 +239,27 @@ def test_a_pipe_is_read_in_whole_chunks_and_never_waited_for_inside_its_buffer(
     assert client.seq_no == {"single": 2}
 
 
+def test_what_comes_through_a_pipe_after_the_session_is_left_there(
+    old_server: LocalServer,
+) -> None:
+    client = client_of(old_server.url)
+    added = threading.Event()
+    client.add_event_handler("AudioAdded", lambda _: added.set())
+    reader, writer = os.pipe()
+    with open(reader, "rb") as pipe, open(writer, "wb", buffering=0) as feed:
+        call = InThread(client.run_synchronously, pipe, CONFIG, RAW)
+        feed.write(bytes(RAW.chunk_size))
+        wait_for(added)
+        client.stop()
+        call.result()
+        waiting = [each for each in threading.enumerate() if each.name.endswith("-sender")]
+        feed.write(b"next")
+        for thread in waiting:
+            thread.join(PATIENCE)
+        feed.close()
+        assert pipe.read() == b"next"
+
+
 def test_a_read_that_waits_ends_with_its_session(old_server: LocalServer) -> None:
     client = client_of(old_server.url)
     ended: list[str] = []
