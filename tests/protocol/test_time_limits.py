@@ -126,6 +126,10 @@ def test_time_in_which_nothing_was_read_does_not_count() -> None:
     timed.note(101, heard=101)
     timed.limits.restart(BEGUN + 102)
     assert timed.never_passes()  # no ping is unanswered
+    timed = Timed(ping_interval=20, ping_timeout=60)
+    timed.ping(20)
+    timed.limits.restart(BEGUN + 50)
+    timed.passes(110)
 
 
 def test_pings_go_on_and_the_first_unanswered_one_counts() -> None:
