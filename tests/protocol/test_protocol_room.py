@@ -3,13 +3,14 @@ ahead of another."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Optional
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.protocol.session_legs import added, hear, push, second, sent, session
+from support.protocol.session_legs import added, hear, push, replaced, second, sent, session
 
 from speechmatics_sync._protocol.session import Protocol
 
@@ -110,3 +111,49 @@ def test_while_another_connection_is_made_a_few_chunks_are_taken_one_by_one() ->
     assert protocol.room_for([b"x"] * 9) == 9
     protocol.succession.end_leg()
     assert protocol.room_for([b"x"] * 9) == 1
+
+
+@pytest.mark.parametrize("label", [None, "a"])
+def test_what_is_sent_at_once_is_what_would_have_been_queued(label: Optional[str]) -> None:
+    labels = () if label is None else (label, "b")
+    at_once, queued = session(*labels), session(*labels)
+    for number in (1, 2):
+        assert at_once.sends_at_once(1000, label)
+        message, count = at_once.send_at_once(second(number), label)
+        push(queued, number, label=label)
+        assert [message if isinstance(message, bytes) else json.loads(message)] == sent(queued)
+        assert count == number
+    assert (at_once.sent, at_once.bytes_taken) == (queued.sent, queued.bytes_taken) == (2, 2000)
+
+
+def test_only_in_the_steady_state_is_audio_sent_at_once() -> None:
+    protocol = session(window=3)
+    assert [protocol.sends_at_once(10, None, before) for before in (0, 2, 3)] == [True, True, False]
+    push(protocol, 0)
+    assert not protocol.sends_at_once(10, None)  # what waits goes first
+    sent(protocol)
+    assert [protocol.sends_at_once(10, None, before) for before in (1, 2)] == [True, False]
+    protocol.succession.seek_cut()
+    assert not protocol.sends_at_once(10, None)
+    protocol.succession.give_up_cut()
+    protocol.succession.end_leg()
+    assert not protocol.sends_at_once(10, None)
+    ended = session("a", "b")
+    ended.end_audio("a")
+    sent(ended)
+    assert not ended.sends_at_once(10, "a")
+    assert ended.sends_at_once(10, "b")
+
+
+def test_audio_is_taken_until_it_ends_and_again_where_it_is_read_again() -> None:
+    protocol = session(pushed=False)
+    protocol.channels[None].rereadable = True
+    assert protocol.takes_audio(None)
+    protocol.refill(second(0))
+    protocol.end_audio()
+    assert not protocol.takes_audio(None)
+    sent(protocol)
+    replaced(protocol)
+    assert protocol.takes_audio(None)
+    protocol.refill(second(0))
+    assert not protocol.takes_audio(None)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmatics_sync import AudioEncoding, AudioFormat
-from speechmatics_sync._protocol.silence import QuietFinder
+from speechmatics_sync._protocol.silence import _MULAW, QuietFinder
 from speechmatics_sync.local import counted_audio
 
 RATE = 16000
@@ -51,6 +51,15 @@ ENCODERS: dict[str, Callable[[list[float]], bytes]] = {
     "pcm_f32le": pcm_f32le,
     "mulaw": mulaw,
 }
+
+
+def test_each_code_of_mu_law_stands_for_the_level_that_is_written_with_it() -> None:
+    minus_zero = 0x7F
+    assert len(_MULAW) == 256
+    assert _MULAW[minus_zero] == _MULAW[0xFF] == 0.0
+    assert (_MULAW[0x00], _MULAW[0x80]) == (-1.0, 1.0)
+    for code in set(range(256)) - {minus_zero}:
+        assert mulaw([_MULAW[code]]) == bytes([code])
 
 
 def place(audio: bytes, encoding: str = "pcm_s16le", *, step: Optional[int] = None) -> float:
