@@ -7,6 +7,9 @@ import threading
 from collections.abc import Hashable
 from typing import Callable, Generic, Optional, TypeVar, Union
 
+from ..errors import ConnectionError
+from .threads import start_thread
+
 __all__ = ["SharedCall", "SharedCalls"]
 
 _T = TypeVar("_T")
@@ -53,8 +56,8 @@ class SharedCalls(Generic[_T]):
             target=self._make, args=(key, running, call), name=name, daemon=True
         )
         try:
-            thread.start()
-        except RuntimeError:  # no thread is to be had
+            start_thread(thread)
+        except (ConnectionError, RuntimeError):  # no thread is to be had
             self._make(key, running, call)
         return running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import queue
 import threading
 import time
@@ -21,23 +22,6 @@ _USER_CODE_GRACE = 0.25
 
 _INFORMING_GRACE = 1.0
 """Seconds for what only informs, such as a user's logging handler, before it is left alone."""
-
-
-def start_thread(thread: threading.Thread) -> None:
-    """Start a thread.
-
-    Raises:
-        ConnectionError: The system has none left.
-    """
-    try:
-        thread.start()
-    except (RuntimeError, MemoryError) as error:
-        raise exhausted(error) or error from None
-
-
-def start_daemon(call: Callable[[], None]) -> None:
-    """Make a call of a user's code that only informs, in a thread that nobody waits for."""
-    threading.Thread(target=call, name="speechmatics-log", daemon=True).start()
 
 
 class _Call(Generic[_T]):
@@ -62,6 +46,10 @@ class _Call(Generic[_T]):
     def done(self) -> None:
         self._done.release()
 
+    def run(self) -> None:
+        self.make()
+        self.done()
+
     def result(self) -> _T:
         """Wait until the call was made; return or raise what it did."""
         while not self._done.acquire(timeout=interruptible(None) or -1):
@@ -74,6 +62,37 @@ class _Call(Generic[_T]):
         return self._returned[0]
 
 
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        ConnectionError: The system has none left.
+    """
+    try:
+        _start(thread)
+    except (RuntimeError, MemoryError) as error:
+        raise exhausted(error) or error from None
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread; in the main thread, have another one start it.
+
+    `Thread.start` waits with locks that the new thread needs. A KeyboardInterrupt between two steps
+    of that leaves one released, and the new thread dies of it before it runs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        thread.start()
+        return
+    starts = _Call(thread.start)
+    _thread.start_new_thread(starts.run, ())
+    starts.result()
+
+
+def start_daemon(call: Callable[[], None]) -> None:
+    """Make a call of a user's code that only informs, in a thread that nobody waits for."""
+    _start(threading.Thread(target=call, name="speechmatics-log", daemon=True))
+
+
 def interruptible_call(call: Callable[[], _T]) -> _T:
     """Make a call that may block in C, and return or raise what it does.
 
@@ -83,12 +102,7 @@ def interruptible_call(call: Callable[[], _T]) -> _T:
     if threading.current_thread() is not threading.main_thread():
         return call()
     made = _Call(call)
-
-    def run() -> None:
-        made.make()
-        made.done()
-
-    start_thread(threading.Thread(target=run, name="speechmatics-call", daemon=True))
+    start_thread(threading.Thread(target=made.run, name="speechmatics-call", daemon=True))
     return made.result()
 
 
@@ -146,7 +160,7 @@ class Threads:
         self._started.append(started)
         try:
             start_thread(thread)
-        except BaseException:
+        except Exception:  # an interrupt only ends the wait for its start
             self._started.remove(started)
             raise
         return thread
@@ -166,7 +180,7 @@ class Threads:
 
         thread = self._thread("log", run)
         self._background = [each for each in self._background if each.is_alive()]
-        thread.start()
+        _start(thread)
         self._background.append(thread)
 
     def _thread(self, role: str, run: Callable[..., None], *args: object) -> threading.Thread:
@@ -212,7 +226,7 @@ class Threads:
             self._calls.put(None)
         try:
             self.start("call", self._work)
-        except BaseException:
+        except Exception:
             self._workers -= 1
             raise
 

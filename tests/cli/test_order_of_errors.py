@@ -64,6 +64,8 @@ def test_sigterm_ends_in_good_order(place: Place, call: Call) -> None:
 
     def behave(peer: Peer) -> None:
         peer.start()
+        peer.audio.append(peer.receive())  # the session has started for the client too
+        peer.acknowledge()
         os.kill(os.getpid(), signal.SIGTERM)
         peer.take_audio()
         peer.send(final("said"), {"message": "EndOfTranscript"})
