@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.protocol.session_legs import added, hear, push, replaced, second, sent, session
+from support.protocol.session_legs import added, hear, leg_of, push, replaced, second, sent, session
 
 from speechmatics_sync._protocol.session import Protocol
 
@@ -157,3 +157,28 @@ def test_audio_is_taken_until_it_ends_and_again_where_it_is_read_again() -> None
     assert protocol.takes_audio(None)
     protocol.refill(second(0))
     assert not protocol.takes_audio(None)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, True, 2.0, "2", None])
+def test_an_acknowledgement_that_is_not_the_next_is_left_to_the_longer_way(number: Any) -> None:
+    protocol = session()
+    push(protocol, 0, 1)
+    sent(protocol)
+    assert protocol.acknowledge_at_once(leg_of(protocol), None, 1) == 1
+    assert protocol.acknowledge_at_once(leg_of(protocol), None, number) == 0
+    assert protocol.acknowledge_at_once(leg_of(protocol), "a", 2) == 0
+    assert protocol.acknowledged == 1
+    assert protocol.acknowledge_at_once(leg_of(protocol), None, 2) == 2
+    assert (protocol.acknowledged, protocol.seconds_acknowledged) == (2, 2.0)
+
+
+def test_what_another_connection_acknowledges_is_left_to_the_longer_way_too() -> None:
+    protocol = session()
+    push(protocol, 0)
+    sent(protocol)
+    old = leg_of(protocol)
+    protocol.succession.end_leg()
+    assert protocol.acknowledge_at_once(old, None, 1) == 0
+    protocol.succession.lose()
+    new = protocol.succession.new_leg()
+    assert protocol.acknowledge_at_once(new, None, 1) == 0

@@ -184,3 +184,57 @@ def test_only_a_connection_that_is_to_take_over_can_be_spared() -> None:
     assert not protocol.succession.can_spare(new)
     protocol.succession.lose()
     assert not protocol.succession.can_spare(protocol.succession.new_leg())
+
+
+LOUD, QUIET = b"\x00", b"\xff"
+"""Of mu-law: the loudest level, and none."""
+
+
+@pytest.mark.parametrize("after", [0, 30, 400])
+def test_what_follows_the_pause_of_a_cut_goes_to_the_next_connection_and_nothing_is_lost(
+    after: int,
+) -> None:
+    protocol = session()
+    chunk = LOUD * 500 + QUIET * 50 + LOUD * after
+    protocol.succession.seek_cut()
+    assert not protocol.succession.cut_found
+    protocol.add_audio(chunk)
+    before = b"".join(sent(protocol))
+    assert 500 < len(before) <= 550
+    assert protocol.succession.cut_found
+    protocol.add_audio(LOUD * 7)
+    assert sent(protocol) == []
+    _, new = rolled_over(protocol)
+    assert new.channels[None].start == len(before)
+    assert before + b"".join(sent(protocol)) == chunk + LOUD * 7
+
+
+def test_the_sessions_own_question_teaches_it_who_speaks_and_is_told_nobody() -> None:
+    protocol = session(config=SPEAKERS)
+    push(protocol, *range(60))
+    read(protocol)
+    hear(protocol, said_by("S1", "one", 1.0))
+    hear(protocol, said_by("S1", "two", 50.0))
+    assert {"message": "GetSpeakers"} in sent(protocol)
+    known = [{"label": "S1", "speaker_identifiers": ["x1"]}]
+    assert hear(protocol, {"message": "SpeakersResult", "speakers": known}) == []
+    replaced(protocol)
+    config = start_message(protocol)["transcription_config"]["speaker_diarization_config"]
+    assert [each["speaker_identifiers"] for each in config["speakers"]] == [["x1"]]
+
+
+def test_an_answer_of_the_next_connection_names_the_speakers_as_the_session_does() -> None:
+    protocol = session(config=SPEAKERS)
+    push(protocol, 0, 1)
+    read(protocol)
+    hear(protocol, said_by("S1", "one", 0.0))
+    replaced(protocol)
+    read(protocol)
+    hear(protocol, said_by("S1", "two", 1.0))  # S2, to the user
+    question = protocol.ask_speakers()
+    sent(protocol)
+    known = [{"label": "S1", "speaker_identifiers": ["x1"]}]
+    (message,) = delivered(hear(protocol, {"message": "SpeakersResult", "speakers": known}))
+    assert [each["label"] for each in message["speakers"]] == ["S2"]
+    assert question.answer is not None
+    assert [each.label for each in question.answer] == ["S2"]
