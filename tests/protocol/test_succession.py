@@ -238,3 +238,17 @@ def test_an_answer_of_the_next_connection_names_the_speakers_as_the_session_does
     assert [each["label"] for each in message["speakers"]] == ["S2"]
     assert question.answer is not None
     assert [each.label for each in question.answer] == ["S2"]
+
+
+@pytest.mark.parametrize("labels", [(), ("a", "b")])
+def test_sources_that_were_read_to_their_end_and_hold_nothing_are_ended_again(
+    labels: tuple[str, ...],
+) -> None:
+    protocol = session(*labels, pushed=False)
+    for label, channel in protocol.channels.items():
+        channel.rereadable = True
+        protocol.end_audio(label)
+    ends = sent(protocol)
+    assert {end["last_seq_no"] for end in ends} == {0}
+    replaced(protocol)
+    assert sent(protocol) == ends
