@@ -133,6 +133,11 @@ def test_only_in_the_steady_state_is_audio_sent_at_once() -> None:
     assert not protocol.sends_at_once(10, None)  # what waits goes first
     sent(protocol)
     assert [protocol.sends_at_once(10, None, before) for before in (1, 2)] == [True, False]
+    push(protocol, 1, 2)
+    sent(protocol)
+    assert not protocol.sends_at_once(10, None)  # the window is full
+    hear(protocol, added(3))
+    assert protocol.sends_at_once(10, None)
     protocol.succession.seek_cut()
     assert not protocol.sends_at_once(10, None)
     protocol.succession.give_up_cut()

@@ -252,3 +252,19 @@ def test_sources_that_were_read_to_their_end_and_hold_nothing_are_ended_again(
     assert {end["last_seq_no"] for end in ends} == {0}
     replaced(protocol)
     assert sent(protocol) == ends
+
+
+def test_a_question_whose_answer_was_held_and_then_given_is_not_asked_again() -> None:
+    protocol = session()
+    push(protocol, 0)
+    sent(protocol)
+    old, new = rolled_over(protocol)
+    push(protocol, 1)
+    question = protocol.ask_speakers()
+    sent(protocol)
+    assert hear(protocol, {"message": "SpeakersResult", "speakers": []}, new) == []
+    hear(protocol, added(1), old)
+    hear(protocol, END_OF_TRANSCRIPT, old)
+    assert question.answer == []
+    replaced(protocol)
+    assert {"message": "GetSpeakers"} not in sent(protocol)
