@@ -138,3 +138,32 @@ def test_without_the_extra_it_says_which_one(method: str) -> None:
     assert ran.stdout.strip() == (
         'writing captions needs webvtt-py: pip install "speechmatics-sync[captions]".'
     )
+
+
+def test_times_go_on_beyond_an_hour() -> None:
+    captions = transcript(final(result("late", 3599.5, 3661.25))).captions()
+    assert "00:59:59,500 --> 01:01:01,250" not in captions.to_srt()  # none is shown that long
+    assert "00:59:59,500 --> 01:00:06,500" in captions.to_srt()
+    later = transcript(final(result("late", 10_799.0, 10_801.25))).captions()
+    assert "02:59:59.000 --> 03:00:01.250" in later.to_vtt()
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after"),
+    [
+        ("שלום", "", ""),
+        ("שלום.", "", "\u200f"),
+        ("«שלום", "\u200f", ""),
+        ("Al שלום", "\u200f", ""),
+        ("مرحبا", "", ""),
+        ("مرحبا!", "", "\u200f"),
+        ("שם ab", "", ""),  # as many of each: it is written from left to right
+        ("été.", "", ""),
+    ],
+)
+def test_ends_that_do_not_show_it_are_marked_in_lines_from_right_to_left(
+    line: str, before: str, after: str
+) -> None:
+    captions = transcript(final(result(line, 0.0, 2.0))).captions()
+    for written in (captions.to_srt(), captions.to_vtt()):
+        assert written.rstrip("\n").split("\n")[-1] == f"{before}{line}{after}"
