@@ -268,3 +268,29 @@ def test_a_question_whose_answer_was_held_and_then_given_is_not_asked_again() ->
     assert question.answer == []
     replaced(protocol)
     assert {"message": "GetSpeakers"} not in sent(protocol)
+
+
+def test_what_the_server_says_of_a_channel_that_it_was_not_given_settles_nothing() -> None:
+    protocol = session("a", "b")
+    push(protocol, 0, label="a")
+    push(protocol, 0, 1, label="b")
+    protocol.end_audio("a")
+    read(protocol)
+    hear(protocol, {**final("word", 0.0, 1.0), "channel": "a"})
+    assert list(replaced(protocol).channels) == ["b"]
+    read(protocol)
+    strange = {**final("strange", 1.5, 2.5), "channel": "a"}
+    assert [message["channel"] for message in delivered(hear(protocol, strange))] == ["a"]
+    replaced(protocol)
+    assert len(sent(protocol)) == 2
+
+
+def test_of_a_file_nobody_knows_how_far_it_was_acknowledged_and_every_time_is_believed() -> None:
+    protocol = session(audio_format=FILE, pushed=False)
+    protocol.channels[None].rereadable = True
+    protocol.refill(b"a file")
+    read(protocol)
+    hear(protocol, final("word", 1000.0, 1001.0))
+    replaced(protocol)
+    assert delivered(hear(protocol, final("word", 1000.0, 1001.0))) == []
+    assert len(delivered(hear(protocol, final("more", 1001.0, 1002.0)))) == 1
