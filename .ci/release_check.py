@@ -10,6 +10,7 @@ a bill of materials in ``dist/sbom``. The tests pass from the sdist alone. ``--q
 from __future__ import annotations
 
 import argparse
+import ast
 import configparser
 import contextlib
 import filecmp
@@ -273,6 +274,26 @@ def check_sdist(pythons: list[str], place: Path) -> None:
         say(f"the tests of the sdist pass from it alone on {version}: {said.splitlines()[-1]}")
 
 
+def settings_of_uv() -> dict[str, str]:
+    """Where packages come from, if pip has another index than PyPI: uv does not ask pip."""
+    pip = {}
+    said = run(sys.executable, "-m", "pip", "config", "list").splitlines()
+    for line in sorted(said, key=lambda line: line.startswith(":env:")):  # which counts most
+        name, _, value = line.partition("=")
+        pip[name.rpartition(".")[2]] = " ".join(ast.literal_eval(value).split())
+    if "index-url" not in pip:
+        return {}
+    names = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "find-links": "UV_FIND_LINKS",
+        "trusted-host": "UV_INSECURE_HOST",
+        "cert": "SSL_CERT_FILE",
+    }
+    settings = {uv: pip[name] for name, uv in names.items() if name in pip}
+    return {**settings, "UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip does
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -283,6 +304,7 @@ def main() -> None:
     parser.add_argument("--python", action="append", metavar="3.x", help="only on this version")
     arguments = parser.parse_args()
     pythons = ["3.11"] if arguments.quick else arguments.python or PYTHONS
+    os.environ.update({**settings_of_uv(), **os.environ})
     try:
         check_version()
         with tempfile.TemporaryDirectory() as place:

@@ -80,7 +80,8 @@ def _start(thread: threading.Thread) -> None:
     `Thread.start` waits with locks that the new thread needs. A KeyboardInterrupt between two steps
     of that leaves one released, and the new thread dies of it before it runs.
     """
-    if threading.current_thread() is not threading.main_thread():
+    # Not `current_thread`: in a thread that C made, that leaves an object behind for good.
+    if threading.get_ident() != threading.main_thread().ident:
         thread.start()
         return
     starts = _Call(thread.start)
@@ -211,7 +212,7 @@ class Threads:
         # An interrupt before the next line leaves a worker more than needed; `join` knows it.
         self._calls.put(made)
         if self._stopping:
-            self._add_last_worker()  # the others may have ended before they saw the call
+            self._make_rest()  # the workers may have ended before they saw the call
         return made.result()
 
     def stop_workers(self) -> None:
@@ -230,12 +231,6 @@ class Threads:
             self._workers -= 1
             raise
 
-    def _add_last_worker(self) -> None:
-        try:
-            self._add_worker()
-        except ConnectionError:  # no thread is left; the queue ends with an item to stop at
-            self._work()
-
     def _work(self) -> None:
         while True:
             call = self._calls.get()
@@ -245,6 +240,28 @@ class Threads:
             self._idle.append(None)
             call.done()
             del call  # and with it what the call holds
+
+    def _make_rest(self) -> None:
+        """Have a thread of its own make the calls that no worker may see any more."""
+        try:
+            self.start("call", self._work_off)
+        except ConnectionError:  # no thread is left
+            self._work_off()
+
+    def _work_off(self) -> None:
+        """Make every call of the queue, and leave what ends the workers."""
+        ends = 0
+        while True:
+            try:
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                break
+            if call is None:
+                ends += 1
+            else:
+                call.run()
+        for _ in range(ends):
+            self._calls.put(None)
 
     def in_user_code(self, grace: float = _USER_CODE_GRACE) -> _InUserCode:
         """Mark the calling thread as inside a user's code, while the context lasts.

@@ -117,3 +117,11 @@ class TestClassifiers:
         assert declared("Operating System :: ") == ["POSIX :: Linux"]
         assert declared("Programming Language :: Python :: Implementation :: ") == ["CPython"]
         assert sys.implementation.name == "cpython"
+
+
+def test_packages_come_from_where_pip_is_told_to_take_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://packages.example.com/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.example.com https://b.example.com")
+    settings = release_check.settings_of_uv()
+    assert settings["UV_DEFAULT_INDEX"] == "https://packages.example.com/simple"
+    assert "https://a.example.com https://b.example.com" in settings["UV_INDEX"]
