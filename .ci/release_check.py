@@ -131,10 +131,14 @@ def check_builds(place: Path) -> None:
     required = re.search(r"^requires = (\[.*\])$", pyproject, re.M)[1]  # type: ignore[index]
     constraints.write_text("\n".join(json.loads(required)).replace(">=", "=="))
 
-    def build(name: str, *options: object) -> None:
+    def copied(name: str) -> Path:
         copy = place / name
         copy.mkdir()
         subprocess.run(["tar", "-x", "-C", str(copy)], input=archive, check=True)
+        return copy
+
+    def build(name: str, *options: object) -> None:
+        copy = copied(name)
         os.utime(copy / "setup.cfg")  # what was touched since must not matter
         zone = {"TZ": "Asia/Tokyo" if name == "second" else "UTC"}
         command = (BIN / "uv", "build", "--python", sys.executable, *options, copy)
@@ -142,9 +146,11 @@ def check_builds(place: Path) -> None:
             raise Failed(said)
 
     def check_manifest() -> None:
-        """In a clone: tests that run beside this may write into the project."""
-        run("git", "clone", "-q", ROOT, place / "clone")
-        run(BIN / "check-manifest", place / "clone")
+        """In a copy: tests that run beside this may write into the project."""
+        copy = copied("manifest")
+        run("git", "init", "-q", cwd=copy)
+        run("git", "add", "--all", "--force", cwd=copy)
+        run(BIN / "check-manifest", copy)
 
     together(
         [
