@@ -145,9 +145,9 @@ def check_builds(place: Path) -> None:
         if "Deprecat" in (said := run(*command, env={**os.environ, **zone})):
             raise Failed(said)
 
-    def check_manifest() -> None:
+    def check_manifest(name: str) -> None:
         """In a copy: tests that run beside this may write into the project."""
-        copy = copied("manifest")
+        copy = copied(name)
         run("git", "init", "-q", cwd=copy)
         run("git", "add", "--all", "--force", cwd=copy)
         run(BIN / "check-manifest", copy)
@@ -157,7 +157,7 @@ def check_builds(place: Path) -> None:
             partial(build, "first"),
             partial(build, "second"),
             partial(build, "lowest", "--build-constraints", constraints),
-            check_manifest,
+            partial(check_manifest, "manifest"),
         ]
     )
     first, second = place / "first" / "dist", place / "second" / "dist"
