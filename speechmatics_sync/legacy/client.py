@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import defaultdict
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Callable, NoReturn, Optional, Union
 from urllib.parse import urlsplit, urlunsplit
 
@@ -441,12 +441,19 @@ def _in_thread(run: Callable[[], Any], tasks: list[asyncio.Task[Any]]) -> None:
     """Run a coroutine in the event loop of another thread: the one of this thread is running."""
     failed: list[BaseException] = []
     context = contextvars.copy_context()
+    # Not `Thread.join`: before Python 3.11 a Ctrl-C in it has a thread that runs count as ended.
+    ended: list[bool] = []
+    running = threading.Lock()
+    running.acquire()
 
     def target() -> None:
         try:
             context.run(asyncio.run, run())
         except BaseException as error:
             failed.append(error)
+        finally:
+            ended.append(True)
+            running.release()
 
     thread = threading.Thread(target=target, name="speechmatics-run", daemon=True)
     # From Python 3.11 on, asyncio has the first Ctrl-C cancel this task, which cannot tell it.
@@ -454,15 +461,16 @@ def _in_thread(run: Callable[[], Any], tasks: list[asyncio.Task[Any]]) -> None:
     before = cancelling()
     thread.start()
     try:
-        while thread.is_alive():
-            thread.join(_CHECK_SECONDS)
+        while not ended:
+            running.acquire(timeout=_CHECK_SECONDS)
             if cancelling() > before:
                 raise asyncio.CancelledError
     except BaseException:  # Ctrl-C
-        while thread.is_alive():
+        while not ended:
             if tasks:
-                tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
-            thread.join(0.05)
+                with suppress(RuntimeError):  # the loop has just been closed
+                    tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
+            running.acquire(timeout=0.05)
         raise
     if failed:
         raise failed[0]

@@ -86,7 +86,7 @@ def test_what_browsers_play_is_told_by_its_content(
 def test_what_cannot_be_played_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"'missing\.wav' cannot be read: No such file"):
         CALL.player("missing.wav")
-    with pytest.raises(AudioError, match=r"'a\\x00b' cannot be read: embedded null byte"):
+    with pytest.raises(AudioError, match=r"'a\\x00b' cannot be read: .*embedded null"):
         CALL.player("a\0b")
     os.mkfifo(tmp_path / "pipe")
     for no_file in (tmp_path, tmp_path / "pipe"):
