@@ -88,17 +88,19 @@ def _sounddevice() -> Any:
         raise AudioError(
             f"PortAudio does not start: {_words_of(error)}. Does a sound server run?"
         ) from error
-    _leave_to_parent(sounddevice)
+    _leave_to_parent()
     return sounddevice
 
 
 @functools.cache
-def _leave_to_parent(sounddevice: Any) -> None:
+def _leave_to_parent() -> None:
     """Have a forked process end without PortAudio's end.
 
     That would release what it records into, which the sound server shares with the parent: both
     processes would be aborted, or hang.
     """
+    import sounddevice
+
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: atexit.unregister(sounddevice._exit_handler))
 
