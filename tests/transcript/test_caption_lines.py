@@ -68,6 +68,24 @@ def test_a_name_takes_room_in_its_line() -> None:
     ]
 
 
+def test_a_name_takes_room_in_the_first_of_two_lines() -> None:
+    said = by("S1", "a" * 20, "b" * 12, "c" * 20)
+    assert lines(*said, speaker_labels={"S1": "Anna"}) == [
+        (f"Anna: {'a' * 20}", f"{'b' * 12} {'c' * 20}"),
+    ]
+
+
+def test_a_space_parts_two_who_share_a_line_and_takes_room_in_it() -> None:
+    both = transcript(
+        final(result("ask", 0.0, 0.3), channel="a"), final(result("Mhm", 0.4, 1.0), channel="b")
+    )
+    shape = {"max_lines": 1, "speaker_labels": True}
+    one = [("a: ask b: Mhm",)]
+    assert [each.lines for each in both.captions(max_line_length=13, **shape)] == one
+    parted = [("a: ask",), ("b: Mhm",)]
+    assert [each.lines for each in both.captions(max_line_length=12, **shape)] == parted
+
+
 def test_the_sentences_of_one_speaker_stay_together_and_in_order() -> None:
     said = [*by("S1", "hi", "."), *by("S2", "yes", ".", "go", "."), *by("S1", "so", ".")]
     names = {"S1": "A", "S2": "B"}

@@ -129,3 +129,22 @@ def test_of_faults_in_every_split_so_many_are_unavoidable_as_the_best_one_has() 
     best = Captions(list(blocks_of(words, shape, names)), shape, names).report()
     assert found.broken["too_fast"] > best.broken["too_fast"] > 0
     assert found.unavoidable["too_fast"] == best.broken["too_fast"]
+
+
+def test_the_best_split_of_words_has_a_name_in_front_only_where_another_spoke_before() -> None:
+    def unavoidable(before: Optional[str]) -> int:
+        """How many captions of words are too fast in every split: 19 characters, for 1.3 s."""
+        said = [("ab", 0, 2000, before)] if before else []
+        said += [("abcd", at, at + 200, "S1") for at in (4000, 4200, 4400, 4600)]
+        words = [
+            Unit(text, start, end, Key(None, speaker), " ", 0, False)
+            for text, start, end, speaker in said
+        ]
+        shape = Shape(37, 2)
+        names = Names({"S1": "Ada", "S2": "Bob"}, (word.key for word in words))
+        composer = Composer(shape, names)
+        following = [after.start for after in words[1:]]
+        blocks = [composer.block([word], at) for word, at in zip(words, [*following, None])]
+        return Captions(blocks, shape, names).report().unavoidable["too_fast"]
+
+    assert [unavoidable(before) for before in (None, "S1", "S2")] == [1, 0, 1]

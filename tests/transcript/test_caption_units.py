@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from support.transcripts import mark, result
 
 from speechmatics_sync._transcript.captions.rules import Shape
@@ -43,6 +44,45 @@ def test_what_is_written_in_several_pieces_shares_its_time_and_only_the_last_end
         ("2024.", 1444, 2000, True),
     ]
     assert [unit.delimiter for unit in found[1:]] == [" ", " "]
+
+
+def test_only_what_joins_two_words_takes_away_the_space_between_them() -> None:
+    found = units(mark("¿", 0, attaches_to="next"), result("quién", 0, 0.4), result("es", 0.5, 0.8))
+    assert [(unit.text, unit.delimiter) for unit in found] == [("¿quién", ""), ("es", " ")]
+    found = units(result("so", 0, 0.4), mark("…", 0.4), mark("”", 0.4), result("es", 0.5, 0.8))
+    assert [(unit.text, unit.delimiter) for unit in found] == [("so…”", ""), ("es", " ")]
+
+
+def test_a_pause_in_front_of_a_word_makes_it_a_better_place_for_a_break() -> None:
+    none, short, second, longer = (
+        units(result("red", 1.0, 1.5), result("blue", 1.5 + pause, 4.0))[1].cost
+        for pause in (0.0, 0.1, 1.0, 1.2)
+    )
+    assert longer == second < short < none
+    # A tenth of a second is a tenth of what a second is worth.
+    assert none - short == pytest.approx((none - second) / 10)
+
+
+def test_a_mark_makes_a_break_after_it_a_good_one() -> None:
+    costs = [
+        units(result("red", 0, 1), *([mark(sign, 1)] if sign else []), result("blue", 1, 2))[1].cost
+        for sign in (".", ";", ",", "")
+    ]
+    assert costs[0] == 0
+    assert costs == sorted(set(costs))
+    whole = units(result("3 red, 2 blue", 0, 1))  # marks within an entity count as well
+    assert whole[2].cost == costs[2] < whole[1].cost
+
+
+def test_a_full_stop_that_the_server_sent_as_a_mark_ends_a_sentence() -> None:
+    sent = units(result("no", 0, 1), mark(".", 1), result("yes", 1, 2))
+    assert [unit.ends_sentence for unit in sent] == [True, False]
+    within = units(result("no.", 0, 1), result("yes", 1, 2))  # may be an abbreviation
+    assert [unit.ends_sentence for unit in within] == [False, False]
+    assert [unit.ends_sentence for unit in units(result("no. 3", 0, 1), mark(".", 1))] == [
+        False,
+        True,
+    ]
 
 
 def test_a_mark_that_waits_for_its_word_at_the_end_is_not_lost() -> None:

@@ -231,6 +231,17 @@ class TestTimes:
         captions = transcript(final(result("Aaah", 1.0, 20.0))).captions()
         assert (captions[0].start_time, captions[0].end_time) == (1.0, 8.0)
 
+    def test_words_of_the_same_time_are_shown_for_a_fifth_of_a_second_one_after_the_other(
+        self,
+    ) -> None:
+        words = [result(letter * 30, 1.0, 1.0) for letter in "abc"]
+        captions = transcript(final(*words)).captions(max_lines=1)
+        assert [(each.start_time, each.end_time) for each in captions] == [
+            (1.0, 1.2),
+            (1.284, 1.484),
+            (1.568, 1.768),
+        ]
+
 
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
