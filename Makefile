@@ -4,6 +4,7 @@
 # make test-fast   every test that recognises no speech
 # make coverage   every test, in ten minutes, and which branches none of them takes
 # make test-services   the tests with other programs: web servers, a browser, notebooks, task queues
+# make mutants   MUTANTS_ARGS="MODULE TESTS…": which faults of a module no test notices
 # make soak   dozens of sessions whose connections are lost again and again, for three minutes
 # make bench  compare this client with others, in 15 minutes, into benchmarks/results/
 # make bench-quick   only what the targets need, in less than three minutes
@@ -21,6 +22,7 @@ VENV ?= .venv
 # what a file's tests share is made once. conftest.py puts the longest files first.
 WORKERS ?= 8
 PYTEST_ARGS ?=
+MUTANTS_ARGS ?= --help
 SOAK_ARGS ?=
 BENCH_ARGS ?=
 RELEASE_ARGS ?=
@@ -52,7 +54,7 @@ endef
 DECLARED = setup.cfg setup.py pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: demo demo-web test test-fast coverage test-services soak soak-web bench bench-quick pictures lint format docs docs-links build release-check clean
+.PHONY: demo demo-web test test-fast coverage test-services mutants soak soak-web bench bench-quick pictures lint format docs docs-links build release-check clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/python examples/demo.py
@@ -87,6 +89,9 @@ coverage: $(VENV)/test.installed
 test-services: $(VENV)/services.installed
 	@echo "The tests with web servers, a browser, notebooks and task queues."
 	$(COMPILED) -n 2 --dist loadfile $(PYTEST_ARGS) tests/services
+
+mutants: $(VENV)/test.installed
+	$(BIN)/python .ci/mutants.py $(MUTANTS_ARGS)
 
 soak: $(VENV)/test.installed
 	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
