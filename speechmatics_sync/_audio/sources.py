@@ -318,7 +318,7 @@ class AudioSource:
             ValueError: The position is negative.
         """
         if not self.rereadable:
-            raise RuntimeError(f"{self.name} cannot be read again")
+            raise RuntimeError(f"{self.name} cannot be read again: see rereadable first")
         if position < 0:
             raise ValueError(f"position is {position}; allowed: 0 and more")
         if self._closed:

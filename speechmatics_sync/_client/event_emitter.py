@@ -262,7 +262,8 @@ def _event_name(event: object) -> str:
     if isinstance(event, str):
         return str.__str__(event)  # an enum member becomes its plain string
     raise TypeError(
-        f"an event is a ServerMessageType or the name of a message, not {type(event).__name__}"
+        f"event is of type {type(event).__name__}; allowed: a ServerMessageType, or the name of a "
+        "message"
     )
 
 

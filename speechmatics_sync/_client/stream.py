@@ -91,7 +91,7 @@ class Stream(OneProcess, Iterator[dict[str, Any]]):
             message = self._pull()
         except StopIteration as error:
             # A handler raised it; passed on, it would end the iteration as if nothing was wrong.
-            raise RuntimeError("a handler raised StopIteration") from error
+            raise RuntimeError("a handler raised StopIteration: have it catch that") from error
         if message is None:
             raise StopIteration
         if self._display is not None:

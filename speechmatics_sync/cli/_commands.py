@@ -35,7 +35,7 @@ def devices(arguments: argparse.Namespace) -> int:
             f"{each.sample_rate:g} Hz)\n"
         )
     if not found:
-        sys.stderr.write("there is no microphone\n")
+        sys.stderr.write("there is no microphone: connect one, or allow this program to use it\n")
     return OK
 
 

@@ -32,14 +32,16 @@ def config(arguments: argparse.Namespace) -> int:
     name, setting = _named(arguments.name)
     if arguments.action == "unset":
         if not profiles.remove(profile, name):
-            raise ConfigurationError(f"{name} is not set in the profile {profile!r}")
+            raise ConfigurationError(
+                f"{name} is not set in the profile {profile!r}: see `config show`"
+            )
         return OK
     if setting is None:
         text = _key(arguments.value)
     else:
         text = arguments.value
         if text is None:
-            raise ConfigurationError(f"config set {name} needs a value")
+            raise ConfigurationError(f"config set {name} needs a value: give it after the name")
         _check(setting, text)
     profiles.change(profile, name, text)
     return OK
@@ -71,7 +73,9 @@ def _key(given: Optional[str]) -> str:
         key = sys.stdin.readline() if sys.stdin is not None else ""
     key = key.strip()
     if not key:
-        raise ConfigurationError("there was no key to keep")
+        raise ConfigurationError(
+            "there was no key to keep: type it when asked, or write it to standard input"
+        )
     StaticKeyAuth(key)  # raises if no key looks like this
     return key
 

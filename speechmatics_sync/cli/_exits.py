@@ -41,12 +41,19 @@ PROGRAM = "speechmatics-sync"
 
 _NO_KEY = (
     "there is no API key: run `speechmatics-sync config set api-key`, or set SPEECHMATICS_API_KEY; "
-    "--local needs none"
+    "transcribe --local needs none"
 )
 
 
-_IN_PYTHON = "audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)"
-_AS_FLAGS = "--encoding pcm_s16le --sample-rate HZ"
+_FOR_COMMANDS = {
+    "audio_format=AudioFormat(AudioEncoding.PCM_S16LE, sample_rate)": (
+        "--encoding pcm_s16le --sample-rate HZ"
+    ),
+    ", and call Microphone.devices(refresh=True)": "",
+    "ConnectionConfig(allow_insecure=True)": "--allow-insecure",
+    "use MultiChannelClient": "use --channels",
+    "without naming channels": "without --channels",
+}
 """What the library advises, and the same for those who call the command."""
 
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
@@ -59,6 +66,11 @@ def one_line(text: str) -> str:
 
 class OutputError(SpeechmaticsError):
     """The output cannot be written."""
+
+    @property
+    def help(self) -> str:
+        """The page of the documentation that has this error, and the section there."""
+        return "reference/command-line.html#exit-codes"
 
 
 @contextlib.contextmanager
@@ -99,16 +111,24 @@ def exit_code(error: BaseException) -> int:
 
 
 def sentence(error: BaseException, *, verbose: int = 0) -> str:
-    """Return what an error says, on one line; with its ids if ``verbose``."""
+    """Return what an error says, on one line.
+
+    If ``verbose``, with the ids of its session, and with its section in the documentation.
+    """
     if isinstance(error, MissingKeyError):
-        return _NO_KEY
-    if isinstance(error, SpeechmaticsError):
+        text = _NO_KEY
+    elif isinstance(error, SpeechmaticsError):
         text = str(error) if verbose else error.message
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:
         text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split()).replace(_IN_PYTHON, _AS_FLAGS)
+    text = " ".join(text.split())
+    for in_python, as_flags in _FOR_COMMANDS.items():
+        text = text.replace(in_python, as_flags)
+    if verbose and isinstance(error, SpeechmaticsError):
+        text += f" (see {error.help})"
+    return text
 
 
 def leave(interrupt: KeyboardInterrupt) -> NoReturn:

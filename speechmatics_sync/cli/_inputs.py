@@ -110,26 +110,37 @@ def inputs_of(arguments: Any, audio_format: Optional[AudioFormat]) -> list[Input
     labels = _labels(arguments.channels)
     if arguments.mic:
         if names:
-            raise ConfigurationError(f"--mic and {names[0]!r} both say what to transcribe")
+            raise ConfigurationError(
+                f"--mic and {names[0]!r} both say what to transcribe: leave one out"
+            )
         return [_microphone(arguments, audio_format, list(labels or ()))]
     if arguments.device is not None:
-        raise ConfigurationError("--device needs --mic")
+        raise ConfigurationError("--device needs --mic: add it, or leave --device out")
     files = {label: file for label, file in (labels or {}).items() if file}
     if files:
         if len(files) < len(labels or ()):
-            raise ConfigurationError("--channels has labels with a file and labels without one")
+            raise ConfigurationError(
+                "--channels has labels with a file and labels without one: give each a file, as in "
+                "a=a.wav,b=b.wav"
+            )
         if names:
-            raise ConfigurationError(f"--channels and {names[0]!r} both say what to transcribe")
+            raise ConfigurationError(
+                f"--channels and {names[0]!r} both say what to transcribe: leave {names[0]!r} "
+                "out, or the files in --channels"
+            )
         return [_channel_files(files)]
     if not names:
         raise ConfigurationError("there is nothing to transcribe: name a file, -, or --mic")
     if names.count("-") > 1:
-        raise ConfigurationError("standard input (-) can be transcribed once")
+        raise ConfigurationError("standard input (-) can be transcribed once: name it once")
     if "-" in names and sys.stdin is not None and sys.stdin.isatty():
         raise ConfigurationError("standard input (-) is a terminal: redirect audio to it")
     save = arguments.save_audio
     if save is not None and (len(names) > 1 or labels):
-        raise ConfigurationError("--save-audio is for one source, and for no channels of it")
+        raise ConfigurationError(
+            "--save-audio is for one source, and for no channels of it: leave it out, or "
+            "transcribe one source without --channels"
+        )
     return [_input(name, list(labels or ()), audio_format, save) for name in names]
 
 
@@ -141,7 +152,9 @@ def _labels(channels: Optional[str]) -> Optional[dict[str, str]]:
     for part in filter(None, (part.strip() for part in channels.split(","))):
         label, _, file = part.partition("=")
         if label in found:
-            raise ConfigurationError(f"--channels has {label!r} twice")
+            raise ConfigurationError(
+                f"--channels has {label!r} twice: give each channel a label of its own"
+            )
         found[label] = file
     if not found:
         raise ConfigurationError(f"--channels is {channels!r}; allowed: labels, such as a,b")
@@ -162,7 +175,7 @@ def _input(
         with contextlib.ExitStack() as stack:
             source: Any = name
             if name == "-" and sys.stdin is None:
-                raise AudioError("standard input is closed")
+                raise AudioError("standard input is closed: redirect audio to it, or name a file")
             if name == "-":
                 # Not sys.stdin: a thread that waits inside its buffer would abort the exit.
                 source = stack.enter_context(open(0, "rb", buffering=0, closefd=False))
@@ -237,7 +250,9 @@ def _keeping(source: Any, path: str, audio_format: Optional[AudioFormat]) -> Ite
             with _read_from(source):
                 source = stack.enter_context(open(source, "rb"))
             if os.path.exists(path) and os.path.samefile(source.fileno(), path):
-                raise ConfigurationError(f"--save-audio is the file {path!r}, which is transcribed")
+                raise ConfigurationError(
+                    f"--save-audio is the file {path!r}, which is transcribed: name another"
+                )
         with written_to(path):
             file = open(path, "wb")  # noqa: SIM115  (`_Tee` closes it)
         yield stack.enter_context(_Tee(source, file, given))
@@ -281,6 +296,8 @@ class _Tee:
         except OSError as error:
             if not self._lost:
                 logging.getLogger("speechmatics_sync").error(
-                    "the audio cannot be saved any more: %s", error.strerror
+                    "the audio cannot be saved any more: %s; what is heard is transcribed "
+                    "nevertheless",
+                    error.strerror,
                 )
             self._lost = True

@@ -61,6 +61,7 @@ class Job:
         given: The input.
         outputs: Where to save.
         measured: Whether it matters how long it is.
+        verbose: How often ``-v`` was given.
 
     Attributes:
         given: The input.
@@ -76,10 +77,17 @@ class Job:
     """
 
     def __init__(
-        self, number: int, given: Input, outputs: Outputs, *, measured: bool = False
+        self,
+        number: int,
+        given: Input,
+        outputs: Outputs,
+        *,
+        measured: bool = False,
+        verbose: int = 0,
     ) -> None:
         self.number = number
         self._measured = measured
+        self._verbose = verbose
         self.given = given
         self.code = OK
         self.done = self.unsaved = False
@@ -162,7 +170,7 @@ class Job:
         self.code = INTERRUPTED if self._finishing else exit_code(error)
         if self._closed or (self._finishing and not self._started):
             return  # nothing was said yet
-        self.problem = sentence(error)
+        self.problem = sentence(error, verbose=self._verbose)
         self.trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self.unsaved = isinstance(error, OutputError)
         if self.unsaved or self.transcript is None or not self.transcript.results:
@@ -171,7 +179,7 @@ class Job:
             self.saved = self._outputs.save(self.given, self.transcript, partial=True)
         except OutputError as another:
             self.unsaved = True
-            self.problem += f"; {sentence(another)}"
+            self.problem += f"; {sentence(another, verbose=self._verbose)}"
 
 
 class _Interrupts:

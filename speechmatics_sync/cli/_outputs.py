@@ -66,9 +66,9 @@ class Outputs:
         self.formats = self.formats or ["txt"]
         self._follow = follow
         if follow and resume:
-            raise ConfigurationError("--follow goes without --resume")
+            raise ConfigurationError("--follow goes without --resume: leave one out")
         if follow and output is None:
-            raise ConfigurationError("--follow needs -o")
+            raise ConfigurationError("--follow needs -o: name a file or a folder with it")
         self.whole = not set(self.formats) <= {"txt", "jsonl"}
         if self.to_files:
             self.whole = not follow or "json" in self.formats
@@ -78,7 +78,7 @@ class Outputs:
         if output is not None:
             self._check_folder()
         elif resume:
-            raise ConfigurationError("--resume needs -o")
+            raise ConfigurationError("--resume needs -o: name the folder that has the transcripts")
         self.apart = resume or self._folder is not None
 
     def paths(self, given: Input) -> list[Path]:
@@ -133,9 +133,14 @@ class Outputs:
 
     def _check_standard_output(self, count: int) -> None:
         if len(self.formats) > 1:
-            raise ConfigurationError("several formats need -o with a file or a folder")
+            raise ConfigurationError(
+                "several formats need -o with a file or a folder: add it, as in -o transcripts/"
+            )
         if count > 1 and not set(self.formats) <= {"txt", "jsonl"}:
-            raise ConfigurationError(f"several files as {self.formats[0]} need -o with a folder")
+            raise ConfigurationError(
+                f"several files as {self.formats[0]} need -o with a folder: add it, as in "
+                "-o transcripts/"
+            )
 
     def _check_file(self, file: Path) -> Path:
         suffix = file.suffix[1:].lower()
@@ -146,7 +151,8 @@ class Outputs:
             )
         if self.formats and suffix not in self.formats:
             raise ConfigurationError(
-                f"-o is {shown(file)!r}, and --format is {','.join(self.formats)}"
+                f"-o is {shown(file)!r}, and --format is {','.join(self.formats)}: leave --format "
+                f"out, or name a file that ends in .{self.formats[0]}"
             )
         self.formats = self.formats or [suffix]
         return file
@@ -157,7 +163,8 @@ class Outputs:
             for path in self.paths(given):
                 if path in taken:
                     raise ConfigurationError(
-                        f"{taken[path]} and {given.name} would both be written to {shown(path)}"
+                        f"{taken[path]} and {given.name} would both be written to {shown(path)}: "
+                        "transcribe one into another folder"
                     )
                 taken[path] = given.name
 
@@ -168,7 +175,9 @@ class Outputs:
             assert self._file is not None  # noqa: S101
             folder = self._file.parent
             if not folder.is_dir():
-                raise ConfigurationError(f"-o is in {shown(folder)}, which is not a folder")
+                raise ConfigurationError(
+                    f"-o is in {shown(folder)}, which is not a folder: make it, or name another"
+                )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -193,6 +202,9 @@ def _is_folder(output: str, count: int) -> bool:
         return True
     if count > 1:
         if Path(output).suffix[1:].lower() in FORMATS:
-            raise ConfigurationError(f"-o is the file {output!r}, and several files need a folder")
+            raise ConfigurationError(
+                f"-o is the file {output!r}, and several files need a folder: name one, as in "
+                "-o transcripts/"
+            )
         return True
     return False

@@ -99,7 +99,9 @@ class _Output(argparse.Action):
         option_string: Optional[str] = None,
     ) -> None:
         if getattr(namespace, self.dest) is not None:
-            parser.error("-o is given twice: --format txt,srt writes several formats")
+            parser.error(
+                "-o is given twice: leave one out; --format txt,srt writes several formats"
+            )
         setattr(namespace, self.dest, values)
 
 
@@ -309,5 +311,5 @@ def parsed(argv: Optional[list[str]]) -> argparse.Namespace:
         return arguments
     arguments = made.parse_args(given)
     if arguments.command is None:
-        made.error("there is no command")
+        made.error("there is no command: choose one, such as transcribe")
     return arguments

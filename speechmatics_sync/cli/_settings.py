@@ -101,7 +101,8 @@ class Settings:
         if profile is not None and not known and not old:
             raise ConfigurationError(
                 f"--profile is {profile!r}, and there is no such profile; there are: "
-                f"{', '.join(sorted(self.profiles.names())) or 'none'}"
+                f"{', '.join(sorted(self.profiles.names())) or 'none'}. Make it with `config set`, "
+                "or name another"
             )
         self._take_texts(known, f"profile {self.profile!r}")
         self._take_texts(old, str(path))
@@ -115,7 +116,10 @@ class Settings:
             if name == API_KEY:
                 self._take(name, text, source)
             elif setting is None:
-                raise ConfigurationError(f"{source} has a setting {name!r}, which does not exist")
+                raise ConfigurationError(
+                    f"{source} has a setting {name!r}, which does not exist: remove it from "
+                    f"{self.profiles.path}"
+                )
             elif setting.name not in self._chosen:
                 self._take(setting.name, read_text(setting, text, f"{name} ({source})"), source)
 
@@ -168,7 +172,7 @@ class Settings:
                     for setting in settings_table().values()
                     if (setting.group, setting.path) == (group, (field.name,))
                 )
-                raise ConfigurationError(f"{self._place(given)} needs {needed}")
+                raise ConfigurationError(f"{self._place(given)} needs {needed}: add it")
         try:
             return cls(**values, **({"extra": extra} if extra else {}))
         except ConfigurationError as error:
@@ -218,9 +222,13 @@ class Settings:
         except OSError as error:
             raise ConfigurationError(f"--config {path} cannot be read: {error.strerror}") from None
         except ValueError as error:
-            raise ConfigurationError(f"--config {path} is not JSON: {error}") from None
+            raise ConfigurationError(
+                f"--config {path} is not JSON: {error}. Correct it there"
+            ) from None
         if not isinstance(found, dict):
-            raise ConfigurationError(f"--config {path} is not a JSON object")
+            raise ConfigurationError(
+                f'--config {path} is not a JSON object; allowed: one such as {{"language": "de"}}'
+            )
         groups = {key: found.get(key) for key in CLASSES if key in found}
         if not groups:
             groups = {"transcription_config": found}
@@ -232,7 +240,9 @@ class Settings:
                 )
         for group, values in groups.items():
             if not isinstance(values, dict):
-                raise ConfigurationError(f"{group} ({path}) is not a JSON object")
+                raise ConfigurationError(
+                    f"{group} ({path}) is not a JSON object; allowed: one with its settings"
+                )
             if group == "audio_format":
                 values.pop("type", None)  # follows from the encoding
             for setting in settings_table().values():

@@ -54,7 +54,10 @@ def transcribe(arguments: argparse.Namespace) -> int:
     )
     left = [each for each in inputs if not (arguments.resume and outputs.are_there(each))]
     view = _view(arguments, outputs, left)
-    jobs = [Job(number, given, outputs, measured=view.live) for number, given in enumerate(left)]
+    jobs = [
+        Job(number, given, outputs, measured=view.live, verbose=arguments.verbose)
+        for number, given in enumerate(left)
+    ]
     if view.live:
         settings.default("enable-partials", True)
     with contextlib.ExitStack() as stack:
@@ -85,7 +88,9 @@ def transcribe(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.local and "url" in flags_of(arguments):
-        raise ConfigurationError("--local and --url both say which server transcribes")
+        raise ConfigurationError(
+            "--local and --url both say which server transcribes: leave one out"
+        )
     if arguments.jobs < 1:
         raise ConfigurationError(f"--jobs is {arguments.jobs}; allowed: 1 or more")
     if arguments.timeout is not None and not arguments.timeout > 0:
@@ -153,7 +158,8 @@ def _headers(given: Optional[list[str]]) -> Optional[dict[str, str]]:
     for header in given:
         name, separator, value = header.partition("=")
         if not separator:
-            raise ConfigurationError("--header is NAME=VALUE")  # it may be a secret
+            # Without it, as it may be a secret.
+            raise ConfigurationError("--header is NAME=VALUE: write = after the name")
         headers[name] = value
     return headers
 

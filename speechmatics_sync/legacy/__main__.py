@@ -38,7 +38,7 @@ def main() -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
     if not arguments.is_module and not os.path.exists(arguments.program):
-        run.error(f"there is no file {arguments.program!r}; -m runs a module by its name")
+        run.error(f"there is no file {arguments.program!r}: name one, or add -m to run a module")
     _running.run(arguments.program, arguments.arguments, is_module=arguments.is_module)
     return 0
 

@@ -37,7 +37,9 @@ def check(files: list[str]) -> int:
     for path in files:
         try:
             if path.endswith(".ipynb"):
-                raise ValueError("of a notebook, jupyter nbconvert --to script makes a program")
+                raise ValueError(
+                    "make a program of this notebook with jupyter nbconvert --to script"
+                )
             with tokenize.open(path) as file:
                 found = findings(file.read())
         # An expression that is nested too deeply is one of the last two.

@@ -114,7 +114,9 @@ class Connection:
                 "ssl_context is for wss://: pass ssl_context=None to connect to a ws:// URL"
             )
         if parts.scheme == "wss" and ssl is None:
-            raise ValueError("ssl_context=None is for ws://: a wss:// URL needs an ssl_context")
+            raise ValueError(
+                "ssl_context=None is for ws://: pass an ssl_context to connect to a wss:// URL"
+            )
         given = dict(additional_headers or {})
         self._headers = {name: str(value) for name, value in given.items()}
         if parts.username is not None:
@@ -171,8 +173,8 @@ class Connection:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
-            f"The websocket of a client has no attribute {name!r}: it has send() and close(), and "
-            "the rest is done by speechmatics_sync.Client"
+            f"The websocket of a client has no attribute {name!r}: use send() or close(), and "
+            "leave the rest to speechmatics_sync.Client"
         )
 
     def send_message(self, message: dict[str, Any]) -> None:
@@ -182,7 +184,9 @@ class Connection:
             SessionError: There is no session, or it is over.
         """
         if self._client is None:
-            raise speechmatics_sync.SessionError("The session has not started.")
+            raise speechmatics_sync.SessionError(
+                "The session has not started: wait for RecognitionStarted."
+            )
         self._client.send_message(message)
 
     def send_before(self, channel: Optional[str], message: dict[str, Any]) -> None:
@@ -445,7 +449,7 @@ class _Auth(AuthBase):
     def get_auth_headers(self) -> dict[str, str]:
         """Return the Authorization header; none without a key."""
         if self._connection.closed:
-            raise speechmatics_sync.SessionError("The run has ended.")
+            raise speechmatics_sync.SessionError("The run has ended: start another.")
         self.asked = True
         try:
             return {} if self._auth is None else self._auth.get_auth_headers()

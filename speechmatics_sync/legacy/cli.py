@@ -87,7 +87,9 @@ def _json_list(path: Any, what: str, of: str) -> list[Any]:
         try:
             found = json.load(file)
         except json.JSONDecodeError as error:
-            raise SystemExit(f"{what} at: {path} is not valid json.") from error
+            raise SystemExit(
+                f"{what} at: {path} is not valid json. Correct it: {error}."
+            ) from error
     if not isinstance(found, list):
         raise SystemExit(f"{what} file at: {path} should be a list of {of}.")
     if not found:
@@ -119,7 +121,9 @@ def get_log_level(verbosity: int) -> int:
     levels = [logging.WARNING, logging.INFO, logging.DEBUG]
     if verbosity >= len(levels):
         asked = "v" * verbosity
-        raise SystemExit(f"Only supports 2 log levels eg. -vv, you are asking for -{asked}")
+        raise SystemExit(
+            f"Only supports 2 log levels eg. -vv, you are asking for -{asked}: leave some out"
+        )
     return levels[verbosity]
 
 
@@ -365,7 +369,10 @@ def _check_tls(url: str, mode: str) -> None:
 
 def _check_channels(files: list[str], labels: list[str], diarization: Optional[str]) -> None:
     if files[0] == "-":
-        raise SystemExit("Channel diarization is not yet supported when reading from stdin.")
+        raise SystemExit(
+            "Channel diarization is not yet supported when reading from stdin. Name a file for "
+            "each channel."
+        )
     if diarization not in ("channel", "channel_and_speaker"):
         raise SystemExit("Multichannel DZ type must be 'channel' or 'channel_and_speaker'.")
     if len(files) != len(labels):
@@ -406,10 +413,16 @@ def unset_config(args: dict[str, Any]) -> None:
     """
     path, profile = _config_path(), args.get("profile", "default")
     if not path.exists():
-        raise SystemExit(f"Unable to remove config. No config file stored found at {path}")
+        raise SystemExit(
+            f"Unable to remove config. No config file stored found at {path}. Make one with "
+            "config set."
+        )
     profiles = read_profiles(path)
     if profile not in profiles:
-        raise SystemExit(f"Cannot unset config for profile {profile}. Profile does not exist.")
+        raise SystemExit(
+            f"Cannot unset config for profile {profile}. Profile does not exist. Name another: "
+            f"{', '.join(profiles)}."
+        )
     for name in _STORED:
         if args.get(name):
             profiles[profile].pop(name, None)

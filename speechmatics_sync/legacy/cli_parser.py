@@ -35,7 +35,7 @@ class kvdictAppendAction(argparse.Action):
         for pair in values:
             key, separator, value = pair.partition("=")
             if not separator:
-                raise argparse.ArgumentError(self, "is KEY=VALUE")  # it may be a secret
+                raise argparse.ArgumentError(self, "write KEY=VALUE")  # it may be a secret
             found[key] = value
         setattr(namespace, self.dest, found)
 
@@ -49,7 +49,7 @@ def replacement_words_item(to_parse: str) -> dict[str, str]:
     """
     before, separator, after = str(to_parse).partition(":")
     if not before or not separator or ":" in after:
-        raise argparse.ArgumentTypeError(f"{to_parse!r} is not a replacement, such as from:to")
+        raise argparse.ArgumentTypeError(f"{to_parse!r} is not a replacement; allowed: from:to")
     return {"from": before, "to": after}
 
 
@@ -62,7 +62,7 @@ def additional_vocab_item(to_parse: str) -> Union[str, dict[str, Any]]:
     """
     content, separator, sounds = str(to_parse).partition(":")
     if not content or ":" in sounds:
-        raise argparse.ArgumentTypeError(f"{to_parse!r} is not a word, such as word:sound,sound")
+        raise argparse.ArgumentTypeError(f"{to_parse!r} is not a word; allowed: word:sound,sound")
     if not separator:
         return content
     sounds_like = [sound for sound in sounds.split(",") if sound]

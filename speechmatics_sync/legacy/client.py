@@ -176,7 +176,9 @@ class WebsocketClient:
             RuntimeError: No session is running.
         """
         if not self.session_running or self.websocket is None:
-            raise RuntimeError(f"No session is running: {message_type} cannot be sent.")
+            raise RuntimeError(
+                f"No session is running: {message_type} cannot be sent. Call run() first."
+            )
         await self.websocket.send(json.dumps({"message": message_type, **(data or {})}))
 
     # -- a session --------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def read_config_from_home(profile: str = "default") -> Optional[dict[str, Any]]:
         return None
     profiles = read_profiles()
     if profile not in profiles:
-        raise SystemExit(f"{CONFIG_PATH} has no profile {profile}.")
+        raise SystemExit(f"{CONFIG_PATH} has no profile {profile}. Add it, or name another.")
     settings: dict[str, Any] = profiles[profile]
     return settings
 

@@ -113,7 +113,7 @@ class ConnectionSettings:
         if not self.url:
             url = stored.get(_url_key(mode))
             if url is None:
-                raise ValueError(f"No URL was passed, and {CONFIG_PATH} has none.")
+                raise ValueError(f"No URL was passed, and {CONFIG_PATH} has none: pass url.")
             self.url = url
         if not self.auth_token:
             self.auth_token = stored.get("auth_token") or self.auth_token
@@ -131,7 +131,7 @@ class ConnectionSettings:
         if auth_token is not None:
             return ConnectionSettings(url, auth_token=auth_token, generate_temp_token=True)
         if not stored.get("auth_token"):
-            raise ValueError(f"No key was passed, and {CONFIG_PATH} has none.")
+            raise ValueError(f"No key was passed, and {CONFIG_PATH} has none: pass auth_token.")
         return ConnectionSettings(
             url,
             auth_token=stored["auth_token"],

@@ -32,7 +32,7 @@ def test_channels_that_a_file_does_not_have(
     place.talk()
     ran = call("transcribe", "talk.wav", "--channels", "a,b", "--url", counting.url)
     said = "the file 'talk.wav' has one channel, and 2 were named (a, b): transcribe it without"
-    assert (ran.code, said in ran.err) == (2, True), ran
+    assert (ran.code, f"{said} --channels\n" in ran.err) == (2, True), ran
 
 
 @pytest.mark.parametrize(

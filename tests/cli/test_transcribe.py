@@ -195,6 +195,28 @@ class TestExitCodes:
         ran = served.run("transcribe", "bare.wav")
         assert (ran.code, "AudioFormat" in ran.err) == (5, False), ran
         assert "--encoding pcm_s16le --sample-rate" in ran.err
+        served.talk()
+        served.environment["SPEECHMATICS_API_KEY"] = "a-key"
+        for words, flag in (
+            (["--url", "ws://192.0.2.1:9", "talk.wav"], "or say --allow-insecure"),
+            (["--diarization", "channel", "talk.wav"], "use --channels"),
+        ):
+            ran = served.run("transcribe", *words)
+            assert (ran.code, flag in ran.err) == (2, True), ran
+
+    def test_an_error_can_be_found_in_the_documentation(self, served: Place) -> None:
+        served.talk()
+        for words, page, section in (
+            (["none.wav"], "errors", "AudioError"),
+            (["none.wav", "talk.wav"], "errors", "AudioError"),
+            (["talk.wav", "--jobs", "0"], "errors", "ConfigurationError"),
+            (["talk.wav", "-o", "talk.wav/talk/"], "command-line", "Exit codes"),
+        ):
+            address = f"(see reference/{page}.html#{section.lower().replace(' ', '-')})"
+            assert f"{address}\n" in served.run("transcribe", "-v", *words).err
+            assert address not in served.run("transcribe", *words).err
+            text = (ROOT / "docs" / "reference" / f"{page}.rst").read_text(encoding="utf-8")
+            assert f"\n{section}\n---" in text
 
     def test_two_servers_are_one_too_many(self, place: Place) -> None:
         place.talk()

@@ -202,7 +202,10 @@ def test_a_file_that_is_no_program_does_not_end_the_check(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "broken.py:1: cannot be read: invalid syntax" in done.stderr
     assert "deep.py: cannot be read: it is nested too deeply" in done.stderr
-    assert "a.ipynb: cannot be read: of a notebook, jupyter nbconvert" in done.stderr
+    assert (
+        "a.ipynb: cannot be read: make a program of this notebook with jupyter nbconvert"
+        in done.stderr
+    )
     assert "none.py: cannot be read: No such file or directory" in done.stderr
     assert "fine.py:3: change: write: with Client(" in done.stdout
 

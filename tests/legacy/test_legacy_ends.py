@@ -110,7 +110,7 @@ def test_a_handler_may_close_the_websocket(old_server: LocalServer) -> None:
     closing: list[asyncio.Task[None]] = []
 
     def close(_: object) -> None:
-        with pytest.raises(AttributeError, match=r"ping.*send\(\) and close\(\)"):
+        with pytest.raises(AttributeError, match=r"ping.*send\(\) or close\(\)"):
             client.websocket.ping()
         closing.append(asyncio.create_task(client.websocket.close()))
 
