@@ -17,7 +17,7 @@ from support.protocol.session_legs import (
     session,
     start_message,
 )
-from support.serving import final
+from support.serving import STARTED, final
 
 from speechmatics_sync import (
     AudioFormat,
@@ -154,6 +154,31 @@ def test_a_forced_end_of_utterance_is_asked_for_again_in_the_legs_own_time() -> 
     assert delivered(hear(protocol, answer)) == [{**answer, "metadata": {"end_time": 6.0}}]
     replaced(protocol)
     assert sent(protocol)[-1] == second(5)  # it was answered
+
+
+def test_an_end_forced_while_the_connection_before_still_speaks_is_in_the_new_ones_time() -> None:
+    protocol = session()
+    push(protocol, 0, 1)
+    read(protocol)
+    new = protocol.succession.new_leg()
+    new.connected()
+    protocol.receive(new, STARTED)
+    protocol.succession.end_leg()
+    protocol.succession.enter(new)
+    push(protocol, 2)
+    protocol.force_end_of_utterance(2.5)
+    force = {"message": "ForceEndOfUtterance", "timestamp": 0.5}
+    assert sent(protocol) == [second(2), force]
+
+
+def test_a_change_of_the_configuration_that_names_none_changes_none() -> None:
+    protocol = session()
+    before = start_message(protocol)
+    empty = {"message": "SetRecognitionConfig"}
+    protocol.add_message(empty)
+    assert sent(protocol) == [empty]
+    replaced(protocol)
+    assert start_message(protocol) == before
 
 
 def test_of_an_object_in_the_configuration_its_members_change() -> None:

@@ -113,6 +113,22 @@ def test_while_another_connection_is_made_a_few_chunks_are_taken_one_by_one() ->
     assert protocol.room_for([b"x"] * 9) == 1
 
 
+def test_while_lost_audio_is_sent_again_more_is_taken_until_the_channel_is_level() -> None:
+    protocol = session(window=2)
+    push(protocol, 0, 1)
+    sent(protocol)
+    replaced(protocol)
+    push(protocol, 2)
+    assert sent(protocol) == [second(0), second(1)]
+    assert protocol.has_room()  # though audio waits
+    hear(protocol, added(2))
+    push(protocol, 3)
+    assert sent(protocol) == [second(2), second(3)]
+    push(protocol, 4)
+    assert sent(protocol) == []
+    assert not protocol.has_room()
+
+
 @pytest.mark.parametrize("label", [None, "a"])
 def test_what_is_sent_at_once_is_what_would_have_been_queued(label: Optional[str]) -> None:
     labels = () if label is None else (label, "b")

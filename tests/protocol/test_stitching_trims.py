@@ -207,6 +207,32 @@ def test_times_are_no_finer_than_their_sums() -> None:
     assert stitch.join(message) is message
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "is_told"),
+    [
+        (2.4, 3.2, True),
+        (2.6, 3.4, False),
+        (2.6, 3.8, False),
+        (3.4, 4.4, False),
+        (3.6, 4.6, True),
+        (3.6, 4.2, False),
+    ],
+)
+def test_in_audio_that_was_not_acknowledged_the_same_is_said_where_its_middle_is(
+    start: float, end: float, is_told: bool
+) -> None:
+    """ "Hello" was said from 3 to 4, and the server had read the first two seconds."""
+    marks = delivered(languages=["de"])
+    for message in (transcript(word("hello", 3.0, 4.0)), translation("de", ("hallo", 3.0, 4.0))):
+        marks.note(message, lambda label: 2.0)
+    stitch = Stitch(marks, {None: 1.0})
+    for message in (
+        transcript(word("hello", start - 1.0, end - 1.0)),
+        translation("de", ("hallo", start - 1.0, end - 1.0)),
+    ):
+        assert (stitch.join(message) is not None) is is_told
+
+
 def test_the_last_word_is_dropped_even_without_length() -> None:
     short = transcript(word("a", 1.0, 1.0))
     assert stitch_after(short).join(short) is None
@@ -265,6 +291,30 @@ def test_an_audio_event_is_told_once() -> None:
     assert stitch.join(end) is end
     other = event_start("music", 2.0)
     assert stitch.join(other) is other
+
+
+@pytest.mark.parametrize("acknowledged", [2.0, 0.0])
+def test_an_audio_event_may_begin_half_a_second_later_on_the_next_connection(
+    acknowledged: float,
+) -> None:
+    marks = delivered()
+    for message in (event_start("laughter", 2.0), event_end("laughter", 3.0)):
+        marks.note(message, lambda label: acknowledged)
+    stitch = Stitch(marks, {None: 0.0})
+    assert stitch.join(event_start("laughter", 2.5)) is None
+    another = event_start("laughter", 2.6)
+    assert stitch.join(another) is another
+
+
+def test_an_audio_event_no_later_than_one_that_was_acknowledged_is_told_once() -> None:
+    marks = delivered()
+    for message in (event_start("laughter", 3.0), event_end("laughter", 4.0)):
+        marks.note(message, lambda label: 1.0)
+    stitch = Stitch(marks, {None: 0.0})
+    assert stitch.join(event_start("laughter", 0.1)) is None
+    assert stitch.join(event_start("laughter", 1.5)) is None
+    another = event_start("laughter", 1.6)
+    assert stitch.join(another) is another
 
 
 def test_an_audio_event_that_lasts_over_two_connections_ends_once() -> None:

@@ -285,6 +285,25 @@ def test_what_the_server_says_of_a_channel_that_it_was_not_given_settles_nothing
     assert len(sent(protocol)) == 2
 
 
+@pytest.mark.parametrize(
+    ("started", "text"),
+    [({}, "b c "), ({"language_pack_info": {"word_delimiter": ""}}, "bc")],
+)
+def test_words_are_joined_as_the_first_connection_said_or_else_by_a_space(
+    started: dict[str, Any], text: str
+) -> None:
+    protocol = session(started={"message": "RecognitionStarted", "id": "1", **started})
+    push(protocol, 0, 1, 2)
+    read(protocol)
+    hear(protocol, final("a", 0.0, 0.4))
+    replaced(protocol)
+    read(protocol)
+    words = [final(word, at, at + 0.4)["results"][0] for at, word in enumerate("abc")]
+    message = {**final("a b c ", 0.0, 2.4), "results": words}
+    (told,) = delivered(hear(protocol, message))
+    assert told["metadata"]["transcript"] == text
+
+
 def test_of_a_file_nobody_knows_how_far_it_was_acknowledged_and_every_time_is_believed() -> None:
     protocol = session(audio_format=FILE, pushed=False)
     protocol.channels[None].rereadable = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from speechmatics_sync import (
@@ -49,6 +49,7 @@ def session(
     languages: Sequence[str] = (),
     config: Optional[TranscriptionConfig] = None,
     pushed: bool = True,
+    started: Mapping[str, Any] = STARTED,
 ) -> Protocol:
     """A session that runs."""
     if config is None:
@@ -67,7 +68,7 @@ def session(
     leg = protocol.succession.new_leg()
     protocol.succession.enter(leg)
     leg.connected()
-    hear(protocol, STARTED)
+    hear(protocol, {**started})
     return protocol
 
 
