@@ -18,8 +18,10 @@ def server_url() -> Iterator[Optional[str]]:
         return
     from speechmatics_sync.local import LocalServer
 
+    # A notebook shows standard error in red, and this is none.
+    told = sys.stdout if "ipykernel" in sys.modules else sys.stderr
     with LocalServer() as server:
-        print(f"No SPEECHMATICS_API_KEY: embedded server at {server.url}", file=sys.stderr)
+        print(f"No SPEECHMATICS_API_KEY: embedded server at {server.url}", file=told)
         yield server.url
 
 

@@ -263,6 +263,12 @@ def test_the_example_shows_all_of_it(environment: dict[str, str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     cells = {cell["id"]: cell.get("outputs", []) for cell in json.loads(done.stdout)["cells"]}
+    # What goes to standard error is shown in red, as errors are.
+    streams = [out for outputs in cells.values() for out in outputs if "name" in out]
+    assert {out["name"] for out in streams} == {"stdout"}, streams
+    assert "".join(streams[0]["text"]).startswith(
+        "No SPEECHMATICS_API_KEY: embedded server at ws://"
+    )
     (live,) = (each for each in cells["live"] if "data" in each)
     spoken = " ".join(SENTENCES)
     assert_heard("".join(live["data"]["text/plain"]), spoken)
