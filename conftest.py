@@ -25,6 +25,9 @@ if os.environ.get("PLAIN"):
 # Threads and sockets that are just ending are given this long; nothing is asserted about speed.
 ENDING_SECONDS = 10.0
 
+# What Hypothesis keeps is in one place, wherever pytest is started, or a test starts a program.
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")
+
 # A busy machine must not fail a test: no limit on how long an example takes. In CI there are four
 # times as many examples, as in ``support.fuzzing.examples``.
 settings.register_profile(
