@@ -33,6 +33,8 @@ __all__ = ["doctor"]
 _SECONDS = 5.0
 """The longest that it waits for the server."""
 _DEFAULT_URL = "wss://eu.rt.speechmatics.com/v2"
+_FOR_DEVELOPMENT = ("test", "services", "lint", "bench", "bench-full", "docs", "release")
+"""Extras of this project's own targets of make, which no user needs."""
 
 
 class Finding(NamedTuple):
@@ -191,7 +193,7 @@ def _extras() -> Iterator[Finding]:
     needed: dict[str, list[str]] = {}
     for requirement in declared:
         found = re.match(r"""([\w.-]+)[^;]*;.*extra == ["']([\w-]+)["']""", requirement)
-        if found is not None and found[2] not in ("test", "lint", "bench", "bench-full", "docs"):
+        if found is not None and found[2] not in _FOR_DEVELOPMENT:
             needed.setdefault(found[2], []).append(found[1])
     for extra, packages in needed.items():
         missing = [package for package in packages if not _is_installed(package)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, Optional
@@ -309,6 +310,9 @@ def parsed(argv: Optional[list[str]]) -> argparse.Namespace:
         arguments.sources += given[end + 1 :]
         arguments.command = "transcribe"
         return arguments
+    if given and given[0] not in made.commands and os.path.isfile(given[0]):
+        file = shlex.quote(given[0])
+        made.error(f"{file} is a file, no command: write {PROGRAM} transcribe {file}")
     arguments = made.parse_args(given)
     if arguments.command is None:
         made.error("there is no command: choose one, such as transcribe")

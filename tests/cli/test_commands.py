@@ -66,6 +66,13 @@ class TestServe:
         assert ours == set(re.findall(r"--[\w-]+", theirs))
 
 
+def test_a_file_in_place_of_a_command_says_what_to_write(place: Place, call: Call) -> None:
+    place.talk("my talk.wav")
+    ran = call("my talk.wav", "-o", "talk.srt")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'my talk.wav' is a file, no command: write speechmatics-sync transcribe" in ran.err
+
+
 class TestDoctor:
     def test_all_is_well(self, place: Place, call: Call) -> None:
         with LocalServer(recognizer=CountedRecognizer(), api_keys="the-key") as server:
@@ -95,6 +102,17 @@ class TestDoctor:
         bad = [number for number, line in enumerate(lines) if line.startswith("BAD")]
         assert lines[bad[0]].startswith(found)
         assert lines[bad[0] + 1].strip().startswith("→ ")
+
+    def test_the_extras_are_those_that_the_readme_offers(self, call: Call) -> None:
+        ran = call("doctor", "--url", "ws://127.0.0.1:1")
+        named = re.findall(r"^(?:ok|--) +extra +([\w-]+)", ran.out, re.MULTILINE)
+        table = (
+            (ROOT / "README.rst")
+            .read_text("utf-8")
+            .partition("The extras are:")[2]
+            .partition("``make demo``")
+        )
+        assert sorted(named) == re.findall(r"^``(\w+)`` ", table[0], re.MULTILINE)
 
     def test_a_key_that_is_refused(self, place: Place, call: Call) -> None:
         with LocalServer(recognizer=CountedRecognizer(), api_keys="the-key") as server:
