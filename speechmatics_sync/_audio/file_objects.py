@@ -6,6 +6,7 @@ has no ``fileno``, a proxy raises what its target does.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -148,6 +149,9 @@ def path_error(path: Any, error: Exception) -> AudioError:
         hint = '. Standard input is open_audio("-"), or sys.stdin.buffer'
     elif text.startswith("~"):
         hint = ". ~ stands for no directory here: pass os.path.expanduser(path)"
+    elif text and isinstance(error, FileNotFoundError) and not os.path.isabs(text):
+        with contextlib.suppress(OSError):  # the directory is gone
+            hint = f" (looked for from {os.getcwd()!r})"
     return AudioError(f"{path_name(path)} cannot be read: {reason_of(error)}{hint}")
 
 

@@ -7,12 +7,12 @@ import inspect
 import io
 import os
 import stat
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Optional
 
 from .._model.audio_format import AudioFormat
 from ..errors import AudioError, InvalidAudioError
-from .buffers import audio_view, type_name
+from .buffers import audio_view, cure_of_encoded, type_name
 from .byte_streams import SOURCE_KINDS, is_bytes_like
 from .file_objects import attribute_of, path_error, path_name
 
@@ -55,8 +55,22 @@ def check_source(source: object) -> None:
         )
     elif is_bytes_like(source):
         audio_view(source).release()
+    elif isinstance(source, (list, tuple)) and _are_paths(source):
+        raise InvalidAudioError(
+            f"{type_name(source)} holds paths, and a source is one: pass them to transcribe_many,"
+            " or each by itself"
+        )
     elif not isinstance(source, Iterable) and attribute_of(source, "__getitem__") is None:
         raise InvalidAudioError(f"{type_name(source)} is not audio{_cure(source)}: {SOURCE_KINDS}")
+
+
+def _are_paths(pieces: Sequence[object]) -> bool:
+    """Return whether these are paths, rather than pieces of audio."""
+    return bool(pieces) and all(
+        isinstance(piece, os.PathLike)
+        or (isinstance(piece, str) and cure_of_encoded(piece) is None)
+        for piece in pieces
+    )
 
 
 def _cure(source: object) -> str:

@@ -66,8 +66,9 @@ class Endpoint:
             self._refuse_clear_text(self._in_clear)
         elif keyless and (host == "speechmatics.com" or host.endswith(".speechmatics.com")):
             raise MissingKeyError(
-                f"There is no API key, and {host} wants one: set SPEECHMATICS_API_KEY "
-                "or pass api_key=…. speechmatics_sync.local has a server that needs none."
+                f"There is no API key, and {host} wants one: make one at "
+                "https://portal.speechmatics.com, and set SPEECHMATICS_API_KEY or pass api_key=…. "
+                "speechmatics_sync.local has a server that needs none."
             )
         elif not keyless:
             self._refuse_clear_text(self._in_clear)
@@ -171,7 +172,7 @@ def _problem(secret: Secret[str], name: str) -> Optional[str]:
     if parts is None:
         return f"{name} is not a URL with a host and a port of 1 to 65535: {shown}."
     if parts.scheme not in ("ws", "wss"):
-        return f"{name} starts with ws:// or wss://, unlike {shown}."
+        return f"{name} is {shown}; allowed: a URL that starts with wss:// or ws://"
     if not host or port == 0:
         return f"{name} names no host and port to connect to: {shown}."
     if parts.username is not None:

@@ -94,7 +94,7 @@ class TestFlags:
             (["--format", "doc"], "--format is 'doc'; allowed: txt, json, jsonl, srt, vtt"),
             (["--header", "secret"], "--header is NAME=VALUE"),
             (["--profile", "none"], "--profile is 'none'"),
-            (["--url", "http://127.0.0.1"], "starts with ws:// or wss://"),
+            (["--url", "http://127.0.0.1"], "allowed: a URL that starts with wss:// or ws://"),
             (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
         ],
     )

@@ -319,7 +319,7 @@ def test_progress_counts_files(capsys: pytest.CaptureFixture[str]) -> None:
         ([], {"ordered": 1}, "ordered is 1"),
         ([], {"progress": 5}, "files done and in all"),
         ([], {"timeout": -1}, "timeout is -1"),
-        ([], {"url": "ftp://speech.example"}, "url starts with ws://"),
+        ([], {"url": "ftp://speech.example"}, "url is .*; allowed: a URL that starts with wss://"),
         ([], {"transcription_config": TranscriptionConfig(diarization="channel")}, "MultiChannel"),
         ([], {"conn_config": 5}, "conn_config"),
         ([], {"reconnect": 5}, "reconnect"),
