@@ -50,6 +50,7 @@ class Run(NamedTuple):
     """How a test ran when nothing was changed."""
 
     seconds: float
+    cpu_seconds: float
     calls: frozenset[Key]
 
 
@@ -89,7 +90,8 @@ class Tests:
     """A plugin that knows how the tests run, and hears which of them fail.
 
     Args:
-        seconds: How long those that are run for one mutant may take.
+        seconds: How long those that are run for one mutant may keep the processor busy; what else
+            the machine does changes nothing then.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -113,10 +115,11 @@ class Tests:
         """Return which tests to run: those that noticed other mutants, then the quickest."""
         keys = {key(old) for old, _ in mutant.functions}
         runs = {name: run for name, run in self.runs.items() if all_functions or keys & run.calls}
+        cost = {name: run.cpu_seconds for name, run in runs.items()}
         names = sorted(
-            runs, key=lambda name: (-self.noticed[name], not runs[name].calls, runs[name].seconds)
+            runs, key=lambda name: (-self.noticed[name], not runs[name].calls, cost[name])
         )
-        together = itertools.accumulate(runs[name].seconds for name in names)
+        together = itertools.accumulate(cost[name] for name in names)
         return [name for name, seconds in zip(names, together) if seconds <= self.seconds]
 
     def judge(self, mutant: Mutant, names: Sequence[str], try_it: Callable[[], str]) -> None:
@@ -198,12 +201,13 @@ class Functions:
         threading.setprofile(watch)
         for name in self.items:
             calls.clear()
-            begun = time.perf_counter()
+            begun, cpu_begun = time.perf_counter(), time.process_time()
             sys.setprofile(watch)
             failed = self.fails(name)
             sys.setprofile(None)
             if not failed:
-                found[name] = Run(time.perf_counter() - begun, frozenset(calls))
+                seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu_begun
+                found[name] = Run(seconds, cpu_seconds, frozenset(calls))
         return found
 
 
@@ -254,7 +258,7 @@ def main() -> None:
     parser.add_argument("tests", nargs="+", help="files of tests, or what else pytest takes")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="try every Nth mutant")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="after leaving out N")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of tests for each mutant")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of CPU for each mutant's tests")
     options = parser.parse_args()
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))

@@ -95,6 +95,17 @@ def test_only_final_labels_of_the_engine_count(message: Message) -> None:
     assert speaker_labels.highest == 0
 
 
+def test_speakers_are_asked_for_now_and_then_and_sooner_while_one_is_unknown() -> None:
+    labels = SpeakerLabels()
+    assert [labels.asking_is_due(now) for now in (5.0, 59.9, 60.0)] == [False, False, True]
+    labels.note_asking(70.0)
+    assert [labels.asking_is_due(now) for now in (129.9, 130.0)] == [False, True]
+    assert labels.note(said("S1"))
+    assert [labels.asking_is_due(now) for now in (74.9, 75.0)] == [False, True]
+    labels.note_asking(80.0)
+    assert [labels.asking_is_due(now) for now in (139.9, 140.0)] == [False, True]
+
+
 def test_a_later_answer_replaces_a_voice_and_an_empty_one_does_not() -> None:
     speaker_labels = SpeakerLabels()
     speaker_labels.learn(answer(S1=["a", "b", "a"], S2=["c"], Ada=["d"], UU=["e"]))
