@@ -13,7 +13,7 @@
 # make docs   the pages of docs/ and the reference as HTML, in docs/_build/
 # make docs-links   whether the links to other sites lead somewhere: needs a network
 # make release-check   whether what would be released is whole: builds, each extra alone, SBOMs
-# make build  the wheel and the sdist, in dist/
+# make build  the wheel and the sdist of what is committed, in dist/: the first part of release-check
 # PYTHON=… chooses the interpreter, VENV=… where its environment goes, PYTEST_ARGS=… goes to pytest,
 # SOAK_ARGS=… to the soak, BENCH_ARGS=… to the benchmarks, RELEASE_ARGS=… to the check; PORT=… is that of demo-web.
 
@@ -131,9 +131,7 @@ docs-links: $(VENV)/docs.installed
 	$(BIN)/python -m sphinx -E -q -b linkcheck docs docs/_build/links
 
 build: $(VENV)/release.installed
-	rm -rf dist
-	$(BIN)/uv build --python $(BIN)/python
-	$(BIN)/twine check --strict dist/*
+	$(BIN)/python .ci/release_check.py --build
 
 release-check: $(VENV)/release.installed
 	$(BIN)/python .ci/release_check.py $(RELEASE_ARGS)

@@ -4,7 +4,7 @@ The changelog has what changed. The wheel and the sdist are built twice and comp
 with the lowest setuptools that is declared. Each extra is installed by itself on each Python that
 the classifiers name, with the lowest and the newest versions of what it needs, and tried; each has
 a bill of materials in ``dist/sbom``. The tests pass from the sdist alone. ``--quick`` is what
-``.ci/run`` has time for.
+``.ci/run`` has time for; ``--build`` builds and no more (``make build``).
 """
 
 from __future__ import annotations
@@ -166,11 +166,13 @@ def check_builds(place: Path) -> None:
     if different or missing:
         raise Failed(f"two builds differ in {different + missing}")
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    (ROOT / "dist" / "sbom").mkdir(parents=True)
+    (ROOT / "dist").mkdir()
     for name in names:
         shutil.copy(first / name, ROOT / "dist")
     run(BIN / "twine", "check", "--strict", *(ROOT / "dist" / name for name in names))
-    say(f"two builds are the same, and with the lowest setuptools it can be built: {names}")
+    say(
+        f"two builds are the same, and with the lowest setuptools it can be built: dist/ has {names}"
+    )
 
 
 def python_of(version: str) -> str:
@@ -233,6 +235,7 @@ def surroundings(place: Path) -> Iterator[Surroundings]:
 def check_extras(pythons: list[str], quick: bool) -> None:
     """Install each extra by itself, and try what it promises."""
     resolutions = (NEWEST,) if quick else (LOWEST, NEWEST)
+    (ROOT / "dist" / "sbom").mkdir()
     with tempfile.TemporaryDirectory() as temporary, surroundings(Path(temporary)) as around:
         found = {version: python_of(version) for version in pythons}
         together(
@@ -312,14 +315,18 @@ def main() -> None:
         action="store_true",
         help="extras on 3.11, newest versions, no bills, no tests",
     )
+    parser.add_argument("--build", action="store_true", help="only the wheel and the sdist")
     parser.add_argument("--python", action="append", metavar="3.x", help="only on this version")
     arguments = parser.parse_args()
     pythons = ["3.11"] if arguments.quick else arguments.python or PYTHONS
     os.environ.update({**settings_of_uv(), **os.environ})
     try:
-        check_version()
+        if not arguments.build:
+            check_version()
         with tempfile.TemporaryDirectory() as place:
             check_builds(Path(place))
+            if arguments.build:
+                return
             check_extras(pythons, arguments.quick)
             if not arguments.quick:
                 check_sdist(pythons, Path(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,18 @@ from pathlib import Path
 
 import pytest
 from support.places import ROOT
+
+
+def test_what_is_built_is_built_as_a_release_is() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rules = dict(
+        re.findall(r"^([\w-]+): \$\(VENV\)/release.installed\n((?:\t.*\n)+)", makefile, re.M)
+    )
+    script = "\t$(BIN)/python .ci/release_check.py"
+    assert rules == {
+        "build": f"{script} --build\n",
+        "release-check": f"{script} $(RELEASE_ARGS)\n",
+    }
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
