@@ -170,9 +170,7 @@ def check_builds(place: Path) -> None:
     for name in names:
         shutil.copy(first / name, ROOT / "dist")
     run(BIN / "twine", "check", "--strict", *(ROOT / "dist" / name for name in names))
-    say(
-        f"two builds are the same, and with the lowest setuptools it can be built: dist/ has {names}"
-    )
+    say(f"two builds are the same, and it can be built with the lowest setuptools: {names}")
 
 
 def python_of(version: str) -> str:
