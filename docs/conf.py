@@ -37,7 +37,10 @@ linkcheck_ignore = [r"[\w./-]+\.html#"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "inherited-members": "Exception,str,int,tuple,dict"}
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "BaseException,Exception,str,int,tuple,dict",
+}
 autodoc_preserve_defaults = True
 # Many messages have a field of the same name, such as ``type``: a link to one would be ambiguous.
 suppress_warnings = ["ref.python"]
