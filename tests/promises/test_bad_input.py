@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import pytest
 from support.audio.sources import InTurn
-from support.serving import STARTED, Peer, final, serving
+from support.serving import PATIENCE, STARTED, Peer, final, serving
 from support.sessions import (
     END_OF_TRANSCRIPT,
     RAW,
@@ -31,6 +31,7 @@ from speechmatics_sync import (
     TranscriptionError,
     TransportError,
 )
+from speechmatics_sync._session import pump
 
 __all__ = ["let_sources_go"]
 
@@ -85,7 +86,7 @@ def fails(behave: Callable[[Peer], None], source: object, **limits: Any) -> Any:
     errors = []
     with serving(behave) as url, client_of(url, **limits) as client:
         with pytest.raises(SpeechmaticsError) as caught:
-            client.transcribe(source, audio_format=RAW, timeout=20)
+            client.transcribe(source, audio_format=RAW, timeout=PATIENCE)
         errors.append(caught.value)
         assert caught.value.request_id == client.request_id
         assert caught.value.session_id == client.session_id
@@ -94,7 +95,7 @@ def fails(behave: Callable[[Peer], None], source: object, **limits: Any) -> Any:
         with pytest.raises(SpeechmaticsError) as caught:  # noqa: PT012
             client.start_session(audio_format=RAW)
             client.send_audio(speech(0.1))
-            client.stop_session(timeout=20)
+            client.stop_session(timeout=PATIENCE)
         errors.append(caught.value)
     assert type(errors[0]) is type(errors[1])
     return errors[0]
@@ -131,7 +132,10 @@ def test_an_error_without_a_close_frame_is_raised_all_the_same(when: Any) -> Non
         wait_for(gone)
 
 
-def test_a_call_between_an_error_and_its_close_frame_raises_the_error() -> None:
+def test_a_call_between_an_error_and_its_close_frame_raises_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pump, "_ERROR_GRACE", PATIENCE)  # a busy machine must not miss the frame
     told, called = threading.Event(), threading.Event()
 
     def behave(peer: Peer) -> None:
@@ -346,11 +350,11 @@ def test_a_source_that_gives_no_audio_is_an_audio_error(source: str) -> None:
 
     with serving(behave) as url, client_of(url) as client:
         with pytest.raises(AudioError, match=says):
-            client.transcribe(make(), audio_format=RAW, timeout=20)
+            client.transcribe(make(), audio_format=RAW, timeout=PATIENCE)
         with pytest.raises(AudioError, match=says):
-            list(client.stream(make(), audio_format=RAW, timeout=20))
+            list(client.stream(make(), audio_format=RAW, timeout=PATIENCE))
         with pytest.raises((AudioError, ConfigurationError), match=says):
-            client.transcribe(make() if source != "half a sample" else b"", timeout=20)
+            client.transcribe(make() if source != "half a sample" else b"", timeout=PATIENCE)
 
 
 def test_the_error_of_a_source_carries_what_was_heard_and_its_cause() -> None:

@@ -29,7 +29,7 @@ STARTED = {
     "orchestrator_version": "1.0",
     "language_pack_info": {"word_delimiter": " ", "language_description": "English"},
 }
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a wait in a test is given up: a guard against hanging, nothing more."""
 
 

@@ -49,7 +49,7 @@ def write_wav(path: Path, *channels: bytes) -> None:
         file.writeframes(samples.tobytes())
 
 
-_PATIENCE = 20
+_PATIENCE = 60
 
 
 class SoundServer:
