@@ -31,7 +31,6 @@ from speechmatics_sync import (
     TranscriptionError,
     TransportError,
 )
-from speechmatics_sync._session import pump
 
 __all__ = ["let_sources_go"]
 
@@ -135,7 +134,8 @@ def test_an_error_without_a_close_frame_is_raised_all_the_same(when: Any) -> Non
 def test_a_call_between_an_error_and_its_close_frame_raises_the_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump, "_ERROR_GRACE", PATIENCE)  # a busy machine must not miss the frame
+    # A busy machine must not miss the frame.
+    monkeypatch.setattr("speechmatics_sync._session.pump._ERROR_GRACE", PATIENCE)
     told, called = threading.Event(), threading.Event()
 
     def behave(peer: Peer) -> None:
