@@ -144,11 +144,10 @@ def test_a_handler_may_stop_it(sound_server: SoundServer) -> None:
 
 
 def test_what_was_recorded_before_it_was_stopped_is_read(
-    sound_server: SoundServer, tmp_path: Path
+    sound_server: SoundServer, spoken: Path
 ) -> None:
-    write_wav(tmp_path / "spoken.wav", SPOKEN + bytes(64000))  # a busy machine hears it late
     with Microphone() as microphone:
-        sound_server.play(tmp_path / "spoken.wav")
+        sound_server.play(spoken)
         microphone.stop()
         assert SPOKEN in microphone.read()
 

@@ -332,7 +332,7 @@ SOURCES: dict[str, tuple[Callable[[], object], str]] = {
     "read raises": (lambda: InTurn(speech(0.1), OSError("unplugged")), "unplugged"),
     "yields text": (_yields_text, "str"),
     "reads text": (lambda: io.StringIO("text"), "text mode"),
-    "is text": (lambda: ["text"], "str"),
+    "is text": (lambda: ["text"], "transcribe_many"),
     "gives numbers": (lambda: [1, 2, 3], "int"),
     "is a number": (lambda: 5, "int"),
     "is nothing": (lambda: None, "None"),

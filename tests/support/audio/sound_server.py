@@ -37,8 +37,11 @@ SPOKEN, OTHER = _spoken(0.5), _spoken(4.6)
 
 
 def write_wav(path: Path, *channels: bytes) -> None:
-    """Write a WAV file of 16 kHz, with silence around what is spoken on each channel."""
-    padded = [bytes(3200) + channel + bytes(3200) for channel in channels]
+    """Write a WAV file of 16 kHz, with silence around what is spoken on each channel.
+
+    A second after it: a busy machine may still record when all was played.
+    """
+    padded = [bytes(3200) + channel + bytes(32000) for channel in channels]
     samples = array.array("h", bytes(sum(map(len, padded))))
     for index, channel in enumerate(padded):
         samples[index :: len(channels)] = array.array("h", channel)
