@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import io
 import threading
 from pathlib import Path
@@ -129,41 +128,6 @@ def test_an_error_without_a_close_frame_is_raised_all_the_same(when: Any) -> Non
             client.transcribe(Blocking(speech(0.1)), audio_format=RAW)
         assert (caught.value.type, caught.value.close_code) == ("quota_exceeded", None)
         wait_for(gone)
-
-
-def test_a_call_between_an_error_and_its_close_frame_raises_the_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # A busy machine must not miss the frame.
-    monkeypatch.setattr("speechmatics_sync._session.pump._ERROR_GRACE", PATIENCE)
-    told, called = threading.Event(), threading.Event()
-
-    def behave(peer: Peer) -> None:
-        peer.start()
-        peer.send(error("quota_exceeded"))
-        wait_for(called)
-        peer.connection.close(4005)
-
-    for call in (
-        lambda client: client.send_audio(b"ab"),
-        lambda client: client.get_speakers(),
-        lambda client: client.end_of_stream(),
-        lambda client: client.stop_session(),
-    ):
-        told.clear()
-        called.clear()
-        with serving(behave) as url, client_of(url) as client:
-            client.on("Error", lambda message: told.set())
-            session = InThread(client.start_session, audio_format=RAW)
-            wait_for(told)
-            calling = InThread(call, client)
-            while calling.thread.is_alive() and not called.wait(0.05):
-                called.set()  # by now the call waits
-            with pytest.raises(TranscriptionError) as caught:
-                calling.result()
-            assert (caught.value.type, caught.value.close_code) == ("quota_exceeded", 4005)
-            with contextlib.suppress(TranscriptionError):
-                session.result()
 
 
 @pytest.mark.parametrize("when", WHEN)

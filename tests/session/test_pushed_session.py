@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any, Callable
 
 import pytest
 from support.pushed import SENDING, Recorder
-from support.serving import Peer, final, serving
+from support.serving import PATIENCE, Peer, final, serving
 from support.sessions import END_OF_TRANSCRIPT, RAW, InThread, client_of, speech, wait_for
 
 from speechmatics_sync import (
@@ -16,6 +17,7 @@ from speechmatics_sync import (
     TimeoutError,
     TranscriptionError,
 )
+from speechmatics_sync._session import pump
 
 # -- starting and stopping ----------------------------------------------------------------------
 
@@ -245,3 +247,38 @@ def test_close_says_how_much_of_a_file_stays_untranscribed(
         client.start_session(audio_format=AudioFormat())
         client.send_audio(b"RIFF, in a manner of speaking")
     assert "29 bytes of a file stay untranscribed" in caplog.text
+
+
+def test_a_call_between_an_error_and_its_close_frame_raises_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A busy machine must not miss the frame.
+    monkeypatch.setattr(pump, "_ERROR_GRACE", PATIENCE)
+    told, called = threading.Event(), threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.start()
+        peer.send({"message": "Error", "type": "quota_exceeded", "reason": "too many"})
+        wait_for(called)
+        peer.connection.close(4005)
+
+    for call in (
+        lambda client: client.send_audio(b"ab"),
+        lambda client: client.get_speakers(),
+        lambda client: client.end_of_stream(),
+        lambda client: client.stop_session(),
+    ):
+        told.clear()
+        called.clear()
+        with serving(behave) as url, client_of(url) as client:
+            client.on("Error", lambda message: told.set())
+            session = InThread(client.start_session, audio_format=RAW)
+            wait_for(told)
+            calling = InThread(call, client)
+            while calling.thread.is_alive() and not called.wait(0.05):
+                called.set()  # by now the call waits
+            with pytest.raises(TranscriptionError) as caught:
+                calling.result()
+            assert (caught.value.type, caught.value.close_code) == ("quota_exceeded", 4005)
+            with contextlib.suppress(TranscriptionError):
+                session.result()
