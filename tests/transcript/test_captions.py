@@ -136,6 +136,8 @@ class TestBreaks:
     def test_a_long_pause_always_begins_another_one(self) -> None:
         captions = transcript(final(result("one", 0, 1), result("two", 2.5, 3.5))).captions()
         assert texts(captions) == ["one", "two"]
+        captions = transcript(final(result("one", 0, 1), result("two", 2.499, 3.5))).captions()
+        assert texts(captions) == ["one two"]
 
     def test_short_sentences_share_one(self) -> None:
         captions = said("yes . no . maybe .", pace=0.3).captions()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from ..columns import rows_of
@@ -33,9 +33,8 @@ class RollingRows:
         self._lines: dict[int, Line] = {}
         self._before: Optional[Key] = None  # who said the last line that is not kept
 
-    def show(self, lines: Iterable[Line]) -> None:
+    def show(self, lines: Sequence[Line]) -> None:
         """Show lines that have changed."""
-        lines = list(lines)
         if not lines:
             return
         for line in lines:
