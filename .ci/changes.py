@@ -117,7 +117,7 @@ def mutants(module: Path, every: int, first: int) -> Iterator[Mutant]:
     source = module.read_text(encoding="utf-8")
     lines = source.splitlines()
     tree = ast.parse(source)
-    before = compile(tree, module, "exec")
+    before = compile(tree, module, "exec", dont_inherit=True)
     numbers = itertools.count(-first)
     for parent, field, index, in_function in list(places(tree)):
         old = getattr(parent, field)[index] if index >= 0 else getattr(parent, field)
@@ -130,7 +130,7 @@ def mutants(module: Path, every: int, first: int) -> Iterator[Mutant]:
                 continue
             put(parent, field, index, ast.fix_missing_locations(ast.copy_location(new, old)))
             now = ast.unparse(new if whole else parent)
-            after = compile(tree, module, "exec")
+            after = compile(tree, module, "exec", dont_inherit=True)
             put(parent, field, index, old)
             line = getattr(old, "lineno", 0) or parent.lineno  # type: ignore[attr-defined]
             if after != before:
