@@ -182,7 +182,6 @@ class LiveCaptions:
     def _end(self, _: Mapping[str, Any]) -> list[Block]:
         for channel in self._channels.values():
             channel.waiting += channel.reader.end()
-            channel.until = 0
         finished = self._finished(all_of_it=True)
         self._channels = {}
         return finished
