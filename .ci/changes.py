@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import itertools
 import re
@@ -75,7 +76,7 @@ def replacements(parent: ast.AST, field: str, node: ast.AST, in_function: bool) 
     if field == "test" and isinstance(parent, ast.While):
         yield ast.Constant(False)
     if isinstance(node, ast.UnaryOp):
-        yield node.operand
+        yield copy.copy(node.operand)  # it gets the place of the whole
     if isinstance(node, ast.Constant):
         if isinstance(node.value, bool):
             yield ast.Constant(not node.value)
