@@ -221,9 +221,12 @@ def test_a_with_block_that_fails_ends_the_session_and_keeps_the_error() -> None:
 
 
 def test_timeout_covers_the_whole_stream() -> None:
-    with serving(Watched()) as url, client_of(url, close_timeout=1) as client:
-        with pytest.raises(TimeoutError, match=r"timeout \(0.3"):  # in the start, if that is slow
-            list(client.stream(Blocking(speech(0.1)), audio_format=RAW, timeout=0.3))
+    with (
+        serving(Watched()) as url,
+        client_of(url, close_timeout=1) as client,
+        pytest.raises(TimeoutError, match=r"timeout \(0.3"),
+    ):
+        list(client.stream(Blocking(speech(0.1)), audio_format=RAW, timeout=0.3))
 
 
 def test_nothing_is_kept_without_collect() -> None:
