@@ -228,6 +228,25 @@ def test_a_playlist_in_a_file_connects_to_nothing(tmp_path: Path) -> None:
     assert not asked.is_set()
 
 
+@pytest.mark.parametrize("after_it", [b"", bytes(range(256)) * 8], ids=["text", "binary"])
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        b"ffconcat version 1.0\nfile private.ts\n",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    ],
+    ids=["concat", "sdp"],
+)
+def test_a_playlist_in_a_file_opens_no_other_file_and_no_port(
+    playlist: bytes, after_it: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg would: it knows these by how they begin, whatever follows."""
+    monkeypatch.chdir(tmp_path)
+    Path("private.ts").write_bytes(encode(said(2), "mpegts", "mp2"))
+    with pytest.raises(AudioError, match=r"is no (sound|audio)"):
+        open_audio(playlist + after_it)
+
+
 @pytest.mark.parametrize(
     ("answer", "said_of_it"),
     [
