@@ -14,9 +14,6 @@ from speechmatics_sync import ConfigurationError
 
 __all__ = ["Profiles", "old_profile", "profiles_path", "read_toml"]
 
-_MODE = 0o600
-"""Only the user may read a key."""
-
 
 def profiles_path() -> Path:
     """Return the file of the profiles, which may not exist yet.
@@ -102,7 +99,7 @@ class Profiles:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             target = self.path.resolve()  # a link stays one
-            # mkstemp gives mode 0600 from the start.
+            # mkstemp gives mode 0600 from the start: only the user may read a key.
             handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".config-")
             with open(handle, "w", encoding="utf-8") as file:
                 json.dump(self._profiles, file, indent=2, sort_keys=True)
