@@ -88,10 +88,10 @@ def test_the_end_of_a_connection_is_told_with_its_code_and_the_servers_reason(
 
 @pytest.mark.parametrize("code", [3000, 4002])
 def test_a_close_code_that_nobody_knows_has_the_advice_of_an_unknown_error(code: int) -> None:
-    error = error_of_close(code, "Sorry.", when="in mid-session")
+    error = error_of_close(code, "Wrong mix.", when="in mid-session")
     assert isinstance(error, TranscriptionError)
-    assert (error.type, error.reason, error.code) == ("unknown_error", "Sorry.", None)
+    assert (error.type, error.reason, error.code) == ("unknown_error", "Wrong mix.", None)
     assert error.close_code == code
     advice = ERROR_TYPES["unknown_error"].advice
-    assert str(error) == f"The server ended the session with unknown_error: Sorry. {advice}"
+    assert str(error) == f"The server ended the session with unknown_error: Wrong mix. {advice}"
     assert str(error_of("new_error", "", 7)).endswith(f"with new_error. {advice}")

@@ -79,6 +79,7 @@ def test_translated_audio_is_settled_no_further_than_every_language() -> None:
 def test_a_language_that_cannot_be_translated_into_holds_nothing_up() -> None:
     marks = delivered(HELLO, translation("de", ("hallo", 2.0, 2.6)), languages=["de", "cmn-x", "E"])
     assert not marks.note(warning("unsupported_translation_pair", "cannot do en to cmn-x"))
+    assert not marks.note(warning("idle_timeout", "Not supported: en -> e."))
     assert marks.note(warning("unsupported_translation_pair", "Not supported: en -> e."))
     assert marks.settled(None) == 2.6
 
@@ -177,6 +178,8 @@ def test_channels_move_apart() -> None:
     moved = joined(stitch, both)
     assert [result["start_time"] for result in moved["results"]] == [21.0, 11.0]
     assert moved["metadata"]["start_time"] == 11.0
+    unnamed = {key: value for key, value in both.items() if key != "channel"}
+    assert joined(stitch, unnamed)["metadata"]["start_time"] == 21.0  # as its first word
     assert (
         joined(stitch, transcript(word("x", 1, 2, channel="b")))["metadata"]["start_time"] == 21.0
     )

@@ -41,6 +41,7 @@ WHOLE = [
         mark(".", 2.9),
         channel=None,
     ),
+    transcript(word("hello", 1.5, 2.1), word("you", 2.5, 3.0)),
     translation("de", ("hallo", 2.5, 3.0)),
     utterance_end(3.0),
     event_start("music", 3.0),

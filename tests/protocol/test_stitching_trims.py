@@ -198,6 +198,8 @@ def test_a_connections_own_words_trim_nothing() -> None:
 def test_nothing_is_dropped_where_nothing_was_delivered() -> None:
     first = transcript(word("a", 0.0, 0.0), mark(".", 0.0))
     assert stitch_after().join(first) is first
+    silence = empty(0.0, 0.5)
+    assert stitch_after().join(silence) is silence
 
 
 def test_times_are_no_finer_than_their_sums() -> None:
@@ -231,6 +233,11 @@ def test_in_audio_that_was_not_acknowledged_the_same_is_said_where_its_middle_is
         translation("de", ("hallo", start - 1.0, end - 1.0)),
     ):
         assert (stitch.join(message) is not None) is is_told
+    for other in (
+        transcript(word("yellow", start - 1.0, end - 1.0)),
+        translation("de", ("gelb", start - 1.0, end - 1.0)),
+    ):
+        assert stitch.join(other) is not None
 
 
 def test_the_last_word_is_dropped_even_without_length() -> None:
@@ -271,6 +278,17 @@ def test_the_end_of_an_utterance_is_told_once() -> None:
     assert stitch.join(forced) is forced
     other = utterance_end(4.0, channel="b")
     assert stitch.join(other) is other
+
+
+def test_the_end_of_an_utterance_in_audio_that_was_not_acknowledged_is_told_once() -> None:
+    marks = delivered()
+    marks.note(utterance_end(5.0), lambda label: 2.0)
+    stitch = Stitch(marks, {None: 0.0})
+    for time in (4.9, 5.0, 5.05):
+        assert stitch.join(utterance_end(time)) is None
+    for time in (4.8, 5.2):
+        another = utterance_end(time)
+        assert stitch.join(another) is another
 
 
 def test_an_utterance_ends_no_earlier_than_what_was_said() -> None:
