@@ -112,15 +112,13 @@ class Tests:
             self.failed.append(report.nodeid)
 
     def chosen(self, mutant: Mutant, *, all_functions: bool = False) -> list[str]:
-        """Return which tests to run: those that noticed other mutants, then the quickest."""
+        """Return which tests to run, the quickest; those that noticed other mutants come first."""
         keys = {key(old) for old, _ in mutant.functions}
         runs = {name: run for name, run in self.runs.items() if all_functions or keys & run.calls}
-        cost = {name: run.cpu_seconds for name, run in runs.items()}
-        names = sorted(
-            runs, key=lambda name: (-self.noticed[name], not runs[name].calls, cost[name])
-        )
-        together = itertools.accumulate(cost[name] for name in names)
-        return [name for name, seconds in zip(names, together) if seconds <= self.seconds]
+        names = sorted(runs, key=lambda name: (not runs[name].calls, runs[name].cpu_seconds))
+        together = itertools.accumulate(runs[name].cpu_seconds for name in names)
+        chosen = [name for name, seconds in zip(names, together) if seconds <= self.seconds]
+        return sorted(chosen, key=lambda name: -self.noticed[name])
 
     def judge(self, mutant: Mutant, names: Sequence[str], try_it: Callable[[], str]) -> None:
         """Have tests run, in a fork, by what returns the one that fails; say if none does."""
