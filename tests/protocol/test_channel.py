@@ -404,6 +404,13 @@ def test_a_channel_leads_one_that_has_audio_and_none_that_has_not() -> None:
     assert ahead.lead(behind, now=100.0) == 0
 
 
+def test_channels_of_files_stay_together_as_well() -> None:
+    ahead, behind = Channel(None, None), Channel(None, None)
+    for size, is_far in ((32 * 1024, False), (100 * 1024, True)):
+        ahead.take(bytes(size))
+        assert (ahead.lead(behind, now=0.0) > ahead.most_lead) is is_far
+
+
 def test_a_channel_that_has_ended_is_waited_for_only_while_it_is_read_again() -> None:
     ahead, behind = channel_of(), channel_of(rereadable=True)
     ahead.take(bytes(3 * SECOND))

@@ -20,6 +20,8 @@ from speechmatics_sync._protocol.codec import acknowledged, decode
         b"not JSON",
         b'{"message": "Info"',
         b'{"message": "Info"} {}',
+        b'x{"message": "Info"}',
+        b'{"message": "Info"}x',
         b'{"confidence": NaN}',
         b'{"confidence": -Infinity}',
         b'{"message": "\xff"}',
@@ -52,6 +54,21 @@ def test_an_error_about_json_shows_little_of_it() -> None:
 
 def test_space_around_a_message_means_nothing() -> None:
     assert decode(b' \r\n\t{"message": "Info"} \n') == {"message": "Info"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"text": "\\ud800"}',
+        '{"number": 1e999}',
+        '{"number": 9999999999999999999}',
+        '{"number": -9999999999999999999}',
+        '{"number": 18446744073709551616}',
+        '{"number": 1.7976931348623157e308}',
+    ],
+)
+def test_what_decoders_read_in_different_ways_is_read_as_json_reads_it(text: str) -> None:
+    assert repr(decode(text.encode())) == repr(json.loads(text))
 
 
 @examples(250)

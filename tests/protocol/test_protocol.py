@@ -225,6 +225,11 @@ def test_after_the_session_nothing_is_taken(make: Callable[[], Protocol]) -> Non
     assert hear(protocol, final("late")) == []
 
 
+def test_after_a_failure_the_audio_has_no_end() -> None:
+    with pytest.raises(EndOfTranscriptError):
+        failed().end_audio()
+
+
 # -- how it ends --------------------------------------------------------------------------------
 
 

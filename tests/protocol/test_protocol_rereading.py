@@ -95,7 +95,9 @@ def test_a_source_that_cannot_be_read_again_holds_up_no_message() -> None:
     sent(protocol)
     question = protocol.ask_speakers()
     replaced(protocol)
+    assert protocol.takes_audio("a")
     protocol.give_up_refill("a")
+    assert not protocol.takes_audio("a")
     push(protocol, 2, label="b")
     names = [message["message"] for message in sent(protocol)]
     assert names == ["EndOfChannel", "AddChannelAudio", "GetSpeakers", "AddChannelAudio"]

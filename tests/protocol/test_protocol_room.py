@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.protocol.session_legs import added, hear, leg_of, push, replaced, second, sent, session
 
+from speechmatics_sync import SessionError
 from speechmatics_sync._protocol.session import Protocol
 
 
@@ -99,6 +100,33 @@ def test_what_is_pushed_may_run_ahead_for_the_one_who_pushes_decides(pushed: boo
     sent(protocol)
     assert protocol.has_room("a") is pushed
     assert protocol.has_room("b")
+
+
+def test_a_channel_takes_no_more_at_once_than_it_may_be_ahead_of_the_others() -> None:
+    protocol = session("a", "b", pushed=False)
+    for size, room in ((400, 3), (500, 3), (501, 2), (1200, 1)):
+        assert protocol.room_for([bytes(size)] * 6, "a") == room
+
+
+def test_audio_cannot_be_sent_in_a_channel_that_has_ended_and_can_in_others() -> None:
+    protocol = session("a", "b")
+    assert not protocol.waits()
+    protocol.end_audio("a")
+    assert protocol.waits()
+    sent(protocol)
+    with pytest.raises(SessionError, match="channel 'a' has ended"):
+        protocol.check_open("a")
+    protocol.check_open("b")
+
+
+def test_a_channel_that_ends_while_a_cut_is_sought_ends_at_once() -> None:
+    protocol = session()
+    push(protocol, 0)
+    sent(protocol)
+    protocol.succession.seek_cut()
+    protocol.end_audio()
+    assert sent(protocol) == [{"message": "EndOfStream", "last_seq_no": 1}]
+    assert protocol.succession.cut_found
 
 
 def test_while_another_connection_is_made_a_few_chunks_are_taken_one_by_one() -> None:
