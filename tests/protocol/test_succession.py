@@ -270,6 +270,15 @@ def test_a_question_whose_answer_was_held_and_then_given_is_not_asked_again() ->
     assert {"message": "GetSpeakers"} not in sent(protocol)
 
 
+def test_who_spoke_is_told_at_the_end_of_the_session_and_not_of_each_connection() -> None:
+    protocol = session()
+    push(protocol, 0)
+    protocol.add_message({"message": "GetSpeakers", "final": True})
+    sent(protocol)
+    old, _ = rolled_over(protocol)
+    assert hear(protocol, {"message": "SpeakersResult", "speakers": []}, old) == []
+
+
 def test_what_the_server_says_of_a_channel_that_it_was_not_given_settles_nothing() -> None:
     protocol = session("a", "b")
     push(protocol, 0, label="a")
