@@ -97,6 +97,8 @@ def _read_from(file: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        if isinstance(error, FileNotFoundError) and not os.path.isabs(file):
+            reason = f"{reason} (looked for from {os.getcwd()!r})"
         raise AudioError(f"the file {shown(file)!r} cannot be read: {reason}") from None
 
 
