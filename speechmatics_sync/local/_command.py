@@ -130,7 +130,8 @@ def serve(arguments: argparse.Namespace) -> int:
             signal.signal(number, lambda *_: ended.set())
         server.start()
     except (ConfigurationError, OSError) as error:
-        print(f"cannot serve: {error}", file=sys.stderr)  # noqa: T201
+        said = str(error).replace("without api_keys", f"without --api-key or {KEY_VARIABLE}")
+        print(f"cannot serve: {said}", file=sys.stderr)  # noqa: T201
         return 2
     print(f"Listening at {server.url}", flush=True)  # noqa: T201  (a command)
     ended.wait()
