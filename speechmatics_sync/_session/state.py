@@ -138,6 +138,10 @@ class Lifecycle:
             for call in self._when_over:
                 calls.callback(call)
             self._when_over.clear()
+            # First, or the next session's records could come before it: these calls let waiters go.
+            calls.callback(self._log_end, failure)
+
+    def _log_end(self, failure: Optional[BaseException]) -> None:
         if failure is None:
             self._identity.log.info("Session ended, everything transcribed")
         else:

@@ -75,9 +75,14 @@ class TestLive:
     def test_what_is_redrawn_is_erased_from_where_it_begins(self, live: Terminal) -> None:
         """However a terminal wraps it anew when its window changes, nothing is left of it."""
         live.give(counted_audio(14))
-        live.until(lambda lines: len(words(lines)) == 14)
-        assert len(live.lines) > 2  # it is wrapped
-        assert (live.screen.cursor.y, live.screen.cursor.x) == (0, 0)
+        at_the_beginning = (0, 0)
+        live.until(
+            lambda lines: (
+                len(words(lines)) == 14
+                and len(lines) > 2  # it is wrapped
+                and (live.screen.cursor.y, live.screen.cursor.x) == at_the_beginning
+            )
+        )
         # From the second column: tmux keeps what is erased from the first one of its first row.
         frames = re.split(r"\x1b\[\?25l", live.raw)[1:]
         assert all(frame.startswith("\r \x1b[J\r") for frame in frames)

@@ -132,12 +132,13 @@ def test_address_that_worked_last_is_tried_first(
 
 
 def test_address_that_took_the_connection_and_did_not_work_is_tried_last(
-    system: Names, tried: list[tuple[Any, ...]]
+    system: Names, tried: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def silent(connection: socket.socket) -> None:
         while connection.recv(4096):
             pass
 
+    monkeypatch.setattr("speechmatics_sync._transport.tcp._HEAD_START", NEVER)
     with listening(silent) as deaf, serving(succeed) as url:
         right = port_of(url)
         system.known = [address("127.0.0.1", deaf), address("127.0.0.1", right)]
