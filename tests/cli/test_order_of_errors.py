@@ -21,8 +21,8 @@ def test_a_missing_file_is_named_before_a_missing_key(
 ) -> None:
     place.talk()
     ran = call("transcribe", *words)
-    said = "speechmatics-sync: the file 'none.wav' cannot be read: No such file or directory\n"
-    assert (ran.code, ran.err) == (5, said)
+    said = "speechmatics-sync: the file 'none.wav' cannot be read: No such file or directory"
+    assert (ran.code, ran.err) == (5, f"{said} (looked for from {os.getcwd()!r})\n")
     assert call("transcribe", "talk.wav").code == 3
 
 
