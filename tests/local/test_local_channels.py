@@ -26,6 +26,7 @@ from support.local_wire import (
     run_channels,
     words,
 )
+from support.sessions import with_longer_limits
 
 from speechmatics_sync.local import (
     CountedRecognizer,
@@ -404,23 +405,25 @@ def test_one_script_is_heard_in_every_channel() -> None:
 
 
 def test_audio_by_channel_keeps_an_idle_session_alive() -> None:
-    recognizer = CountedRecognizer()
-    with LocalServer(recognizer=recognizer, strict=True, idle_timeout=1.0) as server:
-        with Wire(server.url) as wire:
-            wire.start_channels("a")
-            count = 0
-            pause = threading.Event()
-            for _ in range(8):  # at the pace of a live source, for twice the limit
+    def attempt(times: float) -> None:
+        recognizer = CountedRecognizer()
+        with LocalServer(recognizer=recognizer, strict=True, idle_timeout=times) as server:
+            with Wire(server.url) as wire:
+                wire.start_channels("a")
+                pause = threading.Event()
+                for _ in range(8):  # at the pace of a live source, for twice the limit
+                    wire.send(channel_audio("a", bytes(8000)))
+                    wire.until("ChannelAudioAdded")
+                    pause.wait(0.25 * times)
+                wire.send(end_of_channel("a", 8))
+                assert wire.rest()[-1]["message"] == "EndOfTranscript"
+            with Wire(server.url) as wire:
+                wire.start_channels("a")
                 wire.send(channel_audio("a", bytes(8000)))
-                count += 1
-                pause.wait(0.25)
-            wire.send(end_of_channel("a", count))
-            assert wire.rest()[-1]["message"] == "EndOfTranscript"
-        with Wire(server.url) as wire:
-            wire.start_channels("a")
-            wire.send(channel_audio("a", bytes(8000)))
-            wire.rest()
-    assert (wire.received[-1]["type"], wire.close_code) == ("idle_timeout", 1008)
+                wire.rest()
+        assert (wire.received[-1]["type"], wire.close_code) == ("idle_timeout", 1008)
+
+    with_longer_limits(attempt)
 
 
 def test_everything_the_server_sends_fits_the_description_of_the_api(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 from support.local_wire import PATIENCE, Wire, channel_audio, named, run, start_message, words
+from support.sessions import with_longer_limits
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from speechmatics_sync import ConfigurationError, SessionError
@@ -174,15 +175,18 @@ def test_a_session_that_lasts_too_long_times_out() -> None:
 
 
 def test_a_session_without_audio_times_out_and_audio_prevents_it() -> None:
-    with local_server(idle_timeout=0.5) as server, Wire(server.url) as wire:
-        wire.start()
-        for _ in range(20):
-            wire.send(bytes(320))
-            wire.until("AudioAdded")
-            threading.Event().wait(0.05)  # 20 of these are longer than the limit
-        wire.rest()
-        assert (wire.received[-1]["type"], wire.close_code) == ("idle_timeout", 1008)
-        assert len(named(wire.received, "AudioAdded")) == 20
+    def attempt(times: float) -> None:
+        with local_server(idle_timeout=0.5 * times) as server, Wire(server.url) as wire:
+            wire.start()
+            for _ in range(20):
+                wire.send(bytes(320))
+                wire.until("AudioAdded")
+                threading.Event().wait(0.05 * times)  # 20 of these are longer than the limit
+            wire.rest()
+            assert (wire.received[-1]["type"], wire.close_code) == ("idle_timeout", 1008)
+            assert len(named(wire.received, "AudioAdded")) == 20
+
+    with_longer_limits(attempt)
 
 
 def test_sessions_at_the_same_time_do_not_mix() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from speechmatics_sync import AudioEncoding, AudioFormat, Client, ConnectionConfig, ReconnectPolicy
 from support.serving import PATIENCE, STARTED, read_request
@@ -112,7 +113,7 @@ def with_longer_limits(attempt: Callable[[float], None]) -> None:
     for times in (1.0, 4.0):
         try:
             return attempt(times)
-        except ConnectionError:
+        except (ConnectionError, ConnectionClosed):  # a client's, and a server's
             pass
     return attempt(15.0)
 
