@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
-import signal
 import traceback
 import warnings
 from typing import Any, Callable
 
 __all__ = ["in_child"]
 
-TIME_LIMIT = 20
+TIME_LIMIT = 60
 """Seconds after which a child that hangs is ended."""
 
 
@@ -24,8 +24,7 @@ def in_child(do: Callable[[], Any]) -> None:
     if child == 0:
         status = 1
         try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT)
+            faulthandler.dump_traceback_later(TIME_LIMIT, exit=True, file=write)
             do()
             status = 0
         except BaseException:
