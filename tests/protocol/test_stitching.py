@@ -47,6 +47,8 @@ def test_the_word_that_ends_last_counts_in_whatever_order_words_come() -> None:
     assert marks.words_until(None) == 5.0
     marks.note(transcript(word("longer", 0.5, 5.0), word("short", 4.0, 5.0)))
     assert marks.last_word_start(None) == 0.5
+    marks.note(transcript(word("earlier", 0.2, 0.4)))
+    assert marks.last_word_start(None) == 0.5
 
 
 def test_nothing_is_settled_by_a_partial_or_by_silence() -> None:
@@ -84,6 +86,14 @@ def test_a_language_that_cannot_be_translated_into_holds_nothing_up() -> None:
     assert marks.settled(None) == 2.6
 
 
+def test_only_the_language_that_a_warning_names_holds_nothing_up() -> None:
+    marks = delivered(HELLO, languages=["de", "fr"])
+    marks.note(warning("unsupported_translation_pair", "en to fr"))
+    assert marks.settled(None) == 0.0
+    assert marks.note(translation("de", ("hallo", 2.0, 2.5)))
+    assert marks.settled(None) == 2.5
+
+
 def test_a_language_that_is_translated_after_all_counts_again() -> None:
     marks = delivered(HELLO, warning("unsupported_translation_pair", "it is xx"), languages=["it"])
     marks.note(translation("it", ("ciao", 1.0, 1.5)))
@@ -98,6 +108,8 @@ def test_no_language_holds_anything_up_when_nothing_is_translated() -> None:
 
 def test_audio_that_never_comes_counts_as_settled_and_delivered() -> None:
     marks = delivered(HELLO, translation("de", ("hallo", 2.0, 2.6)), languages=["de"])
+    marks.skip(None, 0.4)
+    assert marks.sentences_until("fr") == 0.4
     marks.skip(None, 10.0)
     marks.skip(None, 7.0)
     assert (marks.settled(None), marks.words_until(None)) == (10.0, 10.0)

@@ -41,7 +41,10 @@ WHOLE = [
         mark(".", 2.9),
         channel=None,
     ),
-    transcript(word("hello", 1.5, 2.1), word("you", 2.5, 3.0)),
+    transcript(
+        word("hello", 1.5, 2.1),
+        word("you", 2.5, 3.0, alternatives=[{"content": "you", "language": "en"}]),
+    ),
     translation("de", ("hallo", 2.5, 3.0)),
     utterance_end(3.0),
     event_start("music", 3.0),
@@ -85,6 +88,7 @@ def test_a_message_that_cannot_be_read_is_passed_on_and_settles_nothing(message:
         stitch = Stitch(marks, {None: 0.5})
         stitch.join(spoiled)
         marks.note(spoiled)
+        marks.note(spoiled, lambda label: 0.0)
         stitch.shifted_back(spoiled)
         assert before <= marks.words_until(None) <= 3.0
         assert 0.0 <= marks.resume_at(None) <= 3.0

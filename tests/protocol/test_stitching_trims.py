@@ -240,6 +240,20 @@ def test_in_audio_that_was_not_acknowledged_the_same_is_said_where_its_middle_is
         assert stitch.join(other) is not None
 
 
+def test_words_in_audio_that_was_not_acknowledged_are_known_by_the_best_of_what_they_may_be() -> (
+    None
+):
+    said = word("hello", 3.0, 4.0)
+    said["alternatives"].append({"content": "yellow", "confidence": 0.2})
+    marks = delivered()
+    marks.note(transcript(said, word("you", 4.0, 5.0)), lambda label: 2.0)
+    stitch = Stitch(marks, {None: 0.0})
+    for again in (word("hello", 3.0, 4.0), word("you", 4.0, 5.0)):
+        assert stitch.join(transcript(again)) is None
+    other = transcript(word("yellow", 3.0, 4.0))
+    assert stitch.join(other) is other
+
+
 def test_the_last_word_is_dropped_even_without_length() -> None:
     short = transcript(word("a", 1.0, 1.0))
     assert stitch_after(short).join(short) is None
