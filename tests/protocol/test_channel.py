@@ -225,6 +225,25 @@ def test_chunks_of_different_sizes_are_found_by_their_places() -> None:
     assert b"".join(channel.take_back(4)) == AUDIO[4:30]
 
 
+def test_of_chunks_of_different_sizes_each_is_given_up_at_its_own_end() -> None:
+    channel = channel_of()
+    sent(channel, 10, 2)
+    channel.release(4)
+    assert channel.take_back(4) == [AUDIO[4:10], AUDIO[10:12]]
+    channel = channel_of(rereadable=True)
+    sent(channel, 4, 4, 2, 2)
+    assert channel.chunk_start(10, 12) == 10
+
+
+@pytest.mark.parametrize("rereadable", [True, False])
+def test_what_was_given_up_once_is_not_given_up_again(rereadable: bool) -> None:
+    channel = channel_of(rereadable=rereadable)
+    sent(channel, 10, 10, 10)
+    channel.release(20)
+    channel.release(0)  # a language that is translated after all may settle less than before
+    assert channel.chunk_start(0, 30) == 20
+
+
 def test_without_recovery_nothing_is_retained() -> None:
     channel = channel_of(None)
     sent(channel, 10)

@@ -50,6 +50,7 @@ def test_an_error_about_json_shows_little_of_it() -> None:
     with pytest.raises(TransportError) as caught:
         decode(b"x" * 100_000)
     assert len(str(caught.value)) < 300
+    assert "is not JSON: JSONDecodeError: Expecting value" in str(caught.value)
 
 
 def test_space_around_a_message_means_nothing() -> None:

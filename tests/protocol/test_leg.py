@@ -155,6 +155,9 @@ def test_the_channels_that_start_are_those_asked_for(field: str) -> None:
         error = failure_of(starting("a", "b"), {**STARTED, field: names})
         assert isinstance(error, TransportError)
         assert "'b'" in str(error)
+    leg = starting()
+    leg.receive({**STARTED, field: ["1"]})  # of one stream none was asked for
+    assert leg.state is State.RUNNING
 
 
 # -- what is sent -------------------------------------------------------------------------------
@@ -224,7 +227,11 @@ def test_an_acknowledgement_that_is_not_due_breaks_the_protocol(number: Any) -> 
     leg.receive(added(2))
     error = failure_of(leg, added(number))
     assert isinstance(error, TransportError)
-    assert "never due" in str(error)
+    assert f"acknowledged chunk {number!r}, which was never due" in str(error)
+    leg = running("a")
+    sent(leg, b"aa", label="a")
+    error = failure_of(leg, channel_added("a", 7))
+    assert "acknowledged chunk 7 of the channel 'a', which was never due" in str(error)
 
 
 def test_an_acknowledgement_without_a_number_breaks_the_protocol() -> None:
@@ -243,7 +250,7 @@ def test_an_acknowledgement_of_a_channel_that_is_none_breaks_the_protocol(label:
 def test_an_acknowledgement_of_one_stream_where_there_are_channels_breaks_the_protocol() -> None:
     leg = running("a")
     sent(leg, b"aa", label="a")
-    assert "does not have" in str(failure_of(leg, added(1)))
+    assert "audio of one stream, which this session does not have" in str(failure_of(leg, added(1)))
     leg = running()
     sent(leg, b"aa")
     assert "does not have" in str(failure_of(leg, channel_added("a", 1)))
@@ -315,6 +322,12 @@ def test_a_duration_limit_is_a_loss_in_the_end(make: Callable[[], Leg]) -> None:
     assert isinstance(event.error, TranscriptionError)
     assert (event.error.type, event.error.reason) == ("duration_limit_exceeded", "2 hours")
     assert event.last_message == END_OF_TRANSCRIPT
+
+
+def test_after_any_other_warning_the_end_is_the_end() -> None:
+    leg = ending()
+    leg.receive({"message": "Warning", "type": "idle_timeout", "reason": "2 hours"})
+    assert leg.receive(END_OF_TRANSCRIPT) == [Deliver(END_OF_TRANSCRIPT), Ended()]
 
 
 def test_a_time_limit_that_passes_is_a_loss() -> None:

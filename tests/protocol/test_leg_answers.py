@@ -61,6 +61,17 @@ def test_a_forced_end_of_utterance_answers_the_force_of_its_channel() -> None:
     assert [placed.message.message["channel"] for placed in leg.asked] == ["a"]
 
 
+def test_a_channel_that_has_answered_a_force_for_all_answers_the_next_one_with_its_second() -> None:
+    leg = running("a", "b")
+    for _ in range(2):
+        ask(leg, {"message": "ForceEndOfUtterance"})
+    for label in ("a", "a", "b"):
+        leg.receive({**FORCED, "channel": label})
+    assert len(leg.asked) == 1
+    leg.receive({**FORCED, "channel": "b"})
+    assert not leg.asked
+
+
 def test_other_messages_await_no_answer() -> None:
     leg = running()
     ask(leg, {"message": "SetRecognitionConfig"})

@@ -86,6 +86,8 @@ def test_an_error_without_its_fields_is_an_error_all_the_same(message: dict[str,
     error = failure_of(running(), {"message": "Error", **message})
     assert isinstance(error, TranscriptionError)
     assert error.code is None
+    said = (message["type"], message["reason"]) if message else ("unknown_error", "")
+    assert (error.type, error.reason) == tuple(map(str, said))
 
 
 @pytest.mark.parametrize("make", [starting, running, ending])

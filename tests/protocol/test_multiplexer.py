@@ -335,3 +335,25 @@ def test_no_channel_gets_ahead_by_more_than_a_chunk(sizes: dict[str, list[int]])
         assert sent[label] == min(sent[other] for other in ready)
         sent[label] += len(chunk)
     assert sent == left
+
+
+def test_it_says_whether_anything_waits_be_it_a_message_alone() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer(LABELS)
+    assert not multiplexer.any_waits()
+    multiplexer.add_message("alone")
+    assert multiplexer.any_waits()
+    assert taken(multiplexer) == [(None, "alone")]
+    multiplexer.add_audio("c", b"x")
+    assert multiplexer.any_waits()
+    assert taken(multiplexer) == [("c", b"x")]
+    assert not multiplexer.any_waits()
+
+
+def test_messages_that_are_put_back_come_before_all_that_wait() -> None:
+    multiplexer: Multiplexer[str] = Multiplexer([None])
+    for message in ("first", "second", "third"):
+        multiplexer.add_message(message)
+    _, first = multiplexer.next(always) or (None, None)
+    assert isinstance(first, Placed)
+    multiplexer.put_back_messages([first])
+    assert taken(multiplexer) == [(None, "first"), (None, "second"), (None, "third")]

@@ -10,9 +10,20 @@ from typing import Any, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.protocol.session_legs import added, hear, leg_of, push, replaced, second, sent, session
+from support.protocol.session_legs import (
+    added,
+    hear,
+    leg_of,
+    push,
+    read,
+    replaced,
+    second,
+    sent,
+    session,
+)
+from support.serving import final
 
-from speechmatics_sync import SessionError
+from speechmatics_sync import SessionError, TranscriptionConfig
 from speechmatics_sync._protocol.session import Protocol
 
 
@@ -231,3 +242,50 @@ def test_what_another_connection_acknowledges_is_left_to_the_longer_way_too() ->
     protocol.succession.lose()
     new = protocol.succession.new_leg()
     assert protocol.acknowledge_at_once(new, None, 1) == 0
+
+
+def test_audio_is_taken_before_the_start_by_nobody_and_later_no_more_than_can_be_kept() -> None:
+    new = Protocol(session().recognition, max_unacked_chunks=9, replay_seconds=300.0)
+    assert not new.has_room()
+    protocol = session(replay_seconds=1.0)
+    protocol.succession.lose()
+    assert protocol.has_room()
+    push(protocol, 0)
+    assert not protocol.has_room()
+
+
+def test_what_the_next_connection_acknowledges_is_counted_in_the_session() -> None:
+    protocol = session()
+    push(protocol, 0, 1, 2, 3)
+    read(protocol)
+    hear(protocol, final("word", 3.0, 4.0))
+    replaced(protocol)
+    sent(protocol)
+    assert protocol.acknowledge_at_once(leg_of(protocol), None, 1) == 3
+
+
+def test_a_source_that_is_not_read_to_its_end_goes_on_after_it_could_not_be_read_again() -> None:
+    protocol = session(pushed=False)
+    protocol.channels[None].rereadable = True
+    protocol.refill(second(0))
+    sent(protocol)
+    replaced(protocol)
+    protocol.give_up_refill(None)
+    assert sent(protocol) == []
+    push(protocol, 1)
+    assert sent(protocol) == [second(1)]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_the_session_asks_who_speaks_only_while_there_is_audio_to_come(ended: bool) -> None:
+    protocol = session(config=TranscriptionConfig(diarization="speaker"))
+    push(protocol, *range(60))
+    if ended:
+        protocol.end_audio()
+    read(protocol)
+    for at in (1.0, 50.0):
+        said = final("word", at, at + 0.4)
+        said["results"][0]["alternatives"][0]["speaker"] = "S1"
+        hear(protocol, said)
+    assert sent(protocol) == ([] if ended else [{"message": "GetSpeakers"}])
+    assert not protocol.waits()

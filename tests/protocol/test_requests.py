@@ -10,6 +10,7 @@ from speechmatics_sync import (
     AudioEventsConfig,
     AudioFormat,
     ClientMessageType,
+    ConfigurationError,
     TranscriptionConfig,
     TranslationConfig,
 )
@@ -110,3 +111,8 @@ def test_changes_of_the_configuration_are_sent_under_its_name_and_merged_into_ob
     }
     assert before == {"punctuation_overrides": {"permitted_marks": ["."]}, "model": {}}
     assert merged({"model": "standard"}, {"model": {"new": 1}}) == {"model": {"new": 1}}
+
+
+def test_an_end_of_an_utterance_at_no_time_is_an_error_that_names_the_argument() -> None:
+    with pytest.raises(ConfigurationError, match=r"^timestamp is -1\b.* seconds\b"):
+        force_end_of_utterance(-1, None)

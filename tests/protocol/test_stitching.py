@@ -90,7 +90,7 @@ def test_only_the_language_that_a_warning_names_holds_nothing_up() -> None:
     marks = delivered(HELLO, languages=["de", "fr"])
     marks.note(warning("unsupported_translation_pair", "en to fr"))
     assert marks.settled(None) == 0.0
-    assert marks.note(translation("de", ("hallo", 2.0, 2.5)))
+    assert marks.note(translation("de", ("hallo", 2.0, 2.5 - 1e-9)))
     assert marks.settled(None) == 2.5
 
 
@@ -114,6 +114,9 @@ def test_audio_that_never_comes_counts_as_settled_and_delivered() -> None:
     marks.skip(None, 7.0)
     assert (marks.settled(None), marks.words_until(None)) == (10.0, 10.0)
     assert marks.sentences_until("de") == 10.0
+    several = delivered(labels=["a", "b"], languages=["de"])
+    several.skip("a", 5.0)
+    assert several.sentences_until("de") == 0.0  # those of the other channel are to come
     assert marks.resume_at(None) == 9.0
 
 

@@ -398,3 +398,18 @@ def test_a_connection_of_the_same_session_is_no_news() -> None:
 def test_other_messages_pass(name: str) -> None:
     message = {"message": name, "metadata": {"start_time": 1.0, "end_time": 2.0}}
     assert stitch_after(HELLO, offset=4.0).join(message) is message
+
+
+def test_a_final_begins_with_its_first_new_word_where_the_last_one_ended_in_silence() -> None:
+    quiet = transcript(word("hello", 2.0, 2.6))
+    quiet["metadata"]["end_time"] = 4.0
+    message = transcript(word("hello", 2.0, 2.6), word("and", 3.0, 3.4), word("you", 5.0, 5.4))
+    moved = joined(stitch_after(quiet), message)
+    assert contents(moved) == ["and", "you"]
+    assert moved["metadata"]["start_time"] == 3.0
+
+
+def test_a_text_of_which_nothing_is_dropped_stays_as_the_server_wrote_it() -> None:
+    message = transcript(word("and", 3.0, 3.4), word("you", 5.0, 5.4))
+    message["metadata"]["transcript"] = "And  you"
+    assert joined(stitch_after(HELLO), message)["metadata"]["transcript"] == "And  you"

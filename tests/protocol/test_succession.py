@@ -322,3 +322,91 @@ def test_of_a_file_nobody_knows_how_far_it_was_acknowledged_and_every_time_is_be
     replaced(protocol)
     assert delivered(hear(protocol, final("word", 1000.0, 1001.0))) == []
     assert len(delivered(hear(protocol, final("more", 1001.0, 1002.0)))) == 1
+
+
+def test_a_question_whose_answer_was_held_and_lost_is_asked_again_once() -> None:
+    protocol = session()
+    push(protocol, 0)
+    sent(protocol)
+    old, new = rolled_over(protocol)
+    push(protocol, 1)
+    question = protocol.ask_speakers()
+    sent(protocol)
+    answer = {"message": "SpeakersResult", "speakers": []}
+    assert hear(protocol, answer, new) == []
+    protocol.closed(old, 1006, "")
+    protocol.succession.lose()
+    begin(protocol)
+    assert sent(protocol).count({"message": "GetSpeakers"}) == 1
+    hear(protocol, answer)
+    assert question.answer == []
+    replaced(protocol)
+    assert {"message": "GetSpeakers"} not in sent(protocol)
+
+
+def test_speakers_of_the_end_are_asked_for_once_on_each_connection() -> None:
+    protocol = session()
+    protocol.add_message({"message": "GetSpeakers", "final": True})
+    for _ in range(3):
+        asked = [message for message in sent(protocol) if message["message"] == "GetSpeakers"]
+        assert asked == [{"message": "GetSpeakers", "final": True}]
+        replaced(protocol)
+
+
+def test_the_next_connection_is_started_with_what_was_changed_and_not_told_again() -> None:
+    protocol = session()
+    protocol.add_message({"message": "SetRecognitionConfig", "transcription_config": {"x": 1}})
+    assert len(sent(protocol)) == 1
+    assert start_message(protocol)["transcription_config"]["x"] == 1
+    replaced(protocol)
+    assert sent(protocol) == []
+    new = protocol.succession.new_leg()
+    protocol.succession.end_leg()
+    assert protocol.succession.enter(new) == []
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_the_end_of_an_utterance_is_asked_again_where_there_is_its_channel(lost: bool) -> None:
+    protocol = session("a", "b")
+    for label in ("a", "b"):
+        push(protocol, 0, label=label)
+        protocol.add_message({"message": "ForceEndOfUtterance", "channel": label})
+    protocol.end_audio("a")
+    read(protocol)
+    hear(protocol, {**final("word", 0.0, 1.0), "channel": "a"})
+    if lost:
+        leg = replaced(protocol)
+    else:
+        old, leg = rolled_over(protocol)
+        hear(protocol, {**END_OF_TRANSCRIPT}, old)
+    assert list(leg.channels) == ["b"]
+    asked = [each for each in sent(protocol) if each["message"] == "ForceEndOfUtterance"]
+    assert [message["channel"] for message in asked] == ["b"]
+
+
+def test_an_end_of_an_utterance_before_any_audio_is_not_asked_again() -> None:
+    protocol = session()
+    protocol.add_message({"message": "ForceEndOfUtterance"})
+    assert len(sent(protocol)) == 1
+    replaced(protocol)
+    assert sent(protocol) == []
+
+
+def test_a_file_is_not_cut() -> None:
+    protocol = session(audio_format=FILE)
+    protocol.succession.seek_cut()
+    assert protocol.succession.cuts == {}
+
+
+def test_of_a_connection_that_begins_an_error_is_told_where_no_other_can_go_on() -> None:
+    protocol = session()
+    error = {"message": "Error", "type": "invalid_config", "reason": "because"}
+    info = {"message": "Info", "type": "novelty", "reason": "because"}
+    new = protocol.succession.new_leg()
+    new.connected()
+    assert delivered(hear(protocol, error, new)) == []
+    protocol.succession.lose()
+    new = protocol.succession.new_leg()
+    new.connected()
+    assert delivered(hear(protocol, info, new)) == []
+    assert delivered(hear(protocol, error, new)) == [error]
