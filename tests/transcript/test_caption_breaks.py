@@ -47,7 +47,7 @@ def test_the_small_words_of_a_language_are_known(language: str) -> None:
 def test_a_word_is_small_in_its_language_alone_however_it_is_written() -> None:
     assert kind_of("The", "en") == kind_of("THE", "en-GB") == ARTICLE
     assert kind_of("the", "de") == kind_of("the", "xx") == kind_of("the", None) == PLAIN
-    assert kind_of("house", "en") == kind_of("", "en") == PLAIN
+    assert kind_of("house", "en") == kind_of("x", "en") == kind_of("", "en") == PLAIN
     assert Kind(article=False, linking=False) == PLAIN
 
 

@@ -6,6 +6,7 @@ import html
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pysubs2
@@ -19,7 +20,7 @@ from support.places import ROOT
 from support.speech import TEXT, Voice
 from support.transcripts import final, result, transcript
 
-from speechmatics_sync import Captions
+from speechmatics_sync import Caption, CaptionFile, Captions
 
 INVISIBLE = str.maketrans("", "", "\u2060\u200f")
 """What is put in for players: it has no width."""
@@ -144,6 +145,7 @@ def test_times_go_on_beyond_an_hour() -> None:
     captions = transcript(final(result("late", 3599.5, 3661.25))).captions()
     assert "00:59:59,500 --> 01:01:01,250" not in captions.to_srt()  # none is shown that long
     assert "00:59:59,500 --> 01:00:06,500" in captions.to_srt()
+    assert "00:00:59,999" in transcript(final(result("late", 57.5, 59.999))).captions().to_srt()
     later = transcript(final(result("late", 10_799.0, 10_801.25))).captions()
     assert "02:59:59.000 --> 03:00:01.250" in later.to_vtt()
 
@@ -167,3 +169,10 @@ def test_ends_that_do_not_show_it_are_marked_in_lines_from_right_to_left(
     captions = transcript(final(result(line, 0.0, 2.0))).captions()
     for written in (captions.to_srt(), captions.to_vtt()):
         assert written.rstrip("\n").split("\n")[-1] == f"{before}{line}{after}"
+
+
+def test_what_cannot_be_written_in_utf_8_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "captions.srt"
+    with CaptionFile(path) as file:
+        file.add([Caption(0.0, 1.0, ("half \ud83d",))])
+    assert path.read_text(encoding="utf-8") == "1\n00:00:00,000 --> 00:00:01,000\nhalf ?\n"

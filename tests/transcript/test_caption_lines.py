@@ -7,6 +7,12 @@ from typing import Any, Optional
 import pytest
 from support.transcripts import final, mark, result, transcript
 
+from speechmatics_sync._transcript.captions.blocks import Composer
+from speechmatics_sync._transcript.captions.layout import lines_of, passages_of
+from speechmatics_sync._transcript.captions.rules import Shape
+from speechmatics_sync._transcript.captions.units import Unit
+from speechmatics_sync._transcript.speaker_names import Key, Names
+
 Said = tuple[Optional[str], str]
 
 
@@ -92,3 +98,40 @@ def test_the_sentences_of_one_speaker_stay_together_and_in_order() -> None:
     assert lines(*said, speaker_labels=names, max_lines=3, pace=0.2) == [
         ("A: hi.", "B: yes. go.", "A: so.")
     ]
+
+
+def unit(text: str, key: Key, *, delimiter: str = " ", ends_sentence: bool = False) -> Unit:
+    return Unit(text, 0, 1000, key, delimiter, 0, ends_sentence)
+
+
+ADA, BOB = Key("a", None), Key("b", None)
+
+
+def test_what_one_says_without_a_break_is_cut_where_a_sentence_ends() -> None:
+    said = [
+        unit("so", ADA),
+        unit("yes.", ADA, ends_sentence=True),
+        unit("hm", BOB),
+        unit("and", ADA),
+        unit("no", ADA),
+    ]
+    found = [[each.text for each in passage] for passage in passages_of(said)]
+    assert found == [["so", "yes."], ["hm"], ["and", "no"]]
+
+
+def test_two_speakers_have_two_lines_though_three_are_allowed() -> None:
+    said = [unit(text, key) for key in (ADA, BOB) for text in ("so", "yes", "no")]
+    names = Names(None, (ADA, BOB))
+    assert lines_of(said, Shape(37, 3), names, None) == ("- so yes no", "- so yes no")
+
+
+def test_the_first_line_of_a_caption_is_full_as_well_where_a_space_stood_before_it() -> None:
+    said = [unit(text, ADA) for text in (A, B, C, D)]
+    assert lines_of(said, Shape(37, 2), Names(None, ()), None) == (f"{A} {B}", f"{C} {D}")
+
+
+def test_who_spoke_last_in_a_caption_is_not_named_in_the_next() -> None:
+    composer = Composer(Shape(37, 2), Names(True, (ADA, BOB)))
+    composer.block([unit("so", ADA), unit("yes", BOB)], None)
+    assert composer.block([unit("no", BOB)], None).lines == ("no",)
+    assert composer.block([unit("so", ADA)], None).lines == ("a: so",)

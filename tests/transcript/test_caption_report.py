@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Optional
 
 import pytest
@@ -63,6 +64,10 @@ def test_what_is_at_its_limit_breaks_no_rule(blocks: list[Block]) -> None:
         ([shown("a", end=10_833)], CaptionFault("too_short", 0, 0.833, 0.834)),
         ([shown("a", end=17_001)], CaptionFault("too_long", 0, 7.001, 7.0)),
         ([shown("x" * 8, "x" * 9, end=11_000)], CaptionFault("too_fast", 0, 18.0, 17)),
+        (
+            [shown("x" * 8, "x" * 8, end=10_999)],
+            CaptionFault("too_fast", 0, 17_000 / 999, 17),
+        ),
         ([shown("字" * 9, end=11_000)], CaptionFault("too_fast", 0, 18.0, 17)),
         ([shown("a", said_until=12_499)], CaptionFault("lingers", 0, 0.501, 0.5)),
         (
@@ -98,6 +103,19 @@ def test_faults_are_told_with_the_caption_that_has_them() -> None:
     assert found.avoidable == 3
 
 
+def test_a_caption_overlaps_the_next_one_alone() -> None:
+    assert report(*[shown("a")] * 3).broken["overlap"] == 2
+
+
+def test_reports_and_faults_do_not_change() -> None:
+    found = report(shown("a", "b", "c"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.captions = 2  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.faults[0].index = 1  # type: ignore[misc]
+    assert len({*found.faults, *report(shown("a", "b", "c")).faults}) == 1
+
+
 def test_a_caption_without_any_time_is_too_fast_by_a_number() -> None:
     (_, fault) = report(shown("a", end=10_000)).faults
     assert (fault.rule, fault.value) == ("too_fast", 1000.0)
@@ -114,6 +132,9 @@ def test_what_could_not_appear_with_its_words_may_stay_after_them() -> None:
     in_time = shown("a", said_until=12_000)
     assert [report(each).broken["lingers"] for each in (late, in_time)] == [1, 1]
     assert [report(each).unavoidable["lingers"] for each in (late, in_time)] == [1, 0]
+    then = shown("a", said_from=11_000, said_until=12_000)
+    both = Block([*late.units, *then.units], 10_000, 13_000, ("a a",))
+    assert report(both).unavoidable["lingers"] == 1
 
 
 def test_of_faults_in_every_split_so_many_are_unavoidable_as_the_best_one_has() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.transcripts import mark, result
+from support.transcripts import final, mark, result, transcript
 
 from speechmatics_sync._transcript.captions.rules import Shape
 from speechmatics_sync._transcript.captions.segments import Segmenter, Span
@@ -49,8 +49,66 @@ def test_what_is_written_in_several_pieces_shares_its_time_and_only_the_last_end
 def test_only_what_joins_two_words_takes_away_the_space_between_them() -> None:
     found = units(mark("¿", 0, attaches_to="next"), result("quién", 0, 0.4), result("es", 0.5, 0.8))
     assert [(unit.text, unit.delimiter) for unit in found] == [("¿quién", ""), ("es", " ")]
+    assert [(unit.start, unit.end) for unit in found] == [(0, 400), (500, 800)]
     found = units(result("so", 0, 0.4), mark("…", 0.4), mark("”", 0.4), result("es", 0.5, 0.8))
     assert [(unit.text, unit.delimiter) for unit in found] == [("so…”", ""), ("es", " ")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("next", "none"), ("both", "none"), ("none", "previous"), ("none", "both")],
+)
+def test_words_that_are_joined_are_one_and_what_follows_joins_it(first: str, second: str) -> None:
+    found = units(
+        result("l’", 1.0, 1.2, attaches_to=first),
+        result("été", 1.2, 1.7, attaches_to=second),
+        mark(".", 1.7, is_eos=True),
+        result("oui", 2.0, 2.2),
+    )
+    assert [(unit.text, unit.start, unit.end, unit.ends_sentence) for unit in found] == [
+        ("l’été.", 1000, 1700, True),
+        ("oui", 2000, 2200, False),
+    ]
+
+
+def test_what_joins_the_end_of_a_sentence_goes_on_with_it() -> None:
+    found = units(
+        result("3", 0, 1), mark(".", 1, is_eos=True), result("5", 1, 2, attaches_to="both")
+    )
+    assert [(unit.text, unit.ends_sentence) for unit in found] == [("3.5", False)]
+
+
+def test_a_word_of_another_speaker_joins_none() -> None:
+    found = units(result("un", 0, 1, speaker="S1"), result("til", 1, 2, attaches_to="previous"))
+    assert [unit.text for unit in found] == ["un", "til"]
+
+
+def test_what_cannot_be_shown_leaves_nothing_behind() -> None:
+    assert [unit.text for unit in units(result("red\x07 blue", 0, 1))] == ["red", "blue"]
+
+
+def costs(*words: str) -> list[float]:
+    return [unit.cost for unit in units(*(result(each, 0, 1) for each in words))]
+
+
+def test_words_are_looked_up_without_their_marks_and_in_their_own_language() -> None:
+    found = units(result("red", 0, 1), result("“and”", 1, 2), mark(",", 2), result("blue", 2, 3))
+    assert found[1].cost == costs("red", "and")[1] < costs("red", "blue")[1]
+    found = units(
+        result("rot", 0, 1), mark("¿", 1, attaches_to="next"), result("und", 1, 2, language="de")
+    )
+    assert found[1].cost == costs("red", "and")[1] < costs("red", "und")[1]
+
+
+def test_the_two_words_in_front_of_a_place_count() -> None:
+    assert costs("the", "old", "house")[2] > costs("in", "old", "house")[2]
+    assert costs("by", "the", "old", "red", "house")[4] == costs("red", "house")[1]
+    assert costs("red house")[1] > costs("red", "house")[1]
+
+
+def test_a_mark_may_come_in_the_next_message() -> None:
+    captions = transcript(final(result("so", 0, 1)), final(mark(",", 1), result("yes", 1, 2)))
+    assert [caption.text for caption in captions.captions()] == ["so, yes"]
 
 
 def test_a_pause_in_front_of_a_word_makes_it_a_better_place_for_a_break() -> None:
