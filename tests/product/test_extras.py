@@ -61,7 +61,9 @@ def imported() -> set[str]:
     return names - set(sys.stdlib_module_names) - {PACKAGE.name}  # type: ignore[attr-defined, unused-ignore]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="tells which package a module is of")
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="knows all modules of Python, and of each the package"
+)
 def test_lint_installs_all_that_the_package_imports() -> None:
     packages = importlib.metadata.packages_distributions()  # type: ignore[attr-defined, unused-ignore]
     found = installed_by("lint")
