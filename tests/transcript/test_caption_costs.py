@@ -76,6 +76,11 @@ def test_what_is_at_the_limit_is_neither_too_short_nor_too_fast(text: str, follo
     assert of_two(text, following) < FAULT < of_two(text, following - 1)
 
 
+def test_what_is_shorter_or_faster_is_worse() -> None:
+    assert of_two("a", 300) > of_two("a", 900) + FAULT / 5
+    assert of_two("x" * 35, 918) > of_two("x" * 16, 918) + FAULT / 5
+
+
 def test_a_caption_may_have_seven_seconds_of_speech() -> None:
     assert cost([word("a", 0, 6000), word("b", 6000, 7000)], 2) < FAULT
     with pytest.raises(KeyError):
