@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import Optional
 
 import pytest
 
-from speechmatics_sync import CaptionFault, CaptionReport, Captions
+from speechmatics_sync import (
+    Caption,
+    CaptionFault,
+    CaptionFile,
+    CaptionReport,
+    Captions,
+    LiveCaptions,
+)
 from speechmatics_sync._transcript.captions.blocks import Block, Composer, blocks_of
 from speechmatics_sync._transcript.captions.rules import Shape
 from speechmatics_sync._transcript.captions.units import Unit
@@ -114,6 +122,13 @@ def test_reports_and_faults_do_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.faults[0].index = 1  # type: ignore[misc]
     assert len({*found.faults, *report(shown("a", "b", "c")).faults}) == 1
+
+
+def test_they_are_pickled_and_shown_under_the_name_that_is_imported() -> None:
+    found = report(shown("a", "b", "c"))
+    assert pickle.loads(pickle.dumps(found)) == found
+    classes = [Caption, Captions, CaptionReport, CaptionFault, CaptionFile, LiveCaptions]
+    assert {each.__module__ for each in classes} == {"speechmatics_sync"}
 
 
 def test_a_caption_without_any_time_is_too_fast_by_a_number() -> None:
